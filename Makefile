@@ -1,0 +1,34 @@
+# make demo: set up everything, train a small VLM on real images, show what it learned.
+# make test: set up everything, run all tests.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: setup demo test lint format clean
+
+setup: $(READY)
+
+$(READY): setup.py pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[all,dev]'
+	touch $(READY)
+
+demo: $(READY)
+	$(BIN)/ssl4rl train SSL4RL/Rotation-v0 --source digits --out runs/demo --overwrite
+
+test: $(READY)
+	$(BIN)/python -m pytest --numprocesses 2 --quiet
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,53 @@
+"""Packaging of SSL4RL: one distribution, three packages.
+
+The folders agents/ and benchmarks/ are not packages themselves. A wheel that installs top-level packages named `agents` and
+`benchmarks` would overwrite, or be overwritten by, everybody else's packages of those names; so each folder holds a package
+whose import name is ours alone: `ssl4rl_agents` and `ssl4rl_benchmarks`.
+"""
+
+from setuptools import find_packages, setup
+
+AGENTS = [
+    "accelerate>=1.10",
+    "matplotlib>=3.9",
+    "peft>=0.17",
+    "rich>=13",
+    "safetensors>=0.5",
+    "stable-baselines3>=2.7",
+    "tensorboard>=2.17",
+    "torch>=2.6",
+    "torch-geometric>=2.6",
+    "transformers>=5.0",
+    "tyro>=0.9",
+]
+DEV = ["hypothesis>=6.100", "mypy>=1.15", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.9"]
+
+setup(
+    packages=[
+        *find_packages(".", include=["ssl4rl_envs", "ssl4rl_envs.*"]),
+        *find_packages("agents", include=["ssl4rl_agents", "ssl4rl_agents.*"]),
+        *find_packages("benchmarks", include=["ssl4rl_benchmarks", "ssl4rl_benchmarks.*"]),
+    ],
+    package_dir={
+        "ssl4rl_envs": "ssl4rl_envs",
+        "ssl4rl_agents": "agents/ssl4rl_agents",
+        "ssl4rl_benchmarks": "benchmarks/ssl4rl_benchmarks",
+    },
+    install_requires=[
+        "gymnasium>=1.2",
+        "networkx>=3.2",
+        "numpy>=1.26",
+        "pillow>=10.1",
+        "scikit-image>=0.24",
+        "scikit-learn>=1.5",
+    ],
+    extras_require={"all": AGENTS, "dev": DEV, "trl": ["trl>=1.16", "datasets>=3"]},
+    entry_points={
+        "console_scripts": ["ssl4rl = ssl4rl_benchmarks.cli:main"],
+        "ssl4rl.agents": [
+            "random = ssl4rl_agents.baselines:RandomAgent",
+            "constant = ssl4rl_agents.baselines:ConstantAgent",
+            "oracle = ssl4rl_agents.baselines:OracleAgent",
+        ],
+    },
+)

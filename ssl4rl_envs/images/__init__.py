@@ -1,0 +1,1 @@
+"""Image tasks, one file each."""

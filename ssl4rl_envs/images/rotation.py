@@ -1,0 +1,136 @@
+"""Rotation: by how many degrees was the picture turned?"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from ssl4rl_envs.answers import AnswerFormat
+from ssl4rl_envs.images.views import MIN_ACCEPTED, Views, acceptance, draw_askable, draw_views, turned_differs
+from ssl4rl_envs.sources import ImageSourceLike, load_images
+from ssl4rl_envs.sources.images import TURN
+from ssl4rl_envs.stream import Stream
+from ssl4rl_envs.task import Batch, Score, Task, exact_score
+
+MIN_DIFFERENCE = 8.0
+"""Views that differ less from their turned selves, in grey levels of 255 on average, are not asked about."""
+
+MIN_SIZE = 8
+
+
+class Rotation(Task):
+    """By how many degrees counter-clockwise was the picture turned?
+
+    ## Description
+    A square view of a picture is turned by a random multiple of 360 / `angles` degrees. All angles are drawn by one path:
+    the same inscribed square, the same interpolation, so neither shape nor border nor sharpness tells the angle. Where all
+    angles are multiples of 90 degrees, turning is an exact transpose. With finer angles every picture is first tilted by a
+    random amount of up to an eighth of a step, and drawn at twice the size and reduced. Views that look the same when
+    turned (blank or symmetric ones) are not asked about. After Gidaris, Singh & Komodakis, "Unsupervised representation
+    learning by predicting image rotations", 2018.
+
+    ## Observation Space
+    `Dict` with `image`: uint8 RGB (image_size, image_size, 3), the turned picture; and with `reference=True` also
+    `reference`: the same picture upright. The text interface adds `prompt`.
+
+    ## Action Space
+    `Discrete(angles)`: action k says k * 360 / angles degrees. In text the degrees: `<answer>90</answer>`.
+
+    ## Rewards
+    1 for the right angle, 0 otherwise. Chance is 1 / angles.
+
+    ## Termination
+    After one answer.
+
+    ## Arguments
+    - `source`: the pictures; "photos", "faces", "digits", "folder:PATH", an `ImageSource` or arrays.
+    - `image_size`: side of the pictures in pixels, at least 8 (stable-baselines3's CNN needs 36).
+    - `angles`: number of different angles; 2 or more, a divisor of 360.
+    - `reference`: show the upright picture beside the turned one.
+
+    ## Registered Configurations
+    - `SSL4RL/Rotation-v0`
+    """
+
+    asks = "by how many degrees counter-clockwise the picture was turned"
+
+    def __init__(
+        self, source: ImageSourceLike = "photos", image_size: int = 64, angles: int = 4, reference: bool = False
+    ) -> None:
+        if angles < 2 or 360 % angles:
+            near = [k for k in range(2, 361) if 360 % k == 0 and abs(k - angles) <= 4]
+            raise ValueError(f"angles must divide 360 and be at least 2, got {angles}; near it: {near or [2, 4, 8, 12]}")
+        if image_size < MIN_SIZE:
+            raise ValueError(f"image_size must be at least {MIN_SIZE} pixels, got {image_size}")
+        self.source, self.image_size, self.angles, self.reference = load_images(source), image_size, angles, reference
+        self.step_degrees = 360 // angles
+        self.exact = 4 % angles == 0
+        """Whether every turn is a multiple of 90 degrees."""
+        # A turned inscribed square, and the margin of one pixel that the low-pass needs, stay inside the picture.
+        self._shrink = 1.0 if self.exact else image_size / (image_size + 2) / math.sqrt(2)
+        # A picture that some turn leaves alone is also left alone by one of prime order (Cauchy's theorem).
+        self._symmetries = np.array([TURN // p for p in (2, 3, 5) if angles % p == 0], np.int64)
+        self.images = ("reference", "image") if reference else ("image",)
+        picture = spaces.Box(0, 255, (image_size, image_size, 3), np.uint8)
+        self.observation_space = spaces.Dict(dict.fromkeys(self.images, picture))
+        self.action_space = spaces.Discrete(angles)
+        self.answer_format = AnswerFormat(
+            labels=tuple(str(k * self.step_degrees) for k in range(angles)),
+            units=("degrees counter-clockwise", "degrees", "degree", "deg", "°"),
+        )
+        self.chance = 1.0 / angles
+        for split in self.source.splits:
+            self._check_source(split)
+
+    def sample(self, stream: Stream) -> Batch:
+        """Turn one view a row; observation and target as the class's text says."""
+        target = stream.integers(0, self.angles)
+        tilt = self._tilt(stream)
+        views = draw_askable(stream, self._draw, self._askable, self.source)
+        turn = target * (TURN // self.angles)
+        fine = not self.exact
+        observation = {"image": views.pixels(self.source, self.image_size, turn + tilt, oversample=fine)}
+        if self.reference:
+            observation["reference"] = views.pixels(self.source, self.image_size, tilt, oversample=fine)
+        return Batch(observation, target, views.items)
+
+    def score(self, answers: NDArray[Any], batch: Batch) -> Score:
+        """Score 1 for the right angle, 0 otherwise."""
+        return exact_score(answers, batch.target)
+
+    def question(self, batch: Batch) -> list[str]:
+        """Ask in words; the direction and the possible answers are stated."""
+        if self.angles <= 12:
+            choices = "one of these numbers of degrees: " + ", ".join(self.format(k) for k in range(self.angles))
+        else:
+            choices = f"a multiple of {self.step_degrees} degrees from 0 to {360 - self.step_degrees}"
+        which = "The first picture is upright. The second is the same picture," if self.reference else "This picture was"
+        text = f"{which} turned counter-clockwise by {choices}. By how many degrees was it turned?"
+        return [text] * len(batch)
+
+    def example(self) -> int:
+        """Return the answer of the instructions' example: 90 degrees, or the nearest that there is."""
+        return max(1, round(90 / self.step_degrees))
+
+    def _tilt(self, stream: Stream) -> NDArray[np.int64]:
+        """Draw what the upright picture is tilted by: up to an eighth of a step either way, nothing for exact turns."""
+        most = 0 if self.exact else TURN // self.angles // 8
+        return stream.integers(-most, most + 1)
+
+    def _draw(self, stream: Stream) -> Views:
+        return draw_views(stream, self.source, self._shrink)
+
+    def _askable(self, views: Views) -> NDArray[np.bool_]:
+        return turned_differs(views, self.source, self._symmetries, MIN_DIFFERENCE)
+
+    def _check_source(self, split: str) -> None:
+        share = acceptance(split, self._draw, self._askable)
+        if share < MIN_ACCEPTED:
+            raise ValueError(
+                f"source {self.source.name!r}: only {share:.0%} of random views of its {split!r} split change visibly when "
+                f"turned, at least {MIN_ACCEPTED:.0%} must; use pictures that are not blank or symmetric"
+            )

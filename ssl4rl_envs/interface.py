@@ -1,0 +1,89 @@
+"""What an agent sees of a task and how its actions are understood: arrays, or pictures and words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from ssl4rl_envs import answers
+from ssl4rl_envs.task import MAX_PROMPT, MAX_REPLY, Batch, Score, Step, Task
+
+INTERFACES: tuple[str, ...] = ("array", "text")
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A `Step`, and how the actions were read.
+
+    Args:
+        step: what the decisions led to.
+        answered: (n,) whether the action was a valid answer.
+        written: the answers in words, or None where there was none (or the task has no words).
+    """
+
+    step: Step
+    answered: NDArray[np.bool_]
+    written: list[str | None]
+
+
+class Interface:
+    """The array or text side of a task, batch-first; shared by the single and the vector environment.
+
+    Args:
+        task: the task.
+        name: "array" or "text".
+        prompt_style: "direct" or "think".
+
+    Raises:
+        ValueError: an argument is not one of its values, or the task has no text side.
+    """
+
+    def __init__(self, task: Task, name: str, prompt_style: str) -> None:
+        if name not in INTERFACES:
+            raise ValueError(f"interface must be one of {', '.join(INTERFACES)}, got {name!r}")
+        if name == "text" and task.answer_format is None:
+            raise ValueError(f"{type(task).__name__} has no text interface; use interface='array'")
+        self.task, self.text, self.prompt_style = task, name == "text", answers.check_style(prompt_style)
+        self.observation_space: spaces.Dict = task.observation_space
+        self.action_space: spaces.Space[Any] = task.action_space
+        if self.text:
+            shown: dict[str, spaces.Space[Any]] = {key: task.observation_space[key] for key in task.images}
+            self.observation_space = spaces.Dict({**shown, "prompt": answers.PromptSpace(MAX_PROMPT)})
+            self.action_space = answers.ReplySpace(MAX_REPLY)
+
+    def observe(self, batch: Batch) -> dict[str, Any]:
+        """Return copies of what is shown of n instances: arrays (n, ...) and, as text, the tuple of their prompts."""
+        keys = self.task.images if self.text else tuple(batch.observation)
+        shown: dict[str, Any] = {key: batch.observation[key].copy() for key in keys}
+        if not self.text:
+            return shown
+        return {**shown, "prompt": tuple(self.task.prompts(batch, self.prompt_style))}
+
+    def step(self, state: Batch, actions: Any) -> Transition:
+        """Take one decision in each of n rows.
+
+        Raises:
+            TypeError: an action of the text interface is not a str.
+            ValueError: there are not n actions, or one lies outside the array interface's action space.
+        """
+        if len(actions) != len(state):
+            raise ValueError(f"need {len(state)} actions, one an environment, got {len(actions)}")
+        if self.text:
+            array, answered = self.task.parse_all(actions, self.prompt_style)
+        else:
+            for action in actions:
+                if not self.action_space.contains(action):
+                    raise ValueError(f"action {action!r} lies outside the action space {self.action_space}")
+            array = np.asarray(actions).astype(self.task.action_space.dtype)
+            answered = self.task.valid(array)
+        step = self.task.advance(state, array)
+        score = Score(np.where(answered, step.score.reward, np.float32(0)), step.score.success & answered)
+        written = [
+            self.task.format(answer) if good and self.task.answer_format is not None else None
+            for answer, good in zip(array, answered, strict=True)
+        ]
+        return Transition(Step(step.state, score, step.terminated), answered, written)

@@ -1,0 +1,193 @@
+"""Pictures of instances: one card an instance, with its question and, where it has been answered, answer and truth.
+
+Everything here works from what a task declares (its pictures, prompts and answer format), so a new task draws itself.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from ssl4rl_envs.task import Batch, Score, Task
+
+MODES: tuple[str, ...] = ("rgb_array", "ansi", "human")
+
+_WIDTH = 360  # of a card, in pixels
+_MARGIN = 14
+_INK, _PAPER, _FRAME = (32, 36, 44), (255, 255, 255), (222, 226, 232)
+_RIGHT, _WRONG, _TRUTH = (22, 128, 72), (190, 42, 50), (90, 98, 112)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of an answer: the answer in words (None where there was none), the truth, the reward, and success."""
+
+    answer: str | None
+    truth: str
+    reward: float
+    success: bool
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is drawn of an instance: its pictures with their names, its question, and the verdict if it is known."""
+
+    pictures: dict[str, NDArray[np.uint8]]
+    question: str
+    verdict: Verdict | None
+
+
+def judge(task: Task, batch: Batch, row: int, answer: str | None, score: Score) -> Verdict:
+    """Put the outcome of one row of a batch in words."""
+    truth = task.oracle(batch.rows(slice(row, row + 1)))[0]
+    words = task.format(truth) if task.answer_format is not None else np.array2string(np.asarray(truth), threshold=8)
+    return Verdict(answer, words, float(score.reward[row]), bool(score.success[row]))
+
+
+def card(task: Task, batch: Batch, row: int, verdict: Verdict | None) -> Card:
+    """Collect what is to be drawn of one row of a batch."""
+    one = batch.rows(slice(row, row + 1))
+    return Card({name: one.observation[name][0] for name in task.images}, task.question(one)[0], verdict)
+
+
+def _font(size: int) -> Any:
+    return ImageFont.load_default(size)
+
+
+def draw(card: Card) -> NDArray[np.uint8]:
+    """Draw a card, uint8 (height, 360, 3); its height follows from what it holds."""
+    count = len(card.pictures)
+    side = (_WIDTH - (count + 1) * _MARGIN) // max(1, count)
+    font, small = _font(14), _font(12)
+    question = textwrap.wrap(card.question, 50)
+    top = _MARGIN + (16 if count > 1 else 0)
+    heights = [round(side * picture.shape[0] / picture.shape[1]) for picture in card.pictures.values()]
+    text_top = top + max(heights, default=0) + 10
+    height = text_top + 18 * len(question) + 28 + _MARGIN // 2
+    canvas = Image.new("RGB", (_WIDTH, height), _PAPER)
+    pen = ImageDraw.Draw(canvas)
+    for i, ((name, picture), shown) in enumerate(zip(card.pictures.items(), heights, strict=True)):
+        left = _MARGIN + i * (side + _MARGIN)
+        if count > 1:
+            pen.text((left, _MARGIN - 4), name, _TRUTH, small)
+        canvas.paste(Image.fromarray(picture).resize((side, shown), Image.Resampling.BICUBIC), (left, top))
+        pen.rectangle((left, top, left + side - 1, top + shown - 1), outline=_FRAME)
+    for line, words in enumerate(question):
+        pen.text((_MARGIN, text_top + 18 * line), words, _INK, font)
+    bottom = text_top + 18 * len(question) + 6
+    if card.verdict is not None:
+        _draw_verdict(pen, card.verdict, bottom, font)
+    pen.rectangle((0, 0, _WIDTH - 1, height - 1), outline=_FRAME)
+    return np.asarray(canvas)
+
+
+def _draw_verdict(pen: ImageDraw.ImageDraw, verdict: Verdict, top: int, font: Any) -> None:
+    answer = "no answer" if verdict.answer is None else f"answer {verdict.answer}"
+    colour = _RIGHT if verdict.success else _WRONG
+    pen.text((_MARGIN, top), answer, colour, font)
+    words = f"truth {verdict.truth}   reward {verdict.reward:.2f}"
+    pen.text((_MARGIN + pen.textlength(answer + "   ", font), top), words, _TRUTH, font)
+
+
+def board(cards: Sequence[Card], columns: int = 4) -> NDArray[np.uint8]:
+    """Draw cards in a grid, uint8 (height, width, 3).
+
+    Raises:
+        ValueError: there is no card.
+    """
+    if not cards:
+        raise ValueError("a board needs at least one card")
+    drawn = [draw(one) for one in cards]
+    columns = min(columns, len(drawn))
+    height, gap = max(picture.shape[0] for picture in drawn), 12
+    rows = -(-len(drawn) // columns)
+    shape = (rows * (height + gap) + gap, columns * (_WIDTH + gap) + gap, 3)
+    canvas = np.full(shape, 244, np.uint8)
+    for i, picture in enumerate(drawn):
+        top, left = gap + i // columns * (height + gap), gap + i % columns * (_WIDTH + gap)
+        canvas[top : top + picture.shape[0], left : left + _WIDTH] = picture
+    return canvas
+
+
+def to_ansi(card: Card, columns: int = 32) -> str:
+    """Write a card for a terminal with 24-bit colour: half blocks for the pictures, then the words."""
+    blocks = []
+    for picture in card.pictures.values():
+        rows = max(2, round(columns * picture.shape[0] / picture.shape[1] / 2) * 2)
+        small = np.asarray(Image.fromarray(picture).resize((columns, rows), Image.Resampling.BOX))
+        blocks.append(["".join(map(_half_block, small[r], small[r + 1])) + "\x1b[0m" for r in range(0, rows, 2)])
+    lines = ["  ".join(parts) for parts in zip(*blocks, strict=True)] if blocks else []
+    lines += textwrap.wrap(card.question, 80)
+    if card.verdict is not None:
+        answer = "no answer" if card.verdict.answer is None else f"answer {card.verdict.answer}"
+        lines.append(f"{answer}, truth {card.verdict.truth}, reward {card.verdict.reward:.2f}")
+    return "\n".join(lines)
+
+
+def _half_block(upper: NDArray[np.uint8], lower: NDArray[np.uint8]) -> str:
+    (r, g, b), (r2, g2, b2) = upper, lower
+    return f"\x1b[38;2;{r};{g};{b}m\x1b[48;2;{r2};{g2};{b2}m\u2580"
+
+
+def has_display() -> bool:
+    """Return whether a window can be opened: a display is announced, and Python has tkinter."""
+    if sys.platform not in ("win32", "darwin") and not os.environ.get("DISPLAY"):
+        return False
+    try:
+        import tkinter  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def usable_modes() -> list[str]:
+    """Return the render modes that work on this machine."""
+    return [mode for mode in MODES if mode != "human" or has_display()]
+
+
+def check_mode(mode: str | None) -> str | None:
+    """Return `mode` if it can be used here.
+
+    Raises:
+        ValueError: it is no render mode, or "human" without a display.
+    """
+    if mode is not None and mode not in MODES:
+        raise ValueError(f"render_mode must be one of {', '.join(MODES)} or None, got {mode!r}")
+    if mode == "human" and not has_display():
+        raise ValueError(
+            "render_mode='human' opens a window, and this machine has no display (or Python lacks tkinter); "
+            "use render_mode='rgb_array' and save the picture"
+        )
+    return mode
+
+
+class Window:
+    """A window that shows one picture at a time."""
+
+    def __init__(self) -> None:
+        import tkinter
+
+        self._root = tkinter.Tk()
+        self._root.title("SSL4RL")
+        self._label = tkinter.Label(self._root)
+        self._label.pack()
+
+    def show(self, picture: NDArray[np.uint8]) -> None:
+        """Show a uint8 picture (height, width, 3)."""
+        from PIL import ImageTk
+
+        self._photo = ImageTk.PhotoImage(Image.fromarray(picture), master=self._root)
+        self._label.configure(image=str(self._photo))
+        self._root.update()
+
+    def close(self) -> None:
+        """Close the window."""
+        self._root.destroy()

@@ -1,0 +1,65 @@
+"""The pictures that come with the dependencies: photographs, faces and digits."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ssl4rl_envs.sources.images import ImageSource
+
+PHOTOGRAPHS: tuple[str, ...] = (
+    "astronaut.png",
+    "camera.png",
+    "chelsea.png",
+    "clock_motion.png",
+    "coffee.png",
+    "motorcycle_left.png",
+    "rocket.jpg",
+)
+"""scikit-image's photographs that have an up and a down. Left out: the second view of the motorcycle, textures, sky and
+cells, which look right any way up, and documents."""
+
+REGION = 128
+"""Photographs are cut into a grid of regions of about this side, in pixels."""
+
+
+def cut_regions(image: NDArray[np.uint8], side: int = REGION) -> list[NDArray[np.uint8]]:
+    """Cut a picture into a grid of regions of at least `side` pixels that share no pixel and together are the picture."""
+    rows, columns = (max(1, length // side) for length in image.shape[:2])
+    return [cell for band in np.array_split(image, rows, axis=0) for cell in np.array_split(band, columns, axis=1)]
+
+
+@cache
+def photos() -> ImageSource:
+    """Return regions of seven photographs. Regions of different splits share no pixel, but they share photographs."""
+    folder = files("skimage") / "data"
+    regions: list[NDArray[np.uint8]] = []
+    for name in PHOTOGRAPHS:
+        with (folder / name).open("rb") as file, Image.open(file) as picture:
+            regions += cut_regions(np.asarray(picture.convert("RGB")))
+    return ImageSource(regions, name="photos", min_zoom=0.7)
+
+
+@cache
+def faces() -> ImageSource:
+    """Return the 100 grey faces, 25 x 25, of scikit-image's subset of Labeled Faces in the Wild."""
+    patches = np.load(str(files("skimage") / "data" / "lfw_subset.npy"))[:100]
+    grey = np.rint(patches * 255).astype(np.uint8)
+    return ImageSource(list(grey), name="faces", min_zoom=0.85)
+
+
+@cache
+def digits() -> ImageSource:
+    """Return scikit-learn's 1,797 handwritten digits, 8 x 8, grey, inside a black margin of one pixel."""
+    from sklearn.datasets import load_digits
+
+    images = load_digits().images
+    grey = np.rint(images * (255 / 16)).astype(np.uint8)
+    return ImageSource([np.pad(image, 1) for image in grey], name="digits", min_zoom=0.9)
+
+
+BUILTIN = {"photos": photos, "faces": faces, "digits": digits}

@@ -1,0 +1,168 @@
+"""Counter-based randomness, vectorised over instances.
+
+An instance must be the same bits in any process, batch size and worker, so no generator state is carried from one
+instance to the next. Every number is a hash of (split, seed, index, redraw, draw), chained key by key: nothing is ever
+summed into a seed, so neighbouring seeds and indices share nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+SPLITS: tuple[str, ...] = ("train", "validation", "test")
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MASK_64 = (1 << 64) - 1
+
+
+def check_split(split: str) -> str:
+    """Return `split` if it is one of `SPLITS`.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
+    return split
+
+
+def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Scramble 64-bit words by the finaliser of splitmix64 (Steele, Lea & Flood 2014, variant 13 of D. Stafford)."""
+    z = values ^ (values >> np.uint64(30))
+    z *= np.uint64(0xBF58476D1CE4E5B9)
+    z ^= z >> np.uint64(27)
+    z *= np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)
+    return z
+
+
+def _chain(keys: NDArray[np.uint64], values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Hash one more value into each key: two rounds, so that equal differences of key and value do not cancel."""
+    return _mix(_mix(keys + _GOLDEN) ^ _mix(values * _GOLDEN + np.uint64(1)))
+
+
+def as_words(values: ArrayLike, what: str) -> NDArray[np.uint64]:
+    """Return non-negative integers below 2**64 as a one-dimensional uint64 array.
+
+    Raises:
+        ValueError: a value is not an integer, is negative or does not fit 64 bits.
+    """
+    array = np.atleast_1d(np.asarray(values))
+    if array.dtype == object:
+        if not all(isinstance(value, int) and 0 <= value <= _MASK_64 for value in array):
+            raise ValueError(f"{what} must be integers in [0, 2**64), got {values!r}")
+    elif not np.issubdtype(array.dtype, np.integer) or (array.size and int(array.min()) < 0):
+        raise ValueError(f"{what} must be integers in [0, 2**64), got {values!r}")
+    if array.ndim != 1:
+        raise ValueError(f"{what} must be one-dimensional, got shape {array.shape}")
+    return array.astype(np.uint64)
+
+
+def hash_seed(*parts: int | str) -> int:
+    """Derive a seed in [0, 2**63) from a run seed and the roles it is used for, e.g. ``hash_seed(0, "rollout", 17)``.
+
+    Distinct parts give unrelated seeds; counting seeds up (0, 1, 2, ...) is never needed.
+    """
+    key = np.zeros(1, np.uint64)
+    for part in parts:
+        data = f"{type(part).__name__}:{part}".encode()
+        data += b"\0" * (-len(data) % 8)
+        for word in np.frombuffer(data, "<u8"):
+            key = _chain(key, np.array([word], np.uint64))
+        key = _chain(key, np.array([len(data)], np.uint64))
+    return int(key[0] >> np.uint64(1))
+
+
+class Stream:
+    """The random numbers of n instances, one row an instance.
+
+    Args:
+        split: "train", "validation" or "test".
+        seeds: (n,) integers in [0, 2**64).
+        indices: (n,) integers in [0, 2**64): the numbers of the instances in the endless stream of (split, seed).
+
+    Every method draws a fresh batch of numbers with the instances in front: shape (n, *size). The numbers of a row depend
+    on its own (split, seed, index) and on how many draws came before, never on the other rows.
+    """
+
+    def __init__(self, split: str, seeds: ArrayLike, indices: ArrayLike) -> None:
+        self.split = check_split(split)
+        self.seeds = as_words(seeds, "seeds")
+        self.indices = as_words(indices, "indices")
+        if self.seeds.shape != self.indices.shape:
+            raise ValueError(f"seeds and indices must be of equal length, got {self.seeds.size} and {self.indices.size}")
+        role = np.full(self.seeds.shape, hash_seed("split", split), np.uint64)
+        self._keys = _chain(_chain(role, self.seeds), self.indices)
+        self._draws = 0
+
+    def __len__(self) -> int:
+        return int(self.seeds.size)
+
+    def redraw(self, rows: NDArray[np.bool_] | NDArray[np.integer], attempt: int) -> Stream:
+        """Return a stream of the chosen rows with further counters of the same indices.
+
+        Args:
+            rows: mask or positions of the rows to draw again.
+            attempt: number of this redraw, from 1; every attempt has counters of its own.
+        """
+        if attempt < 1:
+            raise ValueError(f"attempt counts from 1, got {attempt}")
+        other = Stream.__new__(Stream)
+        other.split, other.seeds, other.indices = self.split, self.seeds[rows], self.indices[rows]
+        keys = self._keys[rows]
+        other._keys = _chain(keys, np.full(keys.shape, hash_seed("redraw", attempt), np.uint64))
+        other._draws = 0
+        return other
+
+    def words(self, size: Sequence[int] = ()) -> NDArray[np.uint64]:
+        """Return uniform 64-bit words, shape (n, *size)."""
+        count = int(np.prod(size, dtype=np.int64))
+        call = np.full(self._keys.shape, self._draws, np.uint64)
+        self._draws += 1
+        keys = _chain(self._keys, call)
+        counters = np.arange(count, dtype=np.uint64)
+        return _chain(keys[:, None], counters[None, :]).reshape(len(self), *size)
+
+    def uniform(self, size: Sequence[int] = ()) -> NDArray[np.float64]:
+        """Return floats in [0, 1) with 53 random bits, shape (n, *size)."""
+        return (self.words(size) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+    def integers(self, low: ArrayLike, high: ArrayLike, size: Sequence[int] = ()) -> NDArray[np.int64]:
+        """Return integers in [low, high), shape (n, *size); the bounds broadcast against it (so (n,) bounds are per row).
+
+        The width of a range is below 2**32; by multiply-shift (Lemire 2019) no value is off by more than width / 2**32.
+
+        Raises:
+            ValueError: an empty range, or one as wide as 2**32.
+        """
+        low_array, high_array = np.asarray(low, np.int64), np.asarray(high, np.int64)
+        width = high_array - low_array
+        if np.any(width < 1) or np.any(width >= 1 << 32):
+            raise ValueError(f"need low < high and high - low < 2**32, got low={low!r}, high={high!r}")
+        high_bits = self.words(size) >> np.uint64(32)
+        return low_array + ((high_bits * width.astype(np.uint64)) >> np.uint64(32)).astype(np.int64)
+
+    def normal(self, size: Sequence[int] = ()) -> NDArray[np.float64]:
+        """Return standard normals by Box and Muller's transform, shape (n, *size).
+
+        Logarithm and cosine may differ in the last bit between machines: use it for what is rounded afterwards.
+        """
+        radius = np.sqrt(-2.0 * np.log1p(-self.uniform(size)))
+        return np.asarray(radius * np.cos(2.0 * np.pi * self.uniform(size)), np.float64)
+
+    def permutation(self, count: int) -> NDArray[np.int64]:
+        """Return a uniform permutation of 0..count-1 for each row, shape (n, count)."""
+        return np.argsort(self.words((count,)), axis=1, kind="stable").astype(np.int64)
+
+    def choice(self, count: int, size: int) -> NDArray[np.int64]:
+        """Return `size` distinct numbers of 0..count-1 in random order for each row, shape (n, size).
+
+        Raises:
+            ValueError: `size` is larger than `count`.
+        """
+        if not 0 <= size <= count:
+            raise ValueError(f"cannot choose {size} distinct values of {count}")
+        return self.permutation(count)[:, :size]

@@ -77,7 +77,7 @@ class AnswerFormat:
         distinct: whether the slots must differ (a permutation).
 
     Raises:
-        ValueError: two labels read the same.
+        ValueError: two labels read the same, or an answer written with them cannot be read back.
     """
 
     labels: tuple[str, ...]
@@ -90,6 +90,14 @@ class AnswerFormat:
             raise ValueError(f"labels must differ after folding case and hyphens, got {self.labels}")
         if self.slots < 1 or (self.distinct and self.slots > len(self.labels)):
             raise ValueError(f"{self.slots} slots cannot be filled from {len(self.labels)} labels")
+        for value in range(len(self.labels)):
+            answer = (value + np.arange(self.slots)) % len(self.labels)
+            text = self.format(answer)
+            read = self.parse(text)
+            if not text.strip() or set("<>") & set(text) or read is None or not np.array_equal(np.atleast_1d(read), answer):
+                raise ValueError(
+                    f"an answer written {text!r} cannot be read back; choose labels without brackets, commas or units"
+                )
 
     def _value(self, word: str) -> int | None:
         folded = _normalise(word)

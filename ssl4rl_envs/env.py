@@ -48,6 +48,7 @@ class SSLEnv(gym.Env[dict[str, Any], Any]):
         self.render_mode = rendering.check_mode(render_mode)
         self.task = build_task(task, arguments)
         self.interface = Interface(self.task, interface, prompt_style)
+        self.task.sample(Stream(self.split, [0], [0]))  # an empty split is an error here, not at the first reset
         self.observation_space, self.action_space = self.interface.observation_space, self.interface.action_space
         # The class declares every mode, so that gym.make passes "human" on; an instance those that work on this machine.
         self.metadata = {**type(self).metadata, "render_modes": rendering.usable_modes()}

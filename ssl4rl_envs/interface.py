@@ -70,6 +70,8 @@ class Interface:
             TypeError: an action of the text interface is not a str.
             ValueError: there are not n actions, or one lies outside the array interface's action space.
         """
+        if isinstance(actions, str):
+            raise TypeError(f"need a sequence of {len(state)} replies, got one str: {actions!r}")
         if len(actions) != len(state):
             raise ValueError(f"need {len(state)} actions, one an environment, got {len(actions)}")
         if self.text:

@@ -10,6 +10,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -124,7 +125,7 @@ def to_ansi(card: Card, columns: int = 32) -> str:
         rows = max(2, round(columns * picture.shape[0] / picture.shape[1] / 2) * 2)
         small = np.asarray(Image.fromarray(picture).resize((columns, rows), Image.Resampling.BOX))
         blocks.append(["".join(map(_half_block, small[r], small[r + 1])) + "\x1b[0m" for r in range(0, rows, 2)])
-    lines = ["  ".join(parts) for parts in zip(*blocks, strict=True)] if blocks else []
+    lines = ["  ".join(parts) for parts in zip_longest(*blocks, fillvalue=" " * columns)]
     lines += textwrap.wrap(card.question, 80)
     if card.verdict is not None:
         answer = "no answer" if card.verdict.answer is None else f"answer {card.verdict.answer}"

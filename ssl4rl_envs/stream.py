@@ -50,9 +50,12 @@ def as_words(values: ArrayLike, what: str) -> NDArray[np.uint64]:
     Raises:
         ValueError: a value is not an integer, is negative or does not fit 64 bits.
     """
-    array = np.atleast_1d(np.asarray(values))
+    array = np.atleast_1d(values if isinstance(values, np.ndarray) else np.asarray(values, dtype=object))
     if array.dtype == object:
-        if not all(isinstance(value, int) and 0 <= value <= _MASK_64 for value in array):
+        if not all(
+            isinstance(value, int | np.integer) and value is not True and value is not False and 0 <= int(value) <= _MASK_64
+            for value in array.flat
+        ):
             raise ValueError(f"{what} must be integers in [0, 2**64), got {values!r}")
     elif not np.issubdtype(array.dtype, np.integer) or (array.size and int(array.min()) < 0):
         raise ValueError(f"{what} must be integers in [0, 2**64), got {values!r}")
@@ -68,11 +71,10 @@ def hash_seed(*parts: int | str) -> int:
     """
     key = np.zeros(1, np.uint64)
     for part in parts:
-        data = f"{type(part).__name__}:{part}".encode()
-        data += b"\0" * (-len(data) % 8)
-        for word in np.frombuffer(data, "<u8"):
-            key = _chain(key, np.array([word], np.uint64))
+        data = (f"str:{part}" if isinstance(part, str) else f"int:{int(part)}").encode()
         key = _chain(key, np.array([len(data)], np.uint64))
+        for word in np.frombuffer(data + b"\0" * (-len(data) % 8), "<u8"):
+            key = _chain(key, np.array([word], np.uint64))
     return int(key[0] >> np.uint64(1))
 
 
@@ -131,7 +133,9 @@ class Stream:
         return (self.words(size) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
     def integers(self, low: ArrayLike, high: ArrayLike, size: Sequence[int] = ()) -> NDArray[np.int64]:
-        """Return integers in [low, high), shape (n, *size); the bounds broadcast against it (so (n,) bounds are per row).
+        """Return integers in [low, high), shape (n, *size).
+
+        The bounds broadcast against `size`; with an empty size they may be (n,), one a row.
 
         The width of a range is below 2**32; by multiply-shift (Lemire 2019) no value is off by more than width / 2**32.
 

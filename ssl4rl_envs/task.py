@@ -118,6 +118,19 @@ class Task(ABC):
     def example(self) -> Any:
         """Return a valid answer for the instructions to show; the same for all instances."""
 
+    def random_answers(self, stream: Stream) -> NDArray[Any]:
+        """Return one valid answer a row (n, ...), uniform over all that there are."""
+        space = self.action_space
+        if isinstance(space, spaces.Discrete):
+            return space.start + stream.integers(0, int(space.n))
+        if isinstance(space, spaces.MultiDiscrete):
+            if self.answer_format is not None and self.answer_format.distinct:
+                return stream.choice(len(self.answer_format.labels), self.answer_format.slots)
+            return space.start + stream.integers(0, space.nvec, space.shape)
+        if isinstance(space, spaces.MultiBinary):
+            return stream.integers(0, 2, space.shape).astype(space.dtype)
+        return (space.low + stream.uniform(space.shape) * (space.high - space.low)).astype(space.dtype)
+
     def oracle(self, batch: Batch) -> NDArray[Any]:
         """Return the right answers (n, ...)."""
         return batch.target

@@ -59,6 +59,7 @@ class SSLVectorEnv(gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
         self.split, self.num_envs, self.render_mode = check_split(split), num_envs, render_mode
         self.task = build_task(task, arguments)
         self.interface = Interface(self.task, interface, prompt_style)
+        self.task.sample(Stream(self.split, [0], [0]))  # an empty split is an error here, not at the first reset
         self.single_observation_space: Any = self.interface.observation_space
         self.single_action_space = self.interface.action_space
         self.observation_space: Any = batch_space(self.single_observation_space, num_envs)

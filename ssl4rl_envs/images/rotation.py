@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.images.views import MIN_ACCEPTED, Views, acceptance, draw_askable, draw_views, turned_differs
 from ssl4rl_envs.sources import ImageSourceLike, load_images
-from ssl4rl_envs.sources.images import TURN
+from ssl4rl_envs.sources.pyramid import TURN
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Score, Task, exact_score
 
@@ -21,6 +21,13 @@ MIN_DIFFERENCE = 8.0
 
 MIN_SIZE = 8
 
+FINE_MARGIN = 3
+"""Views that are turned by finer steps than 90 degrees stay this far from the edges of their picture, in pixels: smoothing
+repeats what is at the edge, along the edge."""
+
+MAX_ENLARGEMENT = 2.0
+"""And they are enlarged no more than this, or the lattice of the source's pixels would show which way it lies."""
+
 
 class Rotation(Task):
     """By how many degrees counter-clockwise was the picture turned?
@@ -28,9 +35,9 @@ class Rotation(Task):
     ## Description
     A square view of a picture is turned by a random multiple of 360 / `angles` degrees. All angles are drawn by one path:
     the same inscribed square, the same interpolation, so neither shape nor border nor sharpness tells the angle. Where all
-    angles are multiples of 90 degrees, turning is an exact transpose. With finer angles every picture is first tilted by a
-    random amount of up to an eighth of a step, and drawn at twice the size and reduced. Views that look the same when
-    turned (blank or symmetric ones) are not asked about. After Gidaris, Singh & Komodakis, "Unsupervised representation
+    angles are multiples of 90 degrees, turning is an exact transpose. With finer angles every picture is first smoothed and
+    tilted by a random amount of up to an eighth of a step, and drawn at twice the size and reduced. Views that look the same
+    when turned (blank or symmetric ones) are not asked about. After Gidaris, Singh & Komodakis, "Unsupervised representation
     learning by predicting image rotations", 2018.
 
     ## Observation Space
@@ -72,6 +79,9 @@ class Rotation(Task):
         """Whether every turn is a multiple of 90 degrees."""
         # A turned inscribed square, and the margin of one pixel that the low-pass needs, stay inside the picture.
         self._shrink = 1.0 if self.exact else image_size / (image_size + 2) / math.sqrt(2)
+        self._margin = 0 if self.exact else FINE_MARGIN
+        if not self.exact:
+            self._check_enlargement()
         # A picture that some turn leaves alone is also left alone by one of prime order (Cauchy's theorem).
         self._symmetries = np.array([TURN // p for p in (2, 3, 5) if angles % p == 0], np.int64)
         self.images = ("reference", "image") if reference else ("image",)
@@ -93,9 +103,9 @@ class Rotation(Task):
         views = draw_askable(stream, self._draw, self._askable, self.source)
         turn = target * (TURN // self.angles)
         fine = not self.exact
-        observation = {"image": views.pixels(self.source, self.image_size, turn + tilt, oversample=fine)}
+        observation = {"image": views.pixels(self.source, self.image_size, turn + tilt, fine=fine)}
         if self.reference:
-            observation["reference"] = views.pixels(self.source, self.image_size, tilt, oversample=fine)
+            observation["reference"] = views.pixels(self.source, self.image_size, tilt, fine=fine)
         return Batch(observation, target, views.items)
 
     def score(self, answers: NDArray[Any], batch: Batch) -> Score:
@@ -122,10 +132,20 @@ class Rotation(Task):
         return stream.integers(-most, most + 1)
 
     def _draw(self, stream: Stream) -> Views:
-        return draw_views(stream, self.source, self._shrink)
+        return draw_views(stream, self.source, self._shrink, self._margin)
 
     def _askable(self, views: Views) -> NDArray[np.bool_]:
         return turned_differs(views, self.source, self._symmetries, MIN_DIFFERENCE)
+
+    def _check_enlargement(self) -> None:
+        shortest = int(np.minimum(self.source.heights, self.source.widths).min())
+        view = (shortest - 2 * FINE_MARGIN) * self._shrink * self.source.min_zoom
+        if self.image_size > MAX_ENLARGEMENT * view:
+            raise ValueError(
+                f"with turns by {self.step_degrees} degrees the smallest views of source {self.source.name!r} are {view:.0f} "
+                f"pixels wide and cannot be shown at image_size={self.image_size}: the pixel lattice would betray the angle. "
+                f"Use image_size up to {max(0, int(MAX_ENLARGEMENT * view))}, larger pictures, or angles=4"
+            )
 
     def _check_source(self, split: str) -> None:
         share = acceptance(split, self._draw, self._askable)

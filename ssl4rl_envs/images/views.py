@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_envs.sources import ImageSource
-from ssl4rl_envs.sources.images import UNIT
+from ssl4rl_envs.sources.pyramid import UNIT, UNIT_BITS
 from ssl4rl_envs.stream import Stream
 
 MAX_REDRAWS = 200
@@ -30,14 +30,14 @@ class Views:
     side: NDArray[np.int64]
 
     def pixels(
-        self, source: ImageSource, size: int, angle: NDArray[np.int64] | int = 0, *, oversample: bool = False
+        self, source: ImageSource, size: int, angle: NDArray[np.int64] | int = 0, *, fine: bool = False
     ) -> NDArray[np.uint8]:
         """Draw the views, uint8 (n, size, size, 3), turned by `angle` (see `ImageSource.views`)."""
         angles = np.broadcast_to(np.asarray(angle, np.int64), self.items.shape)
-        return source.views(self.items, self.x, self.y, self.side, angles, size, oversample=oversample)
+        return source.views(self.items, self.x, self.y, self.side, angles, size, fine=fine)
 
 
-def draw_views(stream: Stream, source: ImageSource, shrink: float = 1.0) -> Views:
+def draw_views(stream: Stream, source: ImageSource, shrink: float = 1.0, margin: int = 0) -> Views:
     """Draw one view a row: any picture of the split, any place in it, any side from `source.min_zoom` to the largest.
 
     Args:
@@ -45,17 +45,18 @@ def draw_views(stream: Stream, source: ImageSource, shrink: float = 1.0) -> View
         source: where the pictures are from.
         shrink: largest side as a share of the picture's shorter one. 1 / sqrt(2) keeps the corners inside the picture
             however the view is turned.
+        margin: how far views stay from the edges of their picture, in pixels.
     """
     members = source.items(stream.split)
     items = members[stream.integers(0, len(members))]
-    heights, widths = source.heights[items] * UNIT, source.widths[items] * UNIT
-    largest = (np.minimum(heights, widths) * round(shrink * UNIT)) >> 12
-    smallest = (largest * round(source.min_zoom * UNIT)) >> 12
+    heights, widths = ((sizes[items] - 2 * margin) * UNIT for sizes in (source.heights, source.widths))
+    largest = (np.minimum(heights, widths) * round(shrink * UNIT)) >> UNIT_BITS
+    smallest = (largest * round(source.min_zoom * UNIT)) >> UNIT_BITS
     side = stream.integers(smallest, largest + 1)
     # The half-width of what a view may touch: all of the largest square round a view that is turned by any angle.
     reach = side * np.minimum(heights, widths) // largest
-    x = stream.integers(0, widths - reach + 1) + reach // 2
-    y = stream.integers(0, heights - reach + 1) + reach // 2
+    x = stream.integers(0, widths - reach + 1) + reach // 2 + margin * UNIT
+    y = stream.integers(0, heights - reach + 1) + reach // 2 + margin * UNIT
     return Views(items, x, y, side)
 
 

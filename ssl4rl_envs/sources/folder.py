@@ -15,7 +15,10 @@ from ssl4rl_envs.sources.images import ImageSource, content_key
 SHORT_SIDE = 256
 """Pictures are kept at most this large on their shorter side, in pixels."""
 
-_READABLE = frozenset(Image.registered_extensions())
+_NOT_PICTURES = {"BUFR", "GRIB", "HDF5", "MPEG", "WMF"}  # formats that Pillow knows by name alone
+_READABLE = frozenset(
+    ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN and kind not in _NOT_PICTURES
+)
 
 
 class FolderSource(ImageSource):
@@ -52,7 +55,7 @@ class FolderSource(ImageSource):
         for file in candidates:
             try:
                 image, key = read_picture(file)
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            except (OSError, ValueError, SyntaxError, RuntimeError, Image.DecompressionBombError) as error:
                 self.skipped[file] = _reason(error)
                 continue
             self.files.append(file)
@@ -83,8 +86,11 @@ def read_picture(file: Path) -> tuple[NDArray[np.uint8], bytes]:
         if picture.has_transparency_data:
             overlay = picture.convert("RGBA")
             picture = Image.alpha_composite(Image.new("RGBA", overlay.size, "white"), overlay)
-        elif picture.mode.startswith("I;16"):
-            picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+        elif picture.mode.startswith("I"):  # 16 bits a pixel, whatever the mode's width
+            picture = Image.fromarray((np.asarray(picture).clip(0, 65535) >> 8).astype(np.uint8))
+        elif picture.mode == "F":
+            values = np.asarray(picture)
+            picture = Image.fromarray((values * (255 if values.max() <= 1 else 1)).clip(0, 255).astype(np.uint8))
         picture = picture.convert("RGB")
     key = content_key(np.asarray(picture))
     if min(picture.size) < 4:

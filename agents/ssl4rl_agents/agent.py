@@ -1,0 +1,89 @@
+"""Agents: anything that acts. A protocol, and a registry that other packages join by an entry point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol, cast, runtime_checkable
+
+from ssl4rl_envs import SSLVectorEnv
+
+ENTRY_POINTS = "ssl4rl.agents"
+
+
+@runtime_checkable
+class Agent(Protocol):
+    """Answers batches of questions.
+
+    Attributes:
+        interface: "array" or "text": which side of the environments it talks to.
+    """
+
+    interface: str
+
+    def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> Any:
+        """Return one action for each of n observations.
+
+        Args:
+            observations: as a vector environment of the agent's interface gives them: arrays (n, ...), and with "text"
+                also `prompt`, n strings.
+            deterministic: take the best action rather than sample one.
+
+        Returns:
+            n actions: an array (n, ...) of the action space, or n strings.
+        """
+        ...
+
+
+AgentFactory = Callable[[SSLVectorEnv], Agent]
+"""What an entry point names: called with the environments the agent will act in (for spaces; not to be stepped)."""
+
+
+def agent_names() -> list[str]:
+    """Return the names of all registered agents."""
+    return sorted(entry.name for entry in entry_points(group=ENTRY_POINTS))
+
+
+def load_agent(name: str | Path, envs: SSLVectorEnv | None = None) -> Agent:
+    """Return an agent by the folder of a trained run, a registered name, or "module:attribute".
+
+    Args:
+        name: "runs/rotation", "random", "constant", "oracle", a name that a plug-in registered, or where its factory is.
+        envs: the environments it will act in; a trained run needs none.
+
+    Raises:
+        ValueError: there is no such agent, or it needs `envs`.
+        TypeError: what the factory returned is no agent.
+    """
+    if (Path(name) / "config.json").is_file():
+        from ssl4rl_agents.policies.agent import load_run
+
+        return load_run(Path(name))
+    factory = _factory(str(name))
+    if envs is None:
+        raise ValueError(f"agent {str(name)!r} needs to know its environments: load_agent({str(name)!r}, envs)")
+    agent = factory(envs)
+    if not isinstance(agent, Agent):
+        raise TypeError(f"{name} made a {type(agent).__name__}, which lacks `interface` or `act`")
+    return agent
+
+
+def agent_interface(name: str | Path) -> str:
+    """Return the interface of an agent before there are environments for it; a factory may say it as an attribute."""
+    if (Path(name) / "config.json").is_file():
+        return "text"
+    return str(getattr(_factory(str(name)), "interface", "array"))
+
+
+def _factory(name: str) -> AgentFactory:
+    for entry in entry_points(group=ENTRY_POINTS):
+        if entry.name == name:
+            return cast(AgentFactory, entry.load())
+    if ":" in name:
+        import importlib
+
+        module, _, attribute = name.partition(":")
+        return cast(AgentFactory, getattr(importlib.import_module(module), attribute))
+    known = ", ".join(agent_names())
+    raise ValueError(f"no agent {name!r}: it is no run folder, no module:attribute and none of the registered {known}")

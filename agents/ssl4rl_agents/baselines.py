@@ -1,0 +1,56 @@
+"""Agents that frame every result: random, constant, and the oracle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl4rl_envs import SSLVectorEnv, Stream, hash_seed
+
+
+def _count(observations: dict[str, Any]) -> int:
+    return len(next(iter(observations.values())))
+
+
+class RandomAgent:
+    """Answers uniformly at random among the valid answers; the same sequence for the same seed."""
+
+    interface = "array"
+
+    def __init__(self, envs: SSLVectorEnv, seed: int = 0) -> None:
+        self._task, self._seed, self._calls = envs.unwrapped.task, seed, 0
+
+    def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> NDArray[Any]:  # noqa: ARG002
+        """Return random answers; `deterministic` changes nothing."""
+        count = _count(observations)
+        self._calls += 1
+        key = hash_seed(self._seed, "random agent", self._calls)
+        return self._task.random_answers(Stream("test", np.full(count, key, np.uint64), np.arange(count)))
+
+
+class ConstantAgent:
+    """Gives the same answer every time: the one that the prompt shows as its example."""
+
+    interface = "array"
+
+    def __init__(self, envs: SSLVectorEnv) -> None:
+        self._answer = np.asarray(envs.unwrapped.task.example())
+
+    def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> NDArray[Any]:  # noqa: ARG002
+        """Return the answer once for each observation."""
+        return np.repeat(self._answer[None], _count(observations), axis=0)
+
+
+class OracleAgent:
+    """Gives the true answer, which it reads from the environments: the top of the scale, not a policy."""
+
+    interface = "array"
+
+    def __init__(self, envs: SSLVectorEnv) -> None:
+        self._envs = envs.unwrapped
+
+    def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> NDArray[Any]:  # noqa: ARG002
+        """Return the answers to what the environments are asking at this moment."""
+        return np.asarray(self._envs.task.oracle(self._envs.batch))

@@ -1,0 +1,123 @@
+"""Measure an agent on held-out questions."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl4rl_agents.agent import Agent
+from ssl4rl_envs import SSLVectorEnv, Task, hash_seed
+
+NUM_ENVS = 128
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an agent reached.
+
+    Args:
+        env, split, episodes: what it was asked.
+        reward, success: means over the episodes.
+        interval: 95 % bootstrap interval of `success`, resampling source items, not episodes: episodes of one picture are
+            not independent.
+        items: how many different source items were asked about.
+        chance: expected reward of the best policy that ignores the observation.
+        oracle: mean reward of the true answers.
+        normalised: (reward - chance) / (oracle - chance).
+        seconds: wall-clock time.
+    """
+
+    env: str
+    split: str
+    episodes: int
+    reward: float
+    success: float
+    interval: tuple[float, float]
+    items: int
+    chance: float
+    oracle: float
+    normalised: float
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as plain data."""
+        return asdict(self)
+
+
+def evaluate(
+    agent: Agent, task: Task, *, env: str, split: str, episodes: int, seed: int = 0, prompt_style: str = "direct"
+) -> Result:
+    """Let an agent answer `episodes` questions and score it.
+
+    Args:
+        agent: its `interface` decides what it is shown; it acts deterministically.
+        task: what is asked.
+        env: the environment's id, for the record.
+        split: "train", "validation" or "test".
+        episodes: how many; the same seed asks the same questions.
+        seed: of the questions.
+        prompt_style: "direct" or "think".
+    """
+    envs = SSLVectorEnv(
+        task, num_envs=min(NUM_ENVS, episodes), split=split, interface=agent.interface, prompt_style=prompt_style
+    )
+    return evaluate_in(agent, envs, env=env, episodes=episodes, seed=seed)
+
+
+def evaluate_in(agent: Agent, envs: SSLVectorEnv, *, env: str, episodes: int, seed: int = 0) -> Result:
+    """Do as `evaluate` in given environments, each of which plays its share of the episodes."""
+    start, count = time.perf_counter(), envs.num_envs
+    quota = np.full(count, episodes // count) + (np.arange(count) < episodes % count)
+    played = np.zeros(count, np.int64)
+    gained = np.zeros(count)
+    rewards, successes, items, oracle = [], [], [], []
+    observations, _ = envs.reset(seed=[hash_seed(seed, "evaluation", i) for i in range(count)])
+    while (played < quota).any():
+        batch = envs.batch
+        best = envs.task.score(envs.task.oracle(batch), batch).reward
+        observations, reward, terminated, truncated, infos = envs.step(agent.act(observations, deterministic=True))
+        gained += reward
+        counted = (terminated | truncated) & (played < quota)
+        if counted.any():
+            rewards.append(gained[counted])
+            successes.append(infos["final_info"]["success"][counted])
+            items.append(batch.items[counted])
+            oracle.append(best[counted])
+        gained[terminated | truncated] = 0
+        played += counted
+    reward_mean, oracle_mean = float(np.concatenate(rewards).mean()), float(np.concatenate(oracle).mean())
+    success, item = np.concatenate(successes), np.concatenate(items)
+    chance = envs.task.chance
+    return Result(
+        env=env,
+        split=envs.split,
+        episodes=len(success),
+        reward=reward_mean,
+        success=float(success.mean()),
+        interval=clustered_interval(success, item),
+        items=len(np.unique(item)),
+        chance=chance,
+        oracle=oracle_mean,
+        normalised=(reward_mean - chance) / (oracle_mean - chance),
+        seconds=round(time.perf_counter() - start, 3),
+    )
+
+
+def clustered_interval(values: NDArray[Any], clusters: NDArray[np.int64]) -> tuple[float, float]:
+    """Return the 95 % percentile bootstrap interval of a mean, resampling whole clusters (Cameron & Miller 2015).
+
+    Args:
+        values: (n,) numbers or bools.
+        clusters: (n,) which cluster each belongs to.
+    """
+    _, index = np.unique(clusters, return_inverse=True)
+    sums, sizes = np.bincount(index, weights=values.astype(np.float64)), np.bincount(index)
+    drawn = np.random.default_rng(0).integers(0, len(sums), (RESAMPLES, len(sums)))
+    means = sums[drawn].sum(1) / sizes[drawn].sum(1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)

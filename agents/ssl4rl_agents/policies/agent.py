@@ -1,0 +1,50 @@
+"""A policy as an agent, and the agent of a trained run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ssl4rl_agents.policies.build import load_policy
+from ssl4rl_agents.policies.policy import Policy
+from ssl4rl_agents.ppo.checkpoint import newest
+from ssl4rl_agents.ppo.config import TrainConfig
+from ssl4rl_agents.ppo.device import autocast, find_device
+
+BATCH = 128
+
+
+class PolicyAgent:
+    """Lets a policy act; large batches are answered in parts."""
+
+    def __init__(self, policy: Policy, *, seed: int = 0, device: torch.device | None = None) -> None:
+        self.policy, self.interface = policy, policy.interface
+        self._device = device or torch.device("cpu")
+        self._generator = torch.Generator(self._device).manual_seed(seed)
+
+    def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> list[str]:
+        """Answer by the likeliest tokens, or sample."""
+        count = len(next(iter(observations.values())))
+        actions: list[str] = []
+        for start in range(0, count, BATCH):
+            part = {name: values[start : start + BATCH] for name, values in observations.items()}
+            with autocast(self._device):
+                inputs = self.policy.encode(part)
+                samples = self.policy.generate(inputs, generator=self._generator, deterministic=deterministic)
+            actions += self.policy.decode(samples.tokens, samples.mask, samples.truncated)
+        return actions
+
+
+def read_config(run: Path) -> TrainConfig:
+    """Return the settings of a run folder."""
+    return TrainConfig.from_json(json.loads((run / "config.json").read_text()))
+
+
+def load_run(run: Path) -> PolicyAgent:
+    """Return the agent of a run's newest checkpoint."""
+    config = read_config(run)
+    device = find_device(config.device)
+    return PolicyAgent(load_policy(newest(run), config.policy, device), device=device)

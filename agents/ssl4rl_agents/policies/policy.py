@@ -1,0 +1,108 @@
+"""The contract of a policy: what the trainer knows of the network it trains.
+
+A policy turns observations into token sequences with log-probabilities and values. The trainer sees tokens, masks,
+log-probabilities, values and rewards; never pixels or text. Several answers to one question stand next to each other: of n
+rows, rows k * G ... k * G + G - 1 belong to prompt k.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self
+
+import torch
+from torch import Tensor, nn
+
+
+class Inputs(Protocol):
+    """Encoded observations of some prompts."""
+
+    def __len__(self) -> int:
+        """Return the number of prompts."""
+        ...
+
+    def rows(self, rows: Tensor) -> Self:
+        """Return the chosen prompts, in the order of `rows`."""
+        ...
+
+
+@dataclass
+class Samples:
+    """Sampled answers, n rows of T tokens.
+
+    Args:
+        tokens: (n, T) int64.
+        mask: (n, T) bool; the end-of-sequence token is inside, everything after it outside.
+        logprobs: (n, T) float32, of the tokens under the policy that sampled them; 0 outside the mask.
+        values: (n, T) float32, of the state in which each token was chosen; 0 outside the mask.
+        truncated: (n,) bool, rows that reached the length limit without an end.
+    """
+
+    tokens: Tensor
+    mask: Tensor
+    logprobs: Tensor
+    values: Tensor
+    truncated: Tensor
+
+
+@dataclass
+class Evaluation:
+    """What the current weights say of given tokens; all (n, T) float32 and 0 outside the mask."""
+
+    logprobs: Tensor
+    entropies: Tensor
+    values: Tensor
+
+
+class Policy(nn.Module, ABC):
+    """A network that answers questions token by token."""
+
+    interface: ClassVar[str]
+    """Which side of the environments it talks to: "array" or "text"."""
+
+    @abstractmethod
+    def encode(self, observations: dict[str, Any]) -> Any:
+        """Turn a batch of observations, as a vector environment gives them, into `Inputs`."""
+
+    @abstractmethod
+    def encode_answers(self, answers: list[str]) -> tuple[Tensor, Tensor]:
+        """Write whole replies as the policy would: tokens (n, T), their end included, and the mask (n, T)."""
+
+    @abstractmethod
+    def generate(
+        self, inputs: Any, repeats: int = 1, *, generator: torch.Generator | None = None, deterministic: bool = False
+    ) -> Samples:
+        """Sample `repeats` answers to each prompt, or take the likeliest token at every place."""
+
+    @abstractmethod
+    def evaluate(self, inputs: Any, tokens: Tensor, mask: Tensor) -> Evaluation:
+        """Return log-probabilities, entropies and values of answers (n, T), n a multiple of the number of prompts."""
+
+    @abstractmethod
+    def decode(self, tokens: Tensor, mask: Tensor, truncated: Tensor) -> list[str]:
+        """Turn answers into actions of the policy's interface."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write the weights and all that is needed to build the policy again, as safetensors and JSON."""
+
+    @abstractmethod
+    def load_weights(self, folder: Path) -> None:
+        """Read the weights that `save` wrote; raises ValueError unless every key arrives."""
+
+
+def token_statistics(logits: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """Return log-probabilities of tokens and entropies of their distributions, in float32.
+
+    Args:
+        logits: (..., vocabulary).
+        tokens: (...) int64.
+    """
+    logits = logits.float()
+    log_normaliser = torch.logsumexp(logits, dim=-1)
+    logprobs = logits.gather(-1, tokens.unsqueeze(-1)).squeeze(-1) - log_normaliser
+    probabilities = torch.exp(logits - log_normaliser.unsqueeze(-1))
+    entropies = log_normaliser - (probabilities * logits).sum(-1)
+    return logprobs, entropies

@@ -1,0 +1,51 @@
+"""Cross-entropy on given answers: how an answer is written (format warm-up), and the supervised ceiling.
+
+The warm-up's answers are random and know nothing of the question; the ceiling's are the targets, which nothing else in
+training ever sees.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ssl4rl_agents.policies.policy import Policy
+from ssl4rl_envs import Stream, Task
+from ssl4rl_envs.answers import wrap
+
+
+def written(task: Task, answers: NDArray[Any], style: str) -> list[str]:
+    """Write answers (n, ...) as whole replies."""
+    return [wrap(task.format(answer), style) for answer in answers]
+
+
+def cross_entropy(policy: Policy, inputs: Any, replies: list[str]) -> Tensor:
+    """Return the mean negative log-probability of the replies' tokens, one reply a prompt."""
+    tokens, mask = policy.encode_answers(replies)
+    return -policy.evaluate(inputs, tokens, mask).logprobs.sum() / mask.sum()
+
+
+def random_replies(task: Task, stream: Stream, style: str) -> list[str]:
+    """Write one random valid answer a row of the stream."""
+    return written(task, task.random_answers(stream), style)
+
+
+def descend(loss: Tensor, optimizer: torch.optim.Optimizer, max_grad_norm: float) -> float | None:
+    """Take one optimizer step down a loss; return the gradient's norm before clipping, None where it is not finite."""
+    optimizer.zero_grad(set_to_none=True)
+    torch.autograd.backward(loss)
+    return apply_gradients(optimizer, max_grad_norm)
+
+
+def apply_gradients(optimizer: torch.optim.Optimizer, max_grad_norm: float) -> float | None:
+    """Clip the gradients and step; a gradient that is not finite is not followed. Returns as `descend` does."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    norm = float(torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm))
+    finite = torch.isfinite(torch.tensor(norm)).item()
+    if finite:
+        optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return norm if finite else None

@@ -1,0 +1,182 @@
+"""The update: several passes over the answers of one rollout."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ssl4rl_agents.policies.policy import Policy
+from ssl4rl_agents.ppo import losses
+from ssl4rl_agents.ppo.advantages import Advantages
+from ssl4rl_agents.ppo.config import ObjectiveConfig, OptimizerConfig
+from ssl4rl_agents.ppo.rollout import Rollout
+from ssl4rl_agents.ppo.supervised import apply_gradients
+
+
+@dataclass
+class UpdateStatistics:
+    """Token-weighted means over all optimizer steps of an update."""
+
+    sums: dict[str, float] = field(default_factory=dict)
+    steps: int = 0
+    skipped: int = 0
+    stopped_early: bool = False
+    max_ratio: float = 0.0
+    first_ratio_error: float = 0.0
+
+    def add(self, values: dict[str, float]) -> None:
+        """Count the values of one optimizer step."""
+        self.steps += 1
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+
+    def means(self) -> dict[str, float]:
+        """Return the means by name."""
+        return {name: value / self.steps for name, value in self.sums.items()} if self.steps else {}
+
+
+@dataclass
+class Minibatch:
+    """Some questions of a rollout with all their answers: what one optimizer step is computed from."""
+
+    inputs: Any
+    tokens: Tensor
+    mask: Tensor
+    old_logprobs: Tensor
+    old_values: Tensor
+    advantages: Tensor
+    returns: Tensor | None
+    reference: Tensor | None
+    weights: Tensor
+
+    def split(self, prompts: int, group_size: int) -> list[Minibatch]:
+        """Cut into micro-batches of at most `prompts` questions."""
+        parts = []
+        for start in range(0, len(self.inputs), prompts):
+            stop = min(start + prompts, len(self.inputs))
+            rows = slice(start * group_size, stop * group_size)
+            device = self.tokens.device
+            parts.append(
+                Minibatch(
+                    self.inputs.rows(torch.arange(start, stop, device=device)),
+                    self.tokens[rows],
+                    self.mask[rows],
+                    self.old_logprobs[rows],
+                    self.old_values[rows],
+                    self.advantages[rows],
+                    None if self.returns is None else self.returns[rows],
+                    None if self.reference is None else self.reference[rows],
+                    self.weights[rows],
+                )
+            )
+        return parts
+
+
+def minibatch_of(
+    rollout: Rollout,
+    advantages: Advantages,
+    reference: Tensor | None,
+    prompts: Tensor,
+    objective: ObjectiveConfig,
+    longest: int,
+) -> Minibatch:
+    """Gather the questions `prompts` and their answers; the token weights are those of this whole minibatch."""
+    size = rollout.group_size
+    rows = (prompts[:, None] * size + torch.arange(size, device=prompts.device)).reshape(-1)
+    samples = rollout.samples
+    mask = samples.mask[rows]
+    return Minibatch(
+        rollout.inputs.rows(prompts),
+        samples.tokens[rows],
+        mask,
+        samples.logprobs[rows],
+        samples.values[rows],
+        advantages.advantages[rows],
+        None if advantages.returns is None else advantages.returns[rows],
+        None if reference is None else reference[rows],
+        losses.weights(mask, objective.aggregation, longest),
+    )
+
+
+def backward(
+    policy: Policy, batch: Minibatch, objective: ObjectiveConfig, autocast: AbstractContextManager[Any]
+) -> tuple[dict[str, float], Tensor]:
+    """Add the gradients of one micro-batch; return the weighted sums of what is logged, and the ratios of its tokens."""
+    with autocast:
+        now = policy.evaluate(batch.inputs, batch.tokens, batch.mask)
+    surrogate = losses.policy_loss(
+        now.logprobs,
+        batch.old_logprobs,
+        batch.advantages,
+        objective.clip_low,
+        objective.clip_high,
+        objective.dual_clip,
+    )
+    by_token = surrogate.loss - objective.entropy_coefficient * now.entropies
+    logged = {"loss/policy": surrogate.loss, "entropy": now.entropies}
+    if batch.returns is not None:
+        critic = losses.value_loss(now.values, batch.old_values, batch.returns, objective.value_clip)
+        by_token = by_token + objective.value_coefficient * critic
+        logged["loss/value"] = critic
+    if batch.reference is not None and objective.kl_loss != "none":
+        divergence = losses.kl_estimate(now.logprobs, batch.reference, objective.kl_loss)
+        by_token = by_token + (objective.kl_coefficient or 0.0) * divergence
+    torch.autograd.backward((by_token * batch.weights).sum())
+    logged["approx_kl"] = losses.approx_kl(now.logprobs, batch.old_logprobs)
+    logged["clipped_low"], logged["clipped_high"] = surrogate.clipped_low.float(), surrogate.clipped_high.float()
+    sums = {name: float((value.detach() * batch.weights).sum()) for name, value in logged.items()}
+    return sums, surrogate.ratio.detach()[batch.mask]
+
+
+def update(
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    rollout: Rollout,
+    advantages: Advantages,
+    reference: Tensor | None,
+    objective: ObjectiveConfig,
+    settings: OptimizerConfig,
+    *,
+    longest: int,
+    generator: torch.Generator,
+    autocast: AbstractContextManager[Any],
+) -> UpdateStatistics:
+    """Pass `epochs` times over the rollout in freshly shuffled minibatches.
+
+    Args:
+        policy, optimizer: what is trained; the learning rate is in the optimizer's groups.
+        rollout: questions, answers and old log-probabilities and values.
+        advantages: of its tokens.
+        reference: (n, T) log-probabilities of the reference policy, or None.
+        objective, settings: see `TrainConfig`.
+        longest: the longest possible answer in tokens.
+        generator: on the CPU; shuffles.
+        autocast: the precision of the forward passes.
+    """
+    statistics = UpdateStatistics()
+    device = rollout.samples.tokens.device
+    prompts = len(rollout.inputs)
+    for _ in range(settings.epochs):
+        order = torch.randperm(prompts, generator=generator).to(device)
+        for chosen in order.chunk(settings.minibatches):
+            batch = minibatch_of(rollout, advantages, reference, chosen, objective, longest)
+            sums: dict[str, float] = {}
+            for part in batch.split(settings.micro_batch or len(chosen), rollout.group_size):
+                part_sums, ratio = backward(policy, part, objective, autocast)
+                sums = {name: sums.get(name, 0.0) + value for name, value in part_sums.items()}
+                statistics.max_ratio = max(statistics.max_ratio, float(ratio.max()))
+                if statistics.steps == 0:
+                    error = float((ratio - 1).abs().max())
+                    statistics.first_ratio_error = max(statistics.first_ratio_error, error)
+            if objective.target_kl is not None and sums["approx_kl"] > objective.target_kl:
+                optimizer.zero_grad(set_to_none=True)
+                statistics.stopped_early = True
+                return statistics
+            norm = apply_gradients(optimizer, settings.max_grad_norm)
+            statistics.skipped += norm is None
+            statistics.add(sums if norm is None else {**sums, "grad_norm": norm})
+    return statistics

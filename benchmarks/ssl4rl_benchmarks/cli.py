@@ -1,0 +1,151 @@
+"""The command ``ssl4rl``: list, show, train, eval.
+
+Results go to standard output, as text or with --json as JSON; everything else goes to standard error.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ssl4rl_envs import env_ids
+
+USAGE = """usage: ssl4rl COMMAND ...
+
+  list                        the environments: action space, chance, what they ask
+  show ENV --out FILE         a picture of several instances with question and answer
+  train ENV --out FOLDER      train a policy by token-level PPO
+  train --resume FOLDER       go on with an interrupted run
+  eval RUN_FOLDER             measure a trained run on held-out data
+  eval AGENT ENV              measure a registered agent: random, constant, oracle, or a plug-in's
+
+--json prints results for machines; --help after a command explains its flags."""
+
+INTERRUPTED = 130
+
+
+class UserError(Exception):
+    """A mistake in the call, told without a traceback."""
+
+
+def _need(*modules: str) -> None:
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        raise UserError(f"this needs {', '.join(missing)}, which are not installed: pip install 'ssl4rl[all]'")
+
+
+def _env(arguments: Sequence[str], command: str) -> str:
+    known = ", ".join(env_ids())
+    if not arguments or arguments[0].startswith("-"):
+        raise UserError(f"name an environment: ssl4rl {command} ENV ...; known are {known}")
+    if arguments[0] not in env_ids():
+        raise UserError(f"unknown environment {arguments[0]!r}; known are {known}")
+    return arguments[0]
+
+
+def _list(arguments: list[str]) -> tuple[int, Any, bool]:
+    from ssl4rl_benchmarks import flags, listing
+
+    parsed = flags.parse(listing.ListFlags, arguments, "ssl4rl list", "List the environments.").command
+    return 0, listing.list_environments(parsed), parsed.json
+
+
+def _show(arguments: list[str]) -> tuple[int, Any, bool]:
+    from ssl4rl_benchmarks import flags, listing
+
+    env = "" if arguments[:1] in (["-h"], ["--help"]) else _env(arguments, "show")
+    text = "Draw several instances with question and answer."
+    parsed = flags.parse(
+        listing.ShowFlags, arguments[1:] if env else arguments, f"ssl4rl show {env or 'ENV'}", text, env or None
+    )
+    return 0, listing.show(parsed.command, env, dataclasses.asdict(parsed.env)), parsed.command.json
+
+
+def _train(arguments: list[str]) -> tuple[int, Any, bool]:
+    _need("torch", "transformers", "tensorboard", "matplotlib", "rich")
+    from ssl4rl_benchmarks import flags, training
+
+    _quieten()
+    if any(argument.split("=")[0] == "--resume" for argument in arguments):
+        resumed = flags.parse(training.ResumeFlags, arguments, "ssl4rl train", "Go on with an interrupted run.").command
+        results = training.resume(resumed)
+        return (0 if results["finished"] else INTERRUPTED), results, resumed.json
+    env = "" if arguments[:1] in (["-h"], ["--help"]) else _env(arguments, "train")
+    text = "Train a policy by token-level PPO. Ctrl-C saves and ends the run; `ssl4rl train --resume FOLDER` goes on."
+    rest = arguments[1:] if env else arguments
+    parsed = flags.parse(training.TrainFlags, rest, f"ssl4rl train {env or 'ENV'}", text, env or None)
+    results = training.train(parsed.command, env, dataclasses.asdict(parsed.env))
+    return (0 if results["finished"] else INTERRUPTED), results, parsed.command.json
+
+
+def _eval(arguments: list[str]) -> tuple[int, Any, bool]:
+    from ssl4rl_benchmarks import flags, measuring
+
+    text = "Measure a trained run, or a registered agent in an environment, on held-out data."
+    if arguments[:1] in (["-h"], ["--help"]):
+        flags.parse(measuring.EvalFlags, arguments, "ssl4rl eval AGENT [ENV]", text)
+    if not arguments or arguments[0].startswith("-"):
+        raise UserError("name a run folder, or an agent and an environment: ssl4rl eval random SSL4RL/Rotation-v0")
+    agent, rest = arguments[0], arguments[1:]
+    if (Path(agent) / "config.json").is_file():
+        _need("torch", "transformers")
+        from ssl4rl_agents.policies.agent import read_config
+
+        _quieten()
+        config = read_config(Path(agent))
+        if rest and not rest[0].startswith("-"):
+            raise UserError(f"a run is measured in the environment it was trained in, {config.env}; leave {rest[0]!r} out")
+        run = flags.parse(measuring.EvalFlags, rest, f"ssl4rl eval {agent}", text).command
+        result = measuring.measure(run, agent, config.env, config.env_args, config.prompt_style)
+        return 0, result, run.json
+    if Path(agent).is_dir():
+        raise UserError(f"{agent} is not a run folder: it has no config.json")
+    env = _env(rest, f"eval {agent}")
+    parsed = flags.parse(measuring.EvalFlags, rest[1:], f"ssl4rl eval {agent} {env}", text, env)
+    command = parsed.command
+    result = measuring.measure(command, agent, env, dataclasses.asdict(parsed.env), command.prompt_style)
+    return 0, result, command.json
+
+
+def _quieten() -> None:
+    """Silence the loading bars of transformers, which mean nothing for small checkpoints."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+
+
+COMMANDS = {"list": _list, "show": _show, "train": _train, "eval": _eval}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; return the exit status: 0 done, 2 a mistake in the call, 130 interrupted.
+
+    With SSL4RL_TRACEBACK=1 in the environment, mistakes are raised with their traceback.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0
+    if arguments[0] not in COMMANDS:
+        print(f"ssl4rl: unknown command {arguments[0]!r}\n\n{USAGE}", file=sys.stderr)
+        return 2
+    try:
+        _need("tyro")
+        status, result, as_json = COMMANDS[arguments[0]](arguments[1:])
+    except (UserError, ValueError, TypeError, OSError) as error:
+        if os.environ.get("SSL4RL_TRACEBACK"):
+            raise
+        print(f"ssl4rl {arguments[0]}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    if as_json:
+        print(json.dumps(result, indent=2))
+    return status

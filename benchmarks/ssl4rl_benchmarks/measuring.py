@@ -1,0 +1,55 @@
+"""``ssl4rl eval``: measure a trained run or any agent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ssl4rl_agents.agent import agent_interface, load_agent
+from ssl4rl_agents.evaluation import Result, evaluate_in
+from ssl4rl_envs import SSLVectorEnv, make_task
+
+SHARED = 128
+
+
+@dataclass(frozen=True)
+class EvalFlags:
+    """Measure an agent on held-out data."""
+
+    split: Literal["train", "validation", "test"] = "test"
+    """Whose items are asked about."""
+    episodes: int = 2048
+    """How many questions."""
+    seed: int = 0
+    """Of the questions."""
+    prompt_style: Literal["direct", "think"] = "direct"
+    """How text agents are to reply; a trained run keeps its own."""
+    json: bool = False
+    """Print JSON."""
+
+
+def measure(flags: EvalFlags, agent: str, env_id: str, env_args: dict[str, Any], prompt_style: str) -> dict[str, Any]:
+    """Measure an agent (a run folder or a name) in an environment; print a line unless JSON is asked for."""
+    if flags.episodes < 1:
+        raise ValueError(f"--episodes must be at least 1, got {flags.episodes}")
+    envs = SSLVectorEnv(
+        make_task(env_id, **env_args),
+        num_envs=min(SHARED, flags.episodes),
+        split=flags.split,
+        interface=agent_interface(agent),
+        prompt_style=prompt_style,
+    )
+    result = evaluate_in(load_agent(agent, envs), envs, env=env_id, episodes=flags.episodes, seed=flags.seed)
+    if not flags.json:
+        print(sentence(agent, result))
+    return {"agent": agent, **result.to_json()}
+
+
+def sentence(name: str, result: Result) -> str:
+    """Put a result in one line."""
+    low, high = result.interval
+    return (
+        f"{name} on {result.env}, {result.split}: success {result.success:.3f} (95 % interval {low:.3f} to {high:.3f}, "
+        f"{result.episodes} episodes of {result.items} items), reward {result.reward:.3f}, chance {result.chance:.3f}, "
+        f"normalised {result.normalised:.3f}"
+    )

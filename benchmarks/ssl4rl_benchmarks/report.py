@@ -1,0 +1,153 @@
+"""What a finished run leaves to look at: a table, a learning curve, a board of answers, and a page with all three."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from ssl4rl_agents.policies.agent import PolicyAgent
+from ssl4rl_agents.ppo.metrics import read_metrics
+from ssl4rl_agents.ppo.rollout import ask
+from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_envs import hash_seed, rendering
+
+BOARD = 12
+
+PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #20242c }}
+table {{ border-collapse: collapse }} td, th {{ padding: .3rem .9rem; border-bottom: 1px solid #dee2e8; text-align: right }}
+td:first-child, th:first-child {{ text-align: left }} img {{ max-width: 100%; height: auto }}
+pre {{ background: #f4f5f7; padding: 1rem; overflow-x: auto }}
+</style>
+<h1>{title}</h1>
+{table}
+<h2>Learning curve</h2><img alt="success over episodes" src="{curve}">
+<h2>Held-out instances with the model's answers</h2><img alt="board of instances" src="{board}">
+<h2>Settings</h2><pre>{settings}</pre>
+</html>
+"""
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object."""
+    data: dict[str, Any] = json.loads(path.read_text())
+    return data
+
+
+def training_seconds(run: Path) -> float:
+    """Return the wall-clock seconds of a run's training, its measurements on the validation split included."""
+    lines = read_metrics(run)
+    return round(float(lines[-1]["seconds"]), 1) if lines else 0.0
+
+
+def rows(results: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Return the lines of the results' table: what, success, 95 % interval, normalised score."""
+    named = {
+        "before training, held out": results["before"],
+        "after training, held out": results["after"],
+        "after training, training items": results["train"],
+        "supervised ceiling, held out": results.get("ceiling"),
+    }
+    lines = [("chance", f"{results['chance']:.3f}", "", "0.000")]
+    for name, result in named.items():
+        if result is not None:
+            low, high = result["interval"]
+            lines.append((name, f"{result['success']:.3f}", f"{low:.3f} to {high:.3f}", f"{result['normalised']:.3f}"))
+    return lines
+
+
+def print_table(results: dict[str, Any]) -> None:
+    """Print the results."""
+    after = results["after"]
+    table = Table(title=f"{after['env']}: trained for {results['seconds']:.0f} s", title_justify="left")
+    for column in ("", "success", "95 % interval", "normalised"):
+        table.add_column(column, justify="left" if not column else "right")
+    for line in rows(results):
+        table.add_row(*line)
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{after['episodes']} held-out questions about {after['items']} items that training never saw. "
+        f"Curve, board and report: {results['out']}/",
+        highlight=False,
+    )
+
+
+def write(trainer: Trainer, results: dict[str, Any]) -> None:
+    """Write curve.png, board.png and report.html into the run folder."""
+    curve, board = draw_curve(trainer, results), draw_board(trainer)
+    (trainer.out / "curve.png").write_bytes(curve)
+    (trainer.out / "board.png").write_bytes(board)
+    cells = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>" for line in rows(results))
+    header = "<tr><th></th><th>success</th><th>95 % interval</th><th>normalised</th></tr>"
+    page = PAGE.format(
+        title=html.escape(f"{trainer.config.env}: {trainer.config.algorithm}, {trainer.config.objective.advantage}"),
+        table=f"<table>{header}{cells}</table>",
+        curve=_inline(curve),
+        board=_inline(board),
+        settings=html.escape(json.dumps(trainer.config.to_json(), indent=2)),
+    )
+    (trainer.out / "report.html").write_text(page)
+
+
+def draw_curve(trainer: Trainer, results: dict[str, Any]) -> bytes:
+    """Draw success over episodes, in training and held out, between chance and the ceiling, as a PNG."""
+    from matplotlib.figure import Figure
+
+    lines = read_metrics(trainer.out)
+    episodes = np.array([line["episodes"] for line in lines])
+    figure = Figure(figsize=(7.2, 4.0), dpi=120, layout="constrained")
+    axes = figure.add_subplot()
+    success = np.array([line.get("success", np.nan) for line in lines])
+    if not np.isnan(success).all():
+        axes.plot(episodes, success, color="#9fb4d8", linewidth=0.8)
+        axes.plot(episodes, _smooth(success), color="#2f5fb3", linewidth=1.8, label="training answers (sampled)")
+    held = [(line["episodes"], line["validation/success"]) for line in lines if "validation/success" in line]
+    axes.plot(*zip(*held, strict=True), "o-", color="#d1662a", markersize=4, label="held out (validation, greedy)")
+    axes.axhline(results["chance"], color="#8a8f98", linestyle=":", label="chance")
+    if "ceiling" in results:
+        axes.axhline(results["ceiling"]["success"], color="#2f8f5b", linestyle="--", label="supervised ceiling (test)")
+    axes.set(xlabel="episodes", ylabel="success", ylim=(0, 1.02), title=trainer.config.env)
+    axes.grid(alpha=0.25)
+    axes.legend(loc="lower right", frameon=False)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def draw_board(trainer: Trainer) -> bytes:
+    """Draw held-out instances with the policy's answers, as a PNG."""
+    batch = ask(trainer.task, "test", hash_seed(0, "board"), 0, BOARD)
+    replies = PolicyAgent(trainer.policy, device=trainer.device).act(trainer.interface.observe(batch), deterministic=True)
+    transition = trainer.interface.step(batch, replies)
+    cards = []
+    for row, answer in enumerate(transition.written):
+        verdict = rendering.judge(trainer.task, batch, row, answer, transition.step.score)
+        cards.append(rendering.card(trainer.task, batch, row, verdict))
+    buffer = BytesIO()
+    Image.fromarray(rendering.board(cards)).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def _smooth(values: NDArray[Any], width: int = 9) -> NDArray[Any]:
+    """Return the moving mean of the last `width` values."""
+    return np.array([np.nanmean(values[max(0, i - width + 1) : i + 1]) for i in range(len(values))])
+
+
+def _inline(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()

@@ -1,0 +1,104 @@
+"""``ssl4rl train``: a run from the first measurement to the report."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from ssl4rl_agents.policies.agent import read_config
+from ssl4rl_agents.ppo.checkpoint import write_json
+from ssl4rl_agents.ppo.config import TrainConfig, TrainSettings
+from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_benchmarks import report
+
+MEASURED = "before.json"
+
+
+@dataclass(frozen=True)
+class TrainFlags:
+    """Train a policy by token-level PPO. Ctrl-C saves and ends the run; --resume goes on."""
+
+    out: Path
+    """The run folder to write."""
+    ceiling: bool = False
+    """Afterwards, train the same network on the free labels by cross-entropy: the supervised ceiling."""
+    overwrite: bool = False
+    """Delete the run that is in the folder already."""
+    json: bool = False
+    """Print the results as JSON."""
+    settings: Annotated[TrainSettings, tyro.conf.arg(name="")] = field(default_factory=TrainSettings)
+
+
+@dataclass(frozen=True)
+class ResumeFlags:
+    """Go on with an interrupted run, exactly as it would have gone on; its settings stay."""
+
+    resume: Path
+    """The run folder."""
+    ceiling: bool = False
+    """Afterwards, train the supervised ceiling."""
+    json: bool = False
+    """Print the results as JSON."""
+
+
+def train(flags: TrainFlags, env_id: str, env_args: dict[str, Any]) -> dict[str, Any]:
+    """Train from the start. Returns the results; `finished` is False after Ctrl-C."""
+    settings = {f.name: getattr(flags.settings, f.name) for f in dataclasses.fields(flags.settings)}
+    config = TrainConfig(env=env_id, env_args=env_args, **settings)
+    config.resolved()
+    if flags.overwrite and flags.out.exists():
+        if any(flags.out.iterdir()) and not (flags.out / "config.json").is_file():
+            raise ValueError(f"{flags.out} is not a run folder (it has no config.json); --overwrite deletes only run folders")
+        shutil.rmtree(flags.out)
+    trainer = Trainer(config, flags.out)
+    return _finish(trainer, ceiling=flags.ceiling, quiet_table=flags.json)
+
+
+def resume(flags: ResumeFlags) -> dict[str, Any]:
+    """Go on with the run in a folder."""
+    if not (flags.resume / "config.json").is_file():
+        raise ValueError(f"{flags.resume} is not a run folder: it has no config.json")
+    trainer = Trainer(read_config(flags.resume), flags.resume, resume=True)
+    return _finish(trainer, ceiling=flags.ceiling, quiet_table=flags.json)
+
+
+def _finish(trainer: Trainer, *, ceiling: bool, quiet_table: bool) -> dict[str, Any]:
+    config, out = trainer.config, trainer.out
+    before = report.read_json(out / MEASURED) if (out / MEASURED).exists() else None
+    if before is None or trainer.iteration == 0:
+        before = trainer.measure("test", config.test_episodes).to_json()
+        write_json(out / MEASURED, before)
+    if not trainer.run():
+        print(f"interrupted and saved; go on with: ssl4rl train --resume {out}", file=sys.stderr)
+        return {"finished": False, "out": str(out), "iteration": trainer.iteration}
+    results: dict[str, Any] = {
+        "finished": True,
+        "out": str(out),
+        "chance": trainer.task.chance,
+        "before": before,
+        "after": trainer.measure("test", config.test_episodes).to_json(),
+        "train": trainer.measure("train", config.test_episodes).to_json(),
+        "seconds": report.training_seconds(out),
+    }
+    if ceiling:
+        results["ceiling"] = _ceiling(config, out)
+    write_json(out / "results.json", results)
+    report.write(trainer, results)
+    if not quiet_table:
+        report.print_table(results)
+    return results
+
+
+def _ceiling(config: TrainConfig, out: Path) -> dict[str, Any]:
+    """Train the same network on the same questions with their targets."""
+    folder = out / "ceiling"
+    shutil.rmtree(folder, ignore_errors=True)
+    trainer = Trainer(dataclasses.replace(config, algorithm="sft"), folder)
+    trainer.run()
+    return trainer.measure("test", config.test_episodes).to_json()

@@ -1,0 +1,504 @@
+"""Every registered environment keeps the contract of Gymnasium and of this suite, through every interface it has."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+import json
+import os
+import subprocess
+import sys
+import warnings
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.utils.env_checker import check_env
+
+import ssl4rl_envs
+from ssl4rl_envs import Stream, rendering
+from ssl4rl_envs.interface import Interface
+from ssl4rl_envs.stream import SPLITS
+from ssl4rl_envs.task import MAX_REPLY
+
+
+def digest(observation: dict[str, Any]) -> str:
+    """A hash of the bits of one observation: names, shapes, types and values."""
+    state = hashlib.sha256()
+    for name in sorted(observation):
+        value = observation[name]
+        array = np.frombuffer(value.encode(), np.uint8) if isinstance(value, str) else np.ascontiguousarray(value)
+        state.update(f"{name} {array.shape} {array.dtype.str}".encode() + array.tobytes())
+    return state.hexdigest()
+
+
+def play(env: gym.Env, action: Any) -> tuple[Any, ...]:
+    """Answer `action` until the episode ends; the last step's result."""
+    for _ in range(env.unwrapped.task.horizon):
+        result = env.step(action)
+        if result[2] or result[3]:
+            return result
+    raise AssertionError("the episode outlived the task's horizon")
+
+
+def some_action(env: gym.Env) -> Any:
+    if isinstance(env.action_space, spaces.Text):
+        return "<answer>what?</answer>"
+    env.action_space.seed(0)
+    return env.action_space.sample()
+
+
+@pytest.fixture
+def strict():
+    """Every warning is an error, those of Gymnasium's logger among them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+# Checkers
+
+
+def test_gymnasiums_checker_passes_without_a_warning(env_id, interface, headless, strict):
+    env = gym.make(env_id, interface=interface)
+    check_env(env.unwrapped)
+    env.close()
+
+
+@pytest.mark.slow
+def test_stable_baselines3s_checker_passes(env_id, headless):
+    from stable_baselines3.common.env_checker import check_env as check_for_stable_baselines3
+
+    env = gym.make(env_id).unwrapped
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message=".*unconventional shape.*")
+        check_for_stable_baselines3(env)
+
+
+def test_boxes_are_finite_and_continuous_actions_are_normalised(env_id, build):
+    task = build(env_id)
+    for space in task.observation_space.values():
+        assert isinstance(space, spaces.Box)
+        assert np.isfinite(space.low).all()
+        assert np.isfinite(space.high).all()
+    if isinstance(task.action_space, spaces.Box):
+        assert (task.action_space.low >= -1).all()
+        assert (task.action_space.high <= 1).all()
+
+
+def test_images_are_uint8_rgb(env_id, build):
+    task = build(env_id)
+    for name in task.images:
+        space = task.observation_space[name]
+        assert space.dtype == np.uint8
+        assert len(space.shape) == 3
+        assert space.shape[2] == 3
+        assert min(space.shape[:2]) >= 36, "stable-baselines3's CNN needs 36 x 36"
+
+
+def test_observations_lie_in_their_space_in_every_split(env_id, interface):
+    for split in SPLITS:
+        env = gym.make(env_id, interface=interface, split=split)
+        for seed in (0, None, None):
+            observation, _ = env.reset(seed=seed)
+            assert observation in env.observation_space
+            final, reward, *_ = play(env, some_action(env))
+            assert final in env.observation_space
+            assert isinstance(reward, float)
+            assert 0 <= reward <= 1
+
+
+# Specs and constructors
+
+
+def test_a_spec_survives_json_and_makes_the_same_environment(env_id, interface):
+    env = gym.make(env_id, interface=interface, split="validation", render_mode="rgb_array")
+    restored = EnvSpec.from_json(env.spec.to_json())
+    other = gym.make(restored)
+    assert other.unwrapped.split == "validation"
+    assert other.render_mode == "rgb_array"
+    assert (other.observation_space, other.action_space) == (env.observation_space, env.action_space)
+    assert digest(other.reset(seed=3)[0]) == digest(env.reset(seed=3)[0])
+    assert digest(other.reset()[0]) == digest(env.reset()[0])
+
+
+def test_the_registered_id_is_versioned_and_unwrapped_by_time_limits(env_id):
+    spec = gym.spec(env_id)
+    assert spec.namespace == "SSL4RL"
+    assert spec.version is not None
+    assert spec.max_episode_steps is None, "horizons live in the task"
+    assert spec.vector_entry_point is not None
+
+
+def test_registering_again_changes_nothing(env_id):
+    before = gym.spec(env_id)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ssl4rl_envs.register_all()
+    assert gym.spec(env_id) is before
+
+
+def test_a_task_is_built_without_an_environment(env_id):
+    task = ssl4rl_envs.make_task(env_id)
+    assert isinstance(task, ssl4rl_envs.task_class(env_id))
+    assert task.observation_space == gym.make(env_id).observation_space
+
+
+def test_a_built_task_can_be_shared_by_environments(env_id, build):
+    task = build(env_id)
+    env = ssl4rl_envs.SSLEnv(task)
+    assert env.task is task
+    with pytest.raises(TypeError, match="built already"):
+        ssl4rl_envs.SSLEnv(task, image_size=64)
+
+
+def test_unknown_arguments_are_errors_that_list_the_known(env_id):
+    known = list(inspect.signature(ssl4rl_envs.task_class(env_id)).parameters)
+    with pytest.raises(TypeError, match=f"no argument imagesize; it takes {', '.join(known)}"):
+        ssl4rl_envs.make_task(env_id, imagesize=3)
+    with pytest.raises(TypeError, match="no argument imagesize"):
+        gym.make(env_id, imagesize=3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"split": "val"}, "train, validation, test"),
+        ({"interface": "pixels"}, "array, text"),
+        ({"render_mode": "rgb"}, "rgb_array.*ansi"),
+        ({"interface": "text", "prompt_style": "cot"}, "direct, think"),
+    ],
+)
+def test_wrong_arguments_are_errors_that_list_the_right_ones(env_id, arguments, message):
+    for make in (ssl4rl_envs.SSLEnv, ssl4rl_envs.SSLVectorEnv):
+        with pytest.raises(ValueError, match=message):
+            make(gym.spec(env_id).kwargs["task"], **arguments)
+
+
+def test_tasks_without_words_refuse_the_text_interface(env_id, build, monkeypatch):
+    task = build(env_id)
+    monkeypatch.setattr(task, "answer_format", None)
+    for make in (ssl4rl_envs.SSLEnv, ssl4rl_envs.SSLVectorEnv):
+        make(task)
+        with pytest.raises(ValueError, match="no text interface"):
+            make(task, interface="text")
+
+
+def test_names_outside_the_suite_are_errors():
+    with pytest.raises(ValueError, match="not an environment of this suite"):
+        ssl4rl_envs.task_class("CartPole-v1")
+    with pytest.raises(gym.error.Error):
+        ssl4rl_envs.make_task("SSL4RL/NoSuchTask-v0")
+
+
+# Reset and step
+
+
+def test_reset_with_a_seed_restarts_and_without_one_moves_on(env_id, interface):
+    env = gym.make(env_id, interface=interface)
+    first = [env.reset(seed=5), env.reset(), env.reset()]
+    again = [env.reset(seed=5), env.reset(), env.reset()]
+    assert [info["index"] for _, info in first] == [info["index"] for _, info in again] == [0, 1, 2]
+    assert [digest(observation) for observation, _ in first] == [digest(observation) for observation, _ in again]
+    assert len({digest(observation) for observation, _ in first}) == 3
+
+
+def test_steps_and_random_numbers_of_others_do_not_move_the_stream(env_id, interface):
+    quiet, busy = gym.make(env_id, interface=interface), gym.make(env_id, interface=interface)
+    quiet.reset(seed=1)
+    busy.reset(seed=1)
+    play(busy, some_action(busy))
+    busy.unwrapped.np_random.random(100)
+    np.random.default_rng(0).random(10)
+    assert digest(quiet.reset()[0]) == digest(busy.reset()[0])
+
+
+def test_without_a_seed_two_environments_differ_and_each_goes_on(env_id):
+    def picture(env: gym.Env) -> str:
+        observation, _ = env.reset()
+        return digest(observation)
+
+    envs = [gym.make(env_id) for _ in range(3)]
+    assert len({picture(env) for env in envs for _ in range(3)}) == 9
+    assert [env.unwrapped.reset()[1]["index"] for env in envs] == [3, 3, 3]
+
+
+def test_neighbouring_seeds_ask_different_questions(env_id, build):
+    task = build(env_id)
+    batch = task.sample(Stream("train", np.repeat(np.arange(10), 5), np.tile(np.arange(5), 10)))
+    assert len({digest(batch.rows(slice(i, i + 1)).observation) for i in range(50)}) == 50
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "0"])
+def test_seeds_that_are_none_are_errors(env_id, seed):
+    with pytest.raises((gym.error.Error, ValueError, TypeError)):
+        gym.make(env_id).unwrapped.reset(seed=seed)
+
+
+def test_stepping_before_the_first_reset_is_an_error(env_id, interface):
+    env = gym.make(env_id, interface=interface).unwrapped
+    with pytest.raises(RuntimeError, match="reset"):
+        env.step(some_action(env))
+    with pytest.raises(RuntimeError, match="reset"):
+        _ = env.batch
+
+
+def test_stepping_after_the_end_is_an_error(env_id, interface):
+    env = gym.make(env_id, interface=interface).unwrapped
+    env.reset(seed=0)
+    play(env, some_action(env))
+    with pytest.raises(RuntimeError, match="reset"):
+        env.step(some_action(env))
+    env.reset()
+    env.step(some_action(env))
+
+
+def test_observations_belong_to_the_caller(env_id, interface):
+    """Writing into an observation changes neither the instance nor what is seen later."""
+    env = gym.make(env_id, interface=interface).unwrapped
+    observation, _ = env.reset(seed=0)
+    before = digest(observation)
+    for value in observation.values():
+        if isinstance(value, np.ndarray):
+            value[...] = 0
+    final, *_ = env.step(some_action(env))
+    if env.task.horizon == 1:
+        assert digest(final) == before
+
+
+# What is hidden
+
+
+def test_the_target_is_told_at_the_end_alone(env_id, interface):
+    env = gym.make(env_id, interface=interface)
+    _, info = env.reset(seed=0)
+    assert set(info) == {"index"}
+    *_, info = play(env, some_action(env))
+    expected = {"success", "index", "target"} | ({"valid", "parsed"} if interface == "text" else set())
+    assert set(info) == expected
+    assert np.array_equal(info["target"], env.unwrapped.batch.target[0])
+    assert type(info["success"]) is bool
+    assert type(info["index"]) is int
+    _, info = env.reset()
+    assert set(info) == {"index"}
+
+
+def test_nothing_that_is_shown_reads_the_target(env_id, interface, build):
+    """With the targets of other instances, prompts, questions, observations and pictures stay what they were."""
+    task = build(env_id)
+    side = Interface(task, interface, "direct")
+    batch = task.sample(Stream("train", np.zeros(16, int), np.arange(16)))
+    swapped = dataclasses.replace(batch, target=batch.target[::-1].copy())
+    assert not np.array_equal(batch.target, swapped.target)
+    shown, other = side.observe(batch), side.observe(swapped)
+    assert shown.keys() == other.keys()
+    assert all(np.array_equal(shown[name], other[name]) for name in shown)
+    assert task.question(batch) == task.question(swapped)
+    for row in range(16):
+        cards = [rendering.card(task, one, row, None) for one in (batch, swapped)]
+        assert np.array_equal(*(rendering.draw(card) for card in cards))
+
+
+@pytest.mark.parametrize("mode", ["rgb_array", "ansi"])
+def test_the_verdict_is_drawn_at_the_end_alone(env_id, interface, mode):
+    env = gym.make(env_id, interface=interface, render_mode=mode)
+    env.reset(seed=0)
+    asked = env.render()
+    assert np.array_equal(asked, env.render())
+    play(env, some_action(env))
+    told = env.render()
+    assert not np.array_equal(asked, told)
+    env.reset(seed=0)
+    assert np.array_equal(asked, env.render())
+    if mode == "ansi":
+        assert "truth" not in asked
+        assert "truth" in told
+
+
+def test_render_modes_give_what_they_say(env_id, interface):
+    env = gym.make(env_id, interface=interface, render_mode="rgb_array")
+    env.reset(seed=0)
+    picture = env.render()
+    assert picture.dtype == np.uint8
+    assert picture.ndim == 3
+    assert picture.shape[2] == 3
+    env = gym.make(env_id, interface=interface, render_mode="ansi")
+    env.reset(seed=0)
+    assert isinstance(env.render(), str)
+    env.close()
+    env.close()
+
+
+def test_rendering_without_a_mode_warns_and_draws_nothing(env_id):
+    env = gym.make(env_id).unwrapped
+    env.reset(seed=0)
+    with pytest.warns(UserWarning, match="render mode"):
+        assert env.render() is None
+
+
+def test_human_rendering_without_a_display_is_a_clear_error(env_id, headless):
+    with pytest.raises(ValueError, match=r"no display.*rgb_array"):
+        gym.make(env_id, render_mode="human")
+    assert "human" not in gym.make(env_id).unwrapped.metadata["render_modes"]
+
+
+# The same instance everywhere
+
+
+SEEDS = (0, 7, 2**40)
+COUNT = 6
+
+
+def scalar_digests(env_id: str, interface: str, split: str, seed: int) -> list[str]:
+    env = gym.make(env_id, interface=interface, split=split)
+    return [digest(env.reset(seed=seed if i == 0 else None)[0]) for i in range(COUNT)]
+
+
+def test_an_instance_is_the_same_bits_in_every_batch_and_environment(env_id, interface, build):
+    task = build(env_id)
+    side = Interface(task, interface, "direct")
+    for split in SPLITS:
+        for seed in SEEDS:
+            expected = scalar_digests(env_id, interface, split, seed)
+            for size in (1, 2, COUNT, 4 * COUNT):
+                rows = np.arange(size) % COUNT
+                shown = side.observe(task.sample(Stream(split, np.full(size, seed), rows)))
+                got = [digest({name: values[i] for name, values in shown.items()}) for i in range(size)]
+                assert got == [expected[row] for row in rows]
+
+
+def test_vector_environments_ask_the_same_instances(env_id, interface):
+    env = gym.make_vec(env_id, num_envs=3, interface=interface, split="test")
+    shown, _ = env.reset(seed=list(SEEDS))
+    expected = [scalar_digests(env_id, interface, "test", seed) for seed in SEEDS]
+    for index in range(COUNT):
+        for row in range(len(SEEDS)):
+            assert digest({name: values[row] for name, values in shown.items()}) == expected[row][index]
+        shown, _ = env.reset()
+
+
+SCRIPT = """
+import hashlib, json, sys
+from typing import Any
+import gymnasium as gym
+import numpy as np
+import ssl4rl_envs
+COUNT = 6
+%s
+%s
+print(json.dumps([scalar_digests(*case) for case in json.loads(sys.argv[1])]))
+"""
+
+
+def test_an_instance_is_the_same_bits_in_a_fresh_process(build):
+    names = [(env_id, side) for env_id in ssl4rl_envs.env_ids() for side in ("array", "text")]
+    names = [(env_id, side) for env_id, side in names if side == "array" or build(env_id).answer_format is not None]
+    cases = [(*name, split, seed) for name in names for split, seed in (("train", 0), ("test", 2**40))]
+    script = SCRIPT % (inspect.getsource(digest), inspect.getsource(scalar_digests))
+    command = [sys.executable, "-c", script, json.dumps(cases)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONHASHSEED": "123"})
+    assert json.loads(run.stdout) == [scalar_digests(*case) for case in cases]
+
+
+def test_targets_do_not_depend_on_the_batch(env_id, build):
+    task = build(env_id)
+    together = task.sample(Stream("train", np.zeros(40, int), np.arange(40)))
+    order = np.random.default_rng(0).permutation(40)
+    shuffled = task.sample(Stream("train", np.zeros(40, int), order))
+    assert np.array_equal(together.target[order], shuffled.target)
+    assert np.array_equal(together.items[order], shuffled.items)
+
+
+def test_sampling_is_pure(env_id, build):
+    """It neither reads nor moves anybody's random numbers, and two calls give the same."""
+    task = build(env_id)
+    state = np.random.get_state()[1].copy()  # noqa: NPY002 (to see that it is left alone)
+    first = task.sample(Stream("train", [3, 3], [0, 1]))
+    np.random.seed(0)  # noqa: NPY002
+    second = task.sample(Stream("train", [3, 3], [0, 1]))
+    np.random.seed(1)  # noqa: NPY002
+    assert state.shape == (624,)
+    assert np.array_equal(first.target, second.target)
+    assert all(np.array_equal(first.observation[name], second.observation[name]) for name in first.observation)
+
+
+def test_splits_share_no_source_item(env_id, build, batches):
+    task = build(env_id)
+    items = {}
+    for split in SPLITS:
+        used = np.concatenate([batch.items for batch in batches(task, split, 1, 0, 750)])
+        items[split] = set(used[used >= 0].tolist())
+    assert not items["train"] & items["validation"]
+    assert not items["train"] & items["test"]
+    assert not items["validation"] & items["test"]
+
+
+# Actions
+
+
+def test_array_actions_outside_the_space_are_errors(env_id, build):
+    env = gym.make(env_id).unwrapped
+    env.reset(seed=0)
+    space = env.action_space
+    bad: list[Any] = [None, "0", "<answer>0</answer>", 0.5, [], np.zeros(99), {}, np.nan]
+    if isinstance(space, spaces.Discrete):
+        bad += [int(space.start) + int(space.n), int(space.start) - 1, np.int64(space.n), 2**70, float(space.start)]
+    elif isinstance(space, spaces.MultiDiscrete):
+        bad += [np.asarray(space.nvec), -np.ones(space.shape, int), np.zeros((*space.shape, 1), int)]
+    elif isinstance(space, spaces.Box):
+        bad += [np.full(space.shape, 2.0, space.dtype), np.full(space.shape, np.nan, space.dtype)]
+    for action in bad:
+        with pytest.raises(ValueError, match="outside the action space"):
+            env.step(action)
+    env.step(some_action(env))
+
+
+@pytest.mark.parametrize(
+    "action", [None, 0, 1.5, b"<answer>0</answer>", ["<answer>0</answer>"], np.array(0), np.bytes_(b"a")]
+)
+def test_text_actions_that_are_no_strings_are_type_errors(text_id, action):
+    env = gym.make(text_id, interface="text").unwrapped
+    env.reset(seed=0)
+    with pytest.raises(TypeError, match="must be a str"):
+        env.step(action)
+    assert env.step("still open")[1] == 0
+
+
+def test_replies_that_are_too_long_score_nothing(text_id):
+    env = gym.make(text_id, interface="text").unwrapped
+    env.reset(seed=0)
+    task = env.task
+    right = f"<answer>{task.format(task.oracle(env.batch)[0])}</answer>"
+    longest = right.ljust(MAX_REPLY)
+    assert longest in env.action_space
+    assert longest + " " not in env.action_space
+    _, reward, *_, info = env.step(longest + " ")
+    assert (reward, info["valid"], info["parsed"]) == (0, False, None)
+    env.reset(seed=0)
+    assert env.step(longest)[1] == 1
+
+
+def test_every_string_may_be_said(text_id):
+    env = gym.make(text_id, interface="text").unwrapped
+    for text in ("", "\x00", "\ud800", "日本語", "a" * 100_000, "<answer>", "\n" * 50):
+        env.reset(seed=0)
+        _, reward, _, _, info = env.step(text)
+        assert reward == 0
+        assert info["valid"] is False
+        assert info["success"] is False
+
+
+def test_prompts_are_printable_ascii_and_say_how_to_answer(text_id, style):
+    env = gym.make(text_id, interface="text", prompt_style=style)
+    observation, _ = env.reset(seed=0)
+    assert observation["prompt"] in env.observation_space["prompt"]
+    assert "<answer>" in observation["prompt"]
+    assert ("<think>" in observation["prompt"]) == (style == "think")
+    task = env.unwrapped.task
+    assert task.valid(np.asarray(task.example())[None])[0]
+    assert f"<answer>{task.format(task.example())}</answer>" in observation["prompt"]

@@ -180,12 +180,12 @@ class VLMPolicy(Policy):
         length = max(1, int(mask.sum(1).max()))
         full_shape = mask.shape
         tokens, mask = tokens[:, :length], mask[:, :length]
-        prefix = self._prefill(inputs, len(tokens) // len(inputs))
-        hidden = prefix.hidden[:, None]
+        group = len(tokens) // len(inputs)
+        prefix = self._prefill(inputs, 1)
+        hidden = prefix.hidden.repeat_interleave(group, 0)[:, None]
         if length > 1:
-            positions = prefix.lengths[:, None] + torch.arange(length - 1, device=self.device)
-            whole_mask = torch.cat([prefix.mask, mask[:, :-1].to(prefix.mask)], dim=1)
-            hidden = torch.cat([hidden, self._run(tokens[:, :-1], whole_mask, positions, prefix.cache)], dim=1)
+            packed = self._run_packed(tokens[:, :-1], mask[:, :-1], prefix)
+            hidden = torch.cat([hidden, packed], dim=1)
         chosen = hidden[mask]
         results = (*token_statistics(self._logits(chosen), tokens[mask]), self._values(chosen))
         full = []
@@ -270,6 +270,27 @@ class VLMPolicy(Policy):
             cache.batch_repeat_interleave(repeats)
             hidden, mask = hidden.repeat_interleave(repeats, 0), mask.repeat_interleave(repeats, 0)
         return _Prefix(hidden, cache, mask, mask.sum(-1))
+
+    def _run_packed(self, tokens: Tensor, mask: Tensor, prefix: _Prefix) -> Tensor:
+        """Run the answers (n, T) of each prompt side by side in one row behind it; return hidden states (n, T, hidden).
+
+        Each answer attends to its prompt and to itself, so keys and values of the prompt need not be repeated.
+        """
+        prompts, length = len(prefix.mask), tokens.shape[1]
+        group = len(tokens) // prompts
+        answer = torch.arange(group * length, device=self.device) // length
+        causal = torch.ones(group * length, group * length, dtype=torch.bool, device=self.device).tril()
+        within = (answer[:, None] == answer[None, :]) & causal
+        whole = torch.cat(
+            [
+                prefix.mask.bool()[:, None, :].expand(-1, group * length, -1),
+                within[None] & (mask.reshape(prompts, 1, -1) | torch.eye(group * length, dtype=torch.bool, device=self.device)),
+            ],
+            dim=2,
+        )
+        positions = prefix.lengths[:, None] + torch.arange(length, device=self.device).repeat(group)
+        packed = self._run(tokens.reshape(prompts, -1), whole[:, None], positions, prefix.cache)
+        return packed.reshape(len(tokens), length, -1)
 
     def _common_prefix(self, inputs: VLMInputs) -> int:
         """Return how many leading tokens all prompts share, pictures excepted: they run once for the whole batch."""

@@ -32,7 +32,7 @@ class PolicyConfig:
 class RolloutConfig:
     """What is asked in an iteration."""
 
-    prompts: int = 64
+    prompts: int = 128
     """Questions an iteration."""
     group_size: int = 4
     """Answers to each question."""
@@ -43,7 +43,7 @@ class OptimizerConfig:
     """How the weights move."""
 
     learning_rate: float | None = None
-    """Step size; by default 1e-3 for nano and 1e-6 for a pretrained model."""
+    """Step size; by default 1.5e-3 for nano and 1e-6 for a pretrained model."""
     schedule: Literal["constant", "linear"] = "linear"
     """Constant after the warm-up, or falling linearly to 0 at the end of the run."""
     warmup_iterations: int = 5
@@ -54,9 +54,9 @@ class OptimizerConfig:
     """AdamW's decoupled weight decay."""
     max_grad_norm: float = 1.0
     """Gradients are scaled down to this norm."""
-    epochs: int = 2
+    epochs: int = 3
     """Passes over the answers of an iteration."""
-    minibatches: int = 2
+    minibatches: int = 4
     """Optimizer steps a pass."""
     micro_batch: int | None = None
     """Questions (with all their answers) a forward pass; None takes a whole minibatch. Changes memory, not gradients."""
@@ -105,7 +105,7 @@ class TrainSettings:
     """direct, or think for answers that reason first."""
     algorithm: Algorithm = "ppo"
     """ppo, or sft: cross-entropy on the free labels, the supervised ceiling."""
-    iterations: int = 150
+    iterations: int = 100
     """Rounds of asking and updating."""
     seed: int = 0
     """Decides the initial weights, the questions and the sampling; evaluation asks the same questions for every seed."""
@@ -146,7 +146,7 @@ class TrainConfig(TrainSettings):
         nano = self.policy.model == "nano"
         optimizer, objective = self.optimizer, self.objective
         if optimizer.learning_rate is None:
-            optimizer = dataclasses.replace(optimizer, learning_rate=1e-3 if nano else 1e-6)
+            optimizer = dataclasses.replace(optimizer, learning_rate=1.5e-3 if nano else 1e-6)
         if objective.kl_coefficient is None:
             objective = dataclasses.replace(objective, kl_coefficient=0.1 if nano else 0.0)
         warmup = self.format_warmup if self.format_warmup is not None else (40 if nano else 0)

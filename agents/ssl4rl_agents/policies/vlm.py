@@ -284,7 +284,8 @@ class VLMPolicy(Policy):
         whole = torch.cat(
             [
                 prefix.mask.bool()[:, None, :].expand(-1, group * length, -1),
-                within[None] & (mask.reshape(prompts, 1, -1) | torch.eye(group * length, dtype=torch.bool, device=self.device)),
+                within[None]
+                & (mask.reshape(prompts, 1, -1) | torch.eye(group * length, dtype=torch.bool, device=self.device)),
             ],
             dim=2,
         )

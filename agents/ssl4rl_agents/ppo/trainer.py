@@ -1,6 +1,6 @@
 """The trainer: ask, answer, score, estimate advantages, update; measure, log, save.
 
-One iteration, as in the papers' pseudo-code, is `Trainer._iterate`. Every random number comes from a generator seeded by
+One iteration, as in the papers' pseudo-code, is `Trainer.iterate`. Every random number comes from a generator seeded by
 hashing (run seed, role, iteration), so a resumed run goes on with the same questions and the same samples.
 """
 
@@ -103,7 +103,7 @@ class Trainer:
         start = time.perf_counter()
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate(self.iteration)
-        values = self._iterate() if self.config.algorithm == "ppo" else self._iterate_supervised()
+        values = self.iterate() if self.config.algorithm == "ppo" else self._iterate_supervised()
         self.iteration += 1
         seconds = time.perf_counter() - start
         values["learning_rate"] = self.optimizer.param_groups[0]["lr"]
@@ -121,7 +121,7 @@ class Trainer:
         values["memory_mb"] = self._memory()
         return values
 
-    def _iterate(self) -> dict[str, float]:
+    def iterate(self) -> dict[str, float]:
         """Ask questions, answer each several times, score, estimate advantages, update."""
         config, objective = self.config, self.config.objective
         clock = [time.perf_counter()]

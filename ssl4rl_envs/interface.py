@@ -10,7 +10,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs import answers
-from ssl4rl_envs.task import MAX_PROMPT, MAX_REPLY, Batch, Score, Step, Task
+from ssl4rl_envs.task import MAX_PROMPT, MAX_REPLY, Batch, Score, Step, Task, inside
 
 INTERFACES: tuple[str, ...] = ("array", "text")
 
@@ -77,10 +77,11 @@ class Interface:
         if self.text:
             array, answered = self.task.parse_all(actions, self.prompt_style)
         else:
-            for action in actions:
-                if not self.action_space.contains(action):
-                    raise ValueError(f"action {action!r} lies outside the action space {self.action_space}")
-            array = np.asarray(actions).astype(self.task.action_space.dtype)
+            given = np.asarray(actions)
+            outside = np.flatnonzero(~inside(self.action_space, given))
+            if len(outside):
+                raise ValueError(f"action {actions[outside[0]]!r} lies outside the action space {self.action_space}")
+            array = given.astype(self.task.action_space.dtype)
             answered = self.task.valid(array)
         step = self.task.advance(state, array)
         score = Score(np.where(answered, step.score.reward, np.float32(0)), step.score.success & answered)

@@ -137,7 +137,7 @@ class Task(ABC):
 
     def valid(self, answers: NDArray[Any]) -> NDArray[np.bool_]:
         """Return which answers (n, ...) lie in the action space and mean something, shape (n,)."""
-        return np.array([self.action_space.contains(answer) for answer in answers], bool)
+        return inside(self.action_space, answers)
 
     def advance(self, state: Batch, actions: NDArray[Any]) -> Step:
         """Take one decision in each row; a one-step task scores it and ends."""
@@ -185,6 +185,24 @@ class Task(ABC):
         array, answered = self.parse_all(texts, style)
         score = self.score(array, batch)
         return Score(np.where(answered, score.reward, np.float32(0)), score.success & answered)
+
+
+def inside(space: spaces.Space[Any], values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which of n values (n, ...) lie in an action space, (n,); any integer type will do for integers."""
+    if isinstance(space, spaces.Discrete):
+        low, high = np.asarray(space.start), np.asarray(space.start + space.n - 1)
+    elif isinstance(space, spaces.MultiDiscrete):
+        low, high = space.start, space.start + space.nvec - 1
+    elif isinstance(space, spaces.MultiBinary):
+        low, high = np.zeros(space.shape, np.int8), np.ones(space.shape, np.int8)
+    elif isinstance(space, spaces.Box):
+        low, high = space.low, space.high
+    else:
+        raise TypeError(f"actions of tasks are Discrete, MultiDiscrete, MultiBinary or Box, got {space}")
+    whole = isinstance(space, spaces.Box) or values.dtype.kind in "iu"
+    if not whole or values.dtype.kind not in "iuf" or values.shape[1:] != low.shape:
+        return np.zeros(len(values), bool)
+    return np.asarray((values >= low) & (values <= high)).reshape(len(values), -1).all(axis=1)
 
 
 def exact_score(answers: NDArray[Any], target: NDArray[Any]) -> Score:

@@ -114,9 +114,9 @@ def draw_curve(trainer: Trainer, results: dict[str, Any]) -> bytes:
     success = np.array([line.get("success", np.nan) for line in lines])
     if not np.isnan(success).all():
         axes.plot(episodes, success, color="#9fb4d8", linewidth=0.8)
-        axes.plot(episodes, _smooth(success), color="#2f5fb3", linewidth=1.8, label="training answers (sampled)")
+        axes.plot(episodes, _smooth(success), color="#2f5fb3", linewidth=1.8, label="training questions (sampled answers)")
     held = [(line["episodes"], line["validation/success"]) for line in lines if "validation/success" in line]
-    axes.plot(*zip(*held, strict=True), "o-", color="#d1662a", markersize=4, label="held out (validation, greedy)")
+    axes.plot(*zip(*held, strict=True), "o-", color="#d1662a", markersize=4, label="held out (validation, greedy answers)")
     axes.axhline(results["chance"], color="#8a8f98", linestyle=":", label="chance")
     if "ceiling" in results:
         axes.axhline(results["ceiling"]["success"], color="#2f8f5b", linestyle="--", label="supervised ceiling (test)")
@@ -145,8 +145,9 @@ def draw_board(trainer: Trainer) -> bytes:
 
 
 def _smooth(values: NDArray[Any], width: int = 9) -> NDArray[Any]:
-    """Return the moving mean of the last `width` values."""
-    return np.array([np.nanmean(values[max(0, i - width + 1) : i + 1]) for i in range(len(values))])
+    """Return the mean of up to `width` values round each."""
+    half = width // 2
+    return np.array([np.nanmean(values[max(0, i - half) : i + half + 1]) for i in range(len(values))])
 
 
 def _inline(png: bytes) -> str:

@@ -18,8 +18,9 @@ $(READY): setup.py pyproject.toml constraints.txt
 demo: $(READY)
 	$(BIN)/ssl4rl train SSL4RL/Rotation-v0 --source digits --out runs/demo --overwrite
 
+# One thread each: two test processes with two threads each would spend their time waiting for each other.
 test: $(READY)
-	$(BIN)/python -m pytest --numprocesses 2 --quiet
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --quiet
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

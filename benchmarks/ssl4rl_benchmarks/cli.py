@@ -141,6 +141,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _need("tyro")
         status, result, as_json = COMMANDS[arguments[0]](arguments[1:])
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (UserError, ValueError, TypeError, OSError) as error:
         if os.environ.get("SSL4RL_TRACEBACK"):
             raise

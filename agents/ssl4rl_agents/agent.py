@@ -84,6 +84,9 @@ def _factory(name: str) -> AgentFactory:
         import importlib
 
         module, _, attribute = name.partition(":")
-        return cast(AgentFactory, getattr(importlib.import_module(module), attribute))
+        try:
+            return cast(AgentFactory, getattr(importlib.import_module(module), attribute))
+        except (ModuleNotFoundError, AttributeError) as error:
+            raise ValueError(f"no agent {name!r}: {error}") from error
     known = ", ".join(agent_names())
     raise ValueError(f"no agent {name!r}: it is no run folder, no module:attribute and none of the registered {known}")

@@ -39,8 +39,11 @@ def load_policy(checkpoint: Path, config: PolicyConfig, device: torch.device) ->
 
 def load_pretrained(name: str) -> tuple[Any, Any]:
     """Load an image-text-to-text model in float32 and its processor from a folder or hub name."""
-    model = AutoModelForImageTextToText.from_pretrained(name, dtype=torch.float32)
-    return model, AutoProcessor.from_pretrained(name)
+    try:
+        model = AutoModelForImageTextToText.from_pretrained(name, dtype=torch.float32)
+        return model, AutoProcessor.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise OSError(f"cannot load an image-text-to-text model and its processor from {name!r}: {error}") from error
 
 
 def wrap_model(model: Any, processor: Any, config: PolicyConfig) -> VLMPolicy:

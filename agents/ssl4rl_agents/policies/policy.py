@@ -62,6 +62,11 @@ class Policy(nn.Module, ABC):
     interface: ClassVar[str]
     """Which side of the environments it talks to: "array" or "text"."""
 
+    @property
+    @abstractmethod
+    def critic(self) -> nn.Module:
+        """The part that estimates values and does nothing else."""
+
     @abstractmethod
     def encode(self, observations: dict[str, Any]) -> Any:
         """Turn a batch of observations, as a vector environment gives them, into `Inputs`."""

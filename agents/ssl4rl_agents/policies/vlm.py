@@ -20,6 +20,9 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from ssl4rl_agents.policies.policy import Evaluation, Policy, Samples, token_statistics
 
+IMPOSSIBLE = -1e9
+"""Logit of a token that cannot be said: its probability is exactly 0, and finite times 0 stays 0 in gradients."""
+
 TRUNCATED = " [truncated]"
 """Ends every reply that reached the length limit, so that it is read as what it is: no answer."""
 
@@ -105,6 +108,11 @@ class VLMPolicy(Policy):
         if freeze_vision:
             for module in self._vision_modules():
                 module.requires_grad_(False)
+
+    @property
+    def critic(self) -> nn.Module:
+        """The value head."""
+        return self.value_head
 
     @property
     def device(self) -> torch.device:
@@ -216,7 +224,10 @@ class VLMPolicy(Policy):
         if problems:
             raise ValueError(f"the weights in {folder} do not fit {type(self.model).__name__}: {problems}")
         self.model.load_state_dict(loaded.state_dict(), strict=True)
-        self.value_head.load_state_dict(load_file(folder / "value_head.safetensors"), strict=True)
+        value_head = load_file(folder / "value_head.safetensors")
+        if set(value_head) != set(self.value_head.state_dict()):
+            raise ValueError(f"the value head's weights in {folder} are {sorted(value_head)}, expected weight and bias")
+        self.value_head.load_state_dict(value_head, strict=True)
 
     def _prompt_text(self, prompt: str, pictures: int) -> str:
         """Put a prompt with its pictures into the model's chat format; equal prompts are formatted once."""
@@ -315,7 +326,7 @@ class VLMPolicy(Policy):
         logits: Tensor = self.model.get_output_embeddings()(hidden).float() / self.temperature
         forbidden = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
         forbidden[self.image_token_id] = True
-        return logits.masked_fill(forbidden, torch.finfo(torch.float32).min)
+        return logits.masked_fill(forbidden, IMPOSSIBLE)
 
     def _values(self, hidden: Tensor) -> Tensor:
         with torch.autocast(hidden.device.type, enabled=False):

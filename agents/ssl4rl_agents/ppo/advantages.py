@@ -90,7 +90,7 @@ def estimate(objective: ObjectiveConfig, rewards: Tensor, values: Tensor, mask: 
     """Compute the advantages that the settings name.
 
     Args:
-        objective: its `advantage`, `gamma` and `gae_lambda`.
+        objective: its `advantage`, `gamma`, `gae_lambda` and `critic_lambda`.
         rewards: (n, T) token rewards, penalties included.
         values: (n, T).
         mask: (n, T) bool.
@@ -98,7 +98,8 @@ def estimate(objective: ObjectiveConfig, rewards: Tensor, values: Tensor, mask: 
     """
     if objective.advantage == "gae":
         result = gae(rewards, values, mask, objective.gamma, objective.gae_lambda)
-        return Advantages(whiten(result.advantages, mask), result.returns)
+        targets = gae(rewards, values, mask, objective.gamma, objective.critic_lambda)
+        return Advantages(whiten(result.advantages, mask), targets.returns)
     if objective.advantage == "reinforce++":
         # Hu 2025, arXiv 2501.03262: no critic, no groups; returns normalised over the whole rollout.
         return Advantages(whiten(returns_to_go(rewards, mask, objective.gamma), mask), None)

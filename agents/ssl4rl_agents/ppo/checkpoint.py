@@ -30,6 +30,15 @@ def write_json(path: Path, data: Any) -> None:
     aside.replace(path)
 
 
+def save_policy(folder: Path, policy: Policy) -> None:
+    """Write a policy alone; the folder is whole or not there."""
+    aside = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    policy.save(aside)
+    _publish(aside, folder)
+
+
 def save(folder: Path, iteration: int, policy: Policy, optimizer: torch.optim.Optimizer, counters: dict[str, Any]) -> Path:
     """Write the checkpoint of the state after `iteration` iterations, and drop all but the newest ones.
 
@@ -47,11 +56,7 @@ def save(folder: Path, iteration: int, policy: Policy, optimizer: torch.optim.Op
     tensors, groups = _flatten(optimizer)
     save_file(tensors, aside / "optimizer.safetensors")
     (aside / "trainer.json").write_text(json.dumps({"iteration": iteration, "param_groups": groups, **counters}, indent=2))
-    for file in aside.iterdir():
-        _flush(file)
-    shutil.rmtree(target, ignore_errors=True)
-    aside.rename(target)
-    _flush(folder)
+    _publish(aside, target)
     for old in checkpoints(folder)[:-KEEP]:
         shutil.rmtree(old)
     return target
@@ -86,6 +91,15 @@ def newest(run: Path) -> Path:
     return found[-1]
 
 
+def _publish(aside: Path, target: Path) -> None:
+    """Flush a folder's files to the disk and rename it into place."""
+    for file in aside.iterdir():
+        _flush(file)
+    shutil.rmtree(target, ignore_errors=True)
+    aside.rename(target)
+    _flush(target.parent)
+
+
 def _flush(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -110,6 +124,11 @@ def _restore(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor],
         index, name = key.split(".", 1)
         state.setdefault(int(index), {})[name] = value
     count = sum(len(group["params"]) for group in optimizer.param_groups)
-    if tensors and (len(state) > count or sum(len(group["params"]) for group in groups) != count):
-        raise ValueError(f"the checkpoint's optimizer holds {len(state)} parameters, the policy trains {count}")
+    held = sum(len(group["params"]) for group in groups)
+    if held != count or any(not 0 <= index < count for index in state):
+        raise ValueError(f"the checkpoint's optimizer holds {held} parameters, the policy trains {count}")
+    names = set().union(*(entries for entries in state.values()))
+    lacking = [f"{index}.{name}" for index, entries in state.items() for name in names - set(entries)]
+    if lacking:
+        raise ValueError(f"the checkpoint's optimizer lacks {', '.join(sorted(lacking))}")
     optimizer.load_state_dict({"state": state, "param_groups": groups})

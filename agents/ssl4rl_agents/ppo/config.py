@@ -71,7 +71,12 @@ class ObjectiveConfig:
     gamma: float = 1.0
     """Discount from token to token."""
     gae_lambda: float = 1.0
-    """Mixing of GAE; 1 gives returns minus values."""
+    """Mixing of GAE for the policy's advantages; 1 gives returns minus values."""
+    critic_lambda: float = 1.0
+    """Mixing of GAE for the critic's targets; 1 gives Monte-Carlo returns (decoupled GAE, VAPO, arXiv 2504.05118)."""
+    critic_warmup_iterations: int = 0
+    """First iterations in which the critic alone learns, from the frozen policy's answers (VC-PPO, arXiv 2503.01491); of use
+    where answers are long or episodes have several steps."""
     clip_low: float = 0.2
     """The probability ratio is clipped at 1 - clip_low."""
     clip_high: float = 0.28
@@ -171,6 +176,12 @@ class TrainConfig(TrainSettings):
         for name, value in positive.items():
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        if self.optimizer.micro_batch is not None and self.optimizer.micro_batch < 1:
+            raise ValueError(f"optimizer.micro_batch must be at least 1 or None, got {self.optimizer.micro_batch}")
+        if self.format_warmup is not None and self.format_warmup < 0:
+            raise ValueError(f"format_warmup must be at least 0, got {self.format_warmup}")
+        if self.policy.temperature <= 0:
+            raise ValueError(f"policy.temperature must be positive, got {self.policy.temperature}")
         if self.objective.advantage in ("grpo", "rloo") and group < 2:
             raise ValueError(
                 f"{self.objective.advantage} compares the answers of a group; rollout.group_size must be 2 or more"
@@ -179,6 +190,8 @@ class TrainConfig(TrainSettings):
             raise ValueError(
                 f"rollout.prompts ({prompts}) must be a multiple of optimizer.minibatches ({self.optimizer.minibatches})"
             )
+        if self.objective.critic_warmup_iterations and self.objective.advantage != "gae":
+            raise ValueError(f"{self.objective.advantage} has no critic to warm up; set critic_warmup_iterations to 0")
         if self.objective.kl_loss != "none" and self.objective.kl_coefficient == 0:
             raise ValueError(f"kl_loss {self.objective.kl_loss!r} does nothing with kl_coefficient 0; set the coefficient")
 

@@ -57,8 +57,6 @@ class Trainer:
         self.device = find_device(self.config.device)
         self.task: Task = make_task(self.config.env, **self.config.env_args)
         self.interface = Interface(self.task, "text", self.config.prompt_style)
-        self.out.mkdir(parents=True, exist_ok=True)
-        checkpoint.write_json(self.out / "config.json", self.config.to_json())
         self.policy: Policy = build_policy(self.config.policy, self._example_prompts(), self._seed("weights"), self.device)
         self.optimizer = self._new_optimizer()
         self.iteration = 0
@@ -70,6 +68,8 @@ class Trainer:
             self._counters = checkpoint.load(found[-1], self.policy, self.optimizer)
             self.iteration = int(self._counters.pop("iteration"))
         self._resumed = bool(found)
+        self.out.mkdir(parents=True, exist_ok=True)
+        checkpoint.write_json(self.out / "config.json", self.config.to_json())
         self.reference: Policy | None = None
 
     def measure(self, split: str, episodes: int) -> Result:
@@ -85,8 +85,9 @@ class Trainer:
         with self._interruptible():
             if not self._resumed:
                 self._teach_format()
-                self._save()
             self._keep_reference()
+            if not self._resumed:
+                self._save()
             log = MetricsLog(self.out, self.iteration)
             with Display(f"{config.algorithm} {config.env}", config.iterations, self.iteration, quiet=self._quiet) as display:
                 while self.iteration < config.iterations and not self._stop:
@@ -142,18 +143,19 @@ class Trainer:
         rewards = advantages.token_rewards(rollout.scores, samples.mask, penalties)
         estimated = advantages.estimate(objective, rewards, samples.values, samples.mask, rollout.group_size)
         clock.append(time.perf_counter())
-        statistics = update(
-            self.policy,
-            self.optimizer,
-            rollout,
-            estimated,
-            reference,
-            objective,
-            config.optimizer,
-            longest=config.policy.max_new_tokens,
-            generator=self._generator("shuffling", torch.device("cpu")),
-            autocast=autocast(self.device),
-        )
+        with self._frozen_policy(self.iteration < objective.critic_warmup_iterations):
+            statistics = update(
+                self.policy,
+                self.optimizer,
+                rollout,
+                estimated,
+                reference,
+                objective,
+                config.optimizer,
+                longest=config.policy.max_new_tokens,
+                generator=self._generator("shuffling", torch.device("cpu")),
+                autocast=autocast(self.device),
+            )
         clock.append(time.perf_counter())
         lengths = samples.mask.sum(1).float()
         groups = rollout.scores.reshape(-1, rollout.group_size)
@@ -227,8 +229,7 @@ class Trainer:
         if self._resumed:
             self.reference = load_policy(folder, self.config.policy, self.device)
         else:
-            folder.mkdir(exist_ok=True)
-            self.policy.save(folder)
+            checkpoint.save_policy(folder, self.policy)
             self.reference = copy.deepcopy(self.policy)
         self.reference.requires_grad_(False)
 
@@ -282,6 +283,19 @@ class Trainer:
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device) / 2**20
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+    @contextmanager
+    def _frozen_policy(self, frozen: bool) -> Iterator[None]:
+        """Let the critic alone learn, if `frozen`."""
+        critic = {id(parameter) for parameter in self.policy.critic.parameters()}
+        resting = [p for p in self._trainable() if id(p) not in critic] if frozen else []
+        for parameter in resting:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in resting:
+                parameter.requires_grad_(True)
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:

@@ -19,9 +19,9 @@ from ssl4rl_agents.ppo.supervised import apply_gradients
 
 @dataclass
 class UpdateStatistics:
-    """Token-weighted means over all optimizer steps of an update."""
+    """What happened in the optimizer steps of an update; the values of a step are token-weighted means."""
 
-    sums: dict[str, float] = field(default_factory=dict)
+    values: dict[str, list[float]] = field(default_factory=dict)
     steps: int = 0
     skipped: int = 0
     stopped_early: bool = False
@@ -32,11 +32,11 @@ class UpdateStatistics:
         """Count the values of one optimizer step."""
         self.steps += 1
         for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
+            self.values.setdefault(name, []).append(value)
 
     def means(self) -> dict[str, float]:
-        """Return the means by name."""
-        return {name: value / self.steps for name, value in self.sums.items()} if self.steps else {}
+        """Return the means by name, each over the steps that had it."""
+        return {name: sum(values) / len(values) for name, values in self.values.items()}
 
 
 @dataclass

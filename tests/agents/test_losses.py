@@ -1,0 +1,210 @@
+"""Losses on numbers worked out by hand, and gradients that do not depend on how a minibatch is cut."""
+
+from __future__ import annotations
+
+import math
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor
+
+from ssl4rl_agents.policies.policy import token_statistics
+from ssl4rl_agents.ppo.advantages import Advantages
+from ssl4rl_agents.ppo.config import ObjectiveConfig
+from ssl4rl_agents.ppo.losses import approx_kl, kl_estimate, log_ratio, policy_loss, value_loss, weights
+from ssl4rl_agents.ppo.rollout import Rollout
+from ssl4rl_agents.ppo.trainer import explained_variance
+from ssl4rl_agents.ppo.update import backward, minibatch_of
+
+
+def surrogate(ratio: float, advantage: float, dual: float | None = None) -> SimpleNamespace:
+    """The loss of one token with this probability ratio, the gradient of its log-probability, and the flags."""
+    logprobs = torch.tensor([[math.log(ratio)]], requires_grad=True)
+    result = policy_loss(logprobs, torch.zeros(1, 1), torch.tensor([[advantage]]), 0.2, 0.28, dual)
+    result.loss.sum().backward()
+    return SimpleNamespace(
+        loss=result.loss.item(),
+        gradient=logprobs.grad.item(),
+        low=bool(result.clipped_low),
+        high=bool(result.clipped_high),
+        ratio=result.ratio.item(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("ratio", "advantage", "loss", "gradient"),
+    [
+        (1.0, 2.0, -2.0, -2.0),
+        (1.2, 2.0, -2.4, -2.4),
+        (1.5, 2.0, -2.56, 0.0),  # clipped at 1.28
+        (0.5, 2.0, -1.0, -1.0),  # a good token that became unlikely is pulled back
+        (0.9, -2.0, 1.8, 1.8),
+        (0.5, -2.0, 1.6, 0.0),  # clipped at 0.8
+        (1.5, -2.0, 3.0, 3.0),  # a bad token that became likely is pushed down without a bound
+    ],
+)
+def test_clip_branches(ratio, advantage, loss, gradient):
+    result = surrogate(ratio, advantage)
+    assert result.loss == pytest.approx(loss, abs=1e-5)
+    assert result.gradient == pytest.approx(gradient, abs=1e-5)
+    assert result.ratio == pytest.approx(ratio, abs=1e-5)
+    assert result.high == (ratio == 1.5 and advantage > 0)
+    assert result.low == (ratio == 0.5 and advantage < 0)
+
+
+def test_the_clip_range_is_asymmetric():
+    assert surrogate(1.27, 1.0).gradient != 0
+    assert surrogate(1.29, 1.0).gradient == 0
+    assert surrogate(0.81, -1.0).gradient != 0
+    assert surrogate(0.79, -1.0).gradient == 0
+
+
+def test_dual_clip_bounds_the_loss_of_bad_tokens_alone():
+    assert surrogate(5.0, -2.0).loss == pytest.approx(10.0)
+    assert surrogate(5.0, -2.0, dual=3.0).loss == pytest.approx(6.0)
+    assert surrogate(5.0, -2.0, dual=3.0).gradient == 0
+    assert surrogate(2.0, -2.0, dual=3.0).loss == pytest.approx(4.0)
+    assert surrogate(5.0, 2.0, dual=3.0).loss == pytest.approx(surrogate(5.0, 2.0).loss)
+
+
+def test_value_loss_by_hand():
+    values, old, returns = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.5, 0.5]]), torch.tensor([[0.0, 0.0]])
+    torch.testing.assert_close(value_loss(values, old, returns), torch.tensor([[0.5, 0.0]]))
+    # clipped to 0.6 and 0.4: the larger error counts
+    torch.testing.assert_close(value_loss(values, old, returns, clip=0.1), torch.tensor([[0.5, 0.08]]))
+
+
+def test_divergence_estimates_by_hand():
+    new, reference = torch.tensor([[math.log(0.5)]]), torch.tensor([[math.log(0.25)]])
+    assert kl_estimate(new, reference, "k1").item() == pytest.approx(math.log(2))
+    assert kl_estimate(new, reference, "k2").item() == pytest.approx(math.log(2) ** 2 / 2)
+    assert kl_estimate(new, reference, "k3").item() == pytest.approx(0.5 - 1 + math.log(2))
+    with pytest.raises(ValueError, match="k1, k2 or k3"):
+        kl_estimate(new, reference, "k4")
+
+
+POLICY = torch.tensor([0.5, 0.3, 0.15, 0.05])
+REFERENCE = torch.tensor([0.4, 0.2, 0.3, 0.1])
+TRUE_KL = float((POLICY * (POLICY / REFERENCE).log()).sum())
+
+
+@pytest.mark.parametrize("estimator", ["k1", "k3"])
+def test_estimates_are_unbiased(estimator):
+    drawn = torch.multinomial(POLICY, 200_000, replacement=True, generator=torch.Generator().manual_seed(0))
+    estimates = kl_estimate(POLICY.log()[drawn], REFERENCE.log()[drawn], estimator)
+    error = float(estimates.std()) / math.sqrt(len(drawn))
+    assert abs(float(estimates.mean()) - TRUE_KL) < 4 * error
+    assert estimator == "k1" or float(estimates.min()) >= 0
+
+
+def test_k3_has_less_variance_than_k1():
+    k1, k3 = (kl_estimate(POLICY.log(), REFERENCE.log(), kind) for kind in ("k1", "k3"))
+    assert float((POLICY * k3**2).sum()) < float((POLICY * k1**2).sum())
+
+
+def gradient_of(kind: str) -> Tensor:
+    """The expected gradient with respect to the logits of an estimate as a loss, samples being the policy's own."""
+    logits = POLICY.log().clone().requires_grad_()
+    logprobs = logits.log_softmax(-1)
+    (POLICY * kl_estimate(logprobs, REFERENCE.log(), kind)).sum().backward()
+    return logits.grad
+
+
+def test_k2_has_the_gradient_of_the_divergence_and_k3_has_not():
+    logits = POLICY.log().clone().requires_grad_()
+    logprobs = logits.log_softmax(-1)
+    (logprobs.exp() * (logprobs - REFERENCE.log())).sum().backward()
+    torch.testing.assert_close(gradient_of("k2"), logits.grad)
+    assert not torch.allclose(gradient_of("k3"), logits.grad, atol=1e-3)
+    torch.testing.assert_close(gradient_of("k3"), POLICY - REFERENCE)  # of KL(reference || policy)
+
+
+def test_approx_kl_is_positive_and_unbiased():
+    old, new = POLICY, REFERENCE
+    by_token = approx_kl(new.log(), old.log())
+    assert float(by_token.min()) >= 0
+    assert float((old * by_token).sum()) == pytest.approx(TRUE_KL, abs=1e-6)
+    assert approx_kl(old.log(), old.log()).tolist() == [0.0] * 4
+
+
+def test_log_ratios_are_clamped():
+    ratio = log_ratio(torch.tensor([-1e4, 0.0, 500.0]), torch.tensor([0.0, -0.5, -500.0]))
+    assert ratio.tolist() == [-20.0, 0.5, 20.0]
+    assert torch.isfinite(approx_kl(torch.tensor([1e4]), torch.tensor([-1e4]))).all()
+
+
+def test_token_statistics_by_hand():
+    logits = torch.tensor([[math.log(1.0), math.log(3.0)], [0.0, torch.finfo(torch.float32).min]])
+    logprobs, entropies = token_statistics(logits, torch.tensor([1, 0]))
+    torch.testing.assert_close(logprobs, torch.tensor([math.log(0.75), 0.0]))
+    torch.testing.assert_close(entropies, torch.tensor([-0.25 * math.log(0.25) - 0.75 * math.log(0.75), 0.0]))
+
+
+# Aggregation
+
+MASK = torch.tensor([[True, True, True, True], [True, False, False, False]])
+
+
+def test_weights_by_hand():
+    expected = {"token_mean": (0.2, 0.2), "sequence_mean": (0.125, 0.5), "sequence_sum": (1 / 16, 1 / 16)}
+    for aggregation, (long, short) in expected.items():
+        by_hand = torch.tensor([[long] * 4, [short, 0, 0, 0]])
+        torch.testing.assert_close(weights(MASK, aggregation, 8), by_hand)
+
+
+@pytest.mark.parametrize("aggregation", ["token_mean", "sequence_mean"])
+def test_weights_of_means_sum_to_one(aggregation):
+    assert float(weights(MASK, aggregation, 8).sum()) == pytest.approx(1)
+
+
+def test_weights_of_sums_do_not_depend_on_the_lengths():
+    longer = torch.ones_like(MASK)
+    short, long = weights(MASK, "sequence_sum", 8), weights(longer, "sequence_sum", 8)
+    assert torch.equal(short[MASK], long[MASK])
+
+
+@pytest.mark.parametrize("aggregation", ["token_mean", "sequence_mean", "sequence_sum"])
+@pytest.mark.parametrize("kl_loss", ["none", "k2"])
+def test_gradients_do_not_depend_on_the_micro_batch(kind, aggregation, kl_loss, make_policy, make_questions):
+    """Cutting a minibatch of mixed lengths changes memory, not the update."""
+    policy = make_policy(kind, ends=60)
+    prompts = ("Angle?", "By how many degrees was this picture turned?", "90 or 0?", "Angle 12?")
+    inputs = policy.encode(make_questions(prompts))
+    group = 2
+    samples = policy.generate(inputs, group, generator=torch.Generator().manual_seed(0))
+    assert len(set(samples.mask.sum(1).tolist())) > 2
+    generator = torch.Generator().manual_seed(1)
+    noise = [torch.randn(samples.tokens.shape, generator=generator) * samples.mask for _ in range(4)]
+    samples.logprobs = samples.logprobs + 0.3 * noise[0]
+    rollout = Rollout(inputs, samples, torch.zeros(8), torch.zeros(8, dtype=torch.bool), group)
+    objective = ObjectiveConfig(aggregation=aggregation, kl_loss=kl_loss, kl_coefficient=0.1, entropy_coefficient=0.01)
+    reference = samples.logprobs + 0.2 * noise[1]
+    order = torch.tensor([2, 0, 3, 1])
+    batch = minibatch_of(rollout, Advantages(noise[2], noise[3]), reference, order, objective, policy.max_new_tokens)
+
+    def gradients(prompts_each: int) -> tuple[dict[str, float], Tensor]:
+        policy.zero_grad()
+        sums: dict[str, float] = {}
+        for part in batch.split(prompts_each, group):
+            for name, value in backward(policy, part, objective, nullcontext())[0].items():
+                sums[name] = sums.get(name, 0.0) + value
+        return sums, torch.cat([p.grad.flatten() for p in policy.parameters() if p.grad is not None])
+
+    logged, whole = gradients(4)
+    assert {"loss/policy", "loss/value", "entropy", "approx_kl", "clipped_low", "clipped_high"} <= set(logged)
+    for size in (1, 2, 3):
+        sums, gradient = gradients(size)
+        assert float((gradient - whole).norm() / whole.norm()) < 2e-6
+        assert sums == pytest.approx(logged, abs=1e-5)
+
+
+def test_explained_variance_by_hand():
+    mask = torch.tensor([[True, True, True, True, False]])
+    returns = torch.tensor([[0.0, 0.0, 1.0, 1.0, 50.0]])
+    assert explained_variance(returns, returns, mask) == 1
+    assert explained_variance(returns + 3, returns, mask) == 1
+    assert explained_variance(torch.full((1, 5), 0.5), returns, mask) == 0
+    assert explained_variance(1 - returns, returns, mask) == -3
+    assert explained_variance(torch.randn(1, 5), torch.ones(1, 5), mask) == 0

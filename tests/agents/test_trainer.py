@@ -1,0 +1,750 @@
+"""The trainer: reproducible, resumable bit for bit, blind to targets, and able to learn."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from safetensors.torch import load_file, save_file
+from scipy import stats
+
+from ssl4rl_agents.policies.build import build_policy
+from ssl4rl_agents.policies.policy import Samples
+from ssl4rl_agents.ppo import supervised
+from ssl4rl_agents.ppo import trainer as trainer_module
+from ssl4rl_agents.ppo.checkpoint import checkpoints, newest
+from ssl4rl_agents.ppo.config import TrainConfig
+from ssl4rl_agents.ppo.metrics import read_metrics
+from ssl4rl_agents.ppo.rollout import ask, collect
+from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_envs import Batch, Score, Stream, Task, make_task
+from ssl4rl_envs.answers import AnswerFormat
+from ssl4rl_envs.images.rotation import Rotation
+from ssl4rl_envs.task import exact_score
+
+TINY: dict[str, Any] = {
+    "env_args": {"source": "digits", "image_size": 36},
+    "iterations": 2,
+    "format_warmup": 2,
+    "eval_every": 2,
+    "eval_episodes": 8,
+    "test_episodes": 8,
+    "save_every": 2,
+    "device": "cpu",
+    "rollout": {"prompts": 8, "group_size": 2},
+    "optimizer": {"minibatches": 2, "epochs": 2},
+}
+TIMES = ("seconds", "memory_mb", "per_second")
+
+
+_tasks: dict[str, Task] = {}
+
+
+@pytest.fixture(autouse=True)
+def tasks_built_once(monkeypatch) -> None:
+    """Tasks are pure: trainers may share them."""
+
+    def shared(env_id: str, **arguments: Any) -> Task:
+        key = env_id + repr(arguments)
+        if key not in _tasks:
+            _tasks[key] = make_task(env_id, **arguments)
+        return _tasks[key]
+
+    monkeypatch.setattr(trainer_module, "make_task", shared)
+
+
+def config(**changes: Any) -> TrainConfig:
+    """The tiny settings with changes; nested ones as dicts that are merged."""
+    data = dict(TINY)
+    for name, value in changes.items():
+        data[name] = {**data.get(name, {}), **value} if isinstance(value, dict) else value
+    return TrainConfig.from_json(data)
+
+
+def train(folder: Path, **changes: Any) -> Trainer:
+    trainer = Trainer(config(**changes), folder, quiet=True)
+    assert trainer.run()
+    return trainer
+
+
+def numbers(folder: Path) -> list[dict[str, float]]:
+    """All numbers of a run but those of the clock and the machine."""
+    lines = read_metrics(folder)
+    return [{k: v for k, v in line.items() if not any(word in k for word in TIMES)} for line in lines]
+
+
+def assert_same_weights(a: Trainer, b: Trainer) -> None:
+    for (name, one), (_, two) in zip(a.policy.state_dict().items(), b.policy.state_dict().items(), strict=True):
+        assert torch.equal(one, two), name
+
+
+# One iteration
+
+
+@pytest.mark.parametrize("advantage", ["gae", "grpo"])
+@pytest.mark.parametrize("freeze_vision", [False, True])
+def test_the_first_minibatch_has_ratio_one(tmp_path, advantage, freeze_vision):
+    train(tmp_path, objective={"advantage": advantage}, policy={"freeze_vision": freeze_vision})
+    for line in read_metrics(tmp_path):
+        assert line["first_ratio_error"] < 1e-4
+        assert line["max_ratio"] > 1
+
+
+def test_a_sampling_pass_that_lies_shows_in_the_first_ratio(tmp_path, monkeypatch):
+    def lying(*args: Any) -> Any:
+        rollout = collect(*args)
+        rollout.samples.logprobs = rollout.samples.logprobs - 0.1
+        return rollout
+
+    monkeypatch.setattr(trainer_module, "collect", lying)
+    train(tmp_path, iterations=1)
+    assert read_metrics(tmp_path)[0]["first_ratio_error"] == pytest.approx(np.exp(0.1) - 1, rel=0.01)
+
+
+def test_every_number_worth_watching_is_logged(tmp_path):
+    train(tmp_path)
+    lines = read_metrics(tmp_path)
+    assert [line["iteration"] for line in lines] == [1, 2]
+    expected = {
+        "reward": (0, 1),
+        "success": (0, 1),
+        "approx_kl": (0, np.inf),
+        "kl/reference": (-np.inf, np.inf),
+        "clipped_low": (0, 1),
+        "clipped_high": (0, 1),
+        "max_ratio": (1, np.inf),
+        "explained_variance": (-np.inf, 1),
+        "entropy": (0, 10),
+        "loss/policy": (-np.inf, np.inf),
+        "loss/value": (0, np.inf),
+        "length/mean": (1, 16),
+        "length/max": (1, 16),
+        "truncated": (0, 1),
+        "grad_norm": (0, np.inf),
+        "groups_without_advantage": (0, 1),
+        "learning_rate": (0, 1),
+        "optimizer_steps": (4, 4),
+        "skipped_steps": (0, 0),
+        "stopped_early": (0, 0),
+        "tokens_per_second": (0, np.inf),
+        "episodes_per_second": (0, np.inf),
+        "seconds": (0, np.inf),
+        "seconds/questions": (0, np.inf),
+        "seconds/answers": (0, np.inf),
+        "seconds/update": (0, np.inf),
+        "seconds/iteration": (0, np.inf),
+        "memory_mb": (1, np.inf),
+    }
+    for line in lines:
+        for name, (low, high) in expected.items():
+            assert low <= line[name] <= high, name
+    assert [line["episodes"] for line in lines] == [16, 32]
+    assert lines[1]["tokens"] > lines[0]["tokens"] >= 16
+    assert "validation/success" in lines[1]
+    assert "validation/success" not in lines[0]
+
+
+def test_no_reference_is_kept_without_a_coefficient(tmp_path):
+    trainer = train(tmp_path, objective={"kl_coefficient": 0.0})
+    assert trainer.reference is None
+    assert not (tmp_path / "reference").exists()
+    assert "kl/reference" not in read_metrics(tmp_path)[0]
+
+
+def test_the_divergence_from_the_reference_starts_at_zero(tmp_path):
+    train(tmp_path)
+    first, second = read_metrics(tmp_path)
+    assert abs(first["kl/reference"]) < 1e-5
+    assert abs(second["kl/reference"]) > 1e-5
+
+
+@pytest.mark.parametrize("kl_loss", ["none", "k2", "k3"])
+def test_the_divergence_term_pulls_towards_the_reference(tmp_path, kl_loss, monkeypatch):
+    """With an overwhelming coefficient the policy ends nearer to its start, whatever it earns."""
+
+    def earning(*args: Any) -> Any:
+        rollout = collect(*args)
+        rollout.scores = (rollout.samples.tokens[:, 0] % 2).float()
+        return rollout
+
+    monkeypatch.setattr(trainer_module, "collect", earning)
+    moved = {}
+    for coefficient in (1e-6, 30.0):
+        folder = tmp_path / str(coefficient)
+        objective = {"kl_loss": kl_loss, "kl_coefficient": coefficient, "value_coefficient": 0.0}
+        train(folder, iterations=5, eval_every=5, objective=objective, optimizer={"warmup_iterations": 0})
+        moved[coefficient] = abs(read_metrics(folder)[-1]["kl/reference"])
+    assert moved[30.0] < moved[1e-6]
+
+
+def test_the_critic_can_learn_first_and_alone(tmp_path):
+    trainer = Trainer(config(iterations=3, objective={"critic_warmup_iterations": 2}), tmp_path, quiet=True)
+    trainer._teach_format()
+    trainer._keep_reference()
+    states = [{name: value.clone() for name, value in trainer.policy.state_dict().items()}]
+    for _ in range(3):
+        trainer._step()
+        states.append({name: value.clone() for name, value in trainer.policy.state_dict().items()})
+    changed = [{n for n in one if not torch.equal(one[n], two[n])} for one, two in itertools.pairwise(states)]
+    assert changed[0] <= {"value_head.weight", "value_head.bias"}
+    assert changed[1] <= {"value_head.weight", "value_head.bias"}
+    assert changed[0] | changed[1]
+    assert "model.vision_tower.positions" in {name.removeprefix("model.") for name in changed[2]}
+
+
+def test_the_learning_rate_rises_and_falls(tmp_path):
+    optimizer = {"learning_rate": 1.0, "warmup_iterations": 1}
+    trainer = Trainer(config(iterations=10, optimizer=optimizer), tmp_path, quiet=True)
+    assert [trainer._learning_rate(i) for i in (0, 1, 5, 9)] == pytest.approx([0.5, 0.9, 0.5, 0.1])
+    constant = Trainer(config(optimizer={**optimizer, "schedule": "constant"}), tmp_path / "constant", quiet=True)
+    assert [constant._learning_rate(i) for i in (0, 1, 5)] == pytest.approx([0.5, 1, 1])
+
+
+def test_a_cut_off_answer_scores_nothing(tmp_path):
+    """Even if what was said so far would be right."""
+    trainer = Trainer(config(), tmp_path, quiet=True)
+    batch = ask(trainer.task, "train", 0, 0, 8)
+    right = trainer.policy.encode_answers(supervised.written(trainer.task, trainer.task.oracle(batch), "direct"))
+
+    class Cut:
+        """Says the right answers, every other of which was cut off, and would decode them regardless."""
+
+        def encode(self, _: Any) -> None: ...
+
+        def generate(self, inputs: Any, repeats: int, **_: Any) -> Samples:
+            tokens, mask = (part.repeat_interleave(repeats, 0) for part in right)
+            return Samples(tokens, mask, mask.float(), mask.float(), torch.arange(len(tokens)) % 2 == 1)
+
+        def decode(self, tokens: Any, mask: Any, truncated: Any) -> list[str]:
+            return trainer.policy.decode(tokens, mask, torch.zeros_like(truncated))
+
+    rollout = collect(Cut(), trainer.interface, batch, 2, torch.Generator())
+    assert rollout.scores.tolist() == [1.0, 0.0] * 8
+    assert rollout.success.tolist() == [True, False] * 8
+
+
+def test_gradients_that_are_not_finite_are_skipped_and_counted(tmp_path):
+    trainer = Trainer(config(format_warmup=0, objective={"kl_coefficient": 0.0}), tmp_path, quiet=True)
+    before = {name: value.clone() for name, value in trainer.policy.state_dict().items()}
+    hook = trainer.policy.value_head.bias.register_hook(lambda grad: grad * torch.nan)
+    assert trainer.run()
+    assert [line["skipped_steps"] for line in read_metrics(tmp_path)] == [4, 8]
+    for name, value in trainer.policy.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    hook.remove()
+
+
+def test_one_skipped_step_leaves_the_others_alone(tmp_path):
+    calls: list[int] = []
+    trainer = Trainer(config(iterations=1), tmp_path, quiet=True)
+
+    def second(grad: torch.Tensor) -> torch.Tensor:
+        calls.append(1)
+        return grad * torch.inf if len(calls) == 2 else grad
+
+    trainer._teach_format = lambda: None  # type: ignore[method-assign]
+    trainer.policy.value_head.bias.register_hook(second)
+    assert trainer.run()
+    line = read_metrics(tmp_path)[0]
+    assert line["skipped_steps"] == 1
+    assert line["optimizer_steps"] == 4
+    assert np.isfinite(line["grad_norm"])
+    assert all(value.isfinite().all() for value in trainer.policy.state_dict().values())
+
+
+def test_the_mean_gradient_norm_is_over_the_steps_that_have_one(tmp_path, monkeypatch):
+    norms = iter([None, 2.0, 2.0, 2.0])
+    monkeypatch.setattr("ssl4rl_agents.ppo.update.apply_gradients", lambda *_: next(norms))
+    train(tmp_path, iterations=1)
+    assert read_metrics(tmp_path)[0]["grad_norm"] == pytest.approx(2.0)
+
+
+def test_an_update_stops_when_the_policy_has_moved_far_enough(tmp_path):
+    fast = {"learning_rate": 0.05, "warmup_iterations": 0, "epochs": 4}
+    train(tmp_path / "stops", iterations=1, optimizer=fast, objective={"target_kl": 1e-3})
+    train(tmp_path / "goes on", iterations=1, optimizer=fast)
+    stopped, free = read_metrics(tmp_path / "stops")[0], read_metrics(tmp_path / "goes on")[0]
+    assert stopped["stopped_early"] == 1
+    assert 1 <= stopped["optimizer_steps"] < free["optimizer_steps"] == 8
+    assert stopped["approx_kl"] <= 1e-3
+    assert free["stopped_early"] == 0
+
+
+@pytest.mark.parametrize("micro_batch", [1, 3])
+def test_the_micro_batch_changes_no_curve(tmp_path, micro_batch):
+    whole, cut = train(tmp_path / "whole"), train(tmp_path / "cut", optimizer={"micro_batch": micro_batch})
+    for one, two in zip(numbers(whole.out), numbers(cut.out), strict=True):
+        assert one == pytest.approx(two, abs=1e-3)
+
+
+# Reproducing and resuming
+
+
+def test_the_same_seed_gives_the_same_run(tmp_path):
+    one, two, other = train(tmp_path / "1"), train(tmp_path / "2"), train(tmp_path / "3", seed=1)
+    assert numbers(one.out) == numbers(two.out)
+    assert_same_weights(one, two)
+    assert numbers(one.out) != numbers(other.out)
+
+
+def test_an_agent_measures_the_same_each_time(tmp_path):
+    trainer = train(tmp_path)
+    first, second = (trainer.measure("test", 40).to_json() for _ in range(2))
+    first.pop("seconds")
+    assert {name: second[name] for name in first} == first
+
+
+RUNS = {
+    "with a reference": {"objective": {"kl_coefficient": 0.1}},
+    "without a reference": {"objective": {"kl_coefficient": 0.0}},
+    "divergence as a loss": {"objective": {"kl_coefficient": 0.1, "kl_loss": "k2"}, "policy": {"freeze_vision": True}},
+    "in the critic's warm-up": {"objective": {"critic_warmup_iterations": 3}},
+    "supervised": {"algorithm": "sft"},
+}
+
+
+@pytest.mark.parametrize("changes", RUNS.values(), ids=RUNS)
+def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(tmp_path, changes, monkeypatch):
+    unbroken = train(tmp_path / "unbroken", iterations=4, **changes)
+    halted = Trainer(config(iterations=4, **changes), tmp_path / "resumed", quiet=True)
+    step = halted._step
+
+    def interrupted() -> dict[str, float]:
+        values = step()
+        halted._stop = halted.iteration == 2
+        return values
+
+    monkeypatch.setattr(halted, "_step", interrupted)
+    assert not halted.run()
+    assert halted.iteration == 2
+    resumed = Trainer(config(iterations=4, **changes), tmp_path / "resumed", resume=True, quiet=True)
+    assert resumed.iteration == 2
+    assert resumed.run()
+    assert numbers(resumed.out) == numbers(unbroken.out)
+    assert_same_weights(resumed, unbroken)
+    ours, theirs = (trainer.optimizer.state_dict()["state"] for trainer in (resumed, unbroken))
+    assert set(ours) == set(theirs)
+    assert all(torch.equal(value, theirs[index][name]) for index, state in ours.items() for name, value in state.items())
+
+
+def test_work_after_the_last_checkpoint_is_done_again(tmp_path, monkeypatch):
+    """A kill after iteration 3 with checkpoints every 2: iteration 3 is in the metrics once, and the same."""
+    unbroken = train(tmp_path / "unbroken", iterations=4)
+    killed = Trainer(config(iterations=4), tmp_path / "killed", quiet=True)
+    step = killed._step
+
+    def die() -> dict[str, float]:
+        if killed.iteration == 3:
+            raise MemoryError
+        return step()
+
+    monkeypatch.setattr(killed, "_step", die)
+    with pytest.raises(MemoryError):
+        killed.run()
+    assert len(read_metrics(tmp_path / "killed")) == 3
+    with (tmp_path / "killed" / "metrics.jsonl").open("a") as file:
+        file.write('{"iteration": 4, "rew')
+    resumed = Trainer(config(iterations=4), tmp_path / "killed", resume=True, quiet=True)
+    assert resumed.iteration == 2
+    assert resumed.run()
+    assert numbers(resumed.out) == numbers(unbroken.out)
+    assert_same_weights(resumed, unbroken)
+
+
+def test_a_kill_between_the_first_checkpoint_and_the_reference_can_be_resumed(tmp_path, monkeypatch):
+    unbroken = train(tmp_path / "unbroken")
+    killed = Trainer(config(), tmp_path / "killed", quiet=True)
+
+    def die() -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(killed, "_keep_reference", die)
+    with pytest.raises(MemoryError):
+        killed.run()
+    resumed = Trainer(config(), tmp_path / "killed", resume=True, quiet=True)
+    assert resumed.run()
+    assert numbers(resumed.out) == numbers(unbroken.out)
+
+
+SCRIPT = """
+import json, sys
+import torch
+from ssl4rl_agents.ppo.config import TrainConfig
+from ssl4rl_agents.ppo.trainer import Trainer
+
+torch.set_num_threads(1)
+Trainer(TrainConfig.from_json(json.loads(sys.argv[1])), sys.argv[2], quiet=True).run()
+"""
+
+
+COMMAND = "import sys; from ssl4rl_benchmarks.cli import main; sys.exit(main())"
+
+
+def wait_for(path: Path, process: subprocess.Popen[Any]) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert process.poll() is None, f"it ended with {process.returncode} before {path.name}"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def test_a_run_killed_at_any_moment_equals_an_unbroken_one(tmp_path):
+    changes = {"iterations": 14, "save_every": 1, "eval_every": 14}
+    arguments = json.dumps({**TINY, **changes}), str(tmp_path / "killed")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, *arguments], env=environment)
+    try:
+        wait_for(tmp_path / "killed" / "checkpoints" / "iteration-000002", process)
+        time.sleep(float(np.random.default_rng().uniform(0, 0.05)))
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == -signal.SIGKILL
+    resumed = Trainer(config(**changes), tmp_path / "killed", resume=True, quiet=True)
+    assert 2 <= resumed.iteration < 14
+    assert resumed.run()
+    unbroken = train(tmp_path / "unbroken", **changes)
+    assert numbers(resumed.out) == numbers(unbroken.out)
+    assert_same_weights(resumed, unbroken)
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
+    flags = "--iterations 500 --rollout.prompts 8 --rollout.group-size 2 --optimizer.minibatches 2 --format-warmup 2"
+    flags += " --image-size 36 --source digits --test-episodes 8 --eval-episodes 8 --device cpu"
+    out = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, "train", "SSL4RL/Rotation-v0", "--out", str(out), *flags.split()],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_for(out / "checkpoints" / "iteration-000000", process)
+        wait_for(out / "metrics.jsonl", process)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, stderr
+    assert f"--resume {out}" in stderr
+    assert "Traceback" not in stderr
+    assert stdout == ""
+    lines = read_metrics(out)
+    assert newest(out).name == f"iteration-{len(lines):06d}"
+    assert len(lines) < 500
+
+
+# Checkpoints
+
+
+def test_checkpoints_are_safetensors_and_json_and_only_two(tmp_path):
+    train(tmp_path, iterations=4, save_every=1)
+    folder = tmp_path / "checkpoints"
+    assert sorted(path.name for path in folder.iterdir()) == ["iteration-000003", "iteration-000004"]
+    files = [path for path in tmp_path.rglob("*") if path.is_file() and "events.out" not in path.name]
+    assert {path.suffix for path in files} <= {".safetensors", ".json", ".jsonl", ".jinja"}
+    for path in files:
+        if path.suffix == ".json":
+            json.loads(path.read_text())
+    assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".")]
+
+
+def test_a_half_written_checkpoint_is_ignored(tmp_path):
+    train(tmp_path)
+    half = tmp_path / "checkpoints" / ".iteration-000009.partial"
+    half.mkdir()
+    (half / "model.safetensors").write_bytes(b"half")
+    assert newest(tmp_path).name == "iteration-000002"
+    trainer = Trainer(config(), tmp_path, resume=True, quiet=True)
+    assert trainer.iteration == 2
+    assert trainer.run()
+
+
+@pytest.mark.parametrize(
+    ("file", "key"),
+    [
+        ("model.safetensors", "model.vision_tower.positions"),
+        ("value_head.safetensors", "bias"),
+        ("optimizer.safetensors", "3.exp_avg_sq"),
+    ],
+)
+def test_a_checkpoint_that_lacks_a_key_is_refused(tmp_path, file, key):
+    train(tmp_path)
+    path = newest(tmp_path) / file
+    tensors = load_file(path)
+    del tensors[key]
+    save_file(tensors, path, metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"weights|optimizer|missing|bias|positions"):
+        Trainer(config(), tmp_path, resume=True, quiet=True)
+
+
+def test_a_run_folder_is_not_written_over(tmp_path):
+    train(tmp_path)
+    before = (tmp_path / "metrics.jsonl").read_bytes()
+    with pytest.raises(FileExistsError, match="resume it, overwrite it or choose another folder"):
+        Trainer(config(), tmp_path, quiet=True)
+    assert (tmp_path / "metrics.jsonl").read_bytes() == before
+    assert len(checkpoints(tmp_path / "checkpoints")) == 2
+
+
+def test_a_folder_without_checkpoints_is_resumed_from_the_start(tmp_path):
+    Trainer(config(), tmp_path / "killed", quiet=True)
+    resumed = Trainer(config(), tmp_path / "killed", resume=True, quiet=True)
+    assert resumed.run()
+    assert numbers(resumed.out) == numbers(train(tmp_path / "unbroken").out)
+
+
+# What training may know
+
+
+class SealedRotation(Rotation):
+    """Rotation whose batches hold a number in place of the target, that only scoring can open."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.truths = np.zeros(0, np.int64)
+
+    def sample(self, stream: Stream) -> Batch:
+        batch = super().sample(stream)
+        sealed = len(self.truths) + np.arange(len(batch))
+        self.truths = np.concatenate([self.truths, batch.target])
+        return Batch(batch.observation, sealed, batch.items)
+
+    def score(self, answers: np.ndarray, batch: Batch) -> Score:
+        return exact_score(answers, self.truths[batch.target])
+
+    def oracle(self, batch: Batch) -> np.ndarray:
+        raise AssertionError("the oracle was asked in training")
+
+
+def test_training_never_reads_targets_but_through_scores(tmp_path, monkeypatch):
+    """With sealed targets and a forbidden oracle PPO does the very same, format warm-up included."""
+    for name, cls in (("open", Rotation), ("sealed", SealedRotation)):
+        task = cls(source="digits", image_size=36)
+        monkeypatch.setattr(trainer_module, "make_task", lambda *_, task=task, **__: task)
+        trainer = Trainer(config(), tmp_path / name, quiet=True)
+        monkeypatch.setattr(trainer, "measure", lambda *_: _Nothing())
+        assert trainer.run()
+    assert numbers(tmp_path / "open") == numbers(tmp_path / "sealed")
+
+
+class _Nothing:
+    reward = success = seconds = 0.0
+
+
+def test_sft_does_read_targets(tmp_path, monkeypatch):
+    """The test above means something."""
+    monkeypatch.setattr(trainer_module, "make_task", lambda *_, **__: SealedRotation(source="digits", image_size=36))
+    with pytest.raises(AssertionError, match="oracle"):
+        Trainer(config(algorithm="sft"), tmp_path, quiet=True).run()
+
+
+def test_warm_up_replies_are_valid_and_know_nothing_of_the_target(tmp_path, monkeypatch):
+    trainer = Trainer(config(format_warmup=20, rollout={"prompts": 100}), tmp_path, quiet=True)
+    targets, replies = [], []
+
+    def recorded_ask(*args: Any) -> Batch:
+        batch = ask(*args)
+        targets.append(batch.target)
+        return batch
+
+    def recorded_loss(policy: Any, inputs: Any, texts: list[str]) -> torch.Tensor:
+        replies.extend(texts)
+        return 0 * policy.value_head.bias.sum()
+
+    monkeypatch.setattr(trainer_module, "ask", recorded_ask)
+    monkeypatch.setattr(supervised, "cross_entropy", recorded_loss)
+    monkeypatch.setattr(trainer.policy, "encode", lambda _: None)
+    trainer._teach_format()
+    answers, answered = trainer.task.parse_all(replies, "direct")
+    truth = np.concatenate(targets)
+    assert len(truth) == len(answers) == 2000
+    assert answered.all()
+    table = np.histogram2d(truth, answers, bins=(4, 4))[0]
+    assert stats.chi2_contingency(table).pvalue > 1e-4
+    assert stats.chisquare(table.sum(0)).pvalue > 1e-4
+
+
+def test_warm_up_teaches_to_answer_validly(tmp_path):
+    trainer = Trainer(config(format_warmup=30, rollout={"prompts": 32}), tmp_path, quiet=True)
+    batch = ask(trainer.task, "train", 0, 0, 64)
+
+    def share_of_valid() -> float:
+        inputs = trainer.policy.encode(trainer.interface.observe(batch))
+        samples = trainer.policy.generate(inputs, generator=torch.Generator().manual_seed(0))
+        said = trainer.policy.decode(samples.tokens, samples.mask, samples.truncated)
+        return float(trainer.interface.step(batch, said).answered.mean())
+
+    before = share_of_valid()
+    trainer._teach_format()
+    assert before < 0.1
+    assert share_of_valid() > 0.8
+
+
+# Learning
+
+
+class Colours(Task):
+    """Which of four plain colours is it?"""
+
+    asks = "which colour it is"
+
+    def __init__(self) -> None:
+        self.images = ("image",)
+        self.observation_space = spaces.Dict({"image": spaces.Box(0, 255, (36, 36, 3), np.uint8)})
+        self.action_space = spaces.Discrete(4)
+        self.answer_format = AnswerFormat(labels=("0", "1", "2", "3"))
+        self.chance = 0.25
+
+    def sample(self, stream: Stream) -> Batch:
+        target = stream.integers(0, 4)
+        palette = np.array([[220, 30, 30], [30, 220, 30], [30, 30, 220], [200, 200, 40]], np.uint8)
+        pictures = np.broadcast_to(palette[target][:, None, None], (len(target), 36, 36, 3)).copy()
+        return Batch({"image": pictures}, target, np.arange(len(target)))
+
+    def score(self, answers: np.ndarray, batch: Batch) -> Score:
+        return exact_score(answers, batch.target)
+
+    def question(self, batch: Batch) -> list[str]:
+        return ["Red 0, green 1, blue 2, yellow 3?"] * len(batch)
+
+    def example(self) -> int:
+        return 1
+
+
+@pytest.fixture
+def colours(monkeypatch) -> Iterator[None]:
+    monkeypatch.setattr(trainer_module, "make_task", lambda *_, **__: Colours())
+    return
+
+
+@pytest.mark.parametrize(("advantage", "enough"), [("gae", 0.9), ("grpo", 0.4), ("rloo", 0.4), ("reinforce++", 0.4)])
+def test_a_bandit_is_solved(tmp_path, colours, advantage, enough):
+    trainer = train(
+        tmp_path,
+        iterations=25 if advantage == "gae" else 10,
+        format_warmup=20,
+        eval_every=100,
+        eval_episodes=64,
+        rollout={"prompts": 32, "group_size": 4},
+        objective={"advantage": advantage},
+    )
+    assert trainer.measure("test", 128).success > enough
+
+
+def test_the_supervised_ceiling_is_reached_by_cross_entropy(tmp_path, colours):
+    optimizer = {"warmup_iterations": 0}
+    trainer = train(tmp_path, algorithm="sft", iterations=14, rollout={"prompts": 32}, eval_every=100, optimizer=optimizer)
+    assert trainer.measure("test", 128).success > 0.9
+    assert read_metrics(tmp_path)[-1]["loss/cross_entropy"] < read_metrics(tmp_path)[0]["loss/cross_entropy"]
+
+
+def test_reasoning_before_the_answer_can_be_trained(tmp_path, colours):
+    trainer = train(tmp_path, prompt_style="think", policy={"max_new_tokens": 24}, format_warmup=20)
+    lines = read_metrics(tmp_path)
+    assert trainer.interface.prompt_style == "think"
+    assert lines[-1]["length/mean"] > 3
+
+
+# Settings
+
+
+def test_settings_survive_json():
+    some = config(
+        seed=3,
+        prompt_style="think",
+        optimizer={"betas": [0.8, 0.9], "micro_batch": 2, "learning_rate": 1e-4},
+        objective={"advantage": "rloo", "kl_loss": "k3", "kl_coefficient": 0.2, "dual_clip": 3.0},
+    )
+    again = TrainConfig.from_json(json.loads(json.dumps(some.to_json())))
+    assert again == some
+    assert again.optimizer.betas == (0.8, 0.9)
+    assert TrainConfig.from_json(json.loads(json.dumps(some.resolved().to_json()))) == some.resolved()
+
+
+def test_defaults_depend_on_the_model():
+    nano, pretrained = TrainConfig().resolved(), config(policy={"model": "some/model"}, format_warmup=None).resolved()
+    assert (nano.optimizer.learning_rate, nano.objective.kl_coefficient, nano.format_warmup) == (1.5e-3, 0.1, 40)
+    assert (pretrained.optimizer.learning_rate, pretrained.objective.kl_coefficient) == (1e-6, 0.0)
+    assert pretrained.format_warmup == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rollout": {"group_size": 1}, "objective": {"advantage": "grpo"}}, "grpo.*group_size must be 2"),
+        ({"rollout": {"group_size": 1}, "objective": {"advantage": "rloo"}}, "rloo.*group_size must be 2"),
+        ({"rollout": {"prompts": 7}}, r"prompts \(7\) must be a multiple of optimizer.minibatches \(2\)"),
+        ({"rollout": {"prompts": 0}}, "rollout.prompts must be at least 1, got 0"),
+        ({"iterations": 0}, "iterations must be at least 1, got 0"),
+        ({"save_every": 0}, "save_every must be at least 1, got 0"),
+        ({"eval_every": -1}, "eval_every must be at least 1, got -1"),
+        ({"optimizer": {"epochs": 0}}, "optimizer.epochs must be at least 1"),
+        ({"optimizer": {"micro_batch": 0}}, "micro_batch must be at least 1"),
+        ({"optimizer": {"micro_batch": -2}}, "micro_batch must be at least 1"),
+        ({"format_warmup": -3}, "format_warmup must be at least 0"),
+        ({"policy": {"temperature": 0.0}}, "temperature must be positive"),
+        ({"objective": {"advantage": "grpo", "critic_warmup_iterations": 1}}, "grpo has no critic"),
+        ({"objective": {"kl_loss": "k2", "kl_coefficient": 0.0}}, "does nothing with kl_coefficient 0"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        config(**changes).resolved()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [({"iteration": 3}, "no setting iteration"), ({"rollout": {"prompt": 3}}, "RolloutConfig has no setting prompt")],
+)
+def test_unknown_settings_are_refused(data, message):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig.from_json(data)
+
+
+def test_refused_settings_leave_no_folder(tmp_path):
+    with pytest.raises(ValueError, match="multiple"):
+        Trainer(config(rollout={"prompts": 7}), tmp_path / "run", quiet=True)
+    with pytest.raises(ValueError, match="angles"):
+        Trainer(config(env_args={"angles": 7}), tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_that_cannot_be_built_does_not_claim_the_folder(tmp_path):
+    """Or the next attempt would be told that the folder holds a run."""
+    with pytest.raises(OSError, match="no such model"):
+        Trainer(config(policy={"model": str(tmp_path / "no such model")}), tmp_path / "run", quiet=True)
+    assert Trainer(config(), tmp_path / "run", quiet=True).iteration == 0
+
+
+def test_a_policy_is_built_from_a_model_folder(tmp_path, kind, make_policy, padded):
+    policy = make_policy(kind)
+    policy.save(tmp_path)
+    settings = config(policy={"model": str(tmp_path), "temperature": 0.5}).policy
+    built = build_policy(settings, [], 0, torch.device("cpu"))
+    assert built.temperature == 0.5
+    tokens, _ = policy.encode_answers(["90"] * 3)
+    with torch.no_grad():
+        one = policy.model(**_whole(policy, padded, tokens)).logits
+        two = built.model(**_whole(built, padded, tokens)).logits
+    assert torch.equal(one, two)
+
+
+def _whole(policy: Any, observations: dict[str, Any], tokens: torch.Tensor) -> dict[str, torch.Tensor]:
+    inputs = policy.encode(observations)
+    mask = torch.cat([inputs.attention_mask, torch.ones_like(tokens)], dim=1)
+    ids = torch.cat([inputs.input_ids, tokens], dim=1)
+    return {"input_ids": ids, "attention_mask": mask, "pixel_values": inputs.pixel_values.flatten(0, 1)}

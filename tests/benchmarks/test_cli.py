@@ -1,0 +1,355 @@
+"""The command `ssl4rl`: what it prints, what it writes, and what it says of mistakes."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ssl4rl_agents.ppo.config import TrainSettings
+from ssl4rl_agents.ppo.metrics import read_metrics
+from ssl4rl_benchmarks.flags import argument_help
+from ssl4rl_envs import env_ids, make_task, task_class
+
+ENV = "SSL4RL/Rotation-v0"
+
+
+def mistake(result, *words: str) -> None:
+    """Status 2, nothing on standard output, one line without a traceback on standard error."""
+    assert result.status == 2
+    assert result.out == ""
+    assert len(result.err.strip().splitlines()) == 1, result.err
+    assert "Traceback" not in result.err
+    for word in words:
+        assert word in result.err
+
+
+def picture(path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+# list, show, help
+
+
+def test_list_names_every_environment(run):
+    result = run("list")
+    assert result.status == 0
+    header, *lines = result.out.strip().splitlines()
+    assert [line.split()[0] for line in lines] == env_ids()
+    for word in ("environment", "action space", "chance", "asks"):
+        assert word in header
+
+
+def test_list_prints_json(run):
+    result = run("list", "--json")
+    assert result.status == 0
+    assert result.err == ""
+    assert [row["env"] for row in result.json] == env_ids()
+    for row in result.json:
+        assert row["chance"] == make_task(row["env"]).chance
+        assert {"asks", "observation_space", "action_space", "interfaces", "horizon"} <= set(row)
+
+
+def test_show_draws_every_environment(run, tmp_path):
+    for env_id in env_ids():
+        out = tmp_path / "new folder" / f"{env_id.split('/')[1]}.png"
+        result = run("show", env_id, "--out", out, "--count", "3")
+        assert result.status == 0
+        assert str(out) in result.out
+        assert picture(out).std() > 0
+
+
+def test_show_prints_questions_and_answers_as_json(run, tmp_path):
+    flags = ["--count", "5", "--angles", "8", "--json"]
+    result = run("show", ENV, "--out", tmp_path / "a.png", *flags)
+    assert result.status == 0
+    assert len(result.json["instances"]) == 5
+    assert {int(row["answer"]) % 45 for row in result.json["instances"]} == {0}
+    assert all("45" in row["question"] for row in result.json["instances"])
+    assert (result.json["env"], result.json["split"], result.json["seed"]) == (ENV, "train", 0)
+
+
+def test_show_is_reproducible_and_follows_seed_and_split(run, tmp_path):
+    def drawn(name: str, *flags: str) -> np.ndarray:
+        assert run("show", ENV, "--out", tmp_path / f"{name}.png", "--count", "2", "--source", "digits", *flags).status == 0
+        return picture(tmp_path / f"{name}.png")
+
+    first = drawn("first")
+    assert np.array_equal(first, drawn("again"))
+    assert not np.array_equal(first, drawn("seed", "--seed", "1"))
+    assert not np.array_equal(first, drawn("split", "--split", "test"))
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_the_usage_names_every_command(run, arguments):
+    result = run(*arguments)
+    assert result.status == 0
+    for command in ("list", "show ENV", "train ENV", "train --resume", "eval RUN_FOLDER", "eval AGENT ENV"):
+        assert command in result.out
+
+
+@pytest.mark.parametrize("command", ["list", "show", "train", "eval"])
+def test_every_command_has_help(run, command):
+    result = run(command, "--help")
+    assert result.status == 0
+    assert f"ssl4rl {command}" in result.out
+    assert "--json" in result.out
+
+
+@pytest.mark.parametrize("command", [("show",), ("train",), ("eval", "random")])
+def test_help_names_the_arguments_of_the_task(run, command):
+    for env_id in env_ids():
+        result = run(*command, env_id, "--help")
+        assert result.status == 0
+        texts = argument_help(task_class(env_id).__doc__ or "")
+        flattened = " ".join(result.out.split())
+        for name in inspect.signature(task_class(env_id)).parameters:
+            assert f"--{name.replace('_', '-')}" in result.out
+            assert texts[name].split(";")[0].split(",")[0] in flattened
+
+
+def leaves(cls: type, prefix: str = "") -> list[str]:
+    found = []
+    for field in dataclasses.fields(cls):
+        nested = field.default_factory
+        if dataclasses.is_dataclass(nested):
+            found += leaves(nested, f"{field.name}.")
+        else:
+            found.append(prefix + field.name)
+    return found
+
+
+def test_every_setting_is_a_flag_with_help(run):
+    result = run("train", ENV, "--help")
+    assert result.status == 0
+    settings = leaves(TrainSettings)
+    assert len(settings) > 35
+    for name in settings:
+        flag = "--" + name.replace("_", "-")
+        after = rf"^[│ ]*{re.escape(flag)}(?![\w.-])[^\n]*\n(.*?)(?=\n[│ ]*--|\Z)"
+        found = re.search(after, result.out, re.DOTALL | re.MULTILINE)
+        assert found, flag
+        words = re.sub(r"\((default|optional|required)[^)]*\)|\{[^}]*\}", "", found[1])
+        assert len(re.findall(r"[a-z]{2,}", words)) >= 2, (flag, found[1])
+
+
+# train
+
+
+def test_a_run_leaves_everything(finished):
+    names = {path.name for path in finished.iterdir()}
+    assert {"config.json", "metrics.jsonl", "checkpoints", "curve.png", "board.png", "report.html", "results.json"} <= names
+    assert any(name.startswith("events.out.tfevents") for name in names)
+    assert [path.name for path in sorted((finished / "checkpoints").iterdir())] == ["iteration-000000", "iteration-000002"]
+    assert len(read_metrics(finished)) == 2
+    for name in ("curve.png", "board.png"):
+        assert picture(finished / name).std() > 0
+    config = json.loads((finished / "config.json").read_text())
+    assert config["env"] == ENV
+    assert config["env_args"]["image_size"] == 36
+    assert config["rollout"] == {"prompts": 8, "group_size": 2}
+
+
+def test_the_events_hold_the_curves(finished):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(finished))
+    events.Reload()
+    for name in ("reward", "entropy", "grad_norm"):
+        drawn = {event.step: event.value for event in events.Scalars(name)}
+        assert drawn == pytest.approx({line["iteration"]: line[name] for line in read_metrics(finished)})
+
+
+def test_the_report_stands_alone(finished):
+    page = (finished / "report.html").read_text()
+    assert "http" not in page
+    assert page.count("data:image/png;base64,") == 2
+    assert ENV in page
+    for word in ("chance", "before training", "after training", "95 % interval", "&quot;group_size&quot;: 2"):
+        assert word in page
+    assert not re.search(r"(src|href)=\"(?!data:)", page)
+
+
+def test_the_results_are_complete(finished):
+    results = json.loads((finished / "results.json").read_text())
+    assert results["finished"] is True
+    assert results["chance"] == 0.25
+    for name, split in (("before", "test"), ("after", "test"), ("train", "train")):
+        assert (results[name]["split"], results[name]["episodes"]) == (split, 32)
+    assert "ceiling" not in results
+
+
+def test_json_is_all_that_stands_on_standard_output(run, tmp_path, tiny):
+    """And --overwrite replaces a run that is there already; --ceiling adds what supervision reaches."""
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "config.json").write_text("{}")
+    (out / "old").touch()
+    result = run("train", ENV, "--out", out, "--json", "--overwrite", "--ceiling", *tiny)
+    assert result.status == 0, result.err
+    assert result.json == json.loads((out / "results.json").read_text())
+    assert not (out / "old").exists()
+    assert result.json["ceiling"]["split"] == "test"
+    assert "supervised ceiling" in (out / "report.html").read_text()
+
+
+def test_a_finished_run_may_be_resumed(run, finished, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    result = run("train", "--resume", copy, "--json")
+    assert result.status == 0, result.err
+    before = json.loads((finished / "results.json").read_text())
+    for name in ("before", "after", "train"):
+        assert {**result.json[name], "seconds": 0} == {**before[name], "seconds": 0}
+    assert read_metrics(copy) == read_metrics(finished)
+
+
+def test_training_prints_a_table(run, finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "copy")
+    result = run("train", f"--resume={tmp_path / 'copy'}")
+    assert result.status == 0
+    for word in ("chance", "before training", "after training, training items", "normalised", "32 held-out questions"):
+        assert word in result.out
+
+
+# eval
+
+
+def test_evaluating_a_run_repeats_its_result(run, finished):
+    result = run("eval", finished, "--episodes", "32", "--json")
+    assert result.status == 0
+    keys = {"agent", "env", "split", "episodes", "reward", "success", "chance", "oracle", "normalised", "interval"}
+    assert keys <= set(result.json)
+    after = json.loads((finished / "results.json").read_text())["after"]
+    for name in set(after) - {"seconds"}:
+        assert result.json[name] == after[name], name
+
+
+def test_evaluating_a_baseline(run):
+    result = run("eval", "random", ENV, "--episodes", "512", "--source", "digits", "--json")
+    assert result.status == 0
+    assert (result.json["agent"], result.json["env"], result.json["split"]) == ("random", ENV, "test")
+    assert abs(result.json["success"] - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 512)
+    assert run("eval", "oracle", ENV, "--episodes", "32", "--source", "digits", "--json").json["normalised"] == 1
+
+
+def test_evaluating_prints_a_sentence(run):
+    result = run("eval", "constant", ENV, "--episodes", "64", "--source", "digits", "--split", "validation", "--angles", "2")
+    assert result.status == 0
+    assert result.out.startswith(f"constant on {ENV}, validation: success 0.")
+    assert "chance 0.500" in result.out
+
+
+# Mistakes
+
+
+def test_an_unknown_command(run):
+    result = run("trian")
+    assert result.status == 2
+    assert result.out == ""
+    assert "unknown command 'trian'" in result.err
+    assert "train ENV" in result.err
+
+
+@pytest.mark.parametrize("command", [("show",), ("train",), ("eval", "random")])
+def test_an_unknown_environment(run, command):
+    mistake(run(*command, "SSL4RL/Rotatoin-v0"), "SSL4RL/Rotatoin-v0", ENV)
+
+
+@pytest.mark.parametrize("command", [("show",), ("train",), ("eval", "random")])
+def test_no_environment(run, command):
+    mistake(run(*command), "name an environment", ENV)
+
+
+def test_an_unknown_agent(run):
+    mistake(run("eval", "randm", ENV), "randm", "constant, oracle, random")
+
+
+def test_an_agent_whose_path_leads_nowhere(run):
+    mistake(run("eval", "no_such_module_at_all:Agent", ENV), "no_such_module_at_all")
+
+
+def test_no_agent(run):
+    mistake(run("eval"), "run folder")
+
+
+def test_a_folder_that_is_no_run(run, tmp_path):
+    mistake(run("eval", tmp_path), str(tmp_path), "config.json")
+    mistake(run("train", "--resume", tmp_path), str(tmp_path), "config.json")
+    mistake(run("train", "--resume", tmp_path / "nowhere"), "nowhere")
+
+
+def test_a_run_is_measured_where_it_was_trained(run, finished):
+    mistake(run("eval", finished, ENV), "leave", ENV)
+
+
+def test_a_run_that_is_there_already(run, finished, tiny):
+    before = (finished / "metrics.jsonl").read_bytes()
+    mistake(run("train", ENV, "--out", finished, *tiny), str(finished), "overwrite")
+    assert (finished / "metrics.jsonl").read_bytes() == before
+
+
+def test_overwriting_spares_what_is_no_run(run, tmp_path, tiny):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    mistake(run("train", ENV, "--out", tmp_path, "--overwrite", *tiny), "not a run folder", "config.json")
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_refused_setting_overwrites_nothing(run, finished, tmp_path, tiny):
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    for flags, word in ((["--rollout.prompts", "7"], "multiple"), (["--angles", "7"], "360")):
+        mistake(run("train", ENV, "--out", copy, "--overwrite", *tiny, *flags), word)
+        assert (copy / "results.json").exists(), flags
+
+
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [
+        (["--angles", "7"], "angles must divide 360 and be at least 2, got 7"),
+        (["--angles", "8", "--source", "digits", "--image-size", "64"], "image_size=64"),
+        (["--angles", "8", "--source", "faces"], "Use image_size up to"),
+        (["--source", "folder:/no/such/folder"], "/no/such/folder"),
+        (["--source", "cats"], "cats"),
+        (["--count", "0"], "--count must be at least 1, got 0"),
+    ],
+)
+def test_task_arguments_that_are_refused(run, tmp_path, flags, word):
+    mistake(run("show", ENV, "--out", tmp_path / "a.png", *flags), word)
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_a_picture_format_that_does_not_exist(run, tmp_path):
+    mistake(run("show", ENV, "--out", tmp_path / "a.nonsense", "--source", "digits", "--count", "1"), "nonsense")
+
+
+@pytest.mark.parametrize("arguments", [["list", "--jsno"], ["eval", "random", ENV, "--episodes", "many"]])
+def test_flags_that_do_not_parse(run, arguments):
+    result = run(*arguments)
+    assert result.status == 2
+    assert result.out == ""
+    assert "Traceback" not in result.err
+
+
+def test_no_episodes(run):
+    mistake(run("eval", "random", ENV, "--episodes", "0"), "--episodes must be at least 1, got 0")
+
+
+def test_a_damaged_config_is_a_mistake_with_a_name(run, finished, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**config, "iteratoins": 3}))
+    mistake(run("eval", copy), "iteratoins")
+
+
+def test_tracebacks_can_be_asked_for(run, monkeypatch):
+    monkeypatch.setenv("SSL4RL_TRACEBACK", "1")
+    with pytest.raises(ValueError, match="angles"):
+        run("show", ENV, "--out", "a.png", "--angles", "7")

@@ -51,12 +51,7 @@ def train(flags: TrainFlags, env_id: str, env_args: dict[str, Any]) -> dict[str,
     """Train from the start. Returns the results; `finished` is False after Ctrl-C."""
     settings = {f.name: getattr(flags.settings, f.name) for f in dataclasses.fields(flags.settings)}
     config = TrainConfig(env=env_id, env_args=env_args, **settings)
-    config.resolved()
-    if flags.overwrite and flags.out.exists():
-        if any(flags.out.iterdir()) and not (flags.out / "config.json").is_file():
-            raise ValueError(f"{flags.out} is not a run folder (it has no config.json); --overwrite deletes only run folders")
-        shutil.rmtree(flags.out)
-    trainer = Trainer(config, flags.out)
+    trainer = Trainer(config, flags.out, overwrite=flags.overwrite)
     return _finish(trainer, ceiling=flags.ceiling, quiet_table=flags.json)
 
 

@@ -378,6 +378,26 @@ def test_a_kill_between_the_first_checkpoint_and_the_reference_can_be_resumed(tm
     assert numbers(resumed.out) == numbers(unbroken.out)
 
 
+def test_a_kill_in_the_middle_of_saving_can_be_resumed(tmp_path, monkeypatch):
+    """The weights are written, the optimizer is not: what is half there is never taken for a checkpoint."""
+    unbroken = train(tmp_path / "unbroken", iterations=4)
+    killed = Trainer(config(iterations=4), tmp_path / "killed", quiet=True)
+
+    def die(*_: Any, **__: Any) -> None:
+        if killed.iteration == 4:
+            raise MemoryError
+        save_file(*_, **__)
+
+    monkeypatch.setattr("ssl4rl_agents.ppo.checkpoint.save_file", die)
+    with pytest.raises(MemoryError):
+        killed.run()
+    monkeypatch.undo()
+    resumed = Trainer(config(iterations=4), tmp_path / "killed", resume=True, quiet=True)
+    assert resumed.iteration == 2
+    assert resumed.run()
+    assert numbers(resumed.out) == numbers(unbroken.out)
+
+
 SCRIPT = """
 import json, sys
 import torch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -44,7 +45,8 @@ class MetricsLog:
 
     def write(self, iteration: int, values: dict[str, float]) -> None:
         """Write the numbers of one iteration."""
-        self._file.write(json.dumps({"iteration": iteration, **values}) + "\n")
+        finite = {name: value if math.isfinite(value) else None for name, value in values.items()}  # JSON knows no NaN
+        self._file.write(json.dumps({"iteration": iteration, **finite}) + "\n")
         self._file.flush()
         for name, value in values.items():
             self._board.add_scalar(name, value, iteration)

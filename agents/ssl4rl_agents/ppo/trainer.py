@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import resource
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -42,16 +43,19 @@ class Trainer:
         config: the settings; those that depend on the model are filled in.
         out: the run folder; with config.json, metrics.jsonl, TensorBoard events and checkpoints/.
         resume: go on from the newest checkpoint in `out`. Without one the run starts anew.
+        overwrite: delete the run that is in `out`, once everything that the new one needs has been built.
         quiet: show no progress.
 
     Raises:
         ValueError: a setting is out of range, or the environment's splits are too small.
-        FileExistsError: `out` holds a run, and `resume` is False.
+        FileExistsError: `out` holds a run and is neither to be resumed nor overwritten, or holds something else.
     """
 
-    def __init__(self, config: TrainConfig, out: str | Path, *, resume: bool = False, quiet: bool = False) -> None:
+    def __init__(
+        self, config: TrainConfig, out: str | Path, *, resume: bool = False, overwrite: bool = False, quiet: bool = False
+    ) -> None:
         self.config, self.out = config.resolved(), Path(out)
-        if (self.out / "config.json").exists() and not resume:
+        if (self.out / "config.json").exists() and not resume and not overwrite:
             raise FileExistsError(f"{self.out} holds a run already; resume it, overwrite it or choose another folder")
         self._quiet = quiet
         self.device = find_device(self.config.device)
@@ -68,6 +72,8 @@ class Trainer:
             self._counters = checkpoint.load(found[-1], self.policy, self.optimizer)
             self.iteration = int(self._counters.pop("iteration"))
         self._resumed = bool(found)
+        if overwrite and not resume:
+            clear_run(self.out)  # only now that everything has been built
         self.out.mkdir(parents=True, exist_ok=True)
         checkpoint.write_json(self.out / "config.json", self.config.to_json())
         self.reference: Policy | None = None
@@ -85,6 +91,8 @@ class Trainer:
         with self._interruptible():
             if not self._resumed:
                 self._teach_format()
+            if self._stop:
+                return False  # nothing is lost: a resumed run repeats the warm-up
             self._keep_reference()
             if not self._resumed:
                 self._save()
@@ -209,6 +217,8 @@ class Trainer:
         optimizer = torch.optim.AdamW(self._trainable(), lr=FORMAT_LEARNING_RATE)
         with Display("format warm-up", steps, quiet=self._quiet) as display:
             for step in range(steps):
+                if self._stop:
+                    return
                 first = step * count
                 batch = ask(self.task, "train", self._seed("format questions"), first, count)
                 seeds = np.full(count, self._seed("format answers"), np.uint64)
@@ -315,6 +325,19 @@ class Trainer:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+def clear_run(folder: Path) -> None:
+    """Delete a run folder, if there is one.
+
+    Raises:
+        FileExistsError: the folder holds files and is not a run.
+    """
+    if not folder.exists():
+        return
+    if any(folder.iterdir()) and not (folder / "config.json").is_file():
+        raise FileExistsError(f"{folder} is not a run folder (it has no config.json); only run folders are overwritten")
+    shutil.rmtree(folder)
 
 
 def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> float:

@@ -120,9 +120,9 @@ def draw_curve(trainer: Trainer, results: dict[str, Any]) -> bytes:
     axes.axhline(results["chance"], color="#8a8f98", linestyle=":", label="chance")
     if "ceiling" in results:
         axes.axhline(results["ceiling"]["success"], color="#2f8f5b", linestyle="--", label="supervised ceiling (test)")
-    axes.set(xlabel="episodes", ylabel="success", ylim=(0, 1.02), title=trainer.config.env)
+    axes.set(xlabel="episodes", ylabel="success", ylim=(0, 1.02), title=_title(trainer))
     axes.grid(alpha=0.25)
-    axes.legend(loc="lower right", frameon=False)
+    axes.legend(loc="lower right", facecolor="white", framealpha=0.9, edgecolor="none")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     buffer = BytesIO()
@@ -142,6 +142,12 @@ def draw_board(trainer: Trainer) -> bytes:
     buffer = BytesIO()
     Image.fromarray(rendering.board(cards)).save(buffer, format="PNG")
     return buffer.getvalue()
+
+
+def _title(trainer: Trainer) -> str:
+    """Name the environment with what it was given."""
+    given = ", ".join(f"{name}={value}" for name, value in trainer.config.env_args.items())
+    return f"{trainer.config.env}\n{given}" if given else trainer.config.env
 
 
 def _smooth(values: NDArray[Any], width: int = 9) -> NDArray[Any]:

@@ -69,8 +69,7 @@ def _show(arguments: list[str]) -> tuple[int, Any, bool]:
 
 def _train(arguments: list[str]) -> tuple[int, Any, bool]:
     _need("torch", "transformers", "tensorboard", "matplotlib", "rich")
-    # Before torch is imported: its threads are to sleep soon where a core is busy with something else, rather than spin for
-    # it. With one foreign busy core, iterations of nano took a third of the time; without, the same.
+    # Before torch is imported: its threads are to sleep soon where a core is busy with something else, rather than spin.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     from ssl4rl_benchmarks import flags, training
 

@@ -37,7 +37,7 @@ class UserError(Exception):
 def _need(*modules: str) -> None:
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
-        raise UserError(f"this needs {', '.join(missing)}, which are not installed: pip install 'ssl4rl[all]'")
+        raise UserError(f"packages that this needs are not installed: {', '.join(missing)}; pip install 'ssl4rl[all]' brings them")
 
 
 def _env(arguments: Sequence[str], command: str) -> str:

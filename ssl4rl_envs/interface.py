@@ -47,6 +47,10 @@ class Interface:
             raise ValueError(f"interface must be one of {', '.join(INTERFACES)}, got {name!r}")
         if name == "text" and task.answer_format is None:
             raise ValueError(f"{type(task).__name__} has no text interface; use interface='array'")
+        if list(task.images) != sorted(task.images):
+            raise ValueError(
+                f"{type(task).__name__}.images must be in alphabetical order, as Gymnasium keeps them: {task.images}"
+            )
         self.task, self.text, self.prompt_style = task, name == "text", answers.check_style(prompt_style)
         self.observation_space: spaces.Dict = task.observation_space
         self.action_space: spaces.Space[Any] = task.action_space

@@ -86,7 +86,8 @@ class Task(ABC):
     Attributes:
         observation_space: of one instance; a `Dict` of `Box`es.
         action_space: of one answer; `Discrete`, `MultiDiscrete`, `MultiBinary` or `Box`.
-        images: the keys of the observation that are uint8 RGB pictures (height, width, 3), in the order of showing.
+        images: the keys of the observation that are uint8 RGB pictures (height, width, 3), in the order of showing,
+            which is alphabetical, because that is how Gymnasium orders the keys of a Dict space.
         answer_format: how an answer is written, or None for a task that has no text interface.
         chance: expected reward of the best policy that ignores the observation.
         horizon: most decisions of an episode.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
+from ssl4rl_agents.runs import is_run
 from ssl4rl_envs import SSLVectorEnv
 
 ENTRY_POINTS = "ssl4rl.agents"
@@ -56,7 +60,7 @@ def load_agent(name: str | Path, envs: SSLVectorEnv | None = None) -> Agent:
         ValueError: there is no such agent, or it needs `envs`.
         TypeError: what the factory returned is no agent.
     """
-    if (Path(name) / "config.json").is_file():
+    if is_run(name):
         from ssl4rl_agents.policies.agent import load_run
 
         return load_run(Path(name))
@@ -71,7 +75,7 @@ def load_agent(name: str | Path, envs: SSLVectorEnv | None = None) -> Agent:
 
 def agent_interface(name: str | Path) -> str:
     """Return the interface of an agent before there are environments for it; a factory may say it as an attribute."""
-    if (Path(name) / "config.json").is_file():
+    if is_run(name):
         return "text"
     return str(getattr(_factory(str(name)), "interface", "array"))
 
@@ -81,12 +85,14 @@ def _factory(name: str) -> AgentFactory:
         if entry.name == name:
             return cast(AgentFactory, entry.load())
     if ":" in name:
-        import importlib
-
         module, _, attribute = name.partition(":")
-        try:
-            return cast(AgentFactory, getattr(importlib.import_module(module), attribute))
-        except (ModuleNotFoundError, AttributeError) as error:
-            raise ValueError(f"no agent {name!r}: {error}") from error
+        if str(Path.cwd()) not in sys.path:  # an installed command does not look for modules where it is called
+            sys.path.insert(0, str(Path.cwd()))
+        if find_spec(module) is None:
+            raise ValueError(f"no agent {name!r}: there is no module {module}")
+        loaded = importlib.import_module(module)
+        if not hasattr(loaded, attribute):
+            raise ValueError(f"no agent {name!r}: module {module} has no {attribute}")
+        return cast(AgentFactory, getattr(loaded, attribute))
     known = ", ".join(agent_names())
     raise ValueError(f"no agent {name!r}: it is no run folder, no module:attribute and none of the registered {known}")

@@ -25,7 +25,8 @@ USAGE = """usage: ssl4rl COMMAND ...
   eval RUN_FOLDER             measure a trained run on held-out data
   eval AGENT ENV              measure a registered agent: random, constant, oracle, or a plug-in's
 
---json prints results for machines; --help after a command explains its flags."""
+--json prints results for machines; --help after a command explains its flags.
+SSL4RL_TRACEBACK=1 in the environment shows where an error came from."""
 
 INTERRUPTED = 130
 
@@ -37,7 +38,9 @@ class UserError(Exception):
 def _need(*modules: str) -> None:
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
-        raise UserError(f"packages that this needs are not installed: {', '.join(missing)}; pip install 'ssl4rl[all]' brings them")
+        raise UserError(
+            f"packages that this needs are not installed: {', '.join(missing)}; pip install 'ssl4rl[all]' brings them"
+        )
 
 
 def _env(arguments: Sequence[str], command: str) -> str:
@@ -95,10 +98,10 @@ def _eval(arguments: list[str]) -> tuple[int, Any, bool]:
     if not arguments or arguments[0].startswith("-"):
         raise UserError("name a run folder, or an agent and an environment: ssl4rl eval random SSL4RL/Rotation-v0")
     agent, rest = arguments[0], arguments[1:]
-    if (Path(agent) / "config.json").is_file():
-        _need("torch", "transformers")
-        from ssl4rl_agents.policies.agent import read_config
+    from ssl4rl_agents.runs import is_run, read_config
 
+    if is_run(agent):
+        _need("torch", "transformers")
         _quieten()
         config = read_config(Path(agent))
         if rest and not rest[0].startswith("-"):
@@ -107,7 +110,10 @@ def _eval(arguments: list[str]) -> tuple[int, Any, bool]:
         result = measuring.measure(run, agent, config.env, config.env_args, config.prompt_style)
         return 0, result, run.json
     if Path(agent).is_dir():
-        raise UserError(f"{agent} is not a run folder: it has no config.json")
+        try:
+            read_config(Path(agent))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{agent} is not a run folder: {error}") from error
     env = _env(rest, f"eval {agent}")
     parsed = flags.parse(measuring.EvalFlags, rest[1:], f"ssl4rl eval {agent} {env}", text, env)
     command = parsed.command

@@ -56,7 +56,7 @@ def training_seconds(run: Path) -> float:
 def rows(results: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     """Return the lines of the results' table: what, success, 95 % interval, normalised score."""
     named = {
-        "before training, held out": results["before"],
+        "before training, held out": results.get("before"),
         "after training, held out": results["after"],
         "after training, training items": results["train"],
         "supervised ceiling, held out": results.get("ceiling"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,13 +10,13 @@ from typing import Annotated, Any
 
 import tyro
 
-from ssl4rl_agents.policies.agent import read_config
 from ssl4rl_agents.ppo.checkpoint import write_json
 from ssl4rl_agents.ppo.config import TrainConfig, TrainSettings
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs import is_run, read_config
 from ssl4rl_benchmarks import report
 
-MEASURED = "before.json"
+BEFORE, CEILING = "before.json", "ceiling"
 
 
 @dataclass(frozen=True)
@@ -50,39 +49,40 @@ class ResumeFlags:
 def train(flags: TrainFlags, env_id: str, env_args: dict[str, Any]) -> dict[str, Any]:
     """Train from the start. Returns the results; `finished` is False after Ctrl-C."""
     settings = {f.name: getattr(flags.settings, f.name) for f in dataclasses.fields(flags.settings)}
-    config = TrainConfig(env=env_id, env_args=env_args, **settings)
+    config = TrainConfig(env=env_id, env_args={name: _absolute(value) for name, value in env_args.items()}, **settings)
     trainer = Trainer(config, flags.out, overwrite=flags.overwrite)
     return _finish(trainer, ceiling=flags.ceiling, quiet_table=flags.json)
 
 
 def resume(flags: ResumeFlags) -> dict[str, Any]:
     """Go on with the run in a folder."""
-    if not (flags.resume / "config.json").is_file():
-        raise ValueError(f"{flags.resume} is not a run folder: it has no config.json")
+    if not is_run(flags.resume):
+        raise ValueError(f"{flags.resume} is not a run folder: it has no config.json of the trainer")
     trainer = Trainer(read_config(flags.resume), flags.resume, resume=True)
-    return _finish(trainer, ceiling=flags.ceiling, quiet_table=flags.json)
+    return _finish(trainer, ceiling=flags.ceiling or is_run(flags.resume / CEILING), quiet_table=flags.json)
 
 
 def _finish(trainer: Trainer, *, ceiling: bool, quiet_table: bool) -> dict[str, Any]:
     config, out = trainer.config, trainer.out
-    before = report.read_json(out / MEASURED) if (out / MEASURED).exists() else None
-    if before is None or trainer.iteration == 0:
-        before = trainer.measure("test", config.test_episodes).to_json()
-        write_json(out / MEASURED, before)
+    if not trainer.resumed:
+        write_json(out / BEFORE, trainer.measure("test", config.test_episodes).to_json())
     if not trainer.run():
-        print(f"interrupted and saved; go on with: ssl4rl train --resume {out}", file=sys.stderr)
-        return {"finished": False, "out": str(out), "iteration": trainer.iteration}
+        return _interrupted(trainer, out, ceiling=ceiling)
     results: dict[str, Any] = {
         "finished": True,
         "out": str(out),
         "chance": trainer.task.chance,
-        "before": before,
+        "before": report.read_json(out / BEFORE) if (out / BEFORE).exists() else None,
         "after": trainer.measure("test", config.test_episodes).to_json(),
         "train": trainer.measure("train", config.test_episodes).to_json(),
         "seconds": report.training_seconds(out),
     }
     if ceiling:
-        results["ceiling"] = _ceiling(config, out)
+        folder = out / CEILING
+        supervised = Trainer(dataclasses.replace(config, algorithm="sft"), folder, resume=is_run(folder))
+        if not supervised.run():
+            return _interrupted(supervised, out, ceiling=True)
+        results["ceiling"] = supervised.measure("test", config.test_episodes).to_json()
     write_json(out / "results.json", results)
     report.write(trainer, results)
     if not quiet_table:
@@ -90,10 +90,13 @@ def _finish(trainer: Trainer, *, ceiling: bool, quiet_table: bool) -> dict[str, 
     return results
 
 
-def _ceiling(config: TrainConfig, out: Path) -> dict[str, Any]:
-    """Train the same network on the same questions with their targets."""
-    folder = out / "ceiling"
-    shutil.rmtree(folder, ignore_errors=True)
-    trainer = Trainer(dataclasses.replace(config, algorithm="sft"), folder)
-    trainer.run()
-    return trainer.measure("test", config.test_episodes).to_json()
+def _interrupted(trainer: Trainer, out: Path, *, ceiling: bool) -> dict[str, Any]:
+    print(f"interrupted and saved; go on with: ssl4rl train --resume {out}{' --ceiling' * ceiling}", file=sys.stderr)
+    return {"finished": False, "out": str(out), "iteration": trainer.iteration}
+
+
+def _absolute(value: Any) -> Any:
+    """Make the path of a folder source absolute, so that the run can be resumed from anywhere."""
+    if isinstance(value, str) and value.startswith("folder:"):
+        return f"folder:{Path(value.removeprefix('folder:')).expanduser().resolve()}"
+    return value

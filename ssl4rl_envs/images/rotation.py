@@ -17,7 +17,8 @@ from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Score, Task, exact_score
 
 MIN_DIFFERENCE = 8.0
-"""Views that differ less from their turned selves, in grey levels of 255 on average, are not asked about."""
+"""Views that differ less from themselves turned by 360 / p degrees, in grey levels of 255 on average, are not asked about; p
+are the primes that divide the number of angles."""
 
 MIN_SIZE = 8
 
@@ -84,7 +85,7 @@ class Rotation(Task):
             self._check_enlargement()
         # A picture that some turn leaves alone is also left alone by one of prime order (Cauchy's theorem).
         self._symmetries = np.array([TURN // p for p in (2, 3, 5) if angles % p == 0], np.int64)
-        self.images = ("reference", "image") if reference else ("image",)
+        self.images = ("image", "reference") if reference else ("image",)
         picture = spaces.Box(0, 255, (image_size, image_size, 3), np.uint8)
         self.observation_space = spaces.Dict(dict.fromkeys(self.images, picture))
         self.action_space = spaces.Discrete(angles)
@@ -118,7 +119,7 @@ class Rotation(Task):
             choices = "one of these numbers of degrees: " + ", ".join(self.format(k) for k in range(self.angles))
         else:
             choices = f"a multiple of {self.step_degrees} degrees from 0 to {360 - self.step_degrees}"
-        which = "The first picture is upright. The second is the same picture," if self.reference else "This picture was"
+        which = "The second picture is upright. The first is the same picture," if self.reference else "This picture was"
         text = f"{which} turned counter-clockwise by {choices}. By how many degrees was it turned?"
         return [text] * len(batch)
 

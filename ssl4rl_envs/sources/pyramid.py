@@ -89,7 +89,7 @@ class Pyramid:
         side: NDArray[np.int64],
         angle: NDArray[np.int64],
     ) -> None:
-        """Interpolate in the finest reduction whose pixels are no smaller than half those of the output."""
+        """Interpolate in the finest reduction whose pixels are no smaller than the output's: nothing aliases."""
         size = out.shape[1]
         level = np.zeros(len(items), np.int64)
         while np.any(coarser := (side >> level > size * UNIT) & (level + 1 < self._depths[items])):

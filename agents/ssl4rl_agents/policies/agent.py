@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ import torch
 from ssl4rl_agents.policies.build import load_policy
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.ppo.checkpoint import newest
-from ssl4rl_agents.ppo.config import TrainConfig
 from ssl4rl_agents.ppo.device import autocast, find_device
+from ssl4rl_agents.runs import read_config
 
 BATCH = 128
 
@@ -36,11 +35,6 @@ class PolicyAgent:
                 samples = self.policy.generate(inputs, generator=self._generator, deterministic=deterministic)
             actions += self.policy.decode(samples.tokens, samples.mask, samples.truncated)
         return actions
-
-
-def read_config(run: Path) -> TrainConfig:
-    """Return the settings of a run folder."""
-    return TrainConfig.from_json(json.loads((run / "config.json").read_text()))
 
 
 def load_run(run: Path) -> PolicyAgent:

@@ -99,7 +99,6 @@ class NanoVLMPreTrainedModel(PreTrainedModel):
     config_class = NanoVLMConfig
     base_model_prefix = "model"
     _supports_sdpa = True
-    _supports_flash_attn = True
     _supports_attention_backend = True
 
     @torch.no_grad()

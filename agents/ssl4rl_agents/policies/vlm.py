@@ -94,6 +94,16 @@ class VLMPolicy(Policy):
         for scaling in ("final_logit_softcapping", "logit_scale"):
             if getattr(text_config, scaling, None) is not None:
                 raise ValueError(f"{type(model).__name__} rescales its logits ({scaling}), which VLMPolicy does not do yet")
+        name = type(model).__name__
+        attention = getattr(text_config, "_attn_implementation", "sdpa")
+        if attention not in ("sdpa", "eager"):
+            raise ValueError(
+                f"{name} uses {attention} attention; VLMPolicy's masks need sdpa or eager (attn_implementation=)"
+            )
+        if any("sliding" in kind for kind in getattr(text_config, "layer_types", None) or ()):
+            raise ValueError(f"{name} has sliding-window layers, which VLMPolicy does not do yet")
+        if getattr(model.config, "image_token_id", None) is None or processor.tokenizer.pad_token_id is None:
+            raise ValueError(f"{name} needs an image_token_id in its config and a pad token in its tokenizer")
         self.model, self.processor = model, processor
         self.max_new_tokens, self.temperature, self.freeze_vision = max_new_tokens, temperature, freeze_vision
         self.value_head = nn.Linear(text_config.hidden_size, 1, dtype=torch.float32)
@@ -125,7 +135,7 @@ class VLMPolicy(Policy):
 
     def encode(self, observations: dict[str, Any]) -> VLMInputs:
         """Run the processor over pictures (n, height, width, 3) by name and `prompt`, n strings."""
-        names = [name for name in observations if name != "prompt"]
+        names = sorted(name for name in observations if name != "prompt")  # as Gymnasium's Dict spaces order them
         prompts: Sequence[str] = observations["prompt"]
         texts = [self._prompt_text(prompt, len(names)) for prompt in prompts]
         pictures = [[observations[name][row] for name in names] for row in range(len(prompts))]
@@ -205,8 +215,11 @@ class VLMPolicy(Policy):
 
     def decode(self, tokens: Tensor, mask: Tensor, truncated: Tensor) -> list[str]:
         """Turn answers into text; one that was cut off at the length limit says so and is no answer."""
+        ends = set(cast(Tensor, self._ends).tolist())
         rows = [row[keep].tolist() for row, keep in zip(tokens.cpu(), mask.cpu(), strict=True)]
-        texts = self.processor.tokenizer.batch_decode(rows, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        rows = [row[:-1] if row and row[-1] in ends else row for row in rows]
+        # Other special tokens stay visible: an answer that holds one is not well-formed.
+        texts = self.processor.tokenizer.batch_decode(rows, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         return [text + TRUNCATED if cut else text for text, cut in zip(texts, truncated.tolist(), strict=True)]
 
     def save(self, folder: Path) -> None:
@@ -292,7 +305,7 @@ class VLMPolicy(Policy):
         answer = torch.arange(group * length, device=self.device) // length
         causal = torch.ones(group * length, group * length, dtype=torch.bool, device=self.device).tril()
         within = (answer[:, None] == answer[None, :]) & causal
-        whole = torch.cat(
+        allowed = torch.cat(
             [
                 prefix.mask.bool()[:, None, :].expand(-1, group * length, -1),
                 within[None]
@@ -301,6 +314,9 @@ class VLMPolicy(Policy):
             dim=2,
         )
         positions = prefix.lengths[:, None] + torch.arange(length, device=self.device).repeat(group)
+        # Added to the scores, as every attention implementation that takes a mask of this shape does.
+        whole = torch.zeros(allowed.shape, dtype=self.model.dtype, device=self.device)
+        whole = whole.masked_fill(~allowed, torch.finfo(torch.bfloat16).min)
         packed = self._run(tokens.reshape(prompts, -1), whole[:, None], positions, prefix.cache)
         return packed.reshape(len(tokens), length, -1)
 

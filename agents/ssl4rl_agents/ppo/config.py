@@ -59,7 +59,8 @@ class OptimizerConfig:
     minibatches: int = 4
     """Optimizer steps a pass."""
     micro_batch: int | None = None
-    """Questions (with all their answers) a forward pass; None takes a whole minibatch. Changes memory, not gradients."""
+    """Questions (with all their answers) a forward pass; None takes a whole minibatch. Changes the memory of
+    the update, not its gradients."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +177,17 @@ class TrainConfig(TrainSettings):
         for name, value in positive.items():
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        rates = {"learning_rate": self.optimizer.learning_rate or 0.0, "max_grad_norm": self.optimizer.max_grad_norm}
+        for name, rate in rates.items():
+            if rate <= 0:
+                raise ValueError(f"optimizer.{name} must be positive, got {rate}")
+        if self.optimizer.warmup_iterations < 0:
+            raise ValueError(f"optimizer.warmup_iterations must be at least 0, got {self.optimizer.warmup_iterations}")
+        for name in ("gamma", "gae_lambda", "critic_lambda", "clip_low"):
+            if not 0 <= getattr(self.objective, name) <= 1:
+                raise ValueError(f"objective.{name} must lie in [0, 1], got {getattr(self.objective, name)}")
+        if self.objective.clip_high < 0:
+            raise ValueError(f"objective.clip_high must be at least 0, got {self.objective.clip_high}")
         if self.optimizer.micro_batch is not None and self.optimizer.micro_batch < 1:
             raise ValueError(f"optimizer.micro_batch must be at least 1 or None, got {self.optimizer.micro_batch}")
         if self.format_warmup is not None and self.format_warmup < 0:

@@ -39,7 +39,9 @@ class MetricsLog:
     def __init__(self, folder: Path, iteration: int) -> None:
         path = folder / "metrics.jsonl"
         kept = [line for line in read_metrics(folder) if line["iteration"] <= iteration] if path.exists() else []
-        path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        aside = path.with_name(".metrics.jsonl.partial")
+        aside.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        aside.replace(path)
         self._file = path.open("a")
         self._board = SummaryWriter(str(folder), purge_step=iteration + 1)
 
@@ -111,7 +113,8 @@ class Display:
             self._printed = time.monotonic()
             left = (self._printed - self._started) / max(1, done - self._first) * (self._total - done)
             numbers = ", ".join(f"{SHOWN[name]} {value:.3g}" for name, value in self._values.items())
-            self._console.print(f"{self._title} {done}/{self._total}: {numbers}, {left:.0f} s left", soft_wrap=True)
+            told = ", ".join(part for part in (numbers, f"{left:.0f} s left") if part)
+            self._console.print(f"{self._title} {done}/{self._total}: {told}", soft_wrap=True)
 
     def _table(self) -> Table:
         table = Table(box=None, padding=(0, 2, 0, 0))

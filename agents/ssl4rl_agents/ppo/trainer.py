@@ -7,9 +7,11 @@ hashing (run seed, role, iteration), so a resumed run goes on with the same ques
 from __future__ import annotations
 
 import copy
+import json
 import resource
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,8 +32,10 @@ from ssl4rl_agents.ppo.device import autocast, find_device
 from ssl4rl_agents.ppo.metrics import Display, MetricsLog
 from ssl4rl_agents.ppo.rollout import Rollout, ask, collect
 from ssl4rl_agents.ppo.update import update
+from ssl4rl_agents.runs import is_run
 from ssl4rl_envs import Stream, Task, hash_seed, make_task
 from ssl4rl_envs.interface import Interface
+from ssl4rl_envs.stream import SPLITS
 
 FORMAT_LEARNING_RATE = 3e-3
 
@@ -48,7 +52,7 @@ class Trainer:
 
     Raises:
         ValueError: a setting is out of range, or the environment's splits are too small.
-        FileExistsError: `out` holds a run and is neither to be resumed nor overwritten, or holds something else.
+        FileExistsError: `out` holds a run that is neither resumed nor overwritten, or is to be overwritten and is no run.
     """
 
     def __init__(
@@ -61,17 +65,25 @@ class Trainer:
         self.device = find_device(self.config.device)
         self.task: Task = make_task(self.config.env, **self.config.env_args)
         self.interface = Interface(self.task, "text", self.config.prompt_style)
-        self.policy: Policy = build_policy(self.config.policy, self._example_prompts(), self._seed("weights"), self.device)
+        for split in SPLITS:
+            ask(self.task, split, 0, 0, 1)  # a split without pictures is an error now, not at its first measurement
+        self._require_plain_settings()
+        found = checkpoint.checkpoints(self.out / "checkpoints") if resume else []
+        self.policy: Policy = (
+            load_policy(found[-1], self.config.policy, self.device)
+            if found
+            else build_policy(self.config.policy, self._example_prompts(), self._seed("weights"), self.device)
+        )
         self.optimizer = self._new_optimizer()
         self.iteration = 0
         self._counters: dict[str, Any] = {"seconds": 0.0, "episodes": 0, "tokens": 0, "skipped_steps": 0}
         self._stop = False
         self._started = 0.0
-        found = checkpoint.checkpoints(self.out / "checkpoints") if resume else []
         if found:
             self._counters = checkpoint.load(found[-1], self.policy, self.optimizer)
             self.iteration = int(self._counters.pop("iteration"))
-        self._resumed = bool(found)
+        self.resumed = bool(found)
+        """Whether it goes on from a checkpoint."""
         if overwrite and not resume:
             clear_run(self.out)  # only now that everything has been built
         self.out.mkdir(parents=True, exist_ok=True)
@@ -89,12 +101,12 @@ class Trainer:
         config = self.config
         self._started = time.perf_counter() - self._counters["seconds"]
         with self._interruptible():
-            if not self._resumed:
+            if not self.resumed:
                 self._teach_format()
             if self._stop:
                 return False  # nothing is lost: a resumed run repeats the warm-up
             self._keep_reference()
-            if not self._resumed:
+            if not self.resumed:
                 self._save()
             log = MetricsLog(self.out, self.iteration)
             with Display(f"{config.algorithm} {config.env}", config.iterations, self.iteration, quiet=self._quiet) as display:
@@ -236,7 +248,7 @@ class Trainer:
         if self.config.objective.kl_coefficient == 0 or self.config.algorithm != "ppo":
             return
         folder = self.out / "reference"
-        if self._resumed:
+        if self.resumed:
             self.reference = load_policy(folder, self.config.policy, self.device)
         else:
             checkpoint.save_policy(folder, self.policy)
@@ -247,17 +259,26 @@ class Trainer:
     def _reference_logprobs(self, rollout: Rollout) -> Tensor | None:
         if self.reference is None:
             return None
-        with autocast(self.device):
-            return self.reference.evaluate(rollout.inputs, rollout.samples.tokens, rollout.samples.mask).logprobs
+        parts = []
+        for prompts, rows in self._parts(rollout, len(rollout.inputs) // self.config.optimizer.minibatches):
+            with autocast(self.device):
+                inputs, samples = rollout.inputs.rows(prompts), rollout.samples
+                parts.append(self.reference.evaluate(inputs, samples.tokens[rows], samples.mask[rows]).logprobs)
+        return torch.cat(parts)
+
+    def _parts(self, rollout: Rollout, step: int) -> Iterator[tuple[Tensor, slice]]:
+        """Cut a rollout into parts of `step` questions: the questions of each part, and the rows of their answers."""
+        count, size = len(rollout.inputs), rollout.group_size
+        for start in range(0, count, step):
+            stop = min(start + step, count)
+            yield torch.arange(start, stop, device=self.device), slice(start * size, stop * size)
 
     @torch.no_grad()
     def _recompute(self, rollout: Rollout) -> None:
         """Replace what sampling said by what the update's own passes say, minibatch-sized: in bfloat16 they differ."""
-        samples, size = rollout.samples, rollout.group_size
+        samples = rollout.samples
         step = self.config.optimizer.micro_batch or len(rollout.inputs) // self.config.optimizer.minibatches
-        for start in range(0, len(rollout.inputs), step):
-            prompts = torch.arange(start, min(start + step, len(rollout.inputs)), device=self.device)
-            rows = slice(start * size, (start + len(prompts)) * size)
+        for prompts, rows in self._parts(rollout, step):
             now = self.policy.evaluate(rollout.inputs.rows(prompts), samples.tokens[rows], samples.mask[rows])
             samples.logprobs[rows], samples.values[rows] = now.logprobs, now.values
 
@@ -268,6 +289,15 @@ class Trainer:
         rise = min(1.0, (iteration + 1) / (settings.warmup_iterations + 1))
         fall = 1.0 if settings.schedule == "constant" else 1 - iteration / self.config.iterations
         return settings.learning_rate * rise * fall
+
+    def _require_plain_settings(self) -> None:
+        try:
+            json.dumps(self.config.to_json())
+        except TypeError as error:
+            raise ValueError(
+                f"a run's settings are kept as JSON, and env_args hold something else ({error}); give a source by name, e.g. "
+                "folder:PATH, rather than as arrays"
+            ) from error
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
         settings = self.config.optimizer
@@ -292,7 +322,8 @@ class Trainer:
     def _memory(self) -> float:
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device) / 2**20
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / (2**20 if sys.platform == "darwin" else 2**10)  # macOS counts bytes, Linux kilobytes
 
     @contextmanager
     def _frozen_policy(self, frozen: bool) -> Iterator[None]:
@@ -335,8 +366,10 @@ def clear_run(folder: Path) -> None:
     """
     if not folder.exists():
         return
-    if any(folder.iterdir()) and not (folder / "config.json").is_file():
-        raise FileExistsError(f"{folder} is not a run folder (it has no config.json); only run folders are overwritten")
+    if any(folder.iterdir()) and not is_run(folder):
+        raise FileExistsError(
+            f"{folder} is not a run folder (it has no config.json of the trainer); only run folders are overwritten"
+        )
     shutil.rmtree(folder)
 
 

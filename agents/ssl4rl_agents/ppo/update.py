@@ -52,6 +52,9 @@ class Minibatch:
     returns: Tensor | None
     reference: Tensor | None
     weights: Tensor
+    """Of each token in the loss."""
+    shares: Tensor
+    """Of each token in what is logged: one over the number of tokens in the minibatch."""
 
     def split(self, prompts: int, group_size: int) -> list[Minibatch]:
         """Cut into micro-batches of at most `prompts` questions."""
@@ -71,6 +74,7 @@ class Minibatch:
                     None if self.returns is None else self.returns[rows],
                     None if self.reference is None else self.reference[rows],
                     self.weights[rows],
+                    self.shares[rows],
                 )
             )
         return parts
@@ -99,6 +103,7 @@ def minibatch_of(
         None if advantages.returns is None else advantages.returns[rows],
         None if reference is None else reference[rows],
         losses.weights(mask, objective.aggregation, longest),
+        losses.weights(mask, "token_mean", longest),
     )
 
 
@@ -128,7 +133,7 @@ def backward(
     torch.autograd.backward((by_token * batch.weights).sum())
     logged["approx_kl"] = losses.approx_kl(now.logprobs, batch.old_logprobs)
     logged["clipped_low"], logged["clipped_high"] = surrogate.clipped_low.float(), surrogate.clipped_high.float()
-    sums = {name: float((value.detach() * batch.weights).sum()) for name, value in logged.items()}
+    sums = {name: float((value.detach() * batch.shares).sum()) for name, value in logged.items()}
     return sums, surrogate.ratio.detach()[batch.mask]
 
 

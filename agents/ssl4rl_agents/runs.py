@@ -1,0 +1,22 @@
+"""Run folders: what is one, and the settings it was made with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ssl4rl_agents.ppo.config import TrainConfig
+
+
+def is_run(folder: str | Path) -> bool:
+    """Return whether a folder holds a run of the trainer: its config.json must hold the trainer's settings."""
+    try:
+        read_config(Path(folder))
+    except (OSError, ValueError, TypeError, AttributeError):
+        return False
+    return True
+
+
+def read_config(run: Path) -> TrainConfig:
+    """Return the settings of a run folder."""
+    return TrainConfig.from_json(json.loads((run / "config.json").read_text()))

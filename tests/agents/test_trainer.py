@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from scipy import stats
 
@@ -768,3 +769,37 @@ def _whole(policy: Any, observations: dict[str, Any], tokens: torch.Tensor) -> d
     mask = torch.cat([inputs.attention_mask, torch.ones_like(tokens)], dim=1)
     ids = torch.cat([inputs.input_ids, tokens], dim=1)
     return {"input_ids": ids, "attention_mask": mask, "pixel_values": inputs.pixel_values.flatten(0, 1)}
+
+
+def test_a_source_that_cannot_be_written_down_overwrites_nothing(tmp_path):
+    train(tmp_path)
+    arrays = np.random.default_rng(0).integers(0, 256, (40, 36, 36), dtype=np.uint8)
+    with pytest.raises(ValueError, match="folder:PATH"):
+        Trainer(config(env_args={"source": arrays, "image_size": 36}), tmp_path, overwrite=True, quiet=True)
+    assert newest(tmp_path).is_dir()
+
+
+def test_a_split_without_pictures_is_an_error_before_training(tmp_path):
+    for seed in range(5):
+        picture = np.random.default_rng(seed).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        Image.fromarray(picture).save(tmp_path / f"{seed}.png")
+    with pytest.raises(ValueError, match="none of them falls into the split"):
+        Trainer(config(env_args={"source": f"folder:{tmp_path}", "image_size": 36}), tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_logged_is_a_mean_over_tokens_however_the_loss_is_weighted(tmp_path):
+    """With one step from the same weights, the weighting of the loss changes nothing that is logged before it."""
+    logged = []
+    for aggregation in ("token_mean", "sequence_mean", "sequence_sum"):
+        settings = {"optimizer": {"epochs": 1, "minibatches": 1}, "objective": {"aggregation": aggregation}}
+        line = read_metrics(train(tmp_path / aggregation, iterations=1, **settings).out)[0]
+        logged.append([line["entropy"], line["loss/value"], line["approx_kl"]])
+    np.testing.assert_allclose(logged[1:], [logged[0]] * 2, rtol=1e-5, atol=1e-7)
+
+
+def test_a_model_folder_is_no_run_and_is_not_overwritten(tmp_path, make_policy):
+    make_policy("nano").save(tmp_path)
+    with pytest.raises(FileExistsError, match="not a run folder"):
+        Trainer(config(), tmp_path, overwrite=True, quiet=True)
+    assert (tmp_path / "model.safetensors").exists()

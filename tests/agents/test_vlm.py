@@ -417,3 +417,37 @@ def test_a_model_that_rescales_its_logits_is_refused():
     model.config.get_text_config().logit_scale = 2.0
     with pytest.raises(ValueError, match="logit_scale"):
         VLMPolicy(model, processor)
+
+
+# What models and environments may differ in
+
+
+def test_eager_attention_sees_no_more_than_sdpa(kind, padded, make_policy):
+    policy = make_policy(kind, ends=MANY_ENDS)
+    policy.model.set_attn_implementation("eager")
+    inputs = policy.encode(padded)
+    samples = sample(policy, inputs, 3)
+    with torch.no_grad():
+        close(samples.logprobs, policy.evaluate(inputs, samples.tokens, samples.mask).logprobs)
+
+
+def test_attention_that_takes_no_mask_is_refused(kind, make_policy):
+    policy = make_policy(kind)
+    policy.model.config.get_text_config()._attn_implementation = "flash_attention_2"
+    with pytest.raises(ValueError, match="flash_attention_2 attention"):
+        VLMPolicy(policy.model, policy.processor)
+
+
+def test_the_order_of_the_pictures_does_not_depend_on_the_order_of_the_keys(make_policy):
+    policy = make_policy("nano")
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 2, 36, 36, 3), dtype=np.uint8)
+    one = policy.encode({"image": pictures[0], "reference": pictures[1], "prompt": ("a", "b")})
+    other = policy.encode({"prompt": ("a", "b"), "reference": pictures[1], "image": pictures[0]})
+    assert torch.equal(one.pixel_values, other.pixel_values)
+
+
+def test_special_tokens_inside_an_answer_are_not_overlooked(make_policy):
+    policy = make_policy("nano")
+    tokens, mask = policy.encode_answers(["<answer><pad>90</answer>"])
+    text = policy.decode(tokens, mask, torch.zeros(1, dtype=torch.bool))[0]
+    assert text == "<answer><pad>90</answer>"

@@ -7,6 +7,9 @@ import inspect
 import json
 import re
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -353,3 +356,32 @@ def test_tracebacks_can_be_asked_for(run, monkeypatch):
     monkeypatch.setenv("SSL4RL_TRACEBACK", "1")
     with pytest.raises(ValueError, match="angles"):
         run("show", ENV, "--out", "a.png", "--angles", "7")
+
+
+def test_a_resumed_run_keeps_its_ceiling_and_its_first_measurement(run, tmp_path, tiny):
+    out = tmp_path / "run"
+    whole = run("train", ENV, "--out", out, "--json", "--ceiling", *tiny).json
+    again = run("train", "--resume", out, "--json").json
+    for key in ("before", "after", "train", "ceiling"):
+        a, b = whole[key], again[key]
+        assert {k: v for k, v in a.items() if k != "seconds"} == {k: v for k, v in b.items() if k != "seconds"}, key
+
+
+def test_a_ceiling_that_was_interrupted_is_not_reported(run, tmp_path, tiny, monkeypatch):
+    from ssl4rl_agents.ppo.trainer import Trainer
+
+    whole_run = Trainer.run
+    monkeypatch.setattr(Trainer, "run", lambda self: self.config.algorithm == "ppo" and whole_run(self))
+    result = run("train", ENV, "--out", tmp_path / "run", "--json", "--ceiling", *tiny)
+    assert result.status == 130
+    assert result.json["finished"] is False
+    assert "--ceiling" in result.err
+    assert not (tmp_path / "run" / "results.json").exists()
+
+
+def test_a_module_in_the_current_folder_is_an_agent(tmp_path):
+    source = "from ssl4rl_agents.baselines import ConstantAgent as Mine\n"
+    (tmp_path / "mine_of_a_test.py").write_text(source)
+    command = [shutil.which("ssl4rl", path=str(Path(sys.executable).parent)) or "ssl4rl", "eval", "mine_of_a_test:Mine", ENV]
+    done = subprocess.run([*command, "--episodes", "64", "--json"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["episodes"] == 64

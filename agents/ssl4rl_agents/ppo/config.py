@@ -111,7 +111,7 @@ class TrainSettings:
     """direct, or think for answers that reason first."""
     algorithm: Algorithm = "ppo"
     """ppo, or sft: cross-entropy on the free labels, the supervised ceiling."""
-    iterations: int = 100
+    iterations: int = 110
     """Rounds of asking and updating."""
     seed: int = 0
     """Decides the initial weights, the questions and the sampling; evaluation asks the same questions for every seed."""

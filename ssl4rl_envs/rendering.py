@@ -10,6 +10,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import zip_longest
 from typing import Any
 
@@ -142,11 +143,7 @@ def has_display() -> bool:
     """Return whether a window can be opened: a display is announced, and Python has tkinter."""
     if sys.platform not in ("win32", "darwin") and not os.environ.get("DISPLAY"):
         return False
-    try:
-        import tkinter  # noqa: F401
-    except ImportError:
-        return False
-    return True
+    return find_spec("_tkinter") is not None and find_spec("tkinter") is not None
 
 
 def usable_modes() -> list[str]:

@@ -10,6 +10,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -59,7 +60,7 @@ def measure(env_id: str, num_envs: int, image_size: int, seconds: float) -> dict
         observations, _ = envs.reset(seed=0)
         replies = ("<answer>0</answer>",) * num_envs
         actions = replies if name == "make_vec_text" else envs.action_space.sample()
-        result[name] = _rate(lambda envs=envs, actions=actions: envs.step(actions), num_envs, seconds)  # type: ignore[misc]
+        result[name] = _rate(partial(envs.step, actions), num_envs, seconds)
         pictures = [values for values in observations.values() if isinstance(values, np.ndarray)]
         envs.close()
     result["copy"] = _rate(lambda: [values.copy() for values in pictures], num_envs, seconds)

@@ -10,6 +10,7 @@ a process of its own for each. TRL is an extra: ``pip install 'ssl4rl[all,trl]'`
 from __future__ import annotations
 
 import argparse
+import importlib
 import itertools
 import json
 import platform
@@ -185,9 +186,7 @@ def measure(prompts: int, group: int, rounds: int, steps: int, threads: int, adv
 def _memory_of(side: str, prompts: int, group: int, steps: int, advantage: str, epochs: int) -> float:
     """Return the peak resident set of some steps above the level after the imports, in MB; in this process."""
     if side == "trl":
-        import datasets  # noqa: F401
-        import trl  # noqa: F401
-        from trl import GRPOTrainer  # noqa: F401
+        importlib.import_module("trl.trainer.grpo_trainer")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         start = _resident_mb("VmRSS")

@@ -1,4 +1,4 @@
-"""VLMPolicy: any Hugging Face image-text-to-text model with a value head.
+"""VLMPolicy: a Hugging Face image-text-to-text model with a value head; for now one that takes `pixel_values` alone.
 
 Prompts run once for all answers to them, and what all prompts of a batch begin with runs once for all of them. In sampling,
 the prompt fills the key-value cache, which is then repeated for the answers of its group; in the update, the same happens

@@ -112,10 +112,21 @@ class Stream:
         """
         if attempt < 1:
             raise ValueError(f"attempt counts from 1, got {attempt}")
+        return self._derived(rows, hash_seed("redraw", attempt))
+
+    def branch(self, role: str) -> Stream:
+        """Return a stream of the same rows whose numbers have nothing to do with this one's, by the name of their use."""
+        return self._derived(slice(None), hash_seed("branch", role))
+
+    def rows(self, rows: NDArray[np.bool_] | NDArray[np.integer]) -> Stream:
+        """Return the chosen rows as a stream of their own, as if they had been asked for alone."""
+        return Stream(self.split, self.seeds[rows], self.indices[rows])
+
+    def _derived(self, rows: NDArray[np.bool_] | NDArray[np.integer] | slice, word: int) -> Stream:
         other = Stream.__new__(Stream)
         other.split, other.seeds, other.indices = self.split, self.seeds[rows], self.indices[rows]
         keys = self._keys[rows]
-        other._keys = _chain(keys, np.full(keys.shape, hash_seed("redraw", attempt), np.uint64))
+        other._keys = _chain(keys, np.full(keys.shape, word, np.uint64))
         other._draws = 0
         return other
 

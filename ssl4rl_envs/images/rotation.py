@@ -10,9 +10,9 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
-from ssl4rl_envs.images.views import MIN_ACCEPTED, Views, acceptance, draw_askable, draw_views, turned_differs
+from ssl4rl_envs.images.views import MIN_ACCEPTED, acceptance, draw_askable, draw_views, turned_differs
 from ssl4rl_envs.sources import ImageSourceLike, load_images
-from ssl4rl_envs.sources.pyramid import TURN
+from ssl4rl_envs.sources.base import TURN, Views
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Score, Task, exact_score
 
@@ -104,9 +104,9 @@ class Rotation(Task):
         views = draw_askable(stream, self._draw, self._askable, self.source)
         turn = target * (TURN // self.angles)
         fine = not self.exact
-        observation = {"image": views.pixels(self.source, self.image_size, turn + tilt, fine=fine)}
+        observation = {"image": self.source.pixels(views, self.image_size, turn + tilt, fine=fine)}
         if self.reference:
-            observation["reference"] = views.pixels(self.source, self.image_size, tilt, fine=fine)
+            observation["reference"] = self.source.pixels(views, self.image_size, tilt, fine=fine)
         return Batch(observation, target, views.items)
 
     def score(self, answers: NDArray[Any], batch: Batch) -> Score:
@@ -139,8 +139,7 @@ class Rotation(Task):
         return turned_differs(views, self.source, self._symmetries, MIN_DIFFERENCE)
 
     def _check_enlargement(self) -> None:
-        shortest = int(np.minimum(self.source.heights, self.source.widths).min())
-        view = (shortest - 2 * FINE_MARGIN) * self._shrink * self.source.min_zoom
+        view = (self.source.smallest - 2 * FINE_MARGIN) * self._shrink * self.source.min_zoom
         if self.image_size > MAX_ENLARGEMENT * view:
             raise ValueError(
                 f"with turns by {self.step_degrees} degrees the smallest views of source {self.source.name!r} are {view:.0f} "

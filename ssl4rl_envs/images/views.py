@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl4rl_envs.sources import ImageSource
-from ssl4rl_envs.sources.pyramid import UNIT, UNIT_BITS
+from ssl4rl_envs.sources.base import UNIT, UNIT_BITS, PictureSource, Views
 from ssl4rl_envs.stream import Stream
 
 MAX_REDRAWS = 200
@@ -20,24 +18,7 @@ MIN_ACCEPTED = 0.1
 """Least share of candidates that a source must yield."""
 
 
-@dataclass(frozen=True)
-class Views:
-    """n square views: `items` of the source, and centres and sides in 1/4096 of a source pixel, all (n,) int64."""
-
-    items: NDArray[np.int64]
-    x: NDArray[np.int64]
-    y: NDArray[np.int64]
-    side: NDArray[np.int64]
-
-    def pixels(
-        self, source: ImageSource, size: int, angle: NDArray[np.int64] | int = 0, *, fine: bool = False
-    ) -> NDArray[np.uint8]:
-        """Draw the views, uint8 (n, size, size, 3), turned by `angle` (see `ImageSource.views`)."""
-        angles = np.broadcast_to(np.asarray(angle, np.int64), self.items.shape)
-        return source.views(self.items, self.x, self.y, self.side, angles, size, fine=fine)
-
-
-def draw_views(stream: Stream, source: ImageSource, shrink: float = 1.0, margin: int = 0) -> Views:
+def draw_views(stream: Stream, source: PictureSource, shrink: float = 1.0, margin: int = 0) -> Views:
     """Draw one view a row: any picture of the split, any place in it, any side from `source.min_zoom` to the largest.
 
     Args:
@@ -47,9 +28,8 @@ def draw_views(stream: Stream, source: ImageSource, shrink: float = 1.0, margin:
             however the view is turned.
         margin: how far views stay from the edges of their picture, in pixels.
     """
-    members = source.items(stream.split)
-    items = members[stream.integers(0, len(members))]
-    heights, widths = ((sizes[items] - 2 * margin) * UNIT for sizes in (source.heights, source.widths))
+    items = source.draw(stream)
+    heights, widths = ((sizes - 2 * margin) * UNIT for sizes in source.sizes(items))
     largest = (np.minimum(heights, widths) * round(shrink * UNIT)) >> UNIT_BITS
     smallest = (largest * round(source.min_zoom * UNIT)) >> UNIT_BITS
     side = stream.integers(smallest, largest + 1)
@@ -61,7 +41,7 @@ def draw_views(stream: Stream, source: ImageSource, shrink: float = 1.0, margin:
 
 
 def draw_askable(
-    stream: Stream, draw: Callable[[Stream], Views], askable: Callable[[Views], NDArray[np.bool_]], source: ImageSource
+    stream: Stream, draw: Callable[[Stream], Views], askable: Callable[[Views], NDArray[np.bool_]], source: PictureSource
 ) -> Views:
     """Draw views and draw those again that cannot be asked about, from further counters of the same rows.
 
@@ -86,7 +66,7 @@ def acceptance(split: str, draw: Callable[[Stream], Views], askable: Callable[[V
 
 
 def turned_differs(
-    views: Views, source: ImageSource, angles: NDArray[np.int64], threshold: float, size: int = 16
+    views: Views, source: PictureSource, angles: NDArray[np.int64], threshold: float, size: int = 16
 ) -> NDArray[np.bool_]:
     """Return which views look different after each of the turns, (n,).
 
@@ -100,10 +80,10 @@ def turned_differs(
     """
     centre = (np.arange(size) * 2 - (size - 1)) ** 2
     disk = (centre[:, None] + centre[None, :] <= size * size).astype(np.int64)[None, :, :, None]
-    upright = views.pixels(source, size).astype(np.int64)
+    upright = source.pixels(views, size).astype(np.int64)
     least = math.ceil(threshold * 3 * int(disk.sum()))
     result = np.ones(len(views.items), bool)
     for angle in angles:
-        turned = views.pixels(source, size, int(angle)).astype(np.int64)
+        turned = source.pixels(views, size, int(angle)).astype(np.int64)
         result &= (np.abs(upright - turned) * disk).sum(axis=(1, 2, 3)) >= least
     return result

@@ -38,10 +38,13 @@ def photos() -> ImageSource:
     """Return regions of seven photographs. Regions of different splits share no pixel, but they share photographs."""
     folder = files("skimage") / "data"
     regions: list[NDArray[np.uint8]] = []
-    for name in PHOTOGRAPHS:
+    photographs: list[int] = []
+    for number, name in enumerate(PHOTOGRAPHS):
         with (folder / name).open("rb") as file, Image.open(file) as picture:
-            regions += cut_regions(np.asarray(picture.convert("RGB")))
-    return ImageSource(regions, name="photos", min_zoom=0.7)
+            cells = cut_regions(np.asarray(picture.convert("RGB")))
+        regions += cells
+        photographs += [number] * len(cells)
+    return ImageSource(regions, name="photos", min_zoom=0.7, photographs=photographs)
 
 
 @cache

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl4rl_envs.sources.base import PictureSource, Views
 from ssl4rl_envs.sources.pyramid import Pyramid, halve, smoothed
-from ssl4rl_envs.stream import SPLITS, check_split
+from ssl4rl_envs.stream import SPLITS, Stream, check_split
 
 SPLIT_SHARES = {"train": 0.70, "validation": 0.15, "test": 0.15}
 
@@ -36,7 +37,7 @@ def split_of(key: bytes) -> str:
     return SPLITS[-1]
 
 
-class ImageSource:
+class ImageSource(PictureSource):
     """Pictures of any sizes, held in memory with their reductions by 2, 4, 8, ...
 
     Args:
@@ -45,6 +46,7 @@ class ImageSource:
         min_zoom: smallest side of a view as a share of the picture's shorter side, in (0, 1]; 1 shows pictures whole.
         keys: a content digest for each picture (`content_key` of its own pixels by default); pictures that must not be
             separated by the splits share one.
+        photographs: which photograph each picture shows a part of; by default equal pictures are one.
 
     Attributes:
         heights, widths: (items,) in pixels.
@@ -60,6 +62,7 @@ class ImageSource:
         name: str = "arrays",
         min_zoom: float = 0.6,
         keys: Sequence[bytes] | None = None,
+        photographs: Sequence[int] | None = None,
     ) -> None:
         if len(images) == 0:
             raise ValueError(f"source {name!r} holds no picture")
@@ -76,6 +79,13 @@ class ImageSource:
             raise ValueError(f"source {name!r} holds {len(rgb)} pictures but got {len(keys)} keys; give one for each")
         assigned = np.array([SPLITS.index(split_of(key)) for key in keys])
         self._items = {split: np.flatnonzero(assigned == i) for i, split in enumerate(SPLITS)}
+        shown = np.unique(list(keys), return_inverse=True)[1] if photographs is None else np.asarray(photographs, np.int64)
+        if shown.shape != (len(rgb),):
+            raise ValueError(f"source {name!r} holds {len(rgb)} pictures but got {len(shown)} photographs; give one for each")
+        self._photographs = shown.astype(np.int64)
+        self.splits = tuple(split for split, items in self._items.items() if len(items))
+        self.smallest = int(np.minimum(self.heights, self.widths).min())
+        self.grey = all(bool((image == image[..., :1]).all()) for image in rgb)
 
     def __len__(self) -> int:
         return len(self.heights)
@@ -86,11 +96,6 @@ class ImageSource:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ImageSource:
         return self
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The splits that hold at least one picture."""
-        return tuple(split for split, items in self._items.items() if len(items))
 
     def items(self, split: str) -> NDArray[np.int64]:
         """Return the items of a split.
@@ -106,42 +111,40 @@ class ImageSource:
             )
         return items
 
+    def draw(self, stream: Stream) -> NDArray[np.int64]:
+        """Draw one item of the stream's split a row, (n,); raises as `items` does."""
+        members = self.items(stream.split)
+        return members[stream.integers(0, len(members))]
+
+    def sizes(self, items: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return heights and widths of pictures in pixels, each (n,)."""
+        return self.heights[items], self.widths[items]
+
+    def photographs(self, items: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return which photograph each item shows (a part of), (n,)."""
+        return self._photographs[items]
+
+    def variety(self, split: str) -> int:
+        """Return how many different photographs a split holds."""
+        return len(np.unique(self._photographs[self.items(split)]))
+
     def picture(self, item: int) -> NDArray[np.uint8]:
         """Return a picture, uint8 (height, width, 3)."""
         return self._pyramid.picture(item)
 
-    def views(
-        self,
-        items: NDArray[np.int64],
-        x: NDArray[np.int64],
-        y: NDArray[np.int64],
-        side: NDArray[np.int64],
-        angle: NDArray[np.int64],
-        size: int,
-        *,
-        fine: bool = False,
-    ) -> NDArray[np.uint8]:
-        """Cut square views out of pictures and turn what they show.
+    def pixels(self, views: Views, size: int, angle: NDArray[np.int64] | int = 0, *, fine: bool = False) -> NDArray[np.uint8]:
+        """Draw views and turn what they show; see `PictureSource.pixels`.
 
-        Args:
-            items: (n,) which pictures.
-            x, y: (n,) centres of the views, in 1/4096 pixel from the left and the upper edge.
-            side: (n,) sides of the views, in 1/4096 pixel.
-            angle: (n,) by how much the picture is turned counter-clockwise, in 1/2880 of a full turn.
-            size: side of the output in pixels.
-            fine: for turns that are no multiples of 90 degrees: draw smoothed pictures (`pyramid.smoothed`) at twice the size
-                and reduce them, so that neither interpolation nor the source's pixel lattice betrays the angle.
-
-        Returns:
-            uint8 (n, size, size, 3). Outside a picture its edge pixels are repeated.
+        With `fine`, smoothed pictures (`pyramid.smoothed`) are drawn at twice the size and reduced.
         """
+        angles = np.broadcast_to(np.asarray(angle, np.int64), views.items.shape)
         if not fine:
-            return self._pyramid.views(items, x, y, side, angle, size)
+            return self._pyramid.pixels(views, size, angles)
         if self._smooth is None:
             self._smooth = smoothed([self.picture(item) for item in range(len(self))])
         # With a margin of one output pixel all round, the low-pass needs no invented border.
-        wider = side * (size + 2) // size
-        return halve(self._smooth.views(items, x, y, wider, angle, 2 * size + 4))[:, 1:-1, 1:-1]
+        wider = Views(views.items, views.x, views.y, views.side * (size + 2) // size)
+        return halve(self._smooth.pixels(wider, 2 * size + 4, angles))[:, 1:-1, 1:-1]
 
 
 def as_rgb(image: NDArray[Any], what: str) -> NDArray[np.uint8]:

@@ -13,12 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-UNIT_BITS = 12
-UNIT = 1 << UNIT_BITS
-"""Positions and lengths of views are integers in 1/4096 of a source pixel."""
-
-TURN = 2880
-"""Angles of views are integers in 1/2880 of a full turn (1/8 of a degree)."""
+from ssl4rl_envs.sources.base import TURN, UNIT, UNIT_BITS, Views
 
 SMOOTH_SIDE = 128
 """Smoothed pictures are enlarged until their shorter side has at least this many pixels."""
@@ -55,22 +50,16 @@ class Pyramid:
                 self._pixels[end : end + height * width] = packed.ravel()
                 end += height * width
 
-    def views(
-        self,
-        items: NDArray[np.int64],
-        x: NDArray[np.int64],
-        y: NDArray[np.int64],
-        side: NDArray[np.int64],
-        angle: NDArray[np.int64],
-        size: int,
-    ) -> NDArray[np.uint8]:
-        """Cut square views out of pictures and turn what they show; arguments and result as of `ImageSource.views`."""
-        result = np.empty((len(items), size, size, 3), np.uint8)
+    def pixels(self, views: Views, size: int, angle: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Draw views, turned by `angle` (n,); see `PictureSource.pixels`."""
+        result = np.empty((len(views), size, size, 3), np.uint8)
         chunk = max(1, _CHUNK // (size * size))
-        for start in range(0, len(items), chunk):
+        for start in range(0, len(views), chunk):
             rows = slice(start, start + chunk)
-            scale = self._enlarged[items[rows]]
-            self._draw(result[rows], items[rows], x[rows] << scale, y[rows] << scale, side[rows] << scale, angle[rows])
+            items = views.items[rows]
+            scale = self._enlarged[items]
+            x, y, side = (values[rows] << scale for values in (views.x, views.y, views.side))
+            self._draw(result[rows], items, x, y, side, angle[rows])
         return result
 
     def picture(self, item: int) -> NDArray[np.uint8]:

@@ -20,7 +20,7 @@ from ssl4rl_envs.images import rotation
 from ssl4rl_envs.images.rotation import Rotation
 from ssl4rl_envs.images.views import draw_askable
 from ssl4rl_envs.sources import ImageSource
-from ssl4rl_envs.sources.pyramid import TURN
+from ssl4rl_envs.sources.base import TURN, Views
 from ssl4rl_envs.task import Batch
 
 
@@ -347,7 +347,7 @@ def test_the_classifiers_see_an_angle_that_does_leak():
     rng = np.random.default_rng(0)
     items, target = rng.integers(0, len(source), COUNT), rng.integers(0, 8, COUNT)
     middle = np.full(COUNT, 32 * 4096)
-    pixels = source.views(items, middle, middle, np.full(COUNT, SIZE * 4096), target * (TURN // 8), SIZE, fine=False)
+    pixels = source.pixels(Views(items, middle, middle, np.full(COUNT, SIZE * 4096)), SIZE, target * (TURN // 8))
     for name in ("spectrum", "resampling"):
         assert beyond_chance(accuracy(FEATURES[name](pixels), target, items), 8, COUNT) > 10, name
 

@@ -1,0 +1,95 @@
+"""What every source of pictures offers: items to draw, and square views of them.
+
+Two kinds exist: pictures held in memory (`images`) and scenes drawn on demand (`scenes`). Tasks know this contract alone.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl4rl_envs.stream import Stream
+
+UNIT_BITS = 12
+UNIT = 1 << UNIT_BITS
+"""Positions and lengths of views are integers in 1/4096 of a source pixel."""
+
+TURN = 2880
+"""Angles of views are integers in 1/2880 of a full turn (1/8 of a degree)."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """n square views: `items` of a source, and centres and sides in 1/4096 of a source pixel, all (n,) int64.
+
+    `x` counts from the left edge of the picture, `y` from the upper one.
+    """
+
+    items: NDArray[np.int64]
+    x: NDArray[np.int64]
+    y: NDArray[np.int64]
+    side: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+class PictureSource(ABC):
+    """Unlabeled pictures: immutable, split by item, handed out as square views in batches.
+
+    Attributes:
+        name: how to call it in messages.
+        min_zoom: smallest side of a random view as a share of the picture's shorter side, in (0, 1].
+        splits: the splits that hold at least one item.
+        grey: whether no picture has a colour.
+        smallest: shorter side of the smallest picture, in pixels.
+    """
+
+    name: str
+    min_zoom: float
+    splits: tuple[str, ...]
+    grey: bool
+    smallest: int
+
+    @abstractmethod
+    def draw(self, stream: Stream) -> NDArray[np.int64]:
+        """Draw one item of the stream's split a row, all equally likely, (n,).
+
+        Raises:
+            ValueError: the split holds no item.
+        """
+
+    @abstractmethod
+    def sizes(self, items: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return heights and widths of pictures in pixels, each (n,)."""
+
+    @abstractmethod
+    def photographs(self, items: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return which photograph each item shows (a part of), (n,): items that share one do not count as different."""
+
+    @abstractmethod
+    def variety(self, split: str) -> int | None:
+        """Return how many different photographs a split holds; None where there is no end of them."""
+
+    @abstractmethod
+    def pixels(self, views: Views, size: int, angle: NDArray[np.int64] | int = 0, *, fine: bool = False) -> NDArray[np.uint8]:
+        """Draw views and turn what they show.
+
+        Args:
+            views: n views; outside a picture its edge pixels are repeated.
+            size: side of the output in pixels.
+            angle: (n,) or one for all: by how much the picture is turned counter-clockwise, in 1/2880 of a full turn.
+            fine: for turns that are no multiples of 90 degrees: draw so that neither interpolation nor the lattice of the
+                source's pixels betrays the angle.
+
+        Returns:
+            uint8 RGB (n, size, size, 3). A turn by a multiple of 90 degrees is an exact transpose of the upright view.
+        """
+
+    def whole(self, items: NDArray[np.int64]) -> Views:
+        """Return the largest centred square view of each item."""
+        heights, widths = self.sizes(items)
+        return Views(items, widths * UNIT // 2, heights * UNIT // 2, np.minimum(heights, widths) * UNIT)

@@ -131,14 +131,8 @@ class AnswerFormat:
         return ", ".join(self.labels[int(value)] for value in values)
 
 
-def parse(text: str, answer_format: AnswerFormat, style: str) -> NDArray[np.int64] | None:
-    """Read a whole reply: the one parser of all tasks. None where it is not exactly one answer."""
-    body = extract(text, style)
-    return None if body is None else answer_format.parse(body)
-
-
 def wrap(body: str, style: str, thought: str = "") -> str:
-    """Write a reply in `style` around the text of an answer, as `parse` reads it."""
+    """Write a reply in `style` around the text of an answer, as `extract` reads it."""
     answer = f"<answer>{body}</answer>"
     return f"<think>{thought}</think> {answer}" if check_style(style) == "think" else answer
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
 
 from ssl4rl_envs import rendering
-from ssl4rl_envs.interface import Interface
-from ssl4rl_envs.registration import build_task
-from ssl4rl_envs.stream import Stream, as_words, check_split
-from ssl4rl_envs.task import Batch, Task
+from ssl4rl_envs.questions import Questions
+from ssl4rl_envs.schedules import Schedule
+from ssl4rl_envs.task import Batch, Score, Task
 
 
 class SSLEnv(gym.Env[dict[str, Any], Any]):
@@ -18,15 +19,18 @@ class SSLEnv(gym.Env[dict[str, Any], Any]):
 
     `reset(seed=s)` asks instance 0 of the stream of seed s, every later `reset()` the next one. `info` holds `index`; after a
     step also `success`, with text `valid` and `parsed` (the answer as it was understood, or None), and once the episode has
-    ended `target`.
+    ended `target`. Some tasks add to it, e.g. `action_mask`.
 
     Args:
         task: a `Task`, or where to find its class ("module:Class"), which is then built from `arguments`.
         split: which items of the source are asked about: "train", "validation" or "test".
         interface: "array" (arrays in, an action of the task's space out) or "text" (pictures and a prompt in, a reply out).
         prompt_style: "direct", or "think" for replies that reason first; used by the text interface.
+        group_size: every instance is asked in this many episodes in a row.
+        attempts: how often a question may be answered: a wrong answer is followed by another try until they are used up
+            (see `Attempts`).
         render_mode: "rgb_array", "ansi", "human" (a window) or None.
-        arguments: the keyword arguments of the task's class.
+        arguments: the keyword arguments of the task's class, or a `level` of it.
 
     Raises:
         ValueError: an argument is not one of its values, or "human" was asked for on a machine without a display.
@@ -41,31 +45,52 @@ class SSLEnv(gym.Env[dict[str, Any], Any]):
         split: str = "train",
         interface: str = "array",
         prompt_style: str = "direct",
+        group_size: int = 1,
+        attempts: int = 1,
         render_mode: str | None = None,
         **arguments: Any,
     ) -> None:
-        self.split = check_split(split)
         self.render_mode = rendering.check_mode(render_mode)
-        self.task = build_task(task, arguments)
-        self.interface = Interface(self.task, interface, prompt_style)
-        self.task.sample(Stream(self.split, [0], [0]))  # an empty split is an error here, not at the first reset
-        self.observation_space, self.action_space = self.interface.observation_space, self.interface.action_space
+        self.questions = Questions(task, arguments, 1, split, interface, prompt_style, group_size, attempts)
         # The class declares every mode, so that gym.make passes "human" on; an instance those that work on this machine.
         self.metadata = {**type(self).metadata, "render_modes": rendering.usable_modes()}
-        self._seed: int | None = None
-        self._index = -1
-        self._steps = 0
+        self._take_spaces()
         self._ended = True
-        self._batch: Batch | None = None
+        self._return = 0.0
         self._verdict: rendering.Verdict | None = None
         self._window: rendering.Window | None = None
 
     @property
+    def task(self) -> Task:
+        """What is asked."""
+        return self.questions.task
+
+    @property
+    def split(self) -> str:
+        """Whose items are asked about."""
+        return self.questions.split
+
+    @property
     def batch(self) -> Batch:
         """The instance being asked, as a batch of one row, its target included: for oracles and analysis, not for agents."""
-        if self._batch is None:
-            raise RuntimeError("nothing is being asked yet; call reset() first")
-        return self._batch
+        return self.questions.batch
+
+    def follow(self, schedule: Schedule, task: Task) -> None:
+        """Let a schedule choose among the parts of a mixture from now on; see `ssl4rl_envs.wrappers`."""
+        self.questions.follow(schedule, task)
+        self._take_spaces()
+        self._ended = True
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Return which actions have an effect, as sb3-contrib's MaskablePPO asks for it.
+
+        Raises:
+            ValueError: the task has no such mask.
+        """
+        facts = self.task.info(self.batch)
+        if "action_mask" not in facts:
+            raise ValueError(f"{type(self.task).__name__} has no action mask: every action has an effect")
+        return np.asarray(facts["action_mask"][0], bool)
 
     def reset(
         self,
@@ -75,16 +100,13 @@ class SSLEnv(gym.Env[dict[str, Any], Any]):
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Ask the first instance of `seed`, or the next one without a seed; `options` are not used."""
         super().reset(seed=seed)
-        if seed is not None:
-            self._seed, self._index = int(as_words([seed], "seed")[0]), -1
-        elif self._seed is None:
-            self._seed = int(self.np_random.integers(1 << 63))
-        self._index += 1
-        self._batch = self.task.sample(Stream(self.split, [self._seed], [self._index]))
-        self._steps, self._ended, self._verdict = 0, False, None
+        every = np.ones(1, bool)
+        self.questions.restart([seed], every, self.np_random)
+        self.questions.ask(every)
+        self._ended, self._return, self._verdict = False, 0.0, None
         if self.render_mode == "human":
             self.render()
-        return self._observe(), {"index": self._index}
+        return self._observe(), self._facts()
 
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """Answer the question.
@@ -98,22 +120,21 @@ class SSLEnv(gym.Env[dict[str, Any], Any]):
         """
         if self._ended:
             raise RuntimeError("no question is open; call reset() before step()")
-        transition = self.interface.step(self.batch, [action])
-        step = transition.step
-        self._batch = step.state
-        self._steps += 1
-        terminated = bool(step.terminated[0])
-        truncated = not terminated and self._steps >= self.task.horizon
+        transition, truncated_rows = self.questions.answer([action])
+        score = transition.step.score
+        terminated, truncated = bool(transition.step.terminated[0]), bool(truncated_rows[0])
         self._ended = terminated or truncated
-        info: dict[str, Any] = {"success": bool(step.score.success[0]), "index": self._index}
-        if self.interface.text:
+        self._return += float(score.reward[0])
+        info: dict[str, Any] = {"success": bool(score.success[0]), **self._facts()}
+        if self.questions.interface.text:
             info |= {"valid": bool(transition.answered[0]), "parsed": transition.written[0]}
         if self._ended:
             info["target"] = self.batch.target[0].copy()
-            self._verdict = rendering.judge(self.task, self.batch, 0, transition.written[0], step.score)
+            total = Score(np.array([self._return], np.float32), score.success)
+            self._verdict = rendering.judge(self.task, self.batch, transition.answers, total)[0]
         if self.render_mode == "human":
             self.render()
-        return self._observe(), float(step.score.reward[0]), terminated, truncated, info
+        return self._observe(), float(score.reward[0]), terminated, truncated, info
 
     def render(self) -> Any:
         """Draw the question and, once the episode has ended, the answer and the truth.
@@ -140,6 +161,12 @@ class SSLEnv(gym.Env[dict[str, Any], Any]):
             self._window.close()
             self._window = None
 
+    def _take_spaces(self) -> None:
+        interface = self.questions.interface
+        self.observation_space, self.action_space = interface.observation_space, interface.action_space
+
     def _observe(self) -> dict[str, Any]:
-        shown = self.interface.observe(self.batch)
-        return {name: values[0] for name, values in shown.items()}
+        return {name: values[0] for name, values in self.questions.observe().items()}
+
+    def _facts(self) -> dict[str, Any]:
+        return {name: values[0].item() if values.ndim == 1 else values[0] for name, values in self.questions.facts().items()}

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs import answers
-from ssl4rl_envs.task import MAX_PROMPT, MAX_REPLY, Batch, Score, Step, Task, inside
+from ssl4rl_envs.task import MAX_PROMPT, MAX_REPLY, Batch, Step, Task, inside
 
 INTERFACES: tuple[str, ...] = ("array", "text")
 
@@ -23,11 +23,13 @@ class Transition:
         step: what the decisions led to.
         answered: (n,) whether the action was a valid answer.
         written: the answers in words, or None where there was none (or the task has no words).
+        answers: (n, ...) the answers themselves, `Task.no_answer` where there was none.
     """
 
     step: Step
     answered: NDArray[np.bool_]
     written: list[str | None]
+    answers: NDArray[Any]
 
 
 class Interface:
@@ -45,7 +47,7 @@ class Interface:
     def __init__(self, task: Task, name: str, prompt_style: str) -> None:
         if name not in INTERFACES:
             raise ValueError(f"interface must be one of {', '.join(INTERFACES)}, got {name!r}")
-        if name == "text" and task.answer_format is None:
+        if name == "text" and not task.has_text:
             raise ValueError(f"{type(task).__name__} has no text interface; use interface='array'")
         if list(task.images) != sorted(task.images):
             raise ValueError(
@@ -79,7 +81,7 @@ class Interface:
         if len(actions) != len(state):
             raise ValueError(f"need {len(state)} actions, one an environment, got {len(actions)}")
         if self.text:
-            array, answered = self.task.parse_all(actions, self.prompt_style)
+            array, answered = self.task.parse_all(actions, state, self.prompt_style)
         else:
             given = np.asarray(actions)
             outside = np.flatnonzero(~inside(self.action_space, given))
@@ -87,10 +89,4 @@ class Interface:
                 raise ValueError(f"action {actions[outside[0]]!r} lies outside the action space {self.action_space}")
             array = given.astype(self.task.action_space.dtype)
             answered = self.task.valid(array)
-        step = self.task.advance(state, array)
-        score = Score(np.where(answered, step.score.reward, np.float32(0)), step.score.success & answered)
-        written = [
-            self.task.format(answer) if good and self.task.answer_format is not None else None
-            for answer, good in zip(array, answered, strict=True)
-        ]
-        return Transition(Step(step.state, score, step.terminated), answered, written)
+        return Transition(self.task.advance(state, array), answered, self.task.format_all(array, state), array)

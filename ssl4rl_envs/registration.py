@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -27,7 +28,18 @@ class Row:
     arguments: dict[str, Any]
 
 
-TABLE: tuple[Row, ...] = (Row("SSL4RL/Rotation-v0", "ssl4rl_envs.images.rotation:Rotation", {}),)
+TABLE: tuple[Row, ...] = (
+    Row("SSL4RL/Rotation-v0", "ssl4rl_envs.images.rotation:Rotation", {}),
+    Row("SSL4RL/PatchOrdering-v0", "ssl4rl_envs.images.patch_ordering:PatchOrdering", {}),
+    Row("SSL4RL/PatchPosition-v0", "ssl4rl_envs.images.patch_position:PatchPosition", {}),
+    Row("SSL4RL/MaskedReconstruction-v0", "ssl4rl_envs.images.masked_reconstruction:MaskedReconstruction", {}),
+    Row("SSL4RL/Contrastive-v0", "ssl4rl_envs.images.contrastive:Contrastive", {}),
+    Row("SSL4RL/FlipPrediction-v0", "ssl4rl_envs.images.flip_prediction:FlipPrediction", {}),
+    Row("SSL4RL/Colorization-v0", "ssl4rl_envs.images.colorization:Colorization", {}),
+    Row("SSL4RL/OddPatch-v0", "ssl4rl_envs.images.odd_patch:OddPatch", {}),
+    Row("SSL4RL/PatchSwap-v0", "ssl4rl_envs.images.patch_swap:PatchSwap", {}),
+    Row("SSL4RL/Mixture-v0", "ssl4rl_envs.images.mixture:Mixture", {}),
+)
 
 
 def register_all() -> None:
@@ -69,7 +81,7 @@ def task_class(env_id: str) -> type[Task]:
 
 
 def build_task(task: Task | str, arguments: dict[str, Any]) -> Task:
-    """Return `task` itself, or build it from its class's path and keyword arguments.
+    """Return `task` itself, or build it from its class's path and keyword arguments, `level` among them.
 
     Raises:
         TypeError: an argument is unknown to the task, or arguments came with a task that is built already.
@@ -78,12 +90,66 @@ def build_task(task: Task | str, arguments: dict[str, Any]) -> Task:
         if arguments:
             raise TypeError(f"the task is built already; it takes no arguments, got {sorted(arguments)}")
         return task
-    cls = load_class(task)
+    try:
+        key = tuple(sorted(arguments.items()))
+        hash(key)
+    except TypeError:  # arrays, say
+        return _build(task, arguments)
+    source = arguments.get("source")
+    if isinstance(source, str) and source.startswith("folder:"):  # its pictures may change
+        return _build(task, arguments)
+    return _build_once(task, key)
+
+
+@lru_cache(maxsize=128)
+def _build_once(path: str, arguments: tuple[tuple[str, Any], ...]) -> Task:
+    """Build a task, or return the one that was built from the same arguments: tasks hold no state."""
+    return _build(path, dict(arguments))
+
+
+def _build(path: str, arguments: dict[str, Any]) -> Task:
+    cls = load_class(path)
+    level = arguments.pop("level", None)
+    if level is not None:
+        arguments = at_level(cls, level, arguments)
     known = list(inspect.signature(cls).parameters)
     unknown = sorted(set(arguments) - set(known))
     if unknown:
-        raise TypeError(f"{cls.__name__} has no argument {', '.join(unknown)}; it takes {', '.join(known)}")
+        raise TypeError(f"{cls.__name__} has no argument {', '.join(unknown)}; it takes {', '.join(known)}, level")
     return cls(**arguments)
+
+
+def at_level(cls: type[Task], name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return `arguments` with those of a level of the task.
+
+    Raises:
+        ValueError: the task has no such level, or the level sets an argument that was given too.
+    """
+    levels = {level.name: level.arguments for level in cls.levels}
+    if name not in levels:
+        raise ValueError(f"{cls.__name__} has no level {name!r}; its levels are {', '.join(levels) or 'none'}")
+    both = sorted(set(levels[name]) & set(arguments))
+    if both:
+        raise ValueError(f"level {name!r} of {cls.__name__} sets {', '.join(both)}; leave that out, or the level")
+    return {**levels[name], **arguments}
+
+
+def registered_task(name: str) -> tuple[str, dict[str, Any]]:
+    """Return the class ("module:Class") and the registered arguments of a task by the id of its environment, or in short.
+
+    Args:
+        name: e.g. "SSL4RL/Rotation-v0", or "Rotation" for the newest version of it.
+
+    Raises:
+        ValueError: there is no such task.
+    """
+    ids = env_ids()
+    found = [env_id for env_id in ids if name in (env_id, env_id.removeprefix(f"{NAMESPACE}/").rsplit("-v", 1)[0])]
+    if not found:
+        short = (env_id.removeprefix(f"{NAMESPACE}/").rsplit("-v", 1)[0] for env_id in ids)
+        raise ValueError(f"unknown task {name!r}; known are {', '.join(short)}")
+    kwargs = dict(gym.spec(max(found, key=lambda env_id: gym.spec(env_id).version or 0)).kwargs)
+    return kwargs.pop("task"), kwargs
 
 
 def make_task(env_id: str, **arguments: Any) -> Task:

@@ -9,7 +9,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import zip_longest
 from typing import Any
@@ -30,12 +30,31 @@ _RIGHT, _WRONG, _TRUTH = (22, 128, 72), (190, 42, 50), (90, 98, 112)
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of an answer: the answer in words (None where there was none), the truth, the reward, and success."""
+    """What came of an answer.
+
+    Args:
+        answer: in words; None where there was none.
+        truth: in words; None where the task has no words.
+        reward: of the episode.
+        success: whether it was right.
+        pictures: that show the answer and the truth, of tasks without words.
+    """
 
     answer: str | None
-    truth: str
+    truth: str | None
     reward: float
     success: bool
+    pictures: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Put it in one line."""
+        reward = f"reward {self.reward:.2f}"
+        return reward if self.truth is None else f"{self.said}, truth {self.truth}, {reward}"
+
+    @property
+    def said(self) -> str:
+        """What was answered, in words."""
+        return "no answer" if self.answer is None else f"answer {self.answer}"
 
 
 @dataclass(frozen=True)
@@ -47,17 +66,25 @@ class Card:
     verdict: Verdict | None
 
 
-def judge(task: Task, batch: Batch, row: int, answer: str | None, score: Score) -> Verdict:
-    """Put the outcome of one row of a batch in words."""
-    truth = task.oracle(batch.rows(slice(row, row + 1)))[0]
-    words = task.format(truth) if task.answer_format is not None else np.array2string(np.asarray(truth), threshold=8)
-    return Verdict(answer, words, float(score.reward[row]), bool(score.success[row]))
+def judge(task: Task, batch: Batch, answers: NDArray[Any], score: Score) -> list[Verdict]:
+    """Put the outcome of answers (n, ...) to n questions in words; `Task.no_answer` stands where there was none."""
+    said, truths = task.format_all(answers, batch), task.truths(batch)
+    return [
+        Verdict(
+            said[row],
+            truths[row],
+            float(score.reward[row]),
+            bool(score.success[row]),
+            task.illustrate(answers[row], batch, row),
+        )
+        for row in range(len(batch))
+    ]
 
 
 def card(task: Task, batch: Batch, row: int, verdict: Verdict | None) -> Card:
     """Collect what is to be drawn of one row of a batch."""
-    one = batch.rows(slice(row, row + 1))
-    return Card({name: one.observation[name][0] for name in task.images}, task.question(one)[0], verdict)
+    pictures = task.pictures(batch, row) | (verdict.pictures if verdict is not None else {})
+    return Card(pictures, task.question(batch.rows(slice(row, row + 1)))[0], verdict)
 
 
 def _font(size: int) -> Any:
@@ -92,11 +119,12 @@ def draw(card: Card) -> NDArray[np.uint8]:
 
 
 def _draw_verdict(pen: ImageDraw.ImageDraw, verdict: Verdict, top: int, font: Any) -> None:
-    answer = "no answer" if verdict.answer is None else f"answer {verdict.answer}"
-    colour = _RIGHT if verdict.success else _WRONG
-    pen.text((_MARGIN, top), answer, colour, font)
-    words = f"truth {verdict.truth}   reward {verdict.reward:.2f}"
-    pen.text((_MARGIN + pen.textlength(answer + "   ", font), top), words, _TRUTH, font)
+    colour, left, words = _RIGHT if verdict.success else _WRONG, float(_MARGIN), f"reward {verdict.reward:.2f}"
+    if verdict.truth is not None:
+        pen.text((left, top), verdict.said, colour, font)
+        left += pen.textlength(verdict.said + "   ", font)
+        words = f"truth {verdict.truth}   {words}"
+    pen.text((left, top), words, colour if verdict.truth is None else _TRUTH, font)
 
 
 def board(cards: Sequence[Card], columns: int = 4) -> NDArray[np.uint8]:
@@ -129,8 +157,7 @@ def to_ansi(card: Card, columns: int = 32) -> str:
     lines = ["  ".join(parts) for parts in zip_longest(*blocks, fillvalue=" " * columns)]
     lines += textwrap.wrap(card.question, 80)
     if card.verdict is not None:
-        answer = "no answer" if card.verdict.answer is None else f"answer {card.verdict.answer}"
-        lines.append(f"{answer}, truth {card.verdict.truth}, reward {card.verdict.reward:.2f}")
+        lines.append(str(card.verdict))
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,11 +36,13 @@ class Batch:
         observation: arrays (n, ...) by name, as in the task's `observation_space`.
         target: (n, ...) the hidden truth that answers are scored against.
         items: (n,) the items of the source the instances were made from, for statistics by item; -1 where there is none.
+        memory: arrays (n, ...) by name: what the task remembers of the episode so far. Never shown; empty for most tasks.
     """
 
     observation: dict[str, NDArray[Any]]
     target: NDArray[Any]
     items: NDArray[np.int64]
+    memory: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.target)
@@ -48,16 +50,31 @@ class Batch:
     def rows(self, rows: Rows) -> Batch:
         """Return the chosen rows as a new batch."""
         observation = {name: values[rows] for name, values in self.observation.items()}
-        return Batch(observation, self.target[rows], self.items[rows])
+        memory = {name: values[rows] for name, values in self.memory.items()}
+        return Batch(observation, self.target[rows], self.items[rows], memory)
 
     def replace(self, rows: Rows, other: Batch) -> Batch:
         """Return a new batch in which `rows` are those of `other`."""
-        observation = {name: values.copy() for name, values in self.observation.items()}
-        target, items = self.target.copy(), self.items.copy()
-        for name, values in other.observation.items():
-            observation[name][rows] = values
-        target[rows], items[rows] = other.target, other.items
-        return Batch(observation, target, items)
+        return Batch(
+            {name: _replaced(values, rows, other.observation[name]) for name, values in self.observation.items()},
+            _replaced(self.target, rows, other.target),
+            _replaced(self.items, rows, other.items),
+            {name: _replaced(values, rows, other.memory[name]) for name, values in self.memory.items()},
+        )
+
+
+def _replaced(values: NDArray[Any], rows: Rows, others: NDArray[Any]) -> NDArray[Any]:
+    result = values.copy()
+    result[rows] = others
+    return result
+
+
+@dataclass(frozen=True)
+class Level:
+    """A degree of difficulty: its name, and the arguments of the task that make it."""
+
+    name: str
+    arguments: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -81,20 +98,26 @@ class Task(ABC):
     """One pretext task over one source.
 
     Subclasses set the attributes below in their constructor, whose keyword arguments are the arguments of the environment,
-    and implement `sample`, `score` and `question`. All arrays are batch-first; n is the number of instances.
+    and implement `sample`, `score`, `question` and `example`. All arrays are batch-first; n is the number of instances.
 
     Attributes:
-        observation_space: of one instance; a `Dict` of `Box`es.
+        observation_space: of one instance; a `Dict` of `Box`es (and `Discrete`s).
         action_space: of one answer; `Discrete`, `MultiDiscrete`, `MultiBinary` or `Box`.
         images: the keys of the observation that are uint8 RGB pictures (height, width, 3), in the order of showing,
             which is alphabetical, because that is how Gymnasium orders the keys of a Dict space.
         answer_format: how an answer is written, or None for a task that has no text interface.
-        chance: expected reward of the best policy that ignores the observation.
+        chance: expected reward of an episode under the best policy that ignores the observation.
         horizon: most decisions of an episode.
     """
 
     asks: ClassVar[str]
     """What the task asks, in a few words."""
+
+    levels: ClassVar[tuple[Level, ...]] = ()
+    """Degrees of difficulty, from the easiest to the hardest; ``level=`` picks one by name."""
+
+    legitimate: ClassVar[dict[str, str]] = {}
+    """Solvers of `ssl4rl audit` that may beat chance without understanding the picture, by name, and why that is accepted."""
 
     observation_space: spaces.Dict
     action_space: spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary | spaces.Box
@@ -102,6 +125,8 @@ class Task(ABC):
     answer_format: AnswerFormat | None
     chance: float
     horizon: int = 1
+    parts: tuple[Task, ...] = ()
+    """The tasks that a mixture is made of; none for all others."""
 
     @abstractmethod
     def sample(self, stream: Stream) -> Batch:
@@ -109,7 +134,10 @@ class Task(ABC):
 
     @abstractmethod
     def score(self, answers: NDArray[Any], batch: Batch) -> Score:
-        """Score answers (n, ...) of the action space; those that are not `valid` get 0."""
+        """Score answers (n, ...) of the action space; those that are not `valid` get 0.
+
+        For a task of several decisions, `answers` are the next ones, and the reward is what they gain.
+        """
 
     @abstractmethod
     def question(self, batch: Batch) -> list[str]:
@@ -119,8 +147,20 @@ class Task(ABC):
     def example(self) -> Any:
         """Return a valid answer for the instructions to show; the same for all instances."""
 
-    def random_answers(self, stream: Stream) -> NDArray[Any]:
-        """Return one valid answer a row (n, ...), uniform over all that there are."""
+    @property
+    def has_text(self) -> bool:
+        """Whether the task can be answered in words."""
+        return self.answer_format is not None
+
+    @property
+    def no_answer(self) -> NDArray[Any]:
+        """What stands in the place of an answer that could not be read: outside the action space, so never valid."""
+        low, _ = bounds(self.action_space)
+        return np.asarray(low - 1, self.action_space.dtype)
+
+    def random_answers(self, batch: Batch, stream: Stream) -> NDArray[Any]:
+        """Return one valid answer a row (n, ...), uniform over all that there are; of the batch nothing hidden is used."""
+        del batch
         space = self.action_space
         if isinstance(space, spaces.Discrete):
             return space.start + stream.integers(0, int(space.n))
@@ -132,6 +172,15 @@ class Task(ABC):
             return stream.integers(0, 2, space.shape).astype(space.dtype)
         return (space.low + stream.uniform(space.shape) * (space.high - space.low)).astype(space.dtype)
 
+    def sample_parts(self, stream: Stream, chosen: NDArray[np.int64]) -> Batch:
+        """Make the instances of a stream, each of the part of a mixture that `chosen` (n,) names.
+
+        Raises:
+            TypeError: the task is no mixture.
+        """
+        del stream, chosen
+        raise TypeError(f"{type(self).__name__} is no mixture of tasks, so there is nothing to choose")
+
     def oracle(self, batch: Batch) -> NDArray[Any]:
         """Return the right answers (n, ...)."""
         return batch.target
@@ -141,8 +190,26 @@ class Task(ABC):
         return inside(self.action_space, answers)
 
     def advance(self, state: Batch, actions: NDArray[Any]) -> Step:
-        """Take one decision in each row; a one-step task scores it and ends."""
+        """Take one decision in each row; a one-step task scores it and ends. What is not `valid` is worth nothing."""
         return Step(state, self.score(actions, state), np.ones(len(state), bool))
+
+    def info(self, batch: Batch) -> dict[str, NDArray[Any]]:
+        """Return what everybody may know of the questions beside the observation, arrays (n, ...) by name.
+
+        It stands in the environments' `info`. A task whose actions do not always have an effect gives `action_mask`,
+        (n, actions) int8, 1 where they do.
+        """
+        del batch
+        return {}
+
+    def pictures(self, batch: Batch, row: int) -> dict[str, NDArray[np.uint8]]:
+        """Return the pictures of one instance by name, as people are to see them."""
+        return {name: batch.observation[name][row] for name in self.images}
+
+    def illustrate(self, answer: Any, batch: Batch, row: int) -> dict[str, NDArray[np.uint8]]:
+        """Return pictures that show an answer and the truth, for answers that words do not describe; else none."""
+        del answer, batch, row
+        return {}
 
     def prompts(self, batch: Batch, style: str = "direct") -> list[str]:
         """Return the whole prompts: each question with the instructions of `style` ("direct" or "think")."""
@@ -155,51 +222,78 @@ class Task(ABC):
         """Read a reply; None where it is not exactly one valid answer in the grammar of `style` (see `answers`)."""
         if not isinstance(text, str):
             raise TypeError(f"a reply must be a str, got {type(text).__name__}: {text!r}")
-        if self.answer_format is None:
-            raise ValueError(f"{type(self).__name__} has no text answers")
         if len(text) > MAX_REPLY:
             return None
-        answer = answers.parse(text, self.answer_format, style)
+        body = answers.extract(text, style)
+        answer = None if body is None else self.read(body)
         return answer if answer is not None and self.valid(answer[None])[0] else None
 
-    def format(self, answer: Any) -> str:
-        """Write an answer in words, without tags; `parse` reads it back when it stands between them.
+    def read(self, body: str) -> NDArray[Any] | None:
+        """Read what stands between the tags of a reply; None where it is not one answer.
 
         Raises:
             ValueError: the task has no text answers.
         """
-        if self.answer_format is None:
-            raise ValueError(f"{type(self).__name__} has no text answers")
-        return self.answer_format.format(answer)
+        return self._written_as().parse(body)
 
-    def parse_all(self, texts: Sequence[str], style: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Read n replies: answers (n, ...) with zeros where there is none, and which were answers (n,)."""
-        parsed = [self.parse(text, style) for text in texts]
-        answered = np.array([answer is not None for answer in parsed], bool)
-        array = np.zeros((len(parsed), *(self.action_space.shape or ())), self.action_space.dtype)
-        for row in np.flatnonzero(answered):
-            array[row] = parsed[row]
-        return array, answered
+    def format(self, answer: Any) -> str:
+        """Write an answer in words, without tags; `read` reads it back.
+
+        Raises:
+            ValueError: the task has no text answers.
+        """
+        return self._written_as().format(answer)
+
+    def parse_all(self, texts: Sequence[str], batch: Batch, style: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Read the replies to n questions: answers (n, ...), `no_answer` where there is none, and which there are (n,)."""
+        del batch
+        array = np.repeat(self.no_answer[None], len(texts), axis=0)
+        for row, text in enumerate(texts):
+            answer = self.parse(text, style)
+            if answer is not None:
+                array[row] = answer
+        return array, self.valid(array)
+
+    def format_all(self, answers: NDArray[Any], batch: Batch) -> list[str | None]:
+        """Write the answers to n questions in words; None where an answer is not valid or the task has no words."""
+        del batch
+        valid = self.valid(answers) & self.has_text
+        return [self.format(answer) if good else None for answer, good in zip(answers, valid, strict=True)]
+
+    def truths(self, batch: Batch) -> list[str | None]:
+        """Put the truth of n questions in words, for people; None where the task has no words."""
+        return self.format_all(self.oracle(batch), batch)
 
     def score_texts(self, texts: Sequence[str], batch: Batch, style: str = "direct") -> Score:
-        """Score n replies; what is not exactly one valid answer gets 0."""
-        array, answered = self.parse_all(texts, style)
-        score = self.score(array, batch)
-        return Score(np.where(answered, score.reward, np.float32(0)), score.success & answered)
+        """Score the replies to n questions; what is not exactly one valid answer gets 0."""
+        return self.score(self.parse_all(texts, batch, style)[0], batch)
+
+    def _written_as(self) -> AnswerFormat:
+        if self.answer_format is None:
+            raise ValueError(f"{type(self).__name__} has no text answers")
+        return self.answer_format
+
+
+def bounds(space: spaces.Space[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the least and the greatest value of an action space, each of its shape.
+
+    Raises:
+        TypeError: it is no space of actions.
+    """
+    if isinstance(space, spaces.Discrete):
+        return np.asarray(space.start), np.asarray(space.start + space.n - 1)
+    if isinstance(space, spaces.MultiDiscrete):
+        return space.start, space.start + space.nvec - 1
+    if isinstance(space, spaces.MultiBinary):
+        return np.zeros(space.shape, np.int8), np.ones(space.shape, np.int8)
+    if isinstance(space, spaces.Box):
+        return space.low, space.high
+    raise TypeError(f"actions of tasks are Discrete, MultiDiscrete, MultiBinary or Box, got {space}")
 
 
 def inside(space: spaces.Space[Any], values: NDArray[Any]) -> NDArray[np.bool_]:
     """Return which of n values (n, ...) lie in an action space, (n,); any integer type will do for integers."""
-    if isinstance(space, spaces.Discrete):
-        low, high = np.asarray(space.start), np.asarray(space.start + space.n - 1)
-    elif isinstance(space, spaces.MultiDiscrete):
-        low, high = space.start, space.start + space.nvec - 1
-    elif isinstance(space, spaces.MultiBinary):
-        low, high = np.zeros(space.shape, np.int8), np.ones(space.shape, np.int8)
-    elif isinstance(space, spaces.Box):
-        low, high = space.low, space.high
-    else:
-        raise TypeError(f"actions of tasks are Discrete, MultiDiscrete, MultiBinary or Box, got {space}")
+    low, high = bounds(space)
     whole = isinstance(space, spaces.Box) or values.dtype.kind in "iu"
     if not whole or values.dtype.kind not in "iuf" or values.shape[1:] != low.shape:
         return np.zeros(len(values), bool)

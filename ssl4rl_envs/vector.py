@@ -12,9 +12,8 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from ssl4rl_envs import rendering
-from ssl4rl_envs.interface import Interface
-from ssl4rl_envs.registration import build_task
-from ssl4rl_envs.stream import Stream, as_words, check_split
+from ssl4rl_envs.questions import Questions
+from ssl4rl_envs.schedules import Schedule
 from ssl4rl_envs.task import Batch, Task
 
 
@@ -27,7 +26,8 @@ class SSLVectorEnv(gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
     ``infos["final_info"]``. Rewards are float32.
 
     Args:
-        task, split, interface, prompt_style, render_mode, arguments: as for `SSLEnv`; of the render modes "rgb_array" and
+        task, split, interface, prompt_style, group_size, attempts, render_mode, arguments: as for `SSLEnv`; of the render
+            modes "rgb_array" and
             "ansi", one picture an environment.
         num_envs: how many environments, at least 1.
 
@@ -49,6 +49,8 @@ class SSLVectorEnv(gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
         split: str = "train",
         interface: str = "array",
         prompt_style: str = "direct",
+        group_size: int = 1,
+        attempts: int = 1,
         render_mode: str | None = None,
         **arguments: Any,
     ) -> None:
@@ -56,25 +58,29 @@ class SSLVectorEnv(gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
             raise ValueError(f"num_envs must be at least 1, got {num_envs}")
         if render_mode not in (None, "rgb_array", "ansi"):
             raise ValueError(f"render_mode of a vector environment must be 'rgb_array' or 'ansi', got {render_mode!r}")
-        self.split, self.num_envs, self.render_mode = check_split(split), num_envs, render_mode
-        self.task = build_task(task, arguments)
-        self.interface = Interface(self.task, interface, prompt_style)
-        self.task.sample(Stream(self.split, [0], [0]))  # an empty split is an error here, not at the first reset
-        self.single_observation_space: Any = self.interface.observation_space
-        self.single_action_space = self.interface.action_space
-        self.observation_space: Any = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
-        self._seeds: NDArray[np.uint64] | None = None
-        self._indices = np.full(num_envs, -1, np.int64)
-        self._steps = np.zeros(num_envs, np.int64)
-        self._batch: Batch | None = None
+        self.num_envs, self.render_mode = num_envs, render_mode
+        self.questions = Questions(task, arguments, num_envs, split, interface, prompt_style, group_size, attempts)
+        self._take_spaces()
+
+    @property
+    def task(self) -> Task:
+        """What is asked."""
+        return self.questions.task
+
+    @property
+    def split(self) -> str:
+        """Whose items are asked about."""
+        return self.questions.split
 
     @property
     def batch(self) -> Batch:
         """The instances being asked, targets included: for oracles and analysis, not for agents."""
-        if self._batch is None:
-            raise RuntimeError("nothing is being asked yet; call reset() first")
-        return self._batch
+        return self.questions.batch
+
+    def follow(self, schedule: Schedule, task: Task) -> None:
+        """Let a schedule choose among the parts of a mixture from now on; see `ssl4rl_envs.wrappers`."""
+        self.questions.follow(schedule, task)
+        self._take_spaces()
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -93,14 +99,9 @@ class SSLVectorEnv(gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
             seed = [None] * self.num_envs
         if len(seed) != self.num_envs:
             raise ValueError(f"need {self.num_envs} seeds, one an environment, got {len(seed)}")
-        if self._seeds is None:
-            self._seeds = self.np_random.integers(1 << 63, size=self.num_envs).astype(np.uint64)
-        for row, value in enumerate(seed):
-            if value is not None and mask[row]:
-                self._seeds[row] = as_words([value], "seed")[0]
-                self._indices[row] = -1
-        self._ask(mask)
-        return self._observe(), {"index": np.where(mask, self._indices, 0), "_index": mask.copy()}
+        self.questions.restart(seed, mask, self.np_random)
+        self.questions.ask(mask)
+        return self.questions.observe(), _masked(self.questions.facts(), mask)
 
     def step(
         self, actions: Any
@@ -110,22 +111,18 @@ class SSLVectorEnv(gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
         Args:
             actions: num_envs elements of the action space, or num_envs strings in the text interface.
         """
-        transition = self.interface.step(self.batch, actions)
-        step = transition.step
-        self._steps += 1
-        terminated = step.terminated.copy()
-        truncated = ~terminated & (self._steps >= self.task.horizon)
+        transition, truncated = self.questions.answer(actions)
+        score, terminated = transition.step.score, transition.step.terminated.copy()
         ended = terminated | truncated
-        self._batch = step.state
-        info: dict[str, NDArray[Any]] = {"success": step.score.success, "index": self._indices.copy()}
-        if self.interface.text:
+        info: dict[str, NDArray[Any]] = {"success": score.success, **self.questions.facts()}
+        if self.questions.interface.text:
             info |= {"valid": transition.answered, "parsed": np.array(transition.written, object)}
         infos = _masked(info, ~ended)
         if ended.any():
             infos |= self._final(info, ended)
-            self._ask(ended)
-            infos |= _masked({"index": self._indices.copy()}, np.ones(self.num_envs, bool))
-        return self._observe(), step.score.reward.astype(np.float32), terminated, truncated, infos
+            self.questions.ask(ended)
+            infos |= _masked(self.questions.facts(), np.ones(self.num_envs, bool))
+        return self.questions.observe(), score.reward.astype(np.float32), terminated, truncated, infos
 
     def render(self) -> tuple[Any, ...] | None:
         """Return one picture (or text) an environment of what is being asked; None without a render mode."""
@@ -140,29 +137,24 @@ class SSLVectorEnv(gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
             return np.ones(self.num_envs, bool)
         if not isinstance(mask, np.ndarray) or mask.dtype != bool or mask.shape != (self.num_envs,) or not mask.any():
             raise ValueError(f"reset_mask must be a bool array of shape ({self.num_envs},) with a True, got {mask!r}")
-        if self._batch is None:
+        if not self.questions.asking:
             raise ValueError("the first reset() cannot be partial; leave reset_mask out")
         return mask
 
-    def _ask(self, mask: NDArray[np.bool_]) -> None:
-        """Move the marked environments to their next instance."""
-        assert self._seeds is not None
-        self._indices[mask] += 1
-        self._steps[mask] = 0
-        fresh = self.task.sample(Stream(self.split, self._seeds[mask], self._indices[mask]))
-        self._batch = fresh if mask.all() else self.batch.replace(mask, fresh)
-
     def _final(self, info: dict[str, NDArray[Any]], ended: NDArray[np.bool_]) -> dict[str, Any]:
         """Return the last observations and infos of the ended episodes, laid out as Gymnasium lays them out."""
-        shown = self._observe()
+        shown = self.questions.observe()
         final_obs = np.full(self.num_envs, None, object)
         for row in np.flatnonzero(ended):
             final_obs[row] = {name: values[row] for name, values in shown.items()}
         final_info = _masked({**info, "target": self.batch.target}, ended)
         return {"final_obs": final_obs, "_final_obs": ended, "final_info": final_info, "_final_info": ended.copy()}
 
-    def _observe(self) -> dict[str, Any]:
-        return self.interface.observe(self.batch)
+    def _take_spaces(self) -> None:
+        self.single_observation_space: Any = self.questions.interface.observation_space
+        self.single_action_space = self.questions.interface.action_space
+        self.observation_space: Any = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
 
 
 def _masked(info: dict[str, NDArray[Any]], mask: NDArray[np.bool_]) -> dict[str, Any]:

@@ -20,14 +20,16 @@ class RandomAgent:
     interface = "array"
 
     def __init__(self, envs: SSLVectorEnv, seed: int = 0) -> None:
-        self._task, self._seed, self._calls = envs.unwrapped.task, seed, 0
+        self._envs, self._seed, self._calls = envs.unwrapped, seed, 0
 
     def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> NDArray[Any]:  # noqa: ARG002
         """Return random answers; `deterministic` changes nothing."""
         count = _count(observations)
         self._calls += 1
         key = hash_seed(self._seed, "random agent", self._calls)
-        return self._task.random_answers(Stream("test", np.full(count, key, np.uint64), np.arange(count)))
+        return self._envs.task.random_answers(
+            self._envs.batch, Stream("test", np.full(count, key, np.uint64), np.arange(count))
+        )
 
 
 class ConstantAgent:

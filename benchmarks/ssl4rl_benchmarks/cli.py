@@ -1,11 +1,10 @@
-"""The command ``ssl4rl``: list, show, train, eval.
+"""The command ``ssl4rl``: list, show, train, eval, audit.
 
 Results go to standard output, as text or with --json as JSON; everything else goes to standard error.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import sys
@@ -22,6 +21,8 @@ USAGE = """usage: ssl4rl COMMAND ...
   show ENV --out FILE         a picture of several instances with question and answer
   train ENV --out FOLDER      train a policy by token-level PPO
   train --resume FOLDER       go on with an interrupted run
+  audit ENV                   look for shortcuts, wrong chance levels and replies that are paid by mistake
+  audit --all                 the same for every environment
   eval RUN_FOLDER             measure a trained run on held-out data
   eval AGENT ENV              measure a registered agent: random, constant, oracle, or a plug-in's
 
@@ -67,7 +68,7 @@ def _show(arguments: list[str]) -> tuple[int, Any, bool]:
     parsed = flags.parse(
         listing.ShowFlags, arguments[1:] if env else arguments, f"ssl4rl show {env or 'ENV'}", text, env or None
     )
-    return 0, listing.show(parsed.command, env, dataclasses.asdict(parsed.env)), parsed.command.json
+    return 0, listing.show(parsed.command, env, flags.env_arguments(parsed.env)), parsed.command.json
 
 
 def _train(arguments: list[str]) -> tuple[int, Any, bool]:
@@ -85,7 +86,7 @@ def _train(arguments: list[str]) -> tuple[int, Any, bool]:
     text = "Train a policy by token-level PPO. Ctrl-C saves and ends the run; `ssl4rl train --resume FOLDER` goes on."
     rest = arguments[1:] if env else arguments
     parsed = flags.parse(training.TrainFlags, rest, f"ssl4rl train {env or 'ENV'}", text, env or None)
-    results = training.train(parsed.command, env, dataclasses.asdict(parsed.env))
+    results = training.train(parsed.command, env, flags.env_arguments(parsed.env))
     return (0 if results["finished"] else INTERRUPTED), results, parsed.command.json
 
 
@@ -117,8 +118,21 @@ def _eval(arguments: list[str]) -> tuple[int, Any, bool]:
     env = _env(rest, f"eval {agent}")
     parsed = flags.parse(measuring.EvalFlags, rest[1:], f"ssl4rl eval {agent} {env}", text, env)
     command = parsed.command
-    result = measuring.measure(command, agent, env, dataclasses.asdict(parsed.env), command.prompt_style)
+    result = measuring.measure(command, agent, env, flags.env_arguments(parsed.env), command.prompt_style)
     return 0, result, command.json
+
+
+def _audit(arguments: list[str]) -> tuple[int, Any, bool]:
+    _need("torch")  # agents are part of it
+    from ssl4rl_benchmarks import flags
+    from ssl4rl_benchmarks.audits import command
+
+    named = bool(arguments) and not arguments[0].startswith("-")
+    env = _env(arguments, "audit") if named else None
+    text = "Look for shortcuts, wrong chance levels and replies that are paid by mistake. Exits with 1 where it finds any."
+    parsed = flags.parse(command.AuditFlags, arguments[1:] if env else arguments, f"ssl4rl audit {env or '--all'}", text, env)
+    status, results = command.run(parsed.command, env, flags.env_arguments(parsed.env) if env else {})
+    return status, results, parsed.command.json
 
 
 def _quieten() -> None:
@@ -128,11 +142,11 @@ def _quieten() -> None:
     logging.disable_progress_bar()
 
 
-COMMANDS = {"list": _list, "show": _show, "train": _train, "eval": _eval}
+COMMANDS = {"list": _list, "show": _show, "train": _train, "eval": _eval, "audit": _audit}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; return the exit status: 0 done, 2 a mistake in the call, 130 interrupted.
+    """Run a command; return the exit status: 0 done, 1 an audit that failed, 2 a mistake in the call, 130 interrupted.
 
     With SSL4RL_TRACEBACK=1 in the environment, mistakes are raised with their traceback.
     """

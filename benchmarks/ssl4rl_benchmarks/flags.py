@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-from typing import Annotated, Any
+import typing
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -30,12 +31,30 @@ def env_flags(env_id: str) -> type[Any]:
     """
     cls = task_class(env_id)
     texts = argument_help(cls.__doc__ or "")
+    hints = typing.get_type_hints(cls.__init__)
     fields: list[tuple[str, Any, Any]] = []
     for name, parameter in inspect.signature(cls).parameters.items():
-        kind = type(parameter.default)
+        kind = hints[name] if isinstance(parameter.default, tuple) else type(parameter.default)
         fields.append((name, Annotated[kind, tyro.conf.arg(help=texts.get(name, ""))], parameter.default))
+    if cls.levels:
+        text = "A degree of difficulty, which sets some of the other arguments; from the easiest to the hardest."
+        names: Any = Literal[tuple(level.name for level in cls.levels)]
+        fields.append(("level", Annotated[names | None, tyro.conf.arg(help=text)], None))
     typed = [(name, kind, dataclasses.field(default=default)) for name, kind, default in fields]
     return dataclasses.make_dataclass(f"{cls.__name__}Arguments", typed, frozen=True)
+
+
+def env_arguments(parsed: Any) -> dict[str, Any]:
+    """Return the arguments of an environment from a parsed `env_flags`.
+
+    With a level, which sets some of them, only those that differ from their defaults.
+    """
+    given = dataclasses.asdict(parsed)
+    defaults = {field.name: field.default for field in dataclasses.fields(parsed)}
+    level = given.get("level")
+    if level is None:
+        return {name: value for name, value in given.items() if name != "level"}
+    return {name: value for name, value in given.items() if value != defaults[name]}
 
 
 def parse(command: type[Any], arguments: list[str], prog: str, description: str, env_id: str | None = None) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from ssl4rl_envs import Stream, Task, env_ids, make_task, rendering
+from ssl4rl_envs import Stream, env_ids, make_task, rendering
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def describe(env_id: str) -> dict[str, Any]:
         "asks": type(task).asks,
         "observation_space": str(task.observation_space),
         "action_space": str(task.action_space),
-        "interfaces": ["array", "text"] if task.answer_format is not None else ["array"],
+        "interfaces": ["array", "text"] if task.has_text else ["array"],
         "chance": task.chance,
         "horizon": task.horizon,
     }
@@ -70,19 +70,14 @@ def show(flags: ShowFlags, env_id: str, env_args: dict[str, Any]) -> dict[str, A
     batch = task.sample(Stream(flags.split, np.full(flags.count, flags.seed, np.uint64), np.arange(flags.count)))
     truths = task.oracle(batch)
     score = task.score(truths, batch)
-    written = [_written(task, truth) for truth in truths]
-    verdicts = [rendering.judge(task, batch, row, answer, score) for row, answer in enumerate(written)]
+    verdicts = rendering.judge(task, batch, truths, score)
     board = rendering.board([rendering.card(task, batch, row, verdict) for row, verdict in enumerate(verdicts)])
     flags.out.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(board).save(flags.out)
     if not flags.json:
         print(f"{flags.count} instances of {env_id} in {flags.out}")
-    instances = [{"question": q, "answer": a} for q, a in zip(task.question(batch), written, strict=True)]
+    instances = [{"question": q, "answer": v.answer} for q, v in zip(task.question(batch), verdicts, strict=True)]
     return {"env": env_id, "split": flags.split, "seed": flags.seed, "picture": str(flags.out), "instances": instances}
-
-
-def _written(task: Task, answer: Any) -> str:
-    return task.format(answer) if task.answer_format is not None else np.array2string(np.asarray(answer), threshold=8)
 
 
 def _cell(value: Any) -> str:

@@ -135,10 +135,8 @@ def draw_board(trainer: Trainer) -> bytes:
     batch = ask(trainer.task, "test", hash_seed(0, "board"), 0, BOARD)
     replies = PolicyAgent(trainer.policy, device=trainer.device).act(trainer.interface.observe(batch), deterministic=True)
     transition = trainer.interface.step(batch, replies)
-    cards = []
-    for row, answer in enumerate(transition.written):
-        verdict = rendering.judge(trainer.task, batch, row, answer, transition.step.score)
-        cards.append(rendering.card(trainer.task, batch, row, verdict))
+    verdicts = rendering.judge(trainer.task, batch, transition.answers, transition.step.score)
+    cards = [rendering.card(trainer.task, batch, row, verdict) for row, verdict in enumerate(verdicts)]
     buffer = BytesIO()
     Image.fromarray(rendering.board(cards)).save(buffer, format="PNG")
     return buffer.getvalue()

@@ -1,6 +1,7 @@
-"""How fast the environments are: episodes per second, beside copying the same bytes.
+"""How fast the environments are: instances made and scored per second, and episodes stepped, beside copying the same bytes.
 
-python -m ssl4rl_benchmarks.throughput --json
+python -m ssl4rl_benchmarks.throughput            every task at several sizes and batches
+python -m ssl4rl_benchmarks.throughput --steps    Rotation in all the ways an environment is stepped
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from ssl4rl_envs import env_ids
+from ssl4rl_envs import Stream, env_ids, make_task, task_class
 
 ROUNDS = 5
 
@@ -33,6 +34,31 @@ def _rate(step: Callable[[], Any], episodes: int, seconds: float) -> float:
             calls += 1
         rates.append(calls * episodes / (time.perf_counter() - start))
     return statistics.median(rates)
+
+
+def measure_task(env_id: str, source: str, image_size: int, batch: int, seconds: float) -> dict[str, Any]:
+    """Measure how many instances of a task are made, and scored, and copied, per second in batches of one size."""
+    arguments: dict[str, Any] = {"image_size": image_size, "source": source}
+    if "2x2" in [level.name for level in task_class(env_id).levels]:
+        arguments["level"] = "2x2"  # the grid that fits every size
+    task = make_task(env_id, **arguments)
+    made = 0
+
+    def sample() -> Any:
+        nonlocal made
+        made += batch
+        return task.sample(Stream("train", np.zeros(batch, np.uint64), np.arange(made - batch, made)))
+
+    one = sample()
+    answers = task.oracle(one)
+    rates = {
+        "sample": _rate(sample, batch, seconds),
+        "score": _rate(lambda: task.score(answers, one), batch, seconds),
+        "copy": _rate(lambda: [values.copy() for values in one.observation.values()], batch, seconds),
+    }
+    return {"env": env_id, "source": source, "image_size": image_size, "batch": batch} | {
+        k: round(v) for k, v in rates.items()
+    }
 
 
 def measure(env_id: str, num_envs: int, image_size: int, seconds: float) -> dict[str, Any]:
@@ -70,17 +96,29 @@ def measure(env_id: str, num_envs: int, image_size: int, seconds: float) -> dict
 def main() -> None:
     """Measure every environment and print."""
     parser = argparse.ArgumentParser(description="Episodes per second of the environments.")
+    parser.add_argument("--steps", action="store_true", help="step environments of Rotation instead")
+    parser.add_argument("--source", default="scenes", help="of the pictures")
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 1024], help="instances at a time")
     parser.add_argument("--num-envs", type=int, default=256, help="environments in a vector")
     parser.add_argument("--image-size", type=int, nargs="+", default=[64, 224], help="sides of the pictures, in pixels")
     parser.add_argument("--seconds", type=float, default=3.0, help="for each figure")
     parser.add_argument("--json", action="store_true", help="print JSON")
     flags = parser.parse_args()
-    rows = [measure(env, flags.num_envs, size, flags.seconds) for env in env_ids() for size in flags.image_size]
+    if flags.steps:
+        rows = [measure(env_ids()[0], flags.num_envs, size, flags.seconds) for size in flags.image_size]
+    else:
+        rows = [
+            measure_task(env, flags.source, size, batch, flags.seconds)
+            for env in env_ids()
+            for size in flags.image_size
+            for batch in flags.batch
+        ]
     if flags.json:
         print(json.dumps(rows, indent=2))
         return
+    print("| " + " | ".join(rows[0]) + " |\n" + "| --- " * len(rows[0]) + "|")
     for row in rows:
-        print(", ".join(f"{name} {value}" for name, value in row.items()))
+        print("| " + " | ".join(map(str, row.values())) + " |")
 
 
 if __name__ == "__main__":

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
-from ssl4rl_envs.images.views import MIN_ACCEPTED, acceptance, draw_askable, draw_views, turned_differs
-from ssl4rl_envs.sources import ImageSourceLike, load_images
+from ssl4rl_envs.images.base import ImageTask
+from ssl4rl_envs.images.views import draw_views, turned_differs
+from ssl4rl_envs.sources import ImageSourceLike
 from ssl4rl_envs.sources.base import TURN, Views
 from ssl4rl_envs.stream import Stream
-from ssl4rl_envs.task import Batch, Score, Task, exact_score
+from ssl4rl_envs.task import Batch, Level, Score, exact_score
 
 MIN_DIFFERENCE = 8.0
 """Views that differ less from themselves turned by 360 / p degrees, in grey levels of 255 on average, are not asked about; p
 are the primes that divide the number of angles."""
-
-MIN_SIZE = 8
 
 FINE_MARGIN = 3
 """Views that are turned by finer steps than 90 degrees stay this far from the edges of their picture, in pixels: smoothing
@@ -30,7 +29,7 @@ MAX_ENLARGEMENT = 2.0
 """And they are enlarged no more than this, or the lattice of the source's pixels would show which way it lies."""
 
 
-class Rotation(Task):
+class Rotation(ImageTask[Views]):
     """By how many degrees counter-clockwise was the picture turned?
 
     ## Description
@@ -55,7 +54,7 @@ class Rotation(Task):
     After one answer.
 
     ## Arguments
-    - `source`: the pictures; "photos", "faces", "digits", "folder:PATH", an `ImageSource` or arrays.
+    - `source`: the pictures; "scenes", "photos", "faces", "digits", "folder:PATH", or in Python arrays.
     - `image_size`: side of the pictures in pixels, at least 8 (stable-baselines3's CNN needs 36).
     - `angles`: number of different angles; 2 or more, a divisor of 360.
     - `reference`: show the upright picture beside the turned one.
@@ -66,15 +65,28 @@ class Rotation(Task):
 
     asks = "by how many degrees counter-clockwise the picture was turned"
 
+    legitimate: ClassVar = {
+        "border rows": "skies are lighter and plainer than the ground",
+        "spectrum": "and detail has a direction: things stand, water lies",
+        "file size": "and the quarter of a picture that holds the sky is shorter as a file",
+    }
+
+    levels = (
+        Level("angles-2", {"angles": 2}),
+        Level("angles-4", {"angles": 4}),
+        Level("angles-8", {"angles": 8}),
+        Level("angles-12", {"angles": 12}),
+    )
+
     def __init__(
-        self, source: ImageSourceLike = "photos", image_size: int = 64, angles: int = 4, reference: bool = False
+        self, source: ImageSourceLike = "scenes", image_size: int = 64, angles: int = 4, reference: bool = False
     ) -> None:
         if angles < 2 or 360 % angles:
             near = [k for k in range(2, 361) if 360 % k == 0 and abs(k - angles) <= 4]
             raise ValueError(f"angles must divide 360 and be at least 2, got {angles}; near it: {near or [2, 4, 8, 12]}")
-        if image_size < MIN_SIZE:
-            raise ValueError(f"image_size must be at least {MIN_SIZE} pixels, got {image_size}")
-        self.source, self.image_size, self.angles, self.reference = load_images(source), image_size, angles, reference
+        images = ("image", "reference") if reference else ("image",)
+        super().__init__(source, image_size, images, "blank or symmetric")
+        self.angles, self.reference = angles, reference
         self.step_degrees = 360 // angles
         self.exact = 4 % angles == 0
         """Whether every turn is a multiple of 90 degrees."""
@@ -85,23 +97,27 @@ class Rotation(Task):
             self._check_enlargement()
         # A picture that some turn leaves alone is also left alone by one of prime order (Cauchy's theorem).
         self._symmetries = np.array([TURN // p for p in (2, 3, 5) if angles % p == 0], np.int64)
-        self.images = ("image", "reference") if reference else ("image",)
-        picture = spaces.Box(0, 255, (image_size, image_size, 3), np.uint8)
-        self.observation_space = spaces.Dict(dict.fromkeys(self.images, picture))
         self.action_space = spaces.Discrete(angles)
         self.answer_format = AnswerFormat(
             labels=tuple(str(k * self.step_degrees) for k in range(angles)),
             units=("degrees counter-clockwise", "degrees", "degree", "deg", "°"),
         )
         self.chance = 1.0 / angles
-        for split in self.source.splits:
-            self._check_source(split)
+        self.check_source()
+
+    def draft(self, stream: Stream) -> Views:
+        """Draw a view."""
+        return draw_views(stream, self.source, self._shrink, self._margin)
+
+    def askable(self, draft: Views) -> NDArray[np.bool_]:
+        """Return which views look different after every turn."""
+        return turned_differs(draft, self.source, self._symmetries, MIN_DIFFERENCE)
 
     def sample(self, stream: Stream) -> Batch:
         """Turn one view a row; observation and target as the class's text says."""
         target = stream.integers(0, self.angles)
         tilt = self._tilt(stream)
-        views = draw_askable(stream, self._draw, self._askable, self.source)
+        views = self.draw(stream)
         turn = target * (TURN // self.angles)
         fine = not self.exact
         observation = {"image": self.source.pixels(views, self.image_size, turn + tilt, fine=fine)}
@@ -132,12 +148,6 @@ class Rotation(Task):
         most = 0 if self.exact else TURN // self.angles // 8
         return stream.integers(-most, most + 1)
 
-    def _draw(self, stream: Stream) -> Views:
-        return draw_views(stream, self.source, self._shrink, self._margin)
-
-    def _askable(self, views: Views) -> NDArray[np.bool_]:
-        return turned_differs(views, self.source, self._symmetries, MIN_DIFFERENCE)
-
     def _check_enlargement(self) -> None:
         view = (self.source.smallest - 2 * FINE_MARGIN) * self._shrink * self.source.min_zoom
         if self.image_size > MAX_ENLARGEMENT * view:
@@ -145,12 +155,4 @@ class Rotation(Task):
                 f"with turns by {self.step_degrees} degrees the smallest views of source {self.source.name!r} are {view:.0f} "
                 f"pixels wide and cannot be shown at image_size={self.image_size}: the pixel lattice would betray the angle. "
                 f"Use image_size up to {max(0, int(MAX_ENLARGEMENT * view))}, larger pictures, or angles=4"
-            )
-
-    def _check_source(self, split: str) -> None:
-        share = acceptance(split, self._draw, self._askable)
-        if share < MIN_ACCEPTED:
-            raise ValueError(
-                f"source {self.source.name!r}: only {share:.0%} of random views of its {split!r} split change visibly when "
-                f"turned, at least {MIN_ACCEPTED:.0%} must; use pictures that are not blank or symmetric"
             )

@@ -8,27 +8,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl4rl_envs.sources.base import PictureSource, Views
 from ssl4rl_envs.sources.builtin import BUILTIN
 from ssl4rl_envs.sources.folder import FolderSource, folder
 from ssl4rl_envs.sources.images import ImageSource
 
-ImageSourceLike = str | ImageSource | NDArray[np.uint8] | Sequence[NDArray[np.uint8]]
+ImageSourceLike = str | PictureSource | NDArray[np.uint8] | Sequence[NDArray[np.uint8]]
 
-__all__ = ["BUILTIN", "FolderSource", "ImageSource", "ImageSourceLike", "load_images"]
+__all__ = ["BUILTIN", "FolderSource", "ImageSource", "ImageSourceLike", "PictureSource", "Views", "load_images"]
 
 
-def load_images(source: ImageSourceLike | Any) -> ImageSource:
+def load_images(source: ImageSourceLike | Any) -> PictureSource:
     """Return the image source that `source` names or holds.
 
     Args:
-        source: "photos", "faces", "digits", "folder:PATH", an `ImageSource`, a uint8 array (n, height, width, 3) or
+        source: "scenes", "photos", "faces", "digits", "folder:PATH", a `PictureSource`, a uint8 array (n, height, width, 3)
+            or
             (n, height, width), or a list of uint8 pictures of any sizes.
 
     Raises:
         ValueError: no source has this name, or the arrays are not pictures.
         TypeError: it is none of these.
     """
-    if isinstance(source, ImageSource):
+    if isinstance(source, PictureSource):
         return source
     if isinstance(source, str):
         if source.startswith("folder:"):
@@ -38,4 +40,4 @@ def load_images(source: ImageSourceLike | Any) -> ImageSource:
         return BUILTIN[source]()
     if isinstance(source, (np.ndarray, list, tuple)):
         return ImageSource(list(source))
-    raise TypeError(f"a source is a name, an ImageSource or arrays, got {type(source).__name__}")
+    raise TypeError(f"a source is a name, a PictureSource or arrays, got {type(source).__name__}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 
@@ -9,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ssl4rl_envs.sources.base import PictureSource
 from ssl4rl_envs.sources.images import ImageSource
+from ssl4rl_envs.sources.scenes import scenes
 
 PHOTOGRAPHS: tuple[str, ...] = (
     "astronaut.png",
@@ -65,4 +68,4 @@ def digits() -> ImageSource:
     return ImageSource([np.pad(image, 1) for image in grey], name="digits", min_zoom=0.9)
 
 
-BUILTIN = {"photos": photos, "faces": faces, "digits": digits}
+BUILTIN: dict[str, Callable[[], PictureSource]] = {"scenes": scenes, "photos": photos, "faces": faces, "digits": digits}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gymnasium as gym
 import numpy as np
-import pytest
-from gymnasium import spaces
 from stable_baselines3 import PPO
 
 import ssl4rl_envs
@@ -15,7 +13,7 @@ def small(env_id: str) -> dict[str, object]:
     """The arguments that make an environment small, where its task takes them."""
     import inspect
 
-    wanted = {"source": "digits", "image_size": 36}
+    wanted = {"source": "scenes", "image_size": 36, "patch_size": 4}
     known = inspect.signature(ssl4rl_envs.task_class(env_id)).parameters
     kept = {name: value for name, value in wanted.items() if name in known}
     if "image_size" not in kept:
@@ -25,8 +23,6 @@ def small(env_id: str) -> dict[str, object]:
 
 def test_ppo_trains_and_predicts_valid_actions(env_id):
     task = ssl4rl_envs.make_task(env_id, **small(env_id))
-    if not isinstance(task.action_space, spaces.Discrete | spaces.MultiDiscrete):
-        pytest.skip(f"PPO with {type(task.action_space).__name__} actions is not what is asked here")
     env = gym.make(env_id, **small(env_id))
     model = PPO("MultiInputPolicy", env, n_steps=64, batch_size=32, n_epochs=1, seed=0, device="cpu")
     model.learn(128)
@@ -36,7 +32,7 @@ def test_ppo_trains_and_predicts_valid_actions(env_id):
         assert env.action_space.contains(action) or env.action_space.contains(np.asarray(action).item())
         _, reward, terminated, _, info = env.step(action)
         assert 0 <= reward <= 1
-        assert terminated
+        assert terminated or task.horizon > 1
         assert "success" in info
         observation, _ = env.reset()
     env.close()

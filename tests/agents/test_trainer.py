@@ -217,7 +217,7 @@ def test_a_cut_off_answer_scores_nothing(tmp_path):
     """Even if what was said so far would be right."""
     trainer = Trainer(config(), tmp_path, quiet=True)
     batch = ask(trainer.task, "train", 0, 0, 8)
-    right = trainer.policy.encode_answers(supervised.written(trainer.task, trainer.task.oracle(batch), "direct"))
+    right = trainer.policy.encode_answers(supervised.written(trainer.task, trainer.task.oracle(batch), batch, "direct"))
 
     class Cut:
         """Says the right answers, every other of which was cut off, and would decode them regardless."""
@@ -590,7 +590,7 @@ def test_warm_up_replies_are_valid_and_know_nothing_of_the_target(tmp_path, monk
     monkeypatch.setattr(supervised, "cross_entropy", recorded_loss)
     monkeypatch.setattr(trainer.policy, "encode", lambda _: None)
     trainer._teach_format()
-    answers, answered = trainer.task.parse_all(replies, "direct")
+    answers, answered = trainer.task.parse_all(replies, ask(trainer.task, "train", 0, 0, 1), "direct")
     truth = np.concatenate(targets)
     assert len(truth) == len(answers) == 2000
     assert answered.all()

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-import re
-import string
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
 import ssl4rl_envs
+from ssl4rl_benchmarks.audits.hostile import hostile_replies
 from ssl4rl_envs import Batch, Stream, Task
 from ssl4rl_envs.answers import PROMPT_STYLES, wrap
 
 STYLES = PROMPT_STYLES
 
+# Configurations that differ from the registered ones in kind, so that the loops over the registry see them too.
+VARIANTS = {
+    "SSL4RL/PaintedReconstruction-v0": ("MaskedReconstruction", {"answer": "pixels", "patch_size": 8}),
+}
+for _id, (_name, _arguments) in VARIANTS.items():
+    if _id not in gym.registry:
+        _spec = gym.spec(f"SSL4RL/{_name}-v0")
+        gym.register(
+            _id,
+            entry_point=_spec.entry_point,
+            vector_entry_point=_spec.vector_entry_point,
+            kwargs={**_spec.kwargs, **_arguments},
+        )
+
 
 def interfaces_of(env_id: str) -> list[str]:
     """Every interface of an environment: "text" only where the task can be answered in words."""
-    return ["array"] if task_of(env_id).answer_format is None else ["array", "text"]
+    return ["array", "text"] if task_of(env_id).has_text else ["array"]
 
 
 _tasks: dict[str, Task] = {}
@@ -41,7 +55,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     elif "env_id" in names:
         metafunc.parametrize("env_id", ids)
     if "text_id" in names:
-        metafunc.parametrize("text_id", [env_id for env_id in ids if task_of(env_id).answer_format is not None])
+        metafunc.parametrize("text_id", [env_id for env_id in ids if task_of(env_id).has_text])
     if "style" in names:
         metafunc.parametrize("style", STYLES)
 
@@ -79,12 +93,12 @@ def actions() -> Callable[..., list[Any]]:
         rng = np.random.default_rng(seed)
         space = task.action_space
         space.seed(seed)
-        answers = [space.sample() for _ in range(count)]
         if interface == "array":
-            return answers
-        valid = [bool(task.valid(np.asarray(answer)[None])[0]) for answer in answers]
-        example = task.example()
-        said = [wrap(task.format(answer if ok else example), style) for answer, ok in zip(answers, valid, strict=True)]
+            return [space.sample() for _ in range(count)]
+        stream = Stream("train", np.full(count, seed), np.arange(count))
+        batch = task.sample(stream)
+        written = task.format_all(task.random_answers(batch, stream.branch("random answers")), batch)
+        said = [wrap(words or "", style) for words in written]
         junk = ["", "no idea", said[0] + said[-1], "<answer></answer>", "\x00", "ünïcödé <answer>"]
         return [said[i] if rng.random() < 0.6 else junk[int(rng.integers(len(junk)))] for i in range(count)]
 
@@ -127,114 +141,4 @@ def same() -> Callable[..., None]:
 @pytest.fixture
 def hostile() -> Callable[[list[str], str, str], list[str]]:
     """The function (bodies of all or some answers, style, prompt) -> replies that no parser may take for an answer."""
-    return hostile_replies
-
-
-def hostile_replies(bodies: list[str], style: str, prompt: str = "Which one is it?") -> list[str]:
-    """Replies that are empty, ambiguous, ill-formed or out of place, in `style`; `bodies` are at least two right answers."""
-    a, b = bodies[0], bodies[1]
-    tag_a, tag_b = f"<answer>{a}</answer>", f"<answer>{b}</answer>"
-    pre = "<think>hm</think> " if style == "think" else ""
-    bad = [
-        "",
-        " ",
-        "\n\t \r\n",
-        "\x00",
-        a,
-        pre + a,
-        prompt,
-        prompt + tag_a,
-        prompt + pre + tag_a,
-        pre + tag_a + prompt,
-        pre + f"<answer>{prompt}</answer>",
-        pre + tag_a + tag_b,
-        pre + tag_a + tag_a,
-        pre + tag_a + " " + tag_a,
-        pre + "".join(f"<answer>{body}</answer>" for body in bodies),
-        pre + f"<answer>{', '.join(bodies)}</answer>",
-        pre + f"<answer>{' '.join(bodies)}</answer>",
-        pre + f"<answer>{' or '.join(bodies)}</answer>",
-        pre + f"<answer>{a} or {b}</answer>",
-        pre + f"<answer>{a}\n{b}</answer>",
-        pre + f"<answer>{a}/{b}</answer>",
-        pre + f"<answer>{a}|{b}</answer>",
-        pre + f"<answer>not {a}</answer>",
-        pre + f"<answer>{a} maybe</answer>",
-        pre + f"<answer>{a}!</answer>",
-        pre + f"<answer>{a}?</answer>",
-        pre + f"<answer>{a};</answer>",
-        pre + f"<answer>{a},</answer>",
-        pre + f"<answer>,{a}</answer>",
-        pre + f"<answer>={a}</answer>",
-        pre + f"<answer>+{a}</answer>",
-        pre + f"<answer>~{a}</answer>",
-        pre + f"<answer>'{a}'</answer>",
-        pre + f"<answer>**{a}**</answer>",
-        pre + f"<answer>\\boxed{{{a}}}</answer>",
-        pre + f"<answer>{{{a}}}</answer>",
-        pre + f"<answer>[[{a}]]</answer>",
-        pre + f"<answer>[{a}</answer>",
-        pre + f"<answer>{a}]</answer>",
-        pre + f"<answer>[{a})</answer>",
-        pre + f"<answer>{a}\x00</answer>",
-        pre + f"<answer>\x00{a}</answer>",
-        pre + f"<answer>{a}\u200b</answer>",
-        pre + f"<answer>\u202e{a}</answer>",
-        pre + f"<answer>&lt;{a}&gt;</answer>",
-        pre + f"<answer>&#32;{a}</answer>",
-        pre + f"<answer><b>{a}</b></answer>",
-        pre + "<answer></answer>",
-        pre + "<answer> \n </answer>",
-        pre + "<answer>none of these</answer>",
-        pre + f"<answer>{a}",
-        pre + f"{a}</answer>",
-        pre + f"<answer>{a}<answer>",
-        pre + f"<answer>{a}</ answer>",
-        pre + f"< answer>{a}</answer>",
-        pre + f"<answer >{a}</answer>",
-        pre + f"<answer value=1>{a}</answer>",
-        pre + f"<ANSWER>{a}</ANSWER>",
-        pre + f"<Answer>{a}</Answer>",
-        pre + f"<answer>{tag_a}</answer>",
-        pre + f"<answer><answer>{a}</answer>",
-        pre + f"<answer>{a}</answer></answer>",
-        pre + f"&lt;answer&gt;{a}&lt;/answer&gt;",
-        pre + f"[answer]{a}[/answer]",
-        pre + tag_a + " I am sure.",
-        pre + "The answer is " + tag_a,
-        pre + tag_a + ".",
-        pre + tag_a + "\x00",
-        "\ufeff" + pre + tag_a,
-        pre + "```" + tag_a + "```",
-        pre + f"<!-- {tag_b} -->" + tag_a,
-        pre + f"{tag_a}<think>",
-        "Sure! " + pre + tag_a,
-        f"<think>hm <answer>{a}</answer></think>",
-        f"<think>hm {tag_b}</think>{tag_a}",
-        f"<think>hm <answer></think>{tag_a}",
-        f"<think>hm </answer></think>{tag_a}",
-        f"<think>a</think><think>b</think>{tag_a}",
-        f"<think>a <think>b</think></think>{tag_a}",
-        f"<think>a <think>b</think>{tag_a}",
-        f"<think>a</think></think>{tag_a}",
-        f"<think>hm {tag_a}",
-        f"hm</think>{tag_a}",
-        f"<THINK>hm</THINK>{tag_a}",
-        f"<think>hm</think>so {tag_a}",
-        f"so <think>hm</think>{tag_a}",
-        f"{tag_a}<think>hm</think>",
-        f"{tag_a} <think>hm</think> {tag_a}",
-        f"<think>{tag_a}</think>",
-        f"<answer><think>hm</think>{a}</answer>",
-        f"<think>hm</think><answer>{a}</answer><think>hm</think>",
-    ]
-    if style == "think":
-        bad += [tag_a, f" {tag_a} ", f"<think>{tag_a}", f"<think/>{tag_a}"]
-    else:
-        bad += [f"<think>hm</think>{tag_a}", f"<think></think>{tag_a}"]
-    if re.fullmatch(r"[0-9]+", a):
-        wide = a.translate({ord(digit): 0xFF10 + i for i, digit in enumerate(string.digits)})
-        arabic = a.translate({ord(digit): 0x0660 + i for i, digit in enumerate(string.digits)})
-        numbers = [f"-{a}", f"- {a}", f"\u2212{a}", f"+{a}", f"{a}.0", f"{a}.", f"0{a}", f"{a}e0", wide, arabic, f"{a}{b}00"]
-        bad += [pre + f"<answer>{number}</answer>" for number in numbers]
-    return bad
+    return lambda bodies, style, prompt="Which one is it?": list(hostile_replies(bodies, style, prompt).values())

@@ -19,7 +19,6 @@ from ssl4rl_envs.answers import (
     check_style,
     extract,
     instructions,
-    parse,
     wrap,
 )
 
@@ -30,6 +29,11 @@ PAIR = AnswerFormat(("yes", "no"), slots=2)
 FORMATS = {"degrees": DEGREES, "places": PLACES, "order": ORDER, "pair": PAIR}
 
 WORDS = st.text(string.ascii_letters + string.digits + "-_", min_size=1, max_size=8)
+
+
+def parse(text: str, answer_format: AnswerFormat, style: str) -> Any:
+    body = extract(text, style)
+    return None if body is None else answer_format.parse(body)
 
 
 def read(body: str, answer_format: AnswerFormat, style: str = "direct") -> Any:

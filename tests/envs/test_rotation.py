@@ -18,7 +18,6 @@ from sklearn.preprocessing import StandardScaler
 from ssl4rl_envs import Stream, make_task
 from ssl4rl_envs.images import rotation
 from ssl4rl_envs.images.rotation import Rotation
-from ssl4rl_envs.images.views import draw_askable
 from ssl4rl_envs.sources import ImageSource
 from ssl4rl_envs.sources.base import TURN, Views
 from ssl4rl_envs.task import Batch
@@ -194,12 +193,13 @@ def test_redrawn_instances_are_the_same_in_every_batch():
         assert alone.target[0] == together.target[row]
 
 
-def test_a_row_without_a_view_to_ask_about_is_an_error_and_not_an_endless_loop():
+def test_a_row_without_a_view_to_ask_about_is_an_error_and_not_an_endless_loop(monkeypatch):
     source = ImageSource(noise(20, 16))
     task = Rotation(source)
     stream = Stream("train", [0, 0], [0, 1])
-    with pytest.raises(RuntimeError, match="no view to ask about"):
-        draw_askable(stream, task._draw, lambda views: np.zeros(len(views.items), bool), source)
+    monkeypatch.setattr(task, "askable", lambda views: np.zeros(len(views), bool))
+    with pytest.raises(RuntimeError, match="nothing to ask about"):
+        task.draw(stream)
 
 
 # No shortcut

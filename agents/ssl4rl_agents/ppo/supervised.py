@@ -15,11 +15,12 @@ from torch import Tensor
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_envs import Stream, Task
 from ssl4rl_envs.answers import wrap
+from ssl4rl_envs.task import Batch
 
 
-def written(task: Task, answers: NDArray[Any], style: str) -> list[str]:
-    """Write answers (n, ...) as whole replies."""
-    return [wrap(task.format(answer), style) for answer in answers]
+def written(task: Task, answers: NDArray[Any], batch: Batch, style: str) -> list[str]:
+    """Write answers (n, ...) to n questions as whole replies."""
+    return [wrap(words or "", style) for words in task.format_all(answers, batch)]
 
 
 def cross_entropy(policy: Policy, inputs: Any, replies: list[str]) -> Tensor:
@@ -28,9 +29,9 @@ def cross_entropy(policy: Policy, inputs: Any, replies: list[str]) -> Tensor:
     return -policy.evaluate(inputs, tokens, mask).logprobs.sum() / mask.sum()
 
 
-def random_replies(task: Task, stream: Stream, style: str) -> list[str]:
-    """Write one random valid answer a row of the stream."""
-    return written(task, task.random_answers(stream), style)
+def random_replies(task: Task, batch: Batch, stream: Stream, style: str) -> list[str]:
+    """Write one random valid answer to each question."""
+    return written(task, task.random_answers(batch, stream), batch, style)
 
 
 def descend(loss: Tensor, optimizer: torch.optim.Optimizer, max_grad_norm: float) -> float | None:

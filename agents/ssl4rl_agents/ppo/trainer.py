@@ -64,6 +64,10 @@ class Trainer:
         self._quiet = quiet
         self.device = find_device(self.config.device)
         self.task: Task = make_task(self.config.env, **self.config.env_args)
+        if self.task.horizon > 1:
+            raise ValueError(
+                f"{self.config.env} takes up to {self.task.horizon} decisions an episode; the trainer is for tasks of one"
+            )
         self.interface = Interface(self.task, "text", self.config.prompt_style)
         for split in SPLITS:
             ask(self.task, split, 0, 0, 1)  # a split without pictures is an error now, not at its first measurement
@@ -208,7 +212,7 @@ class Trainer:
         count, settings = self.config.rollout.prompts, self.config.optimizer
         batch = ask(self.task, "train", self._seed("questions"), self.iteration * count, count)
         inputs = self.policy.encode(self.interface.observe(batch))
-        replies = supervised.written(self.task, self.task.oracle(batch), self.config.prompt_style)
+        replies = supervised.written(self.task, self.task.oracle(batch), batch, self.config.prompt_style)
         generator = self._generator("shuffling", torch.device("cpu"))
         total, skipped, steps = 0.0, 0, 0
         for _ in range(settings.epochs):
@@ -235,7 +239,7 @@ class Trainer:
                 batch = ask(self.task, "train", self._seed("format questions"), first, count)
                 seeds = np.full(count, self._seed("format answers"), np.uint64)
                 replies = supervised.random_replies(
-                    self.task, Stream("train", seeds, np.arange(first, first + count)), self.config.prompt_style
+                    self.task, batch, Stream("train", seeds, np.arange(first, first + count)), self.config.prompt_style
                 )
                 with autocast(self.device):
                     inputs = self.policy.encode(self.interface.observe(batch))

@@ -1,0 +1,253 @@
+"""Hostile replies by kind: what no parser may take for an answer, built around the right one so that a slip would be paid."""
+
+from __future__ import annotations
+
+import re
+import string
+
+import numpy as np
+from gymnasium import spaces
+
+from ssl4rl_envs import Batch, Stream, Task, hash_seed
+from ssl4rl_envs.task import MAX_REPLY
+
+OTHERS = 8
+"""Other answers that are drawn for tasks with too many to list."""
+
+MOST_OPTIONS = 64
+
+QUESTION = "Which one is it?"
+
+
+def hostile_replies(bodies: list[str], style: str, prompt: str = QUESTION) -> dict[str, str]:
+    """Return replies that are empty, ambiguous, ill-formed or out of place, by kind.
+
+    Args:
+        bodies: at least two answers, without tags, the right one first; all that there are where that is not too many.
+        style: "direct" or "think".
+        prompt: the question.
+    """
+    pre = "<think>hm</think> " if style == "think" else ""
+    inside = _bodies(bodies, prompt)
+    if re.fullmatch(r"[0-9]+", bodies[0]):
+        inside |= _numbers(bodies[0], bodies[1])
+    if re.fullmatch(r"[0-9]+(, [0-9]+)+", bodies[0]):
+        inside |= _lists([int(number) for number in bodies[0].split(",")])
+    tagged = {kind: f"{pre}<answer>{body}</answer>" for kind, body in inside.items()}
+    return {**_messages(bodies, pre, prompt), **tagged, **_thoughts(bodies, style)}
+
+
+def _bodies(bodies: list[str], prompt: str) -> dict[str, str]:
+    """Return what may not stand between the tags, whatever the task."""
+    a, b = bodies[0], bodies[1]
+    return {
+        "empty answer": "",
+        "blank answer": " \n ",
+        "refusal": "none of these",
+        "prompt as answer": prompt,
+        "all options": ", ".join(bodies),
+        "all options with spaces": " ".join(bodies),
+        "all options with or": " or ".join(bodies),
+        "either of two": f"{a} or {b}",
+        "two lines": f"{a}\n{b}",
+        "two with a slash": f"{a}/{b}",
+        "two with a bar": f"{a}|{b}",
+        "negation": f"not {a}",
+        "hedge": f"{a} maybe",
+        "exclamation mark": f"{a}!",
+        "question mark": f"{a}?",
+        "semicolon": f"{a};",
+        "trailing comma": f"{a},",
+        "leading comma": f",{a}",
+        "equals sign": f"={a}",
+        "plus sign": f"+{a}",
+        "tilde": f"~{a}",
+        "quotes": f"'{a}'",
+        "bold": f"**{a}**",
+        "boxed": f"\\boxed{{{a}}}",
+        "braces": f"{{{a}}}",
+        "double brackets": f"[[{a}]]",
+        "unclosed bracket": f"[{a}",
+        "unopened bracket": f"{a}]",
+        "mismatched brackets": f"[{a})",
+        "null after answer": f"{a}\x00",
+        "null before answer": f"\x00{a}",
+        "zero-width space": f"{a}\u200b",
+        "right-to-left override": f"\u202e{a}",
+        "escaped brackets": f"&lt;{a}&gt;",
+        "character reference": f"&#32;{a}",
+        "markup inside answer": f"<b>{a}</b>",
+        "nested answer": f"<answer>{a}</answer>",
+    }
+
+
+def _messages(bodies: list[str], pre: str, prompt: str) -> dict[str, str]:
+    """Return replies that break the grammar round the answer."""
+    a, b = bodies[0], bodies[1]
+    tag_a, tag_b = f"<answer>{a}</answer>", f"<answer>{b}</answer>"
+    return {
+        "empty": "",
+        "space": " ",
+        "white space": "\n\t \r\n",
+        "null": "\x00",
+        "answer without tags": a,
+        "answer without tags in style": f"{pre} {a}",
+        "prompt echo": prompt,
+        "prompt echo and answer": prompt + tag_a,
+        "prompt echo and reply": prompt + pre + tag_a,
+        "reply and prompt echo": pre + tag_a + prompt,
+        "contradictory answers": pre + tag_a + tag_b,
+        "contradictory answers, right one last": pre + tag_b + tag_a,
+        "answer twice": pre + tag_a + tag_a,
+        "answer twice with a space": f"{pre}{tag_a} {tag_a}",
+        "all options tagged": pre + "".join(f"<answer>{body}</answer>" for body in bodies),
+        "unclosed tag": f"{pre}<answer>{a}",
+        "unopened tag": f"{pre}{a}</answer>",
+        "opening tag twice": f"{pre}<answer>{a}<answer>",
+        "space in closing tag": f"{pre}<answer>{a}</ answer>",
+        "space before tag name": f"{pre}< answer>{a}</answer>",
+        "space after tag name": f"{pre}<answer >{a}</answer>",
+        "attribute in tag": f"{pre}<answer value=1>{a}</answer>",
+        "upper-case tag": f"{pre}<ANSWER>{a}</ANSWER>",
+        "capitalised tag": f"{pre}<Answer>{a}</Answer>",
+        "stray opening tag": f"{pre}<answer><answer>{a}</answer>",
+        "stray closing tag": f"{pre}{tag_a}</answer>",
+        "escaped tag": f"{pre}&lt;answer&gt;{a}&lt;/answer&gt;",
+        "square tag": f"{pre}[answer]{a}[/answer]",
+        "text after answer": f"{pre}{tag_a} I am sure.",
+        "text before answer": f"{pre}The answer is {tag_a}",
+        "full stop after answer": f"{pre}{tag_a}.",
+        "null after reply": f"{pre}{tag_a}\x00",
+        "byte order mark": f"\ufeff{pre}{tag_a}",
+        "code fence": f"{pre}```{tag_a}```",
+        "other answer in comment": f"{pre}<!-- {tag_b} -->{tag_a}",
+        "thinking opened after answer": f"{pre}{tag_a}<think>",
+        "greeting": f"Sure! {pre}{tag_a}",
+        "too long": f"{pre}{' ' * MAX_REPLY}{tag_a}",
+    }
+
+
+def _thoughts(bodies: list[str], style: str) -> dict[str, str]:
+    """Return replies whose thinking block is ill-formed, out of place, or not of the style."""
+    a, b = bodies[0], bodies[1]
+    tag_a, tag_b = f"<answer>{a}</answer>", f"<answer>{b}</answer>"
+    replies = {
+        "answer inside thinking alone": f"<think>hm {tag_a}</think>",
+        "tag inside thinking": f"<think>hm {tag_b}</think>{tag_a}",
+        "opening tag inside thinking": f"<think>hm <answer></think>{tag_a}",
+        "closing tag inside thinking": f"<think>hm </answer></think>{tag_a}",
+        "thinking twice": f"<think>a</think><think>b</think>{tag_a}",
+        "nested thinking": f"<think>a <think>b</think></think>{tag_a}",
+        "thinking opened twice": f"<think>a <think>b</think>{tag_a}",
+        "thinking closed twice": f"<think>a</think></think>{tag_a}",
+        "unclosed thinking": f"<think>hm {tag_a}",
+        "unopened thinking": f"hm</think>{tag_a}",
+        "upper-case thinking": f"<THINK>hm</THINK>{tag_a}",
+        "text between thinking and answer": f"<think>hm</think>so {tag_a}",
+        "text before thinking": f"so <think>hm</think>{tag_a}",
+        "thinking after answer": f"{tag_a}<think>hm</think>",
+        "answers round thinking": f"{tag_a} <think>hm</think> {tag_a}",
+        "answer as thinking": f"<think>{tag_a}</think>",
+        "thinking inside answer": f"<answer><think>hm</think>{a}</answer>",
+        "thinking before and after": f"<think>hm</think>{tag_a}<think>hm</think>",
+    }
+    if style == "think":
+        missing = {
+            "no thinking": tag_a,
+            "no thinking, with spaces": f" {tag_a} ",
+            "self-closing thinking": f"<think/>{tag_a}",
+        }
+        return {**replies, **missing, "unclosed thinking, empty": f"<think>{tag_a}"}
+    return {**replies, "thinking not asked for": f"<think>hm</think>{tag_a}", "empty thinking": f"<think></think>{tag_a}"}
+
+
+def _numbers(a: str, b: str) -> dict[str, str]:
+    """Return numbers that are not written as the question asks for them."""
+    full_width = a.translate({ord(digit): 0xFF10 + i for i, digit in enumerate(string.digits)})
+    arabic = a.translate({ord(digit): 0x0660 + i for i, digit in enumerate(string.digits)})
+    return {
+        "minus": f"-{a}",
+        "minus and space": f"- {a}",
+        "typographic minus": f"\u2212{a}",
+        "plus": f"+{a}",
+        "decimals": f"{a}.0",
+        "decimal point": f"{a}.",
+        "leading zero": f"0{a}",
+        "exponent": f"{a}e0",
+        "full-width digits": full_width,
+        "arabic digits": arabic,
+        "numbers run together": f"{a}{b}00",
+    }
+
+
+def _lists(numbers: list[int]) -> dict[str, str]:
+    """Return lists that are not the answer to a question for several different numbers, counted from 1."""
+    words = [str(number) for number in numbers]
+    written = ", ".join(words)
+    repeated = [words[0], *words[:-1]]
+    beyond = [*words[:-1], "99"]
+    replies = {
+        "one number short": ", ".join(words[:-1]),
+        "one number too many": ", ".join([*words, str(max(numbers) + 1)]),
+        "first number again at the end": ", ".join([*words, words[0]]),
+        "list twice": f"{written}, {written}",
+        "repeated entry": ", ".join(repeated),
+        "all entries the same": ", ".join(words[:1] * len(words)),
+        "entry out of range": ", ".join(beyond),
+        "negative entry": ", ".join(["-" + words[0], *words[1:]]),
+        "decimal entry": ", ".join([words[0] + ".0", *words[1:]]),
+        "entry with leading zero": ", ".join(["0" + words[0], *words[1:]]),
+        "entry in words": ", ".join([*words[:-1], "one"]),
+        "letters": ", ".join(string.ascii_uppercase[number - 1] for number in numbers),
+        "semicolons": "; ".join(words),
+        "hyphens": "-".join(words),
+        "arrows": " -> ".join(words),
+        "run together": "".join(words),
+        "mixed separators": f"{words[0]}; {', '.join(words[1:])}",
+        "comma and space apart": f"{words[0]} {', '.join(words[1:])}" if len(words) > 2 else f"{words[0]} , , {words[1]}",
+        "double comma": ",, ".join(words),
+        "lists of one": " ".join(f"[{word}]" for word in words),
+        "numbered places": ", ".join(f"{place + 1}: {word}" for place, word in enumerate(words)),
+        "hole": ", ".join([*words[:-1], "?"]),
+        "full-width entries": written.translate({ord(digit): 0xFF10 + i for i, digit in enumerate(string.digits)}),
+    }
+    if 1 in numbers:  # without it the numbers would be others that exist
+        replies["counting from 0"] = ", ".join(str(number - 1) for number in numbers)
+    return replies
+
+
+def options(task: Task, batch: Batch, seed: int = 0) -> list[list[str]]:
+    """Return answers to each question, without tags, the right one first: all that there are, or some drawn at random."""
+    right = task.format_all(task.oracle(batch), batch)
+    space = task.action_space
+    found: list[list[str | None]]
+    if isinstance(space, spaces.Discrete) and not task.parts and space.n <= MOST_OPTIONS:
+        every: list[str | None] = [task.format(space.start + number) for number in range(int(space.n))]
+        found = [every] * len(batch)
+    else:
+        rows = np.arange(len(batch))
+        streams = [Stream("train", np.full(len(batch), hash_seed(seed, "others", k)), rows) for k in range(OTHERS)]
+        drawn = [task.format_all(task.random_answers(batch, stream), batch) for stream in streams]
+        found = [list(column) for column in zip(*drawn, strict=True)]
+    listed = [list(dict.fromkeys([first, *others])) for first, others in zip(right, found, strict=True)]
+    return [[body for body in bodies if body is not None] for bodies in listed]
+
+
+def conformance(task: Task, split: str, style: str, count: int = 8, seed: int = 0) -> dict[str, dict[str, int]]:
+    """Score hostile replies to `count` questions; return how many of each kind were tried, and how many were taken.
+
+    Taken is what is read as an answer, is paid, or is called a success. Tasks without text have none.
+    """
+    if not task.has_text:
+        return {}
+    batch = task.sample(Stream(split, np.full(count, hash_seed(seed, "conformance")), np.arange(count)))
+    questions = zip(options(task, batch, seed), task.prompts(batch, style), strict=True)
+    replies = [hostile_replies(bodies, style, prompt) if len(bodies) > 1 else {} for bodies, prompt in questions]
+    table = {}
+    for kind in dict.fromkeys(kind for row in replies for kind in row):
+        rows = np.array([row for row, known in enumerate(replies) if kind in known], np.int64)
+        texts, asked = [replies[row][kind] for row in rows], batch.rows(rows)
+        score, read = task.score_texts(texts, asked, style), task.parse_all(texts, asked, style)[1]
+        taken = (score.reward > 0) | score.success | read
+        table[kind] = {"tried": len(texts), "paid": int(taken.sum())}
+    return table

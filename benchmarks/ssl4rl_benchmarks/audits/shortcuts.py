@@ -1,0 +1,197 @@
+"""Shortcut solvers: they answer without understanding the picture. What one of them earns beyond chance must be documented.
+
+Some look at tiles and edges directly (`seams`). Others are classifiers over what can be measured blindly (`features`),
+trained on instances of one split and asked about another's, whose items are different.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from ssl4rl_benchmarks.audits import seams
+from ssl4rl_benchmarks.audits.features import FEATURES, Pictures, Table, grid_cells, panel_cells
+from ssl4rl_envs import Batch, Task
+from ssl4rl_envs.images.colorization import Colorization
+from ssl4rl_envs.images.masked_reconstruction import GREY, MaskedReconstruction
+from ssl4rl_envs.images.odd_patch import OddPatch
+from ssl4rl_envs.images.patch_ordering import PatchOrdering
+from ssl4rl_envs.images.patch_position import PatchPosition
+from ssl4rl_envs.images.patch_swap import PatchSwap
+from ssl4rl_envs.images.tiles import cut
+
+SOLVERS = ("output size", *FEATURES, "edge continuity", "tile duplicates")
+
+CROP_SHARE = 2 / 3
+"""How much of a cell's side a crop of PatchPosition is."""
+
+REGULARISATION = 0.1
+UNSEEN = -30.0
+"""Log-probability of an answer that no training instance had."""
+
+Rewards = NDArray[np.float64]
+
+
+def play(task: Task, batch: Batch, choose: Callable[[Batch, NDArray[np.int64]], NDArray[Any]]) -> Rewards:
+    """Play one episode from each row; return what was earned, (n,).
+
+    Args:
+        task: the task.
+        batch: the first states.
+        choose: (states of the episodes that go on, their rows) -> next answers.
+    """
+    earned, rows, state = np.zeros(len(batch)), np.arange(len(batch)), batch
+    for _ in range(task.horizon):
+        step = task.advance(state, choose(state, rows))
+        earned[rows] += step.score.reward
+        rows, state = rows[~step.terminated], step.state.rows(~step.terminated)
+        if not len(rows):
+            break
+    return earned
+
+
+def solvers_of(task: Task) -> list[str]:
+    """Return the solvers that a task can be put to, by name; none for mixtures, whose parts are audited on their own."""
+    discrete = isinstance(task.action_space, (spaces.Discrete, spaces.MultiDiscrete))
+    if task.parts or not task.images or not discrete:
+        return []
+    edges = isinstance(task, (PatchOrdering, PatchSwap, OddPatch, MaskedReconstruction))
+    left_out = set() if edges else {"edge continuity"}
+    if not isinstance(task, (PatchPosition, MaskedReconstruction)):
+        left_out.add("tile duplicates")
+    return [name for name in SOLVERS if name not in left_out]
+
+
+def measure(name: str, task: Task, train: Batch, test: Batch) -> Rewards:
+    """Let a solver answer the test instances; return what it earns with each, (n,)."""
+    if name == "edge continuity":
+        return _earn(task, test, by_edges(task, test))
+    if name == "tile duplicates":
+        return _earn(task, test, by_duplicates(task, test))
+    known, asked = (describe(name, task, batch) for batch in (train, test))
+    return _earn(task, test, classify(task, *compared(known, asked), train.target))
+
+
+def by_edges(task: Task, batch: Batch) -> NDArray[np.int64]:
+    """Answer by what continues what: (n,), or orders (n, tiles)."""
+    image = batch.observation["image"]
+    if isinstance(task, MaskedReconstruction):
+        offered = panel_cells(batch.observation["candidates"], task.candidates, task.patch_size)
+        return seams.best_fit(image, offered, seams.find_mask(image, task.patch_size, GREY))
+    assert isinstance(task, (PatchOrdering, PatchSwap, OddPatch))
+    tiles, grid = cut(image, task.tiling.grid), task.tiling.grid
+    return seams.odd_one(tiles, grid) if isinstance(task, OddPatch) else seams.jigsaw(tiles, grid)
+
+
+def by_duplicates(task: Task, batch: Batch) -> NDArray[np.int64]:
+    """Answer by what is found twice, (n,)."""
+    image = batch.observation["image"]
+    if isinstance(task, PatchPosition):
+        return seams.find_crop(batch.observation["crop"], image, task.grid, CROP_SHARE)
+    assert isinstance(task, MaskedReconstruction)
+    return seams.first_not_in(image, panel_cells(batch.observation["candidates"], task.candidates, task.patch_size))
+
+
+def pieces(task: Task, name: str, pictures: Pictures) -> tuple[list[Pictures], bool]:
+    """Return the parts of a picture of the observation, and whether the task made them: tiles, cells or candidates."""
+    if isinstance(task, Colorization):
+        return panel_cells(pictures, task.candidates), True
+    if name == "candidates" and isinstance(task, MaskedReconstruction):
+        return panel_cells(pictures, task.candidates, task.patch_size), True
+    if isinstance(task, (PatchOrdering, PatchSwap, OddPatch)):
+        return grid_cells(pictures, task.tiling.grid), True
+    if isinstance(task, PatchPosition) and name == "image":
+        return grid_cells(pictures, task.grid), True
+    return grid_cells(pictures, 2), False
+
+
+def describe(solver: str, task: Task, batch: Batch) -> list[Table]:
+    """Return what a solver sees: a table (n, features) of each picture, and of each of its parts.
+
+    Quarters that the task did not make are left out, but for file sizes: how the content is laid out is no trace.
+    """
+    tables: list[Table] = []
+    for name in task.images:
+        pictures = batch.observation[name]
+        if solver == "output size":
+            tables.append(np.tile([*pictures.shape[1:], pictures.dtype.itemsize], (len(pictures), 1)).astype(np.float64))
+            continue
+        parts, made = pieces(task, name, pictures)
+        seen = [pictures, *parts] if made or solver == "file size" else [pictures]
+        tables += [FEATURES[solver](part) for part in seen]
+    return tables
+
+
+def compared(known: list[Table], asked: list[Table]) -> tuple[Table, Table]:
+    """Join tables side by side, standardised by the first ones, with how far each is from each other of the same width."""
+    scalers = [StandardScaler().fit(table) for table in known]
+    joined = []
+    for tables in (known, asked):
+        scaled = [scaler.transform(table) for scaler, table in zip(scalers, tables, strict=True)]
+        raw = _common(tables, known)
+        pairs = [(i, j) for i in range(len(raw)) for j in range(i) if raw[i].shape == raw[j].shape]
+        apart = [np.abs(raw[i] - raw[j]).mean(axis=1)[:, None] for i, j in pairs]
+        joined.append(np.concatenate([*scaled, *apart], axis=1))
+    return joined[0], joined[1]
+
+
+def classify(task: Task, known: Table, asked: Table, target: NDArray[Any]) -> NDArray[np.int64]:
+    """Learn answers (n, ...) from features and give those of other features: the likeliest, or the likeliest permutation."""
+    slots = target.reshape(len(target), -1)
+    classes = int(slots.max()) + 1
+    beliefs = np.stack([_log_probabilities(known, slots[:, slot], asked, classes) for slot in range(slots.shape[1])], axis=1)
+    if target.ndim == 1:
+        return np.asarray(beliefs[:, 0].argmax(axis=1), np.int64)
+    if task.answer_format is not None and task.answer_format.distinct:
+        return np.stack([linear_sum_assignment(-belief)[1] for belief in beliefs]).astype(np.int64)
+    return np.asarray(beliefs.argmax(axis=2), np.int64)
+
+
+def _log_probabilities(known: Table, labels: NDArray[Any], asked: Table, classes: int) -> Table:
+    beliefs = np.full((len(asked), classes), UNSEEN)
+    seen = np.unique(labels)
+    if len(seen) == 1:
+        beliefs[:, seen] = 0
+        return beliefs
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=REGULARISATION, max_iter=1_000, tol=1e-3))
+    beliefs[:, seen] = np.log(np.maximum(model.fit(known, labels).predict_proba(asked), np.exp(UNSEEN)))
+    return beliefs
+
+
+def _common(tables: list[Table], known: list[Table]) -> list[Table]:
+    """Scale tables of one width alike, by the spreads of the known ones together, so that they can be compared."""
+    spreads = {}
+    for width in {table.shape[1] for table in known}:
+        together = np.concatenate([table for table in known if table.shape[1] == width])
+        spreads[width] = together.std(axis=0) + 1e-9
+    return [table / spreads[table.shape[1]] for table in tables]
+
+
+def _earn(task: Task, batch: Batch, answers: NDArray[np.int64]) -> Rewards:
+    """Return what answers earn; of tasks that swap tiles, the answers are the orders to reach."""
+    if not isinstance(task, PatchSwap):
+        return task.score(answers.astype(task.action_space.dtype), batch).reward.astype(np.float64)
+    wanted = answers.copy()
+
+    def swap(state: Batch, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        del state
+        pairs = seams.swaps_towards(wanted[rows])
+        for row, pair in zip(rows, pairs, strict=True):
+            wanted[row] = _after(wanted[row], pair)
+        return np.asarray((task.pairs[None] == pairs[:, None]).all(axis=2).argmax(axis=1), np.int64)
+
+    return play(task, batch, swap)
+
+
+def _after(order: NDArray[np.int64], pair: Iterable[int]) -> NDArray[np.int64]:
+    """Return where the tiles belong once two of them were swapped."""
+    i, j = pair
+    return np.where(order == i, j, np.where(order == j, i, order))

@@ -1,0 +1,172 @@
+"""Attempts: another try after a wrong answer, around any task of one decision."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from ssl4rl_envs.stream import Stream
+from ssl4rl_envs.task import Batch, Score, Step, Task, bounds
+
+PREVIOUS, TRIES = "previous_answers", "tries"
+
+
+class Attempts(Task):
+    """The same questions with up to k answers each; a reward is paid for what an answer gains over the best before it.
+
+    Beside what the task shows, an agent sees its earlier answers: in text as words after the prompt, as arrays under
+    `previous_answers` (k - 1, ...), with `Task.no_answer` where there is none, and `tries` (1,), how many there were. It is
+    told that they were not right, not how good they were: so the best policy that does not look at the question scores at
+    most k times `chance`, which is the `chance` declared here.
+
+    Args:
+        task: what is asked.
+        attempts: k, at least 2.
+
+    Raises:
+        ValueError: the task has several decisions already.
+    """
+
+    asks = "what the task inside asks, with several tries"
+
+    def __init__(self, task: Task, attempts: int) -> None:
+        if task.horizon != 1:
+            raise ValueError(
+                f"{type(task).__name__} takes up to {task.horizon} decisions an episode; attempts are for tasks of one"
+            )
+        self.task, self.horizon = task, attempts
+        self.action_space, self.answer_format, self.images = task.action_space, task.answer_format, task.images
+        self.parts, self.chance = task.parts, min(1.0, attempts * task.chance)
+        low, high = bounds(task.action_space)
+        kind = task.action_space.dtype
+        shape = (attempts - 1, *low.shape)
+        previous = spaces.Box(
+            np.broadcast_to(low - 1, shape).astype(kind), np.broadcast_to(high, shape).astype(kind), shape, kind
+        )
+        shown = {PREVIOUS: previous, TRIES: spaces.Box(0, attempts, (1,), np.int64)}
+        self.observation_space = spaces.Dict({**task.observation_space.spaces, **shown})
+
+    @property
+    def has_text(self) -> bool:
+        """Whether the task can be answered in words."""
+        return self.task.has_text
+
+    @property
+    def no_answer(self) -> NDArray[Any]:
+        """What stands in the place of an answer that could not be read."""
+        return self.task.no_answer
+
+    def sample(self, stream: Stream) -> Batch:
+        """Make the task's instances, with nothing answered yet."""
+        return self._begin(self.task.sample(stream))
+
+    def sample_parts(self, stream: Stream, chosen: NDArray[np.int64]) -> Batch:
+        """Make instances of the chosen parts of a mixture, with nothing answered yet."""
+        return self._begin(self.task.sample_parts(stream, chosen))
+
+    def score(self, answers: NDArray[Any], batch: Batch) -> Score:
+        """Score what answers gain over the best so far."""
+        score = self.task.score(answers, self._inner(batch))
+        gained = np.maximum(score.reward - batch.memory["best"], np.float32(0))
+        return Score(gained.astype(np.float32), score.success)
+
+    def advance(self, state: Batch, actions: NDArray[Any]) -> Step:
+        """Score the answers and note them down; what is not valid uses up a try as well."""
+        rows = np.arange(len(state))
+        score = self.score(actions, state)
+        tries = state.observation[TRIES][:, 0]
+        previous = state.observation[PREVIOUS].copy()
+        noted = np.where(self.valid(actions).reshape(-1, *[1] * (actions.ndim - 1)), actions, self.no_answer)
+        open_rows = tries < self.horizon - 1
+        previous[rows[open_rows], tries[open_rows]] = noted[open_rows]
+        observation = {**state.observation, PREVIOUS: previous, TRIES: (tries + 1)[:, None]}
+        memory = {**state.memory, "best": state.memory["best"] + score.reward}
+        after = dataclasses.replace(state, observation=observation, memory=memory)
+        return Step(after, score, score.success | (tries + 1 >= self.horizon))
+
+    def question(self, batch: Batch) -> list[str]:
+        """Ask in the task's words."""
+        return self.task.question(self._inner(batch))
+
+    def prompts(self, batch: Batch, style: str = "direct") -> list[str]:
+        """Return the task's prompts, with what came of earlier answers."""
+        said = zip(self.task.prompts(self._inner(batch), style), self._feedback(batch), strict=True)
+        return [f"{prompt} {feedback}".rstrip() for prompt, feedback in said]
+
+    def example(self) -> Any:
+        """Return the task's example."""
+        return self.task.example()
+
+    def random_answers(self, batch: Batch, stream: Stream) -> NDArray[Any]:
+        """Return random valid answers."""
+        return self.task.random_answers(self._inner(batch), stream)
+
+    def oracle(self, batch: Batch) -> NDArray[Any]:
+        """Return the right answers."""
+        return self.task.oracle(self._inner(batch))
+
+    def truths(self, batch: Batch) -> list[str | None]:
+        """Put the truth in words."""
+        return self.task.truths(self._inner(batch))
+
+    def valid(self, answers: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which answers are valid."""
+        return self.task.valid(answers)
+
+    def info(self, batch: Batch) -> dict[str, NDArray[Any]]:
+        """Return the task's public facts."""
+        return self.task.info(self._inner(batch))
+
+    def pictures(self, batch: Batch, row: int) -> dict[str, NDArray[np.uint8]]:
+        """Return the task's pictures."""
+        return self.task.pictures(self._inner(batch), row)
+
+    def illustrate(self, answer: Any, batch: Batch, row: int) -> dict[str, NDArray[np.uint8]]:
+        """Return the task's pictures of an answer."""
+        return self.task.illustrate(answer, self._inner(batch), row)
+
+    def read(self, body: str) -> NDArray[Any] | None:
+        """Read as the task does."""
+        return self.task.read(body)
+
+    def format(self, answer: Any) -> str:
+        """Write as the task does."""
+        return self.task.format(answer)
+
+    def parse_all(self, texts: Sequence[str], batch: Batch, style: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Read as the task does."""
+        return self.task.parse_all(texts, self._inner(batch), style)
+
+    def format_all(self, answers: NDArray[Any], batch: Batch) -> list[str | None]:
+        """Write as the task does."""
+        return self.task.format_all(answers, self._inner(batch))
+
+    def _begin(self, batch: Batch) -> Batch:
+        previous = np.broadcast_to(self.no_answer, (len(batch), self.horizon - 1, *self.no_answer.shape)).copy()
+        observation = {**batch.observation, PREVIOUS: previous, TRIES: np.zeros((len(batch), 1), np.int64)}
+        memory = {**batch.memory, "best": np.zeros(len(batch), np.float32)}
+        return dataclasses.replace(batch, observation=observation, memory=memory)
+
+    def _inner(self, batch: Batch) -> Batch:
+        """Return the instances as the task itself made them."""
+        observation = {name: values for name, values in batch.observation.items() if name not in (PREVIOUS, TRIES)}
+        memory = {name: values for name, values in batch.memory.items() if name != "best"}
+        return dataclasses.replace(batch, observation=observation, memory=memory)
+
+    def _feedback(self, batch: Batch) -> list[str]:
+        inner, tries = self._inner(batch), batch.observation[TRIES][:, 0]
+        earlier = [self.task.format_all(batch.observation[PREVIOUS][:, k], inner) for k in range(self.horizon - 1)]
+        feedback = []
+        for row, used in enumerate(tries.tolist()):
+            said = [earlier[k][row] for k in range(min(used, self.horizon - 1))]
+            parts = [f"Your answer {one} was not right." if one else "Your reply was no valid answer." for one in said]
+            left = self.horizon - used
+            if parts and left:
+                parts.append(f"Try again; you have {left} {'try' if left == 1 else 'tries'} left.")
+            feedback.append(" ".join(parts))
+        return feedback

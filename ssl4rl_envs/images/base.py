@@ -1,0 +1,134 @@
+"""ImageTask: what all image tasks share: a source, drafts of views, and which drafts can be asked about."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import abstractmethod
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from ssl4rl_envs.sources import ImageSourceLike, PictureSource, load_images
+from ssl4rl_envs.stream import Stream
+from ssl4rl_envs.task import Task
+
+Draft = TypeVar("Draft")
+
+MAX_REDRAWS = 400
+"""A row whose drafts are all rejected this often is an error; with `MIN_ACCEPTED` that does not happen."""
+
+MIN_ACCEPTED = 0.1
+"""Least share of drafts that a source must yield."""
+
+_CHECKED = 64  # drafts of each split that are looked at when a task is built
+
+MIN_SIZE = 8
+"""Least side of a picture, in pixels."""
+
+
+class ImageTask(Task, Generic[Draft]):
+    """A task over square views of pictures.
+
+    A subclass says what it draws of a row (`draft`: views, places, whatever the target does not depend on) and which drafts
+    have one right answer (`askable`). Others are drawn again, from further counters of the same rows, so that the target is
+    as balanced as it was drawn. The last line of its constructor calls `check_source`.
+
+    Args:
+        source: the pictures; see `load_images`.
+        image_size: side of the pictures in pixels.
+        images: names of the pictures that are shown, all of this size.
+        ambiguous: how to call what cannot be asked about, e.g. "blank or symmetric".
+
+    Raises:
+        ValueError: the pictures would be too small.
+    """
+
+    def __init__(self, source: ImageSourceLike, image_size: int, images: tuple[str, ...], ambiguous: str) -> None:
+        if image_size < MIN_SIZE:
+            raise ValueError(f"image_size must be at least {MIN_SIZE} pixels, got {image_size}")
+        self.source: PictureSource = load_images(source)
+        self.image_size, self.images, self.ambiguous = image_size, images, ambiguous
+        picture = spaces.Box(0, 255, (image_size, image_size, 3), np.uint8)
+        self.observation_space = spaces.Dict(dict.fromkeys(images, picture))
+
+    @abstractmethod
+    def draft(self, stream: Stream) -> Draft:
+        """Draw what a question is made of, one a row: `Views`, arrays (n, ...), or a tuple of such."""
+
+    @abstractmethod
+    def askable(self, draft: Draft) -> NDArray[np.bool_]:
+        """Return which drafts can be asked about, (n,)."""
+
+    def draw(self, stream: Stream) -> Draft:
+        """Draw drafts that can be asked about.
+
+        Raises:
+            RuntimeError: a row found none in `MAX_REDRAWS` attempts.
+        """
+        draft = self.draft(stream)
+        pending = np.flatnonzero(~self.askable(draft))
+        for attempt in range(1, MAX_REDRAWS + 1):
+            if not len(pending):
+                return draft
+            again = self.draft(stream.redraw(pending, attempt))
+            _assign(draft, pending, again)
+            pending = pending[~self.askable(again)]
+        raise RuntimeError(
+            f"source {self.source.name!r}: nothing to ask about in {MAX_REDRAWS} draws of {len(pending)} instances"
+        )
+
+    def acceptance(self, split: str, count: int = 256) -> float:
+        """Return the share of drafts of a split that can be asked about, from `count` of them."""
+        stream = Stream(split, np.zeros(count, np.uint64), np.arange(count))
+        return float(self.askable(self.draft(stream)).mean())
+
+    def check_source(self, different: int = 1) -> None:
+        """Check that the source has enough to ask about.
+
+        Args:
+            different: how many different photographs a question is made of.
+
+        Raises:
+            ValueError: it has not; the message names the split and says what would do.
+        """
+        for split in self.source.splits:
+            variety = self.source.variety(split)
+            if variety is None and split != self.source.splits[0]:
+                continue  # the splits of an endless source differ in nothing but their items
+            if variety is not None and variety < different:
+                raise ValueError(
+                    f"source {self.source.name!r}: a question needs {different} different photographs and the {split!r} "
+                    f"split has {variety}; add more pictures"
+                )
+            share = self.acceptance(split, _CHECKED)
+            if share < MIN_ACCEPTED:
+                raise ValueError(
+                    f"source {self.source.name!r}: only {share:.0%} of random drafts of its {split!r} split can be asked "
+                    "about "
+                    f"by {type(self).__name__}, at least {MIN_ACCEPTED:.0%} must; the others are {self.ambiguous}. "
+                    "Use other pictures or an easier level"
+                )
+
+
+def one_of(name: str, value: str, known: tuple[str, ...]) -> str:
+    """Return `value` if it is known.
+
+    Raises:
+        ValueError: it is not; the message lists what is.
+    """
+    if value not in known:
+        raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+    return value
+
+
+def _assign(draft: Any, rows: NDArray[np.int64], other: Any) -> None:
+    """Write other drafts into rows of a draft, array by array."""
+    if isinstance(draft, np.ndarray):
+        draft[rows] = other
+        return
+    parts = draft if isinstance(draft, tuple) else [getattr(draft, field.name) for field in dataclasses.fields(draft)]
+    others = other if isinstance(other, tuple) else [getattr(other, field.name) for field in dataclasses.fields(other)]
+    for part, replacement in zip(parts, others, strict=True):
+        _assign(part, rows, replacement)

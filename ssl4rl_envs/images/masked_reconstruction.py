@@ -1,0 +1,254 @@
+"""Masked reconstruction: what was under the masked patch?"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from ssl4rl_envs.answers import AnswerFormat
+from ssl4rl_envs.images.base import ImageTask, one_of
+from ssl4rl_envs.images.tiles import numbers, panel_grid, panels
+from ssl4rl_envs.images.views import all_differ, different_pictures, draw_views
+from ssl4rl_envs.sources import ImageSourceLike, Views
+from ssl4rl_envs.stream import Stream
+from ssl4rl_envs.task import Batch, Level, Score, exact_score
+
+MIN_DIFFERENCE = 10.0
+"""Candidates that differ by less, in grey levels of 255 on average, are not offered together."""
+
+MIN_SPREAD = 6.0
+"""Patches whose colours spread by less (standard deviation in grey levels) are as good as blank and not to be painted."""
+
+PAINTED = 0.5
+"""A painting that leaves less than half of the error of the best constant fill is a success."""
+
+GREY = 128
+"""What the mask looks like."""
+
+_BLIND = 256
+
+Draft = tuple[Views, Views, NDArray[np.int64], NDArray[np.int64]]
+
+
+class MaskedReconstruction(ImageTask[Draft]):
+    """What was under the masked patch?
+
+    ## Description
+    A square patch of a picture is painted over in grey. With `answer="choice"`, the task is to pick what was there among
+    `candidates` patches: the true one, others from elsewhere in the same picture (every second candidate), and the rest from
+    pictures of other photographs. With `answer="pixels"` it is to paint it. Patches that hardly differ from one another
+    (or from a constant) are not asked about. After Pathak et al., "Context encoders", 2016, and He et al., "Masked
+    autoencoders are scalable vision learners", 2022.
+
+    ## Observation Space
+    `Dict` with `image`: uint8 RGB (image_size, image_size, 3), the picture with the mask; with "choice" also `candidates`, as
+    large: the candidates side by side, numbered from left to right, top to bottom. The text interface of "choice" adds
+    `prompt`; "pixels" has none.
+
+    ## Action Space
+    "choice": `Discrete(candidates)`; in text the number of the candidate, counted from 1. "pixels":
+    `Box(-1, 1, (patch_size, patch_size, 3))`, where -1 is black and 1 full colour.
+
+    ## Rewards
+    "choice": 1 for the true patch, 0 otherwise; chance is 1 / candidates. "pixels": 1 - e / c, not below 0, for e the
+    mean squared error of the painting and c that of the best constant fill, the patch's mean colour; success is 0.5 or more.
+    Its chance is what the mean patch of 256 training instances is paid.
+
+    ## Termination
+    After one answer.
+
+    ## Arguments
+    - `source`: the pictures; "scenes", "photos", "faces", "digits", "folder:PATH", or in Python arrays.
+    - `image_size`: side of the pictures in pixels.
+    - `answer`: "choice" or "pixels".
+    - `candidates`: how many to choose from, 2 to 9.
+    - `patch_size`: side of the mask in pixels, 4 to half of `image_size`.
+
+    ## Registered Configurations
+    - `SSL4RL/MaskedReconstruction-v0`
+    """
+
+    asks = "what was under the masked patch of the picture"
+
+    levels = (
+        Level("candidates-2", {"candidates": 2}),
+        Level("candidates-4", {"candidates": 4}),
+        Level("candidates-9", {"candidates": 9}),
+    )
+
+    legitimate: ClassVar = {
+        "edge continuity": "the true patch continues the picture round the mask",
+        "tile duplicates": "candidates from the same picture can be found in it by comparing pixels, and so be ruled out",
+        "border rows": "edges that fit the picture, as above",
+        "mean colour": "candidates from other pictures have other colours",
+        "spectrum": "and other details",
+        "file size": "and other lengths as files",
+    }
+
+    def __init__(
+        self,
+        source: ImageSourceLike = "scenes",
+        image_size: int = 64,
+        answer: str = "choice",
+        candidates: int = 4,
+        patch_size: int = 16,
+    ) -> None:
+        self.answer = one_of("answer", answer, ("choice", "pixels"))
+        if not 2 <= candidates <= 9:
+            raise ValueError(f"candidates must lie in 2 to 9, got {candidates}")
+        if not 4 <= patch_size <= image_size // 2:
+            raise ValueError(
+                f"patch_size must lie in 4 to {image_size // 2} (half of image_size={image_size}), got {patch_size}"
+            )
+        cell = image_size // panel_grid(candidates)
+        if answer == "choice" and patch_size > cell - 2:
+            raise ValueError(
+                f"{candidates} candidates of {patch_size} pixels do not fit on a picture of image_size={image_size}; use a "
+                f"patch_size of at most {cell - 2}"
+            )
+        choice = answer == "choice"
+        super().__init__(
+            source, image_size, ("candidates", "image") if choice else ("image",), "pictures with patches that look alike"
+        )
+        self.candidates, self.patch_size = candidates, patch_size
+        if choice:
+            self.action_space: Any = spaces.Discrete(candidates)
+            self.answer_format = AnswerFormat(numbers(candidates))
+            self.chance = 1 / candidates
+            self.check_source(different=2 if candidates > 2 else 1)
+        else:
+            self.action_space = spaces.Box(-1, 1, (patch_size, patch_size, 3), np.float32)
+            self.answer_format = None
+            self.check_source()
+            self.chance = self._blind_reward()
+
+    def draft(self, stream: Stream) -> Draft:
+        """Draw a view, one of another photograph, and the corners (n, candidates, 2) of the mask and of the other patches."""
+        first, second = draw_views(stream, self.source), draw_views(stream, self.source)
+        most = self.image_size - self.patch_size
+        corners = stream.integers(0, most + 1, (self.candidates, 2))
+        return first, second, corners, stream.permutation(self.candidates - 1)
+
+    def askable(self, draft: Draft) -> NDArray[np.bool_]:
+        """Return which drafts have patches that all differ, do not overlap the mask, and are of two photographs."""
+        first, second, corners, _ = draft
+        if self.answer == "pixels":
+            return self._spread(draft) >= MIN_SPREAD
+        result = np.ones(len(first), bool)
+        same = self._from_same()
+        apart = np.abs(corners[:, 1 : 1 + same] - corners[:, :1]).max(axis=2) >= self.patch_size
+        result &= apart.all(axis=1)
+        if self.candidates - 1 > same:
+            result &= different_pictures(self.source, first.items, second.items, MIN_DIFFERENCE)
+        rows = np.flatnonzero(result)
+        kept: Draft = (_views(first, rows), _views(second, rows), corners[rows], draft[3][rows])
+        patches, _ = self._patches(kept)
+        result[rows] = all_differ(patches, MIN_DIFFERENCE)
+        return result
+
+    def sample(self, stream: Stream) -> Batch:
+        """Mask a patch of one view a row; observation and target as the class's text says."""
+        place = stream.integers(0, self.candidates)
+        draft = self.draw(stream)
+        patches, image = self._patches(draft)
+        corner, others = draft[2][:, 0], draft[3]
+        observation = {"image": self._masked(image, corner)}
+        if self.answer == "pixels":
+            target = (patches[:, 0].astype(np.float32) / 127.5 - 1).astype(np.float32)
+            return Batch(observation, target, draft[0].items, {"corner": corner.copy()})
+        # The true patch, number 0, stands at `place`; the others fill the rest in random order.
+        column = np.arange(self.candidates)[None, :]
+        rank = np.minimum(column - (column > place[:, None]), self.candidates - 2)
+        order = np.where(column == place[:, None], 0, 1 + np.take_along_axis(others, rank, axis=1))
+        shown = patches[np.arange(len(patches))[:, None], order]
+        observation = {"candidates": panels(shown, self.image_size), **observation}
+        return Batch(observation, place, draft[0].items)
+
+    def score(self, answers: NDArray[Any], batch: Batch) -> Score:
+        """Score the choice, or the painting against the best constant fill."""
+        if self.answer == "choice":
+            return exact_score(answers, batch.target)
+        valid = self.valid(answers)
+        given = np.where(valid.reshape(-1, 1, 1, 1), answers, 0).astype(np.float64)
+        truth = batch.target.astype(np.float64)
+        error = ((given - truth) ** 2).mean(axis=(1, 2, 3))
+        constant = ((truth - truth.mean(axis=(1, 2), keepdims=True)) ** 2).mean(axis=(1, 2, 3))
+        reward = np.where(valid, np.clip(1 - error / constant, 0, 1), 0).astype(np.float32)
+        return Score(reward, reward >= PAINTED)
+
+    def question(self, batch: Batch) -> list[str]:
+        """Ask in words."""
+        if self.answer == "pixels":
+            return ["A square patch of this picture is masked in grey. Paint what was there."] * len(batch)
+        text = (
+            f"The first picture shows {self.candidates} candidates, numbered from left to right, top to bottom: 1 to "
+            f"{self.candidates}. A square patch of the second picture is masked in grey. Which candidate was there?"
+        )
+        return [text] * len(batch)
+
+    def example(self) -> Any:
+        """Return the answer of the instructions' example; to paint, mid-grey."""
+        return 1 if self.answer == "choice" else np.zeros(self.action_space.shape, np.float32)
+
+    def illustrate(self, answer: Any, batch: Batch, row: int) -> dict[str, NDArray[np.uint8]]:
+        """Show the painted picture beside the true one."""
+        if self.answer == "choice":
+            return {}
+        image, (y, x) = batch.observation["image"][row], batch.memory["corner"][row]
+        result = {}
+        for name, patch in {"painted": answer, "true": batch.target[row]}.items():
+            result[name] = image.copy()
+            pixels = np.rint((np.clip(np.asarray(patch), -1, 1) + 1) * 127.5).astype(np.uint8)
+            result[name][y : y + self.patch_size, x : x + self.patch_size] = pixels
+        return result
+
+    def _from_same(self) -> int:
+        """Return how many of the false candidates are from the same picture."""
+        return self.candidates // 2
+
+    def _patches(self, draft: Draft) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Return the patches (n, candidates, side, side, 3), the true one first, and the whole pictures."""
+        first, second, corners, _ = draft
+        image = self.source.pixels(first, self.image_size)
+        if self.answer == "pixels":
+            return self._cut(image, corners[:, :1]), image
+        same = 1 + self._from_same()
+        parts = [self._cut(image, corners[:, :same])]
+        if self.candidates > same:
+            parts.append(self._cut(self.source.pixels(second, self.image_size), corners[:, same:]))
+        return np.concatenate(parts, axis=1), image
+
+    def _cut(self, image: NDArray[np.uint8], corners: NDArray[np.int64]) -> NDArray[np.uint8]:
+        along = np.arange(self.patch_size)
+        rows, columns = (corners[..., axis, None] + along for axis in (0, 1))
+        picked = image[np.arange(len(image))[:, None, None, None], rows[..., :, None], columns[..., None, :]]
+        return np.asarray(picked, np.uint8)
+
+    def _masked(self, image: NDArray[np.uint8], corner: NDArray[np.int64]) -> NDArray[np.uint8]:
+        along = np.arange(self.image_size)
+        rows, columns = (
+            (along >= corner[:, axis, None]) & (along < corner[:, axis, None] + self.patch_size) for axis in (0, 1)
+        )
+        under = rows[:, :, None, None] & columns[:, None, :, None]
+        return np.where(under, np.uint8(GREY), image)
+
+    def _spread(self, draft: Draft) -> NDArray[np.float64]:
+        """Return the standard deviation of the true patches' colours about their mean, from exact sums, (n,)."""
+        patches = self._patches(draft)[0][:, 0].astype(np.int64)
+        count = self.patch_size**2
+        total, squares = patches.sum(axis=(1, 2)), (patches**2).sum(axis=(1, 2))
+        return np.asarray(np.sqrt((squares - total**2 / count).sum(axis=1) / (3 * count)), np.float64)
+
+    def _blind_reward(self) -> float:
+        """Return what painting the mean patch is paid, whatever is shown."""
+        split = self.source.splits[0]
+        batch = self.sample(Stream(split, np.zeros(_BLIND, np.uint64), np.arange(_BLIND)))
+        mean = np.repeat(batch.target.mean(axis=0, keepdims=True), _BLIND, axis=0)
+        return float(self.score(mean, batch).reward.mean())
+
+
+def _views(views: Views, rows: NDArray[np.int64]) -> Views:
+    return Views(views.items[rows], views.x[rows], views.y[rows], views.side[rows])

@@ -1,0 +1,158 @@
+"""Odd patch: which tile does not belong to the picture as it was?"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from ssl4rl_envs.answers import AnswerFormat
+from ssl4rl_envs.images.base import ImageTask, one_of
+from ssl4rl_envs.images.tiles import Tiling, join, numbers
+from ssl4rl_envs.images.views import different_pictures, differs, draw_views
+from ssl4rl_envs.sources import ImageSourceLike, Views
+from ssl4rl_envs.stream import Stream
+from ssl4rl_envs.task import Batch, Level, Score, exact_score
+
+MIN_DIFFERENCE = {"other": 12.0, "turned": 4.0, "flipped": 4.0}
+"""An odd tile differs at least so much, in grey levels of 255 on average, from what was there, wherever it is put."""
+
+MIN_PICTURES = 10.0
+"""Pictures that differ by less as a whole count as near-duplicates."""
+
+Draft = tuple[Views, Views, NDArray[np.int64]]
+
+
+class OddPatch(ImageTask[Draft]):
+    """Which tile of the picture is the odd one?
+
+    ## Description
+    A picture is cut into grid x grid tiles, and one of them is replaced: by a tile of a picture of another photograph
+    (`odd="other"`), by itself turned by 90, 180 or 270 degrees ("turned"), or by itself mirrored ("flipped"). Only pictures
+    are asked about in which every tile would differ visibly from the replacement, so nothing but the odd tile tells where it
+    is.
+
+    ## Observation Space
+    `Dict` with `image`: uint8 RGB (image_size, image_size, 3). The text interface adds `prompt`.
+
+    ## Action Space
+    `Discrete(grid**2)`: the tiles from left to right, top to bottom; in text their numbers, counted from 1.
+
+    ## Rewards
+    1 for the odd tile, 0 otherwise. Chance is 1 / grid**2.
+
+    ## Termination
+    After one answer.
+
+    ## Arguments
+    - `source`: the pictures; "scenes", "photos", "faces", "digits", "folder:PATH", or in Python arrays.
+    - `image_size`: side of the picture in pixels, a multiple of `grid`.
+    - `grid`: tiles a side, 2 to 5.
+    - `odd`: "other", "turned" or "flipped".
+    - `gap`: pixels left out between neighbouring tiles, so that their edges do not match.
+    - `jitter`: most pixels by which a tile is moved within its cell, for the same purpose.
+
+    ## Registered Configurations
+    - `SSL4RL/OddPatch-v0`
+    """
+
+    asks = "which tile of the picture is the odd one"
+
+    levels = (
+        Level("other-2x2", {"grid": 2, "odd": "other"}),
+        Level("other-3x3", {"grid": 3, "odd": "other"}),
+        Level("turned-2x2", {"grid": 2, "odd": "turned"}),
+        Level("flipped-2x2", {"grid": 2, "odd": "flipped"}),
+    )
+
+    legitimate: ClassVar = {
+        "edge continuity": "the odd tile does not continue its neighbours; `gap` and `jitter` remove it",
+        "border rows": "edges that do not fit the tiles beside them, as above",
+        "mean colour": "a tile of another picture has other colours than its neighbours",
+        "spectrum": "and other details, and its edges have high frequencies",
+        "file size": "and makes the picture longer as a file, by how much depends on the place",
+    }
+
+    def __init__(
+        self,
+        source: ImageSourceLike = "scenes",
+        image_size: int = 60,
+        grid: int = 2,
+        odd: str = "other",
+        gap: int = 0,
+        jitter: int = 0,
+    ) -> None:
+        self.odd = one_of("odd", odd, tuple(MIN_DIFFERENCE))
+        self.tiling = Tiling(grid, image_size, gap, jitter)
+        super().__init__(source, image_size, ("image",), "pictures with a tile that could be exchanged unseen")
+        self.action_space = spaces.Discrete(self.tiling.count)
+        self.answer_format = AnswerFormat(numbers(self.tiling.count))
+        self.chance = 1 / self.tiling.count
+        self.check_source(different=2 if odd == "other" else 1)
+
+    def draft(self, stream: Stream) -> Draft:
+        """Draw two views, and three numbers that say which tile of the second is used, or how a tile is turned."""
+        first, second = draw_views(stream, self.source), draw_views(stream, self.source)
+        return first, second, stream.integers(0, np.array([self.tiling.count, 3, 2]), (3,))
+
+    def askable(self, draft: Draft) -> NDArray[np.bool_]:
+        """Return which drafts would show the odd tile wherever it is put."""
+        first, second, how = draft
+        tiles = self.tiling.look(self.source, first)
+        foreign = self.tiling.look(self.source, second) if self.odd == "other" else tiles
+        result = np.ones(len(tiles), bool)
+        if self.odd == "other":
+            result &= different_pictures(self.source, first.items, second.items, MIN_PICTURES)
+        for place in range(self.tiling.count):
+            result &= differs(tiles[:, place], self._replacement(tiles, foreign, place, how), MIN_DIFFERENCE[self.odd])
+        return result
+
+    def sample(self, stream: Stream) -> Batch:
+        """Replace one tile of one view a row; observation and target as the class's text says."""
+        target = stream.integers(0, self.tiling.count)
+        first, second, how = self.draw(stream)
+        tiles = self.tiling.draw(stream, self.source, first)
+        foreign = self.tiling.draw(stream, self.source, second) if self.odd == "other" else tiles
+        shown = tiles.copy()
+        for place in range(self.tiling.count):
+            rows = target == place
+            shown[rows, place] = self._replacement(tiles[rows], foreign[rows], place, how[rows])
+        return Batch({"image": join(shown, self.tiling.grid)}, target, first.items)
+
+    def score(self, answers: NDArray[Any], batch: Batch) -> Score:
+        """Score 1 for the odd tile, 0 otherwise."""
+        return exact_score(answers, batch.target)
+
+    def question(self, batch: Batch) -> list[str]:
+        """Ask in words."""
+        what = {
+            "other": "comes from another picture",
+            "turned": "was turned in its place",
+            "flipped": "was mirrored in its place",
+        }
+        grid, count = self.tiling.grid, self.tiling.count
+        text = (
+            f"This picture is made of {grid} x {grid} tiles, numbered from left to right, top to bottom: 1 to "
+            f"{count}. One of "
+            f"them {what[self.odd]}. Which one?"
+        )
+        return [text] * len(batch)
+
+    def example(self) -> int:
+        """Return the answer of the instructions' example."""
+        return 1
+
+    def _replacement(
+        self, tiles: NDArray[np.uint8], foreign: NDArray[np.uint8], place: int, how: NDArray[np.int64]
+    ) -> NDArray[np.uint8]:
+        """Return what is put in one place, (n, side, side, 3)."""
+        if self.odd == "other":
+            return foreign[np.arange(len(foreign)), how[:, 0]]
+        tile = tiles[:, place]
+        ways = (
+            [np.rot90(tile, k, axes=(1, 2)) for k in (1, 2, 3)] if self.odd == "turned" else [tile[:, :, ::-1], tile[:, ::-1]]
+        )
+        chosen = how[:, 1 if self.odd == "turned" else 2]
+        return np.stack(ways)[chosen, np.arange(len(tile))]

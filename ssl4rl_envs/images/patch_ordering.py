@@ -1,0 +1,165 @@
+"""Patch ordering: in which order do the shuffled tiles belong?"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from ssl4rl_envs.answers import AnswerFormat
+from ssl4rl_envs.images.base import ImageTask, one_of
+from ssl4rl_envs.images.tiles import Tiling, cut, join, numbers, permuted, same
+from ssl4rl_envs.images.views import draw_views
+from ssl4rl_envs.sources import ImageSourceLike, Views
+from ssl4rl_envs.stream import Stream
+from ssl4rl_envs.task import Batch, Level, Score
+
+MIN_DIFFERENCE = 4.0
+"""Pictures with two tiles that differ by less, in grey levels of 255 on average, are not asked about."""
+
+
+class PatchOrdering(ImageTask[Views]):
+    """In which order do the shuffled tiles of a picture belong?
+
+    ## Description
+    A square view is cut into grid x grid tiles, which are shuffled: all orders are equally likely, the right one included.
+    The answer names, for each place of the whole picture from left to right, top to bottom, the tile that belongs there; the
+    tiles as shown are numbered in the same way. For example, 2, 3, 1, 4 says that tile 2 belongs at the top left, tile 3 at
+    the top right, tile 1 at the bottom left, and that tile 4 is where it belongs. Views with tiles that look alike are not
+    asked about; tiles that are equal to the last bit count as one another. After Noroozi & Favaro, "Unsupervised learning of
+    visual representations by solving jigsaw puzzles", 2016.
+
+    ## Observation Space
+    `Dict` with `image`: uint8 RGB (image_size, image_size, 3), the shuffled tiles. The text interface adds `prompt`.
+
+    ## Action Space
+    `MultiDiscrete([grid**2] * grid**2)`, counted from 0; only permutations are valid. In text the numbers of the tiles,
+    counted from 1: `<answer>2, 3, 1, 4</answer>`.
+
+    ## Rewards
+    With f the share of places that hold the right tile and n their number, `reward="fraction"` pays
+    max(0, (f - 1/n) / (1 - 1/n)), so that a guess of one place is worth nothing, and `reward="exact"` 1 if all are right.
+    What is not a permutation gets 0. Chance is the expectation over random orders: 0.125 for 2 x 2 and "fraction". Success
+    is the whole order.
+
+    ## Termination
+    After one answer.
+
+    ## Arguments
+    - `source`: the pictures; "scenes", "photos", "faces", "digits", "folder:PATH", or in Python arrays.
+    - `image_size`: side of the picture in pixels, a multiple of `grid`.
+    - `grid`: tiles a side, 2 to 5.
+    - `reward`: "fraction" or "exact".
+    - `gap`: pixels left out between neighbouring tiles, so that their edges do not match.
+    - `jitter`: most pixels by which a tile is moved within its cell, for the same purpose.
+
+    ## Registered Configurations
+    - `SSL4RL/PatchOrdering-v0`
+    """
+
+    asks = "in which order the shuffled tiles of the picture belong"
+
+    levels = (
+        Level("2x2", {"grid": 2}),
+        Level("2x2-gap", {"grid": 2, "gap": 4, "jitter": 2}),
+        Level("3x3", {"grid": 3}),
+        Level("3x3-gap", {"grid": 3, "gap": 3, "jitter": 2}),
+    )
+
+    legitimate: ClassVar = {
+        "edge continuity": "neighbouring tiles continue one another; `gap` and `jitter` remove it",
+        "border rows": "the top of a picture differs from its bottom (the sky is light); its tiles can be "
+        "told by their edges",
+        "mean colour": "so do the colours of its tiles",
+        "spectrum": "and how detailed they are",
+        "file size": "a shuffled picture of a simple scene is longer as a file, by how much depends on the order",
+    }
+
+    def __init__(
+        self,
+        source: ImageSourceLike = "scenes",
+        image_size: int = 60,
+        grid: int = 2,
+        reward: str = "fraction",
+        gap: int = 0,
+        jitter: int = 0,
+    ) -> None:
+        self.reward = one_of("reward", reward, ("fraction", "exact"))
+        self.tiling = Tiling(grid, image_size, gap, jitter)
+        super().__init__(source, image_size, ("image",), "pictures with tiles that look alike")
+        count = self.tiling.count
+        self.action_space = spaces.MultiDiscrete([count] * count)
+        self.answer_format = AnswerFormat(numbers(count), slots=count, distinct=True)
+        # Over random orders the mean of f - 1/n is 0, and it is negative, -1/n, only where no tile is in its place.
+        self.chance = derangements(count) / math.factorial(count) / (count - 1)
+        if reward == "exact":
+            self.chance = 1 / math.factorial(count)
+        self.check_source()
+
+    def draft(self, stream: Stream) -> Views:
+        """Draw a view."""
+        return draw_views(stream, self.source)
+
+    def askable(self, draft: Views) -> NDArray[np.bool_]:
+        """Return which views have tiles that all look different."""
+        return self.tiling.distinct(self.source, draft, MIN_DIFFERENCE)
+
+    def sample(self, stream: Stream) -> Batch:
+        """Shuffle the tiles of one view a row; observation and target as the class's text says."""
+        order = stream.permutation(self.tiling.count)
+        views = self.draw(stream)
+        tiles = permuted(self.tiling.draw(stream, self.source, views), order)
+        target = np.argsort(order, axis=1, kind="stable").astype(np.int64)
+        return Batch({"image": join(tiles, self.tiling.grid)}, target, views.items)
+
+    def valid(self, answers: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which answers are permutations, (n,)."""
+        inside = super().valid(answers)
+        if not inside.any():
+            return inside
+        permutations = (np.sort(answers, axis=1) == np.arange(self.tiling.count)).all(axis=1)
+        return np.asarray(inside & permutations, np.bool_)
+
+    def score(self, answers: NDArray[Any], batch: Batch) -> Score:
+        """Score permutations by the share of right places; a tile that equals the right one is right."""
+        valid = self.valid(answers)
+        given = np.where(valid[:, None], answers, 0)
+        tiles = cut(batch.observation["image"], self.tiling.grid)
+        right = same(permuted(tiles, given), permuted(tiles, batch.target)) & valid[:, None]
+        success: NDArray[np.bool_] = np.asarray(right.all(axis=1), np.bool_)
+        if self.reward == "exact":
+            return Score(success.astype(np.float32), success)
+        count = self.tiling.count
+        fraction = np.maximum(right.sum(axis=1) - 1, 0) / (count - 1)
+        return Score(np.asarray(fraction, np.float32), success)
+
+    def question(self, batch: Batch) -> list[str]:
+        """Ask in words; the direction of the permutation is stated, with an example."""
+        grid, count = self.tiling.grid, self.tiling.count
+        rest = "tile 4 is where it belongs" if count == 4 else "all other tiles are where they belong"
+        text = (
+            f"A picture was cut into {grid} x {grid} tiles, which were shuffled. Number the tiles as you see them "
+            "from left to "
+            f"right, top to bottom: 1 to {count}. For each place of the whole picture, in the same order, name the tile that "
+            f"belongs there. For example, {self.format(self.example())} says that tile 2 belongs in the first "
+            "place, tile 3 in "
+            f"the second, tile 1 in the third, and {rest}."
+        )
+        return [text] * len(batch)
+
+    def example(self) -> NDArray[np.int64]:
+        """Return the order of the example: the first three tiles in a circle, which tells the two directions apart."""
+        order = np.arange(self.tiling.count)
+        order[:3] = 1, 2, 0
+        return order
+
+
+def derangements(count: int) -> int:
+    """Return how many permutations of `count` things leave none in its place: D(n) = (n - 1) (D(n - 1) + D(n - 2))."""
+    before, now = 1, 0
+    for n in range(2, count + 1):
+        before, now = now, (n - 1) * (now + before)
+    return now

@@ -1,0 +1,151 @@
+"""Patch position: in which cell of the grid does the crop lie?"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium import spaces
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from ssl4rl_envs.answers import AnswerFormat
+from ssl4rl_envs.images import augmentations
+from ssl4rl_envs.images.base import ImageTask
+from ssl4rl_envs.images.tiles import GRIDS, numbers
+from ssl4rl_envs.images.views import draw_views
+from ssl4rl_envs.sources import ImageSourceLike, Views
+from ssl4rl_envs.stream import Stream
+from ssl4rl_envs.task import Batch, Level, Score, exact_score
+
+MIN_DIFFERENCE = 5.0
+"""Crops that differ by less from what some other cell shows, in grey levels of 255 on average, are not asked about."""
+
+QUADRANTS = ("top left", "top right", "bottom left", "bottom right")
+
+_CELL, _CROP = 6, 4
+"""A crop is 4 / 6 of a cell wide; pictures are compared at 6 pixels a cell."""
+
+Draft = tuple[Views, NDArray[np.int64]]
+
+
+class PatchPosition(ImageTask[Draft]):
+    """In which cell of the grid does the crop lie?
+
+    ## Description
+    A picture is divided into grid x grid cells, and a crop of two thirds of a cell's side is taken from within one of them
+    and shown enlarged. Pictures where the crop from any of the cells looks like a part of another cell are not asked about,
+    so the picture alone does not tell which cell it is. `augmentation` changes the crop's looks, and the question says so.
+    After Doersch, Gupta & Efros, "Unsupervised visual representation learning by context prediction", 2015.
+
+    ## Observation Space
+    `Dict` with `crop` and `image`: uint8 RGB (image_size, image_size, 3). The text interface adds `prompt`.
+
+    ## Action Space
+    `Discrete(grid**2)`: the cells from left to right, top to bottom. In text `<answer>top left</answer>` and so on for
+    quadrants, and for finer grids the number of the cell, counted from 1.
+
+    ## Rewards
+    1 for the right cell, 0 otherwise. Chance is 1 / grid**2.
+
+    ## Termination
+    After one answer.
+
+    ## Arguments
+    - `source`: the pictures; "scenes", "photos", "faces", "digits", "folder:PATH", or in Python arrays.
+    - `image_size`: side of both pictures in pixels.
+    - `grid`: cells a side, 2 to 5.
+    - `augmentation`: what is done to the crop: "none", "weak" (mirrored at random, mild changes of light) or "strong"
+      (colour,
+      blur and more).
+
+    ## Registered Configurations
+    - `SSL4RL/PatchPosition-v0`
+    """
+
+    asks = "in which cell of the picture a crop lies"
+
+    levels = (
+        Level("2x2", {"grid": 2}),
+        Level("2x2-strong", {"grid": 2, "augmentation": "strong"}),
+        Level("3x3", {"grid": 3}),
+        Level("3x3-strong", {"grid": 3, "augmentation": "strong"}),
+    )
+
+    legitimate: ClassVar = {
+        "tile duplicates": "without `augmentation` the crop can be found in the picture by comparing pixels",
+        "border rows": "the upper cells of a picture differ from the lower ones, and a crop's edges tell which it is from",
+        "mean colour": "so do its colours",
+        "spectrum": "and how detailed it is",
+        "file size": "and how long it is as a file",
+    }
+
+    def __init__(
+        self, source: ImageSourceLike = "scenes", image_size: int = 64, grid: int = 2, augmentation: str = "none"
+    ) -> None:
+        if grid not in GRIDS:
+            raise ValueError(f"grid must be one of {', '.join(map(str, GRIDS))}, got {grid}")
+        self.change = augmentations.describe(augmentation)
+        super().__init__(source, image_size, ("crop", "image"), "pictures with cells that look alike")
+        self.grid, self.augmentation = grid, augmentation
+        self.action_space = spaces.Discrete(grid * grid)
+        self.answer_format = AnswerFormat(QUADRANTS if grid == 2 else numbers(grid * grid))
+        self.chance = 1 / grid**2
+        self.check_source()
+
+    def draft(self, stream: Stream) -> Draft:
+        """Draw a view, and where in its cell the crop lies: 0, 1 or 2 sixths of a cell from its left and upper edge."""
+        return draw_views(stream, self.source), stream.integers(0, _CELL - _CROP + 1, (2,))
+
+    def askable(self, draft: Draft) -> NDArray[np.bool_]:
+        """Return which views show nothing like the crop in another cell, whichever cell the crop is from."""
+        views, offsets = draft
+        look = self.source.pixels(views, self.grid * _CELL)
+        windows = sliding_window_view(look, (_CROP, _CROP), axis=(1, 2))
+        places = np.arange(windows.shape[1])
+        # The cell that holds the middle of each window, doubled coordinates keep it whole.
+        cells = np.minimum((2 * places + _CROP) // (2 * _CELL), self.grid - 1)
+        rows = np.arange(len(views))
+        result = np.ones(len(views), bool)
+        for cell in range(self.grid**2):
+            row, column = divmod(cell, self.grid)
+            crop = windows[rows, row * _CELL + offsets[:, 0], column * _CELL + offsets[:, 1]]
+            apart = np.abs(windows.astype(np.int16) - crop[:, None, None].astype(np.int16)).sum(
+                axis=(3, 4, 5), dtype=np.int64
+            )
+            elsewhere = (cells[:, None] != row) | (cells[None, :] != column)
+            result &= (apart >= MIN_DIFFERENCE * 3 * _CROP**2)[:, elsewhere].all(axis=1)
+        return result
+
+    def sample(self, stream: Stream) -> Batch:
+        """Show one view and a crop of it a row; observation and target as the class's text says."""
+        target = stream.integers(0, self.grid**2)
+        views, offsets = self.draw(stream)
+        corner = np.stack([target // self.grid, target % self.grid], axis=1) * _CELL + offsets
+        # Positions in units of the check's pixels, of which the view is `across` wide.
+        across = self.grid * _CELL
+        middle = 2 * corner + _CROP - across
+        y, x = (centre + views.side * middle[:, axis] // (2 * across) for axis, centre in enumerate((views.y, views.x)))
+        crop = self.source.pixels(Views(views.items, x, y, views.side * _CROP // across), self.image_size)
+        crop = augmentations.augment(crop, stream, self.augmentation)
+        return Batch({"crop": crop, "image": self.source.pixels(views, self.image_size)}, target, views.items)
+
+    def score(self, answers: NDArray[Any], batch: Batch) -> Score:
+        """Score 1 for the right cell, 0 otherwise."""
+        return exact_score(answers, batch.target)
+
+    def question(self, batch: Batch) -> list[str]:
+        """Ask in words."""
+        change = f" The crop was {self.change}." if self.change else ""
+        if self.grid == 2:
+            where = f"In which quarter of the second picture does it lie: {', '.join(QUADRANTS[:3])} or {QUADRANTS[3]}?"
+        else:
+            where = (
+                f"The second picture is divided into {self.grid} x {self.grid} cells, numbered from left to right, top to "
+                f"bottom: 1 to {self.grid**2}. In which cell does the crop lie?"
+            )
+        return [f"The first picture is a crop of the second, enlarged.{change} {where}"] * len(batch)
+
+    def example(self) -> int:
+        """Return the answer of the instructions' example."""
+        return 1

@@ -1,0 +1,230 @@
+"""Patch swap: make the picture whole, two tiles at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from ssl4rl_envs.answers import AnswerFormat
+from ssl4rl_envs.images.base import ImageTask
+from ssl4rl_envs.images.patch_ordering import MIN_DIFFERENCE
+from ssl4rl_envs.images.tiles import Tiling, cut, join, numbers, permuted, same
+from ssl4rl_envs.images.views import draw_views
+from ssl4rl_envs.sources import ImageSourceLike, Views
+from ssl4rl_envs.stream import Stream
+from ssl4rl_envs.task import Batch, Level, Score, Step
+
+_CANDIDATES = 48
+"""Random orders drawn to find one that leaves no tile in its place; 1 in 10**9 rows takes the fallback."""
+
+
+class PatchSwap(ImageTask[Views]):
+    """Swap two tiles a step until the picture is whole.
+
+    ## Description
+    A picture is cut into grid x grid tiles and shuffled until no tile is in its place. Each step swaps two of them.
+    The state is what is shown: after a swap, the picture with the two tiles exchanged.
+
+    ## Observation Space
+    `Dict` with `image`: uint8 RGB (image_size, image_size, 3), the tiles as they lie. The text interface adds `prompt`.
+
+    ## Action Space
+    `Discrete(n (n - 1) / 2)` for n = grid**2 tiles: the pairs (0, 1), (0, 2), ..., (n - 2, n - 1). In text the numbers of two
+    tiles, counted from 1 in either order: `<answer>1, 4</answer>`. `info["action_mask"]` is 0 for swaps that change nothing,
+    because the tiles are equal, and for the one that would undo the last.
+
+    ## Rewards
+    Progress is the share of tiles in their place: 0 at first, 1 at the end. A step is paid what it adds to the best progress
+    so far, so the rewards of an episode sum to that, nothing is discounted, and moving to and fro earns nothing. Success is
+    a whole picture. Chance is what the best fixed sequence of swaps reaches that a beam search finds (for 2 x 2: the best).
+
+    ## Termination
+    When the picture is whole; truncated after `max_steps`. A reply that names no pair uses up a step.
+
+    ## Arguments
+    - `source`: the pictures; "scenes", "photos", "faces", "digits", "folder:PATH", or in Python arrays.
+    - `image_size`: side of the picture in pixels, a multiple of `grid`.
+    - `grid`: tiles a side, 2 to 5.
+    - `max_steps`: most swaps; at least grid**2 - 1, which are always enough.
+    - `gap`: pixels left out between neighbouring tiles, so that their edges do not match.
+    - `jitter`: most pixels by which a tile is moved within its cell, for the same purpose.
+
+    ## Registered Configurations
+    - `SSL4RL/PatchSwap-v0`
+    """
+
+    asks = "to swap two tiles at a time until the picture is whole"
+
+    levels = (
+        Level("2x2", {"grid": 2, "max_steps": 4}),
+        Level("2x2-gap", {"grid": 2, "max_steps": 4, "gap": 4, "jitter": 2}),
+        Level("3x3", {"grid": 3, "max_steps": 12}),
+    )
+
+    legitimate: ClassVar = {
+        "edge continuity": "neighbouring tiles continue one another; `gap` and `jitter` remove it",
+        "border rows": "the top of a picture differs from its bottom; tiles can be told by their edges",
+        "mean colour": "so do the colours of its tiles",
+        "spectrum": "and how detailed they are",
+        "file size": "a shuffled picture is longer as a file, by how much depends on the order",
+    }
+
+    def __init__(
+        self,
+        source: ImageSourceLike = "scenes",
+        image_size: int = 60,
+        grid: int = 3,
+        max_steps: int = 12,
+        gap: int = 0,
+        jitter: int = 0,
+    ) -> None:
+        self.tiling = Tiling(grid, image_size, gap, jitter)
+        count = self.tiling.count
+        if max_steps < count - 1:
+            raise ValueError(
+                f"max_steps must be at least {count - 1}, which can be needed for {count} tiles, got {max_steps}"
+            )
+        super().__init__(source, image_size, ("image",), "pictures with tiles that look alike")
+        self.horizon = max_steps
+        self.pairs = np.stack(np.triu_indices(count, 1), axis=1)
+        self.action_space = spaces.Discrete(len(self.pairs))
+        self.answer_format = AnswerFormat(numbers(count), slots=2, distinct=True)
+        self.chance = blind_progress(count, max_steps)
+        self.check_source()
+
+    def draft(self, stream: Stream) -> Views:
+        """Draw a view."""
+        return draw_views(stream, self.source)
+
+    def askable(self, draft: Views) -> NDArray[np.bool_]:
+        """Return which views have tiles that all look different."""
+        return self.tiling.distinct(self.source, draft, MIN_DIFFERENCE)
+
+    def sample(self, stream: Stream) -> Batch:
+        """Shuffle the tiles of one view a row; the target is the order in which they belong, as of `PatchOrdering`."""
+        order = derangement(stream, self.tiling.count)
+        views = self.draw(stream)
+        tiles = permuted(self.tiling.draw(stream, self.source, views), order)
+        target = np.argsort(order, axis=1, kind="stable").astype(np.int64)
+        memory: dict[str, NDArray[Any]] = {
+            "best": np.zeros(len(views), np.float32),
+            "last": np.full(len(views), -1, np.int64),
+        }
+        return Batch({"image": join(tiles, self.tiling.grid)}, target, views.items, memory)
+
+    def score(self, answers: NDArray[Any], batch: Batch) -> Score:
+        """Score swaps by what they add to the best progress so far; success is a whole picture."""
+        return self.advance(batch, answers).score
+
+    def advance(self, state: Batch, actions: NDArray[Any]) -> Step:
+        """Swap two tiles in each row; what names no pair changes nothing."""
+        valid = self.valid(actions)
+        rows = np.arange(len(state))
+        # A pair that does not exist swaps tile 0 with itself.
+        pairs = np.where(valid[:, None], self.pairs[np.where(valid, actions, 0)], 0)
+        order = np.tile(np.arange(self.tiling.count), (len(state), 1))
+        order[rows[:, None], pairs] = pairs[:, ::-1]
+        tiles = permuted(cut(state.observation["image"], self.tiling.grid), order)
+        target = order[rows[:, None], state.target]  # a swap is its own inverse
+        progress = same(tiles, permuted(tiles, target)).mean(axis=1, dtype=np.float64).astype(np.float32)
+        best = np.maximum(state.memory["best"], progress)
+        gained = np.where(valid, best - state.memory["best"], np.float32(0)).astype(np.float32)
+        whole = progress == 1
+        last = np.where(valid, actions, state.memory["last"]).astype(np.int64)
+        observation = {"image": join(tiles, self.tiling.grid)}
+        after = dataclasses.replace(state, observation=observation, target=target, memory={"best": best, "last": last})
+        return Step(after, Score(gained, whole), whole)
+
+    def info(self, batch: Batch) -> dict[str, NDArray[Any]]:
+        """Return `action_mask`, (n, actions) int8."""
+        tiles = cut(batch.observation["image"], self.tiling.grid)
+        mask = ~same(tiles[:, self.pairs[:, 0]], tiles[:, self.pairs[:, 1]])
+        last = batch.memory["last"]
+        mask[np.flatnonzero(last >= 0), last[last >= 0]] = False
+        return {"action_mask": mask.astype(np.int8)}
+
+    def oracle(self, batch: Batch) -> NDArray[Any]:
+        """Return swaps that put a tile into its place, (n,); action 0 where all are."""
+        tiles = cut(batch.observation["image"], self.tiling.grid)
+        wrong = ~same(tiles, permuted(tiles, batch.target))
+        place = wrong.argmax(axis=1)
+        belongs = batch.target[np.arange(len(batch)), place]
+        low, high = np.minimum(place, belongs), np.maximum(place, belongs)
+        number = (low[:, None] == self.pairs[:, 0]) & (high[:, None] == self.pairs[:, 1])
+        return np.asarray(number.argmax(axis=1), np.int64)
+
+    def truths(self, batch: Batch) -> list[str | None]:
+        """Write the order in which the tiles belong."""
+        return [", ".join(str(number + 1) for number in order) for order in batch.target.tolist()]
+
+    def read(self, body: str) -> NDArray[Any] | None:
+        """Read the numbers of two tiles, in either order."""
+        pair = super().read(body)
+        if pair is None:
+            return None
+        return np.asarray(np.flatnonzero((self.pairs == np.sort(pair)).all(axis=1))[0])
+
+    def format(self, answer: Any) -> str:
+        """Write the numbers of two tiles."""
+        return super().format(self.pairs[int(answer)])
+
+    def question(self, batch: Batch) -> list[str]:
+        """Ask in words."""
+        grid, count = self.tiling.grid, self.tiling.count
+        text = (
+            f"A picture was cut into {grid} x {grid} tiles, which were shuffled. Number the tiles as you see them "
+            "from left to "
+            f"right, top to bottom: 1 to {count}. Name two tiles to swap, so that the picture becomes whole in few swaps."
+        )
+        return [text] * len(batch)
+
+    def example(self) -> int:
+        """Return the answer of the instructions' example: the first tile and the last."""
+        return self.tiling.count - 2
+
+
+def derangement(stream: Stream, count: int) -> NDArray[np.int64]:
+    """Return a uniform permutation without a fixed point for each row, (n, count)."""
+    orders = np.argsort(stream.words((_CANDIDATES, count)), axis=2, kind="stable").astype(np.int64)
+    moved = (orders != np.arange(count)).all(axis=2)
+    chosen = orders[np.arange(len(orders)), moved.argmax(axis=1)]
+    return np.where(moved.any(axis=1)[:, None], chosen, np.roll(np.arange(count), 1))
+
+
+@lru_cache(maxsize=32)
+def blind_progress(count: int, steps: int, width: int = 32, starts: int = 1024) -> float:
+    """Return the expected best progress of the best fixed sequence of swaps that a beam search finds.
+
+    Args:
+        count: number of tiles.
+        steps: length of the sequence.
+        width: sequences that are kept after each step.
+        starts: random derangements that the expectation is taken over; for 4 tiles they come close to all nine.
+    """
+    orders = derangement(Stream("train", np.zeros(starts, np.uint64), np.arange(starts)), count)
+    if count <= 4:
+        orders = np.unique(orders, axis=0)
+    pairs = np.stack(np.triu_indices(count, 1), axis=1)
+    places, best = orders[None], np.zeros((1, len(orders)), np.int64)
+    for _ in range(steps):
+        kept: list[tuple[float, int, int, NDArray[np.int64]]] = []
+        for beam in range(len(places)):
+            right = (places[beam] == np.arange(count)).sum(axis=1)
+            for number, (i, j) in enumerate(pairs):
+                a, b = places[beam][:, i], places[beam][:, j]
+                change = (a == j).astype(np.int64) + (b == i) - (a == i) - (b == j)
+                reached = np.maximum(best[beam], right + change)
+                kept.append((float(reached.mean()), beam, number, reached))
+        kept.sort(key=lambda entry: -entry[0])
+        kept = kept[:width]
+        following = np.stack([places[beam] for _, beam, _, _ in kept])
+        for row, (_, _, number, _) in enumerate(kept):
+            i, j = pairs[number]
+            following[row][:, [i, j]] = following[row][:, [j, i]]
+        places, best = following, np.stack([reached for *_, reached in kept])
+    return float(best.mean(axis=1).max()) / count

@@ -1,0 +1,269 @@
+"""Mixture: several tasks in one, over one padded observation and the union of their actions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from ssl4rl_envs.stream import Stream
+from ssl4rl_envs.task import Batch, Score, Step, Task
+
+TASK = "task"
+
+
+class Parts(Task):
+    """Tasks side by side: every instance is one of `parts`, drawn by `weights` or chosen by a schedule.
+
+    An observation holds the pictures of the part that is asked in the order of showing, as `image` where no part has more
+    than one and as `image_1`, `image_2`, ... otherwise, with zeros where the part has fewer or smaller ones; and `task`, the
+    number of the part. Actions are the union of the parts': what a part has no use for is ignored. Instance i of a part is
+    instance i of that task on its own.
+
+    Args:
+        parts: the tasks; their observations are pictures, their actions all Discrete or MultiDiscrete, or all the same.
+        weights: how likely each part is, positive; in proportion to one another.
+
+    Raises:
+        ValueError: there is no part, the weights do not fit, or the parts do not fit together.
+    """
+
+    asks = "what one of several tasks asks"
+    answer_format = None
+
+    def __init__(self, parts: Sequence[Task], weights: Sequence[float] = ()) -> None:
+        if not parts:
+            raise ValueError("a mixture needs at least one task")
+        if weights and len(weights) != len(parts):
+            raise ValueError(f"need one weight a task: {len(parts)} tasks, {len(weights)} weights")
+        shares = np.array(weights or [1.0] * len(parts), np.float64)
+        if not np.isfinite(shares).all() or (shares <= 0).any():
+            raise ValueError(f"weights must be positive, got {list(weights)}")
+        for part in parts:
+            if set(part.observation_space) != set(part.images):
+                raise ValueError(f"{type(part).__name__} shows more than pictures, which a mixture cannot pad")
+        self.parts, self.weights = tuple(parts), shares / shares.sum()
+        self.action_space = _union([part.action_space for part in parts])
+        self.horizon = max(part.horizon for part in parts)
+        self.chance = float(sum(w * part.chance for w, part in zip(self.weights, parts, strict=True)))
+        most = max(len(part.images) for part in parts)
+        self.images = ("image",) if most == 1 else tuple(f"image_{i + 1}" for i in range(most))
+        shown: dict[str, spaces.Space[Any]] = {}
+        for place, name in enumerate(self.images):
+            sides = [part.observation_space[part.images[place]].shape or () for part in parts if place < len(part.images)]
+            shown[name] = spaces.Box(0, 255, (*np.max(sides, axis=0)[:2].tolist(), 3), np.uint8)
+        self.observation_space = spaces.Dict({**shown, TASK: spaces.Discrete(len(parts))})
+
+    @property
+    def has_text(self) -> bool:
+        """Whether every part can be answered in words."""
+        return all(part.has_text for part in self.parts)
+
+    def sample(self, stream: Stream) -> Batch:
+        """Draw a part for each row, and make its instance."""
+        edges = np.cumsum(self.weights)
+        drawn = np.searchsorted(edges, stream.branch("mixture").uniform(), side="right")
+        return self.sample_parts(stream, np.minimum(drawn, len(self.parts) - 1))
+
+    def sample_parts(self, stream: Stream, chosen: NDArray[np.int64]) -> Batch:
+        """Make the instances of a stream, each of the part that `chosen` (n,) names."""
+        count = len(stream)
+        observation: dict[str, NDArray[Any]] = {
+            name: np.zeros((count, *(self.observation_space[name].shape or ())), np.uint8) for name in self.images
+        }
+        observation[TASK] = np.asarray(chosen, np.int64).copy()
+        target = np.zeros((count, *(self.action_space.shape or ())), self.action_space.dtype)
+        mixed = Batch(observation, target, np.full(count, -1, np.int64), self._empty_memory(count))
+        for number, part in enumerate(self.parts):
+            rows = np.flatnonzero(chosen == number)
+            if len(rows):
+                self._put(mixed, number, rows, part.sample(stream.rows(rows)))
+        return mixed
+
+    def score(self, answers: NDArray[Any], batch: Batch) -> Score:
+        """Score as the parts do."""
+        reward, success = np.zeros(len(batch), np.float32), np.zeros(len(batch), bool)
+        for number, rows, part in self._present(batch):
+            score = self.parts[number].score(self._narrow(answers[rows], number), part)
+            reward[rows], success[rows] = score.reward, score.success
+        return Score(reward, success)
+
+    def advance(self, state: Batch, actions: NDArray[Any]) -> Step:
+        """Take one decision as the parts do."""
+        after = state.rows(slice(None)).replace(slice(None), state)
+        reward, (success, terminated) = np.zeros(len(state), np.float32), np.zeros((2, len(state)), bool)
+        for number, rows, part in self._present(state):
+            step = self.parts[number].advance(part, self._narrow(actions[rows], number))
+            self._put(after, number, rows, step.state)
+            reward[rows], success[rows], terminated[rows] = step.score.reward, step.score.success, step.terminated
+        return Step(after, Score(reward, success), terminated)
+
+    def question(self, batch: Batch) -> list[str]:
+        """Ask in the parts' words."""
+        return self._gather(batch, lambda number, part: self.parts[number].question(part))
+
+    def prompts(self, batch: Batch, style: str = "direct") -> list[str]:
+        """Return the parts' prompts."""
+        return self._gather(batch, lambda number, part: self.parts[number].prompts(part, style))
+
+    def example(self) -> Any:
+        """Return an answer that is valid in every part: 0, or 0, 1, 2, ... where there are several slots."""
+        space = self.action_space
+        if isinstance(space, spaces.MultiDiscrete):
+            return np.minimum(np.arange(len(space.nvec)), space.nvec - 1)
+        return 0 if isinstance(space, spaces.Discrete) else self.parts[0].example()
+
+    def random_answers(self, batch: Batch, stream: Stream) -> NDArray[Any]:
+        """Return random answers that are valid in the parts that are asked."""
+        answers = np.zeros_like(batch.target)
+        for number, rows, part in self._present(batch):
+            self._widen(answers, rows, self.parts[number].random_answers(part, stream.redraw(rows, 1)))
+        return answers
+
+    def oracle(self, batch: Batch) -> NDArray[Any]:
+        """Return the right answers, with zeros where a part has no use for a slot."""
+        answers = np.zeros_like(batch.target)
+        for number, rows, part in self._present(batch):
+            self._widen(answers, rows, self.parts[number].oracle(part))
+        return answers
+
+    def truths(self, batch: Batch) -> list[str | None]:
+        """Put the truth in the parts' words."""
+        return self._gather(batch, lambda number, part: self.parts[number].truths(part))
+
+    def info(self, batch: Batch) -> dict[str, NDArray[Any]]:
+        """Return `task`, and `action_mask` where a part has one."""
+        facts: dict[str, NDArray[Any]] = {TASK: batch.observation[TASK].copy()}
+        masks = {number: self.parts[number].info(part).get("action_mask") for number, _, part in self._present(batch)}
+        if isinstance(self.action_space, spaces.Discrete) and any(part.horizon > 1 for part in self.parts):
+            mask = np.zeros((len(batch), int(self.action_space.n)), np.int8)
+            for number, rows, _ in self._present(batch):
+                part_mask, space = masks[number], self.parts[number].action_space
+                width = int(space.n) if isinstance(space, spaces.Discrete) else 0
+                mask[rows, :width] = 1 if part_mask is None else part_mask
+            facts["action_mask"] = mask
+        return facts
+
+    def pictures(self, batch: Batch, row: int) -> dict[str, NDArray[np.uint8]]:
+        """Return the pictures of the part that is asked, under the part's own names."""
+        number, part = self._one(batch, row)
+        return self.parts[number].pictures(part, 0)
+
+    def illustrate(self, answer: Any, batch: Batch, row: int) -> dict[str, NDArray[np.uint8]]:
+        """Return the part's pictures of an answer."""
+        number, part = self._one(batch, row)
+        return self.parts[number].illustrate(self._narrow(np.asarray(answer)[None], number)[0], part, 0)
+
+    def parse(self, text: str, style: str = "direct") -> NDArray[Any] | None:
+        """Raise: what a reply means depends on the part; use `parse_all`, or `parse` of one of the `parts`."""
+        del text, style
+        raise ValueError(f"what a reply means depends on what was asked; use {type(self).__name__}.parse_all")
+
+    def parse_all(self, texts: Sequence[str], batch: Batch, style: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Read each reply as the part that was asked does."""
+        answers = np.repeat(self.no_answer[None], len(texts), axis=0)
+        answered = np.zeros(len(texts), bool)
+        for number, rows, part in self._present(batch):
+            array, answered[rows] = self.parts[number].parse_all([texts[row] for row in rows], part, style)
+            found = rows[answered[rows]]
+            answers[found] = 0
+            self._widen(answers, found, array[answered[rows]])
+        return answers, answered
+
+    def format_all(self, answers: NDArray[Any], batch: Batch) -> list[str | None]:
+        """Write each answer as the part that was asked does."""
+        written: list[str | None] = [None] * len(batch)
+        for number, rows, part in self._present(batch):
+            for row, words in zip(
+                rows, self.parts[number].format_all(self._narrow(answers[rows], number), part), strict=True
+            ):
+                written[row] = words
+        return written
+
+    def _present(self, batch: Batch) -> Iterator[tuple[int, NDArray[np.int64], Batch]]:
+        """Go through the parts that are asked: number, rows, and the instances as the part itself made them."""
+        for number in np.unique(batch.observation[TASK]).tolist():
+            rows = np.flatnonzero(batch.observation[TASK] == number)
+            yield number, rows, self._take(batch, number, rows)
+
+    def _one(self, batch: Batch, row: int) -> tuple[int, Batch]:
+        number = int(batch.observation[TASK][row])
+        return number, self._take(batch, number, np.array([row]))
+
+    def _take(self, batch: Batch, number: int, rows: NDArray[np.int64]) -> Batch:
+        part, observation = self.parts[number], {}
+        for name, place in zip(part.images, self.images, strict=False):
+            height, width = (part.observation_space[name].shape or ())[:2]
+            observation[name] = batch.observation[place][rows, :height, :width]
+        memory = {
+            name.removeprefix(f"{number}."): values[rows]
+            for name, values in batch.memory.items()
+            if name.startswith(f"{number}.")
+        }
+        return Batch(observation, self._narrow(batch.target[rows], number), batch.items[rows], memory)
+
+    def _put(self, mixed: Batch, number: int, rows: NDArray[np.int64], part: Batch) -> None:
+        for name, place in zip(self.parts[number].images, self.images, strict=False):
+            height, width = part.observation[name].shape[1:3]
+            mixed.observation[place][rows, :height, :width] = part.observation[name]
+        mixed.items[rows] = part.items
+        self._widen(mixed.target, rows, part.target)
+        for name, values in part.memory.items():
+            mixed.memory[f"{number}.{name}"][rows] = values
+
+    def _empty_memory(self, count: int) -> dict[str, NDArray[Any]]:
+        """Return what the parts remember, as zeros; the shapes are those of the parts' first training instances."""
+        memory = {}
+        for number, part in enumerate(self.parts):
+            if part.horizon > 1:
+                for name, values in part.sample(Stream("train", [0], [0])).memory.items():
+                    memory[f"{number}.{name}"] = np.zeros((count, *values.shape[1:]), values.dtype)
+        return memory
+
+    def _narrow(self, answers: NDArray[Any], number: int) -> NDArray[Any]:
+        """Return what a part takes of answers (n, ...) of the union."""
+        space = self.parts[number].action_space
+        if space == self.action_space:
+            return answers
+        if isinstance(space, spaces.Discrete):
+            return answers if answers.ndim == 1 else answers[:, 0]
+        return answers[:, : int(np.prod(space.shape or (1,)))]
+
+    def _widen(self, answers: NDArray[Any], rows: NDArray[np.int64], part: NDArray[Any]) -> None:
+        """Write a part's answers into rows of answers of the union."""
+        if not len(rows):
+            return
+        if answers.ndim == 1 or part.shape[1:] == answers.shape[1:]:
+            answers[rows] = part
+        else:
+            answers[rows, : part.shape[1] if part.ndim > 1 else 1] = part.reshape(len(rows), -1)
+
+    def _gather(self, batch: Batch, ask: Any) -> list[Any]:
+        gathered: list[Any] = [None] * len(batch)
+        for number, rows, part in self._present(batch):
+            for row, value in zip(rows, ask(number, part), strict=True):
+                gathered[row] = value
+        return gathered
+
+
+def _union(actions: Sequence[spaces.Space[Any]]) -> Any:
+    """Return the space that holds the actions of all."""
+    if all(space == actions[0] for space in actions):
+        return actions[0]
+    lengths = []
+    for space in actions:
+        if isinstance(space, spaces.Discrete) and space.start == 0:
+            lengths.append(np.array([space.n]))
+        elif isinstance(space, spaces.MultiDiscrete) and space.nvec.ndim == 1 and not space.start.any():
+            lengths.append(space.nvec)
+        else:
+            raise ValueError(
+                f"actions {', '.join(map(str, actions))} have no union; a mixture takes Discrete and MultiDiscrete ones that "
+                "count from 0, or equal ones"
+            )
+    slots = max(len(counts) for counts in lengths)
+    most = np.max([np.pad(counts, (0, slots - len(counts)), constant_values=1) for counts in lengths], axis=0)
+    return spaces.Discrete(int(most[0])) if slots == 1 else spaces.MultiDiscrete(most)

@@ -1,0 +1,136 @@
+"""Questions: what a single and a vector environment share: which instances are asked, in which order, and by whose choice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl4rl_envs.attempts import Attempts
+from ssl4rl_envs.interface import Interface, Transition
+from ssl4rl_envs.registration import build_task
+from ssl4rl_envs.schedules import Schedule
+from ssl4rl_envs.stream import Stream, as_words, check_split
+from ssl4rl_envs.task import Batch, Task
+
+
+class Questions:
+    """The questions that `count` environments ask, each along the endless stream of its own seed.
+
+    Args:
+        task: a `Task`, or its class as "module:Class", which is built from `arguments`.
+        arguments: the task's keyword arguments.
+        count: how many environments.
+        split, interface, prompt_style, group_size, attempts: as of `SSLEnv`.
+    """
+
+    def __init__(
+        self,
+        task: Task | str,
+        arguments: dict[str, Any],
+        count: int,
+        split: str,
+        interface: str,
+        prompt_style: str,
+        group_size: int,
+        attempts: int,
+    ) -> None:
+        for name, value in {"group_size": group_size, "attempts": attempts}.items():
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+        self.split, self.group_size, self.attempts = check_split(split), int(group_size), int(attempts)
+        self.built_from = (task, arguments)
+        """What the task was built from: its class and arguments."""
+        self.schedule: Schedule | None = None
+        self._count, self._interface_name, self._prompt_style = count, interface, prompt_style
+        self._episodes, self._steps, self._chosen = np.zeros((3, count), np.int64)
+        self._seeds: NDArray[np.uint64] | None = None
+        self._batch: Batch | None = None
+        self._use(build_task(task, arguments))
+
+    @property
+    def batch(self) -> Batch:
+        """The instances being asked.
+
+        Raises:
+            RuntimeError: nothing is being asked yet.
+        """
+        if self._batch is None:
+            raise RuntimeError("nothing is being asked yet; call reset() first")
+        return self._batch
+
+    @property
+    def mixture(self) -> Task | None:
+        """The task without attempts round it, if it is a mixture."""
+        task = self.task.task if isinstance(self.task, Attempts) else self.task
+        return task if task.parts else None
+
+    @property
+    def asking(self) -> bool:
+        """Whether anything is being asked."""
+        return self._batch is not None
+
+    @property
+    def indices(self) -> NDArray[np.int64]:
+        """The numbers of the instances being asked in their streams, (count,)."""
+        return self._episodes // self.group_size
+
+    def follow(self, schedule: Schedule, task: Task) -> None:
+        """Let `schedule` choose which part of the mixture `task` each new instance is of; the questions start anew."""
+        if not task.parts or len(task.parts) != schedule.parts:
+            raise ValueError(f"a schedule over {schedule.parts} parts needs a mixture of as many tasks, got {task}")
+        self.schedule = schedule
+        self._use(task)
+
+    def restart(self, seeds: Sequence[int | None], rows: NDArray[np.bool_], generator: np.random.Generator) -> None:
+        """Set the seeds of the marked environments; None lets a stream go on, and draws its seed if it has none yet."""
+        if self._seeds is None:
+            self._seeds = generator.integers(1 << 63, size=self._count).astype(np.uint64)
+        for row, value in enumerate(seeds):
+            if value is not None and rows[row]:
+                self._seeds[row] = as_words([value], "seed")[0]
+                self._episodes[row] = -1
+
+    def ask(self, rows: NDArray[np.bool_]) -> None:
+        """Move the marked environments on: to the next repeat of their instance, or to the next instance."""
+        assert self._seeds is not None
+        self._episodes[rows] += 1
+        self._steps[rows] = 0
+        stream = Stream(self.split, self._seeds[rows], self.indices[rows])
+        if self.schedule is None:
+            fresh = self.task.sample(stream)
+        else:
+            new = rows & (self._episodes % self.group_size == 0)
+            self._chosen[new] = self.schedule.choose(int(new.sum()))
+            fresh = self.task.sample_parts(stream, self._chosen[rows])
+        self._batch = fresh if rows.all() else self.batch.replace(rows, fresh)
+
+    def answer(self, actions: Any) -> tuple[Transition, NDArray[np.bool_]]:
+        """Take one decision in each environment; return what it led to, and which episodes are cut off by the horizon."""
+        transition = self.interface.step(self.batch, actions)
+        step = transition.step
+        self._batch = step.state
+        self._steps += 1
+        truncated = ~step.terminated & (self._steps >= self.task.horizon)
+        if self.schedule is not None:
+            ended = step.terminated | truncated
+            self.schedule.record(self._chosen[ended], step.score.success[ended])
+        return transition, truncated
+
+    def observe(self) -> dict[str, Any]:
+        """Return what is shown, batch-first."""
+        return self.interface.observe(self.batch)
+
+    def facts(self) -> dict[str, NDArray[Any]]:
+        """Return what everybody may know beside it, for `info`: arrays (count, ...) by name."""
+        facts = {"index": self.indices.copy(), **self.task.info(self.batch)}
+        return facts if self.schedule is None else facts | self.schedule.info(self._chosen)
+
+    def _use(self, task: Task) -> None:
+        self.task = task if self.attempts == 1 else Attempts(task, self.attempts)
+        self.interface = Interface(self.task, self._interface_name, self._prompt_style)
+        self.task.sample(Stream(self.split, [0], [0]))  # an empty split is an error here, not at the first reset
+        self._seeds = self._batch = None
+        self._episodes[:], self._steps[:] = -1, 0

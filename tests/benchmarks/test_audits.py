@@ -1,0 +1,329 @@
+"""The audits: the whole suite passes, and what is planted in it is found."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from ssl4rl_benchmarks.audits import seams
+from ssl4rl_benchmarks.audits.audit import (
+    NOISE,
+    AuditSettings,
+    audit,
+    audit_task,
+    errors_above,
+    instances,
+    lessons_and_questions,
+    noise,
+    noises_for,
+    shortcut_table,
+    summary,
+)
+from ssl4rl_benchmarks.audits.command import AuditFlags, markdown, run
+from ssl4rl_benchmarks.audits.features import FEATURES, panel_cells
+from ssl4rl_benchmarks.audits.hostile import conformance, hostile_replies
+from ssl4rl_benchmarks.audits.shortcuts import SOLVERS, measure, play, solvers_of
+from ssl4rl_envs import Batch, Stream, env_ids, make_task
+from ssl4rl_envs.answers import PROMPT_STYLES
+from ssl4rl_envs.images.flip_prediction import FlipPrediction
+from ssl4rl_envs.images.masked_reconstruction import MaskedReconstruction
+from ssl4rl_envs.images.odd_patch import OddPatch
+from ssl4rl_envs.images.patch_ordering import PatchOrdering
+from ssl4rl_envs.images.patch_swap import PatchSwap
+from ssl4rl_envs.images.rotation import Rotation
+from ssl4rl_envs.images.tiles import cut, panels, permuted
+from ssl4rl_envs.task import Score
+
+SMALL = AuditSettings(episodes=60, lessons=120, replies=2)
+MIXTURE = "SSL4RL/Mixture-v0"
+
+_audits: dict[str, dict] = {}
+
+
+def audited(env_id: str) -> dict:
+    if env_id not in _audits:
+        _audits[env_id] = audit(env_id, {}, SMALL)
+    return _audits[env_id]
+
+
+@pytest.fixture(params=env_ids())
+def result(request) -> dict:
+    return audited(request.param)
+
+
+# The suite
+
+
+def test_no_environment_fails_its_audit(result):
+    assert result["failures"] == []
+
+
+def test_an_audit_reports_everything_as_plain_data(result):
+    assert json.loads(json.dumps(result)) == result
+    assert result["source"] == "scenes"
+    assert set(result["policies"]) == {"random", "constant", "majority"}
+    assert result["oracle"] == pytest.approx(1)
+    shortcuts = result["shortcuts"]["scenes"]
+    assert set(shortcuts) <= set(SOLVERS)
+    assert bool(shortcuts) == (result["env"] != MIXTURE)
+    assert (NOISE in result["shortcuts"]) == bool(shortcuts)
+    for entry in (*result["policies"].values(), *shortcuts.values()):
+        low, high = entry["interval"]
+        assert 0 <= low <= entry["reward"] <= high <= 1 + 1e-6
+
+
+def test_at_least_25_kinds_of_hostile_replies_are_tried_and_none_is_paid(result):
+    assert set(result["conformance"]) == set(PROMPT_STYLES)
+    for kinds in result["conformance"].values():
+        assert len(kinds) >= 90
+        assert all(entry["tried"] > 0 and entry["paid"] == 0 for entry in kinds.values())
+
+
+def test_the_size_of_pictures_tells_nothing(result):
+    for table in result["shortcuts"].values():
+        assert not any(table[name]["beats_chance"] for name in ("output size",) if name in table)
+
+
+def test_the_table_of_the_docs_has_a_row_a_source_and_marks_what_beats_chance():
+    results = [audited(env_id) for env_id in ("SSL4RL/PatchOrdering-v0", "SSL4RL/Rotation-v0")]
+    lines = markdown(results).splitlines()
+    assert len(lines) == 2 + 2 + 3
+    assert len({line.count("|") for line in lines}) == 1
+    assert f"**{results[0]['shortcuts']['scenes']['edge continuity']['reward']:.3f}**" in lines[2]
+
+
+def test_other_sources_are_audited_too():
+    """Grey, tiny pictures: policies, oracle, replies and noise have nothing to fail for."""
+    result = audit("SSL4RL/OddPatch-v0", {"source": "digits", "image_size": 36}, SMALL)
+    assert result["source"] == "digits"
+    assert result["arguments"] == {"source": "digits", "image_size": 36}
+    assert not [failure for failure in result["failures"] if "on digits" not in failure]
+
+
+def test_the_exit_status_tells_whether_something_failed(monkeypatch, capsys):
+    flags = AuditFlags(episodes=60)
+    arguments = {"source": "digits", "image_size": 36}
+    monkeypatch.setattr(PatchOrdering, "legitimate", dict.fromkeys(SOLVERS, "for this test"))
+    status, results = run(flags, "SSL4RL/PatchOrdering-v0", arguments)
+    assert (status, len(results)) == (0, 1)
+    assert "nothing failed" in capsys.readouterr().out
+    monkeypatch.setattr(PatchOrdering, "legitimate", {})
+    status, results = run(replace(flags, json=True), "SSL4RL/PatchOrdering-v0", arguments)
+    assert status == 1
+    assert any("'edge continuity' earns" in failure for failure in results[0]["failures"])
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("flags", "env_id"), [(AuditFlags(), None), (AuditFlags(all=True), "SSL4RL/Rotation-v0")])
+def test_an_audit_is_of_one_environment_or_of_all(flags, env_id):
+    with pytest.raises(ValueError, match="name one environment, or --all"):
+        run(flags, env_id, {})
+
+
+def test_solvers_are_not_asked_about_what_they_learned_from():
+    with pytest.raises(ValueError, match="did not learn from"):
+        AuditSettings(split="train")
+
+
+# What is planted is found
+
+
+class DarkTop(Rotation):
+    """Its top row is darker the more the picture was turned."""
+
+    def sample(self, stream):
+        batch = super().sample(stream)
+        batch.observation["image"][:, 0] >>= batch.target[:, None, None].astype(np.uint8)
+        return batch
+
+
+class Brighter(FlipPrediction):
+    """Mirrored pictures are a little brighter."""
+
+    def sample(self, stream):
+        batch = super().sample(stream)
+        image = batch.observation["image"]
+        image[:] = np.minimum(image.astype(int) + 12 * batch.target[:, None, None, None], 255)
+        return batch
+
+
+@pytest.mark.parametrize(("kind", "solver"), [(DarkTop, "border rows"), (Brighter, "mean colour")])
+def test_a_planted_leak_fails_on_noise_though_its_solver_is_documented(monkeypatch, kind, solver):
+    monkeypatch.setattr(kind, "legitimate", {solver: "claimed to be fine"})
+    arguments = {"reference": False} if kind is Brighter else {}
+    task = kind(noise(), image_size=32, **arguments)
+    settings = replace(SMALL, episodes=300, lessons=600)
+    failures = audit_task(task, [task], settings)["failures"]
+    assert [failure for failure in failures if f"'{solver}' earns" in failure and "on noise" in failure]
+
+
+def test_the_same_tasks_without_a_leak_pass_on_noise():
+    settings = replace(SMALL, episodes=300, lessons=600)
+    smooth = noise("smooth noise")
+    for task in (Rotation(smooth, image_size=32), FlipPrediction(smooth, image_size=32, reference=False)):
+        table = shortcut_table(task, *lessons_and_questions(task, settings), upright_only=True)
+        assert not [name for name, entry in table.items() if entry["beats_chance"]]
+
+
+def test_gap_and_jitter_take_edge_continuity_away():
+    rewards = {}
+    for gap, jitter in ((0, 0), (8, 6)):
+        task = PatchOrdering(image_size=60, gap=gap, jitter=jitter)
+        train, test = lessons_and_questions(task, replace(SMALL, episodes=200))
+        rewards[gap] = measure("edge continuity", task, train, test).mean()
+    assert rewards[0] > 0.8
+    assert rewards[8] < rewards[0] - 0.25
+
+
+class Lenient(FlipPrediction):
+    """It reads a reply that says two things as the first."""
+
+    def read(self, body):
+        return super().read(body.split(" or ")[0])
+
+
+def test_a_scorer_that_pays_a_hostile_reply_fails():
+    task = Lenient("digits", image_size=16)
+    table = conformance(task, "test", "direct", count=4)
+    assert {kind for kind, entry in table.items() if entry["paid"]} == {"either of two", "all options with or"}
+    failures = audit_task(task, settings=replace(SMALL, episodes=20, lessons=20))["failures"]
+    assert any("'either of two' (direct) count as answers" in failure for failure in failures)
+
+
+@pytest.mark.parametrize("chance", [0.05, 0.6])
+def test_a_wrong_declared_chance_fails(chance):
+    task = FlipPrediction("digits", image_size=16)
+    task.chance = chance
+    failures = audit_task(task, settings=replace(SMALL, episodes=200))["failures"]
+    assert any(f"the declared chance is {chance:.3f}" in failure for failure in failures)
+
+
+class HalfPaid(FlipPrediction):
+    """Its right answers are paid a half."""
+
+    def score(self, answers, batch):
+        score = super().score(answers, batch)
+        return Score(score.reward / 2, score.success)
+
+
+def test_an_oracle_below_one_fails():
+    failures = audit_task(HalfPaid("digits", image_size=16), settings=replace(SMALL, episodes=50, lessons=50))["failures"]
+    assert any("the right answers earn 0.5000, not 1" in failure for failure in failures)
+
+
+# Hostile replies
+
+
+@pytest.mark.parametrize("style", PROMPT_STYLES)
+def test_hostile_replies_have_names_and_lists_have_more(style):
+    words = hostile_replies(["same", "different"], style)
+    lists = hostile_replies(["2, 3, 1, 4", "1, 2, 3, 4"], style)
+    assert len(words) >= 60
+    assert len(set(words.values())) >= 90
+    assert set(words) < set(lists)
+    assert {"one number short", "repeated entry", "entry out of range", "counting from 0", "letters"} <= set(lists)
+    assert {"full-width digits", "leading zero"} <= set(hostile_replies(["90", "180"], style))
+
+
+def test_counting_from_0_is_tried_only_where_it_cannot_be_meant():
+    assert "counting from 0" not in hostile_replies(["2, 3", "1, 2"], "direct")
+
+
+# Solvers
+
+
+def smooth(count: int, grid: int, side: int = 8) -> np.ndarray:
+    """Tiles of pictures without an edge."""
+    values = np.random.default_rng(0).standard_normal((count, grid * side, grid * side, 3))
+    values = gaussian_filter(values, (0, 3, 3, 0))
+    return cut(np.clip(128 + 60 * values / values.std(), 0, 255).astype(np.uint8), grid)
+
+
+@pytest.mark.parametrize("grid", [2, 3, 4])
+def test_jigsaws_are_solved_by_their_edges(grid):
+    tiles = smooth(30, grid)
+    order = Stream("train", np.zeros(30, int), np.arange(30)).permutation(grid * grid)
+    found = seams.jigsaw(permuted(tiles, order), grid)
+    assert (found == np.argsort(order, axis=1)).all(axis=1).mean() > 0.9
+
+
+def test_the_odd_tile_is_the_one_that_fits_worst():
+    tiles = smooth(20, 3)
+    places = np.arange(20) % 9
+    tiles[np.arange(20), places] = 255
+    assert np.array_equal(seams.odd_one(tiles, 3), places)
+
+
+def test_panels_are_found_where_they_were_laid():
+    pictures = np.random.default_rng(0).integers(0, 255, (2, 6, 12, 12, 3)).astype(np.uint8)
+    shown = panels(pictures, 60)
+    assert all(np.array_equal(cell, pictures[:, k]) for k, cell in enumerate(panel_cells(shown, 6, 12)))
+
+
+def test_masks_are_found_and_verbatim_candidates_ruled_out():
+    task = MaskedReconstruction(image_size=48, patch_size=12)
+    batch = task.sample(Stream("test", np.zeros(40, int), np.arange(40)))
+    corners = seams.find_mask(batch.observation["image"], 12, 128)
+    offered = panel_cells(batch.observation["candidates"], 4, 12)
+    for row, (y, x) in enumerate(corners):
+        assert (batch.observation["image"][row, y : y + 12, x : x + 12] == 128).all()
+    inside = np.array([[seams._holds(batch.observation["image"][r], patch[r]) for patch in offered] for r in range(40)])
+    assert (inside.sum(axis=1) == 2).mean() > 0.9
+    assert not inside[np.arange(40), batch.target].any()
+
+
+def test_swaps_play_an_order_to_its_end():
+    task = PatchSwap("digits", image_size=36)
+    batch = task.sample(Stream("test", np.zeros(20, int), np.arange(20)))
+    assert play(task, batch, lambda state, _: task.oracle(state)).mean() == pytest.approx(1)
+    assert measure("edge continuity", task, batch, batch).min() >= 0
+
+
+def test_features_are_finite_numbers_even_of_tiny_blank_pictures():
+    for pictures in (np.zeros((3, 8, 8, 3), np.uint8), noise().pixels(noise().whole(np.arange(3)), 16)):
+        for features in FEATURES.values():
+            table = features(pictures)
+            assert table.shape[0] == 3
+            assert np.isfinite(table).all()
+
+
+def test_mixtures_and_paintings_are_put_to_no_solver():
+    assert solvers_of(make_task(MIXTURE, source="digits", image_size=36)) == []
+    assert solvers_of(MaskedReconstruction("photos", image_size=32, answer="pixels")) == []
+    assert "edge continuity" in solvers_of(OddPatch("digits", image_size=36))
+
+
+def test_noise_suits_tasks_with_fine_angles():
+    task = Rotation("photos", image_size=32, angles=8)
+    assert Rotation(noises_for(task)[0], image_size=32, angles=8).sample(Stream("test", [0], [0]))
+
+
+# Statistics
+
+
+def test_the_error_of_a_mean_counts_items_and_not_episodes():
+    rewards = np.tile([1.0, 0.0, 1.0, 1.0], 25)
+    alone, together = np.arange(100), np.repeat(np.arange(10), 10)
+    spread = errors_above(rewards, alone, 0.5)
+    assert spread == pytest.approx(0.25 / np.sqrt(0.1875 / 99), rel=0.1)
+    grouped = np.repeat(rewards[:10], 10)
+    assert errors_above(grouped, together, 0.5) < spread / 2
+    assert errors_above(np.ones(50), alone[:50], 0.5) == 99
+    assert errors_above(np.zeros(50), alone[:50], 0.5) == -99
+    assert errors_above(np.full(50, 0.5), alone[:50], 0.5) == 0
+
+
+def test_episodes_without_an_item_stand_for_themselves():
+    rewards = np.tile([1.0, 0.0], 50)
+    assert summary(rewards, np.full(100, -1), 0.5) == summary(rewards, np.arange(100), 0.5)
+
+
+def test_instances_do_not_depend_on_how_many_are_drawn_at_once():
+    task = Rotation("digits", image_size=16)
+    assert isinstance(batch := instances(task, "test", 300, 1), Batch)
+    assert np.array_equal(batch.observation["image"][270:], instances(task, "test", 300, 1).observation["image"][270:])
+    assert np.array_equal(batch.target[:20], instances(task, "test", 20, 1).target)

@@ -25,7 +25,7 @@ MODES: tuple[str, ...] = ("rgb_array", "ansi", "human")
 _WIDTH = 360  # of a card, in pixels
 _MARGIN = 14
 _INK, _PAPER, _FRAME = (32, 36, 44), (255, 255, 255), (222, 226, 232)
-_RIGHT, _WRONG, _TRUTH = (22, 128, 72), (190, 42, 50), (90, 98, 112)
+_RIGHT, _PART, _WRONG, _TRUTH = (22, 128, 72), (176, 112, 16), (190, 42, 50), (90, 98, 112)
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,8 @@ def draw(card: Card) -> NDArray[np.uint8]:
 
 
 def _draw_verdict(pen: ImageDraw.ImageDraw, verdict: Verdict, top: int, font: Any) -> None:
-    colour, left, words = _RIGHT if verdict.success else _WRONG, float(_MARGIN), f"reward {verdict.reward:.2f}"
+    colour = _RIGHT if verdict.success else _PART if verdict.reward > 0 else _WRONG
+    left, words = float(_MARGIN), f"reward {verdict.reward:.2f}"
     if verdict.truth is not None:
         pen.text((left, top), verdict.said, colour, font)
         left += pen.textlength(verdict.said + "   ", font)

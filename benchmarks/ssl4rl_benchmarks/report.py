@@ -34,7 +34,7 @@ pre {{ background: #f4f5f7; padding: 1rem; overflow-x: auto }}
 </style>
 <h1>{title}</h1>
 {table}
-<h2>Learning curve</h2><img alt="success over episodes" src="{curve}">
+<h2>Learning curve</h2><img alt="reward over episodes" src="{curve}">
 <h2>Held-out instances with the model's answers</h2><img alt="board of instances" src="{board}">
 <h2>Settings</h2><pre>{settings}</pre>
 </html>
@@ -53,19 +53,20 @@ def training_seconds(run: Path) -> float:
     return round(float(lines[-1]["seconds"]), 1) if lines else 0.0
 
 
-def rows(results: dict[str, Any]) -> list[tuple[str, str, str, str]]:
-    """Return the lines of the results' table: what, success, 95 % interval, normalised score."""
+def rows(results: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
+    """Return the lines of the results' table: what, success, its 95 % interval, reward, normalised score."""
     named = {
         "before training, held out": results.get("before"),
         "after training, held out": results["after"],
         "after training, training items": results["train"],
         "supervised ceiling, held out": results.get("ceiling"),
     }
-    lines = [("chance", f"{results['chance']:.3f}", "", "0.000")]
+    lines = [("chance", "", "", f"{results['chance']:.3f}", "0.000")]
     for name, result in named.items():
         if result is not None:
             low, high = result["interval"]
-            lines.append((name, f"{result['success']:.3f}", f"{low:.3f} to {high:.3f}", f"{result['normalised']:.3f}"))
+            numbers = (f"{result['reward']:.3f}", f"{result['normalised']:.3f}")
+            lines.append((name, f"{result['success']:.3f}", f"{low:.3f} to {high:.3f}", *numbers))
     return lines
 
 
@@ -73,7 +74,7 @@ def print_table(results: dict[str, Any]) -> None:
     """Print the results."""
     after = results["after"]
     table = Table(title=f"{after['env']}: trained for {results['seconds']:.0f} s", title_justify="left")
-    for column in ("", "success", "95 % interval", "normalised"):
+    for column in ("", "success", "95 % interval", "reward", "normalised"):
         table.add_column(column, justify="left" if not column else "right")
     for line in rows(results):
         table.add_row(*line)
@@ -92,7 +93,7 @@ def write(trainer: Trainer, results: dict[str, Any]) -> None:
     (trainer.out / "curve.png").write_bytes(curve)
     (trainer.out / "board.png").write_bytes(board)
     cells = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>" for line in rows(results))
-    header = "<tr><th></th><th>success</th><th>95 % interval</th><th>normalised</th></tr>"
+    header = "<tr><th></th><th>success</th><th>95 % interval</th><th>reward</th><th>normalised</th></tr>"
     page = PAGE.format(
         title=html.escape(f"{trainer.config.env}: {trainer.config.algorithm}, {trainer.config.objective.advantage}"),
         table=f"<table>{header}{cells}</table>",
@@ -104,23 +105,23 @@ def write(trainer: Trainer, results: dict[str, Any]) -> None:
 
 
 def draw_curve(trainer: Trainer, results: dict[str, Any]) -> bytes:
-    """Draw success over episodes, in training and held out, between chance and the ceiling, as a PNG."""
+    """Draw the reward over episodes, in training and held out, between chance and the ceiling, as a PNG."""
     from matplotlib.figure import Figure
 
     lines = read_metrics(trainer.out)
     episodes = np.array([line["episodes"] for line in lines])
     figure = Figure(figsize=(7.2, 4.0), dpi=120, layout="constrained")
     axes = figure.add_subplot()
-    success = np.array([line.get("success", np.nan) for line in lines])
-    if not np.isnan(success).all():
-        axes.plot(episodes, success, color="#9fb4d8", linewidth=0.8)
-        axes.plot(episodes, _smooth(success), color="#2f5fb3", linewidth=1.8, label="training questions (sampled answers)")
-    held = [(line["episodes"], line["validation/success"]) for line in lines if "validation/success" in line]
+    rewards = np.array([line.get("reward", np.nan) for line in lines])
+    if not np.isnan(rewards).all():
+        axes.plot(episodes, rewards, color="#9fb4d8", linewidth=0.8)
+        axes.plot(episodes, _smooth(rewards), color="#2f5fb3", linewidth=1.8, label="training questions (sampled answers)")
+    held = [(line["episodes"], line["validation/reward"]) for line in lines if "validation/reward" in line]
     axes.plot(*zip(*held, strict=True), "o-", color="#d1662a", markersize=4, label="held out (validation, greedy answers)")
     axes.axhline(results["chance"], color="#8a8f98", linestyle=":", label="chance")
     if "ceiling" in results:
-        axes.axhline(results["ceiling"]["success"], color="#2f8f5b", linestyle="--", label="supervised ceiling (test)")
-    axes.set(xlabel="episodes", ylabel="success", ylim=(0, 1.02), title=_title(trainer))
+        axes.axhline(results["ceiling"]["reward"], color="#2f8f5b", linestyle="--", label="supervised ceiling (test)")
+    axes.set(xlabel="episodes", ylabel="reward", ylim=(0, 1.02), title=_title(trainer))
     axes.grid(alpha=0.25)
     axes.legend(loc="lower right", facecolor="white", framealpha=0.9, edgecolor="none")
     for side in ("top", "right"):

@@ -138,13 +138,16 @@ def board(cards: Sequence[Card], columns: int = 4) -> NDArray[np.uint8]:
         raise ValueError("a board needs at least one card")
     drawn = [draw(one) for one in cards]
     columns = min(columns, len(drawn))
-    height, gap = max(picture.shape[0] for picture in drawn), 12
-    rows = -(-len(drawn) // columns)
-    shape = (rows * (height + gap) + gap, columns * (_WIDTH + gap) + gap, 3)
-    canvas = np.full(shape, 244, np.uint8)
-    for i, picture in enumerate(drawn):
-        top, left = gap + i // columns * (height + gap), gap + i % columns * (_WIDTH + gap)
-        canvas[top : top + picture.shape[0], left : left + _WIDTH] = picture
+    gap = 12
+    rows = [drawn[start : start + columns] for start in range(0, len(drawn), columns)]
+    heights = [max(picture.shape[0] for picture in row) for row in rows]
+    canvas = np.full((sum(heights) + gap * (len(rows) + 1), columns * (_WIDTH + gap) + gap, 3), 244, np.uint8)
+    top = gap
+    for row, height in zip(rows, heights, strict=True):
+        for i, picture in enumerate(row):
+            left = gap + i * (_WIDTH + gap)
+            canvas[top : top + picture.shape[0], left : left + _WIDTH] = picture
+        top += height + gap
     return canvas
 
 

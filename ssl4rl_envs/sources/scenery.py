@@ -30,14 +30,14 @@ EVERYWHERE = (0.0, 0.0, 1e3)
 RGB = tuple[int, int, int]
 
 COLOURS: dict[str, RGB] = {
-    "red": (206, 62, 54),
-    "orange": (236, 136, 48),
-    "yellow": (246, 210, 74),
+    "red": (218, 46, 42),
+    "orange": (244, 130, 26),
+    "yellow": (248, 212, 66),
     "green": (72, 150, 78),
     "blue": (58, 110, 196),
     "purple": (140, 84, 172),
     "white": (244, 242, 234),
-    "brown": (134, 92, 60),
+    "brown": (124, 82, 50),
 }
 
 
@@ -202,7 +202,7 @@ MODELS: dict[str, tuple[Part, ...]] = {
         oval("shade", -0.28, 0.72, 0.3, 0.26),
         oval("shade", 0.28, 0.7, 0.3, 0.25),
         oval("main", 0.0, 0.88, 0.4, 0.36),
-        oval("bright", 0.12, 1.02, 0.2, 0.16),
+        oval("bright", 0.14, 1.06, 0.18, 0.13),
     ),
     "fir tree": (
         taper("trunk", 0.0, 0.26, 0.07, 0.06),
@@ -240,11 +240,11 @@ MODELS: dict[str, tuple[Part, ...]] = {
     ),
     "bird": (
         plate("shade", (0.02, 0.5), (0.28, 0.5), (0.34, 0.98)),
-        plate("main", (-0.3, 0.42), (-0.28, 0.52), (-0.66, 0.66), (-0.6, 0.44)),
+        plate("shade", (-0.3, 0.42), (-0.28, 0.52), (-0.66, 0.66), (-0.6, 0.44)),
         oval("main", 0.0, 0.46, 0.36, 0.15, lean=6.0),
         oval("main", 0.36, 0.56, 0.13, 0.12),
         plate("accent", (0.46, 0.53), (0.64, 0.54), (0.46, 0.62)),
-        plate("bright", (-0.12, 0.46), (0.2, 0.46), (-0.14, 1.08), (-0.26, 0.98)),
+        plate("bright", (-0.12, 0.52), (0.2, 0.5), (-0.14, 1.08), (-0.26, 0.98)),
         oval("dark", 0.4, 0.59, 0.025, 0.025),
     ),
     "flower": (
@@ -370,7 +370,7 @@ def painted(
     strength = np.broadcast_to(np.asarray(contrast, np.float64), x.shape)[..., None]
     seen = np.broadcast_to(np.asarray(opacity, np.float64), x.shape)
     shade, kind = form(across, down, 0.5 - across * x - down * y), np.where(seen > 0, shape, NOTHING)
-    return Shapes(kind, forms, box, shade, colour * (1 - 0.34 * strength), between(colour, 255.0, 0.2 * strength), seen)
+    return Shapes(kind, forms, box, shade, colour * (1 - 0.34 * strength), between(colour, 255.0, 0.16 * strength), seen)
 
 
 def ellipses(
@@ -428,7 +428,7 @@ NIGHT, DUSK = (list(SKIES).index(name) for name in ("night", "dusk"))
 _SKY_COLOURS = np.stack([of_sky(field) for field in ("top", "middle", "low")], axis=1)
 _GROUND_COLOURS = np.stack([of_ground(field) for field in ("far", "near")], axis=1)
 _MARK_COLOURS = np.stack([of_ground(field) for field in ("mark", "bright_mark")], axis=1)
-_PUFFS = ((-0.95, 0.02, 0.62, 0.4), (-0.3, -0.28, 0.66, 0.64), (0.42, -0.16, 0.66, 0.55), (1.05, 0.06, 0.55, 0.34))
+_PUFFS = np.array([(-0.95, 0.02, 0.62, 0.4), (-0.3, -0.28, 0.66, 0.64), (0.42, -0.16, 0.66, 0.55), (1.05, 0.06, 0.55, 0.34)])
 """Centres and half axes of the four puffs of a cloud."""
 _CRATERS = np.array([(-0.3, 0.3, -0.15), (-0.25, 0.1, 0.42), (0.26, 0.2, 0.16)])[:, None]
 """x, y and radii of three dark spots of the moon, in its own radii."""
@@ -492,20 +492,18 @@ def heavens(setting: Setting) -> list[Shapes]:
     disk = ellipses(x, y, (radius, radius), colour, opacity=column(of_sky("disk")[sky]))
     dx, dy, size = radius * _CRATERS
     craters = ellipses(x + dx, y + dy, (size, size), colour * 0.8, opacity=column(shown(sky == NIGHT, 0.6)))
-    return [stars, glow, disk, craters, *clouds(setting)]
+    return [stars, glow, disk, craters, clouds(setting)]
 
 
-def clouds(setting: Setting) -> list[Shapes]:
+def clouds(setting: Setting) -> Shapes:
     """Return up to three clouds of four puffs each."""
     x, y, size, there, flip = np.moveaxis(setting.stream.uniform((3, 5)), -1, 0)
     y, size = between(0.07, column(setting.horizon) - 0.16, y), between(0.07, 0.125, size)
-    base, side = y + 0.16 * size, np.where(flip < 0.5, -size, size)
-    opacity = shown(there < np.array([0.85, 0.65, 0.4]), 0.88)
-    colour = of_sky("cloud")[setting.sky][:, None]
-    return [
-        ellipses(x + side * dx, y + size * dy, (size * rx, size * ry), colour, 0.45, opacity, below=base)
-        for dx, dy, rx, ry in _PUFFS
-    ]
+    there, side = shown(there < np.array([0.85, 0.65, 0.4]), 0.88), np.where(flip < 0.5, -1.0, 1.0)
+    x, y, size, there, side = (np.repeat(values, len(_PUFFS), axis=1) for values in (x, y, size, there, side))
+    dx, dy, half_x, half_y = np.tile(_PUFFS, (3, 1)).T
+    colour, half = of_sky("cloud")[setting.sky][:, None], (size * half_x, size * half_y)
+    return ellipses(x + side * size * dx, y + size * dy, half, colour, 0.45, there, below=y + 0.16 * size)
 
 
 def hills(setting: Setting) -> list[Shapes]:
@@ -667,8 +665,8 @@ def colours_of(things: Things, setting: Setting) -> Floats:
     roles[:, :, ROLES.index("shade")] = main * 0.74
     roles[:, :, ROLES.index("bright")] = between(main, 255.0, 0.3)
     roles[:, :, ROLES.index("accent")] = _RGB[things.accent]
-    haze = np.repeat([0.08, 0.22, 0.06, 0.0], len(ROLES))
-    roles = setting.lit(roles.reshape(len(roles), -1, 3), haze).reshape(roles.shape)
+    haze = np.repeat([0.05, 0.12, 0.04, 0.0], len(ROLES))
+    roles = setting.lit(roles.reshape(len(roles), len(haze), 3), haze).reshape(roles.shape)
     evening = (setting.sky == NIGHT) | (setting.sky == DUSK)
     roles[evening, :, ROLES.index("glass")] = (255.0, 216.0, 128.0)  # the lamps are lit
     return np.asarray(np.take_along_axis(roles, _ROLE[things.kind][..., None], axis=2))

@@ -260,11 +260,12 @@ def layers(marks: Strokes) -> Words:
     counts = np.bincount(marks.view)
     number = np.arange(len(marks.view)) - (np.cumsum(counts) - counts)[marks.view]
     # Padded to the longest list; a box that ends where it begins touches nothing.
-    edges = np.zeros((4, len(counts), int(counts.max())), np.int16)
+    views, longest = len(counts), int(counts.max())
+    edges = np.zeros((4, views, longest), np.int16)
     edges[:, marks.view, number] = np.concatenate([marks.corner, marks.corner + marks.sides], axis=1).T
     top, left, bottom, right = edges
-    layer = np.zeros(top.shape, np.int16)
-    for p in range(1, layer.shape[-1]):
+    layer = np.zeros((views, longest), np.int16)
+    for p in range(1, longest):
         here, earlier = slice(p, p + 1), slice(p)
         touched = (top[:, here] < bottom[:, earlier]) & (top[:, earlier] < bottom[:, here])
         touched &= (left[:, here] < right[:, earlier]) & (left[:, earlier] < right[:, here])

@@ -1,9 +1,10 @@
-"""What all tests share: scenes that are drawn once, because drawing them one by one is most of the time of a test run."""
+"""What all tests share: a fast stand-in for drawn scenes, and configurations that the loops over the registry see too."""
 
 from __future__ import annotations
 
 import functools
 
+import gymnasium as gym
 import numpy as np
 
 from ssl4rl_envs import Stream
@@ -20,3 +21,17 @@ def drawn_once() -> ImageSource:
 
 
 BUILTIN["scenes"] = drawn_once
+
+# Configurations that differ from the registered ones in kind, so that the loops over the registry see them too.
+VARIANTS = {
+    "SSL4RL/PaintedReconstruction-v0": ("MaskedReconstruction", {"answer": "pixels", "patch_size": 8}),
+}
+for _id, (_name, _arguments) in VARIANTS.items():
+    if _id not in gym.registry:
+        _spec = gym.spec(f"SSL4RL/{_name}-v0")
+        gym.register(
+            _id,
+            entry_point=_spec.entry_point,
+            vector_entry_point=_spec.vector_entry_point,
+            kwargs={**_spec.kwargs, **_arguments},
+        )

@@ -2,6 +2,7 @@
 
 python -m ssl4rl_benchmarks.docs              writes docs/environments.md
 python -m ssl4rl_benchmarks.docs --pictures   and a board of each environment in docs/images
+python -m ssl4rl_benchmarks.docs --accepted   prints which share of random drafts each task can ask about, per source
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import numpy as np
 from PIL import Image
 
 from ssl4rl_envs import Stream, make_task, rendering, task_class
+from ssl4rl_envs.images.base import ImageTask
 from ssl4rl_envs.registration import TABLE
+from ssl4rl_envs.sources import BUILTIN
 
 HEADER = """# Environments
 
@@ -60,12 +63,36 @@ def board(env_id: str) -> Image.Image:
     return Image.fromarray(rendering.board([rendering.card(task, batch, i, verdict) for i, verdict in enumerate(verdicts)]))
 
 
+def accepted(count: int = 1000) -> str:
+    """Return a table: the share of random drafts that can be asked about, of the train split, by environment and source."""
+    lines = ["| environment | " + " | ".join(BUILTIN) + " |", "| --- " * (1 + len(BUILTIN)) + "|"]
+    for row in TABLE:
+        cells = []
+        for source in BUILTIN:
+            try:
+                task = make_task(row.id, source=source)
+            except ValueError:
+                cells.append("refused")
+                continue
+            if isinstance(task, ImageTask):
+                cells.append(f"{task.acceptance('train', count):.1%}")
+        if cells:
+            lines.append(f"| {row.id} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(description="Write docs/environments.md from the docstrings of the tasks.")
     parser.add_argument("--out", type=Path, default=Path("docs"), help="the folder of the documentation")
     parser.add_argument("--pictures", action="store_true", help="also draw a board of each environment")
+    parser.add_argument(
+        "--accepted", action="store_true", help="print the shares of drafts that can be asked about, and stop"
+    )
     flags = parser.parse_args()
+    if flags.accepted:
+        print(accepted())
+        return
     (flags.out / "environments.md").write_text(page())
     if flags.pictures:
         for row in TABLE:

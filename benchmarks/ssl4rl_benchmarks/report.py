@@ -123,7 +123,7 @@ def draw_curve(trainer: Trainer, results: dict[str, Any]) -> bytes:
         axes.axhline(results["ceiling"]["reward"], color="#2f8f5b", linestyle="--", label="supervised ceiling (test)")
     axes.set(xlabel="episodes", ylabel="reward", ylim=(0, 1.02), title=_title(trainer))
     axes.grid(alpha=0.25)
-    axes.legend(loc="lower right", facecolor="white", framealpha=0.9, edgecolor="none")
+    axes.legend(loc="best", facecolor="white", framealpha=0.9, edgecolor="none")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     buffer = BytesIO()

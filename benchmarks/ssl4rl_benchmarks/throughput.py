@@ -20,7 +20,7 @@ from gymnasium.vector import AutoresetMode
 
 from ssl4rl_envs import Stream, env_ids, make_task, task_class
 
-ROUNDS = 5
+ROUNDS = 3
 
 
 def _rate(step: Callable[[], Any], episodes: int, seconds: float) -> float:

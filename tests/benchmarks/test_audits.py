@@ -27,7 +27,7 @@ from ssl4rl_benchmarks.audits.command import AuditFlags, markdown, run
 from ssl4rl_benchmarks.audits.features import FEATURES, panel_cells
 from ssl4rl_benchmarks.audits.hostile import conformance, hostile_replies
 from ssl4rl_benchmarks.audits.shortcuts import SOLVERS, measure, play, solvers_of
-from ssl4rl_envs import Batch, Stream, env_ids, make_task
+from ssl4rl_envs import Batch, Stream, make_task
 from ssl4rl_envs.answers import PROMPT_STYLES
 from ssl4rl_envs.images.flip_prediction import FlipPrediction
 from ssl4rl_envs.images.masked_reconstruction import MaskedReconstruction
@@ -36,6 +36,7 @@ from ssl4rl_envs.images.patch_ordering import PatchOrdering
 from ssl4rl_envs.images.patch_swap import PatchSwap
 from ssl4rl_envs.images.rotation import Rotation
 from ssl4rl_envs.images.tiles import cut, panels, permuted
+from ssl4rl_envs.registration import TABLE
 from ssl4rl_envs.task import Score
 
 SMALL = AuditSettings(episodes=60, lessons=120, replies=2)
@@ -50,7 +51,7 @@ def audited(env_id: str) -> dict:
     return _audits[env_id]
 
 
-@pytest.fixture(params=env_ids())
+@pytest.fixture(params=[row.id for row in TABLE])
 def result(request) -> dict:
     return audited(request.param)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -15,20 +14,6 @@ from ssl4rl_envs import Batch, Stream, Task
 from ssl4rl_envs.answers import PROMPT_STYLES, wrap
 
 STYLES = PROMPT_STYLES
-
-# Configurations that differ from the registered ones in kind, so that the loops over the registry see them too.
-VARIANTS = {
-    "SSL4RL/PaintedReconstruction-v0": ("MaskedReconstruction", {"answer": "pixels", "patch_size": 8}),
-}
-for _id, (_name, _arguments) in VARIANTS.items():
-    if _id not in gym.registry:
-        _spec = gym.spec(f"SSL4RL/{_name}-v0")
-        gym.register(
-            _id,
-            entry_point=_spec.entry_point,
-            vector_entry_point=_spec.vector_entry_point,
-            kwargs={**_spec.kwargs, **_arguments},
-        )
 
 
 def interfaces_of(env_id: str) -> list[str]:

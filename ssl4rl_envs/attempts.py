@@ -85,7 +85,7 @@ class Attempts(Task):
         open_rows = tries < self.horizon - 1
         previous[rows[open_rows], tries[open_rows]] = noted[open_rows]
         observation = {**state.observation, PREVIOUS: previous, TRIES: (tries + 1)[:, None]}
-        memory = {**state.memory, "best": state.memory["best"] + score.reward}
+        memory = {**state.memory, "best": state.memory["best"] + score.reward, "solved": score.success}
         after = dataclasses.replace(state, observation=observation, memory=memory)
         return Step(after, score, score.success | (tries + 1 >= self.horizon))
 
@@ -149,13 +149,13 @@ class Attempts(Task):
     def _begin(self, batch: Batch) -> Batch:
         previous = np.broadcast_to(self.no_answer, (len(batch), self.horizon - 1, *self.no_answer.shape)).copy()
         observation = {**batch.observation, PREVIOUS: previous, TRIES: np.zeros((len(batch), 1), np.int64)}
-        memory = {**batch.memory, "best": np.zeros(len(batch), np.float32)}
+        memory = {**batch.memory, "best": np.zeros(len(batch), np.float32), "solved": np.zeros(len(batch), bool)}
         return dataclasses.replace(batch, observation=observation, memory=memory)
 
     def _inner(self, batch: Batch) -> Batch:
         """Return the instances as the task itself made them."""
         observation = {name: values for name, values in batch.observation.items() if name not in (PREVIOUS, TRIES)}
-        memory = {name: values for name, values in batch.memory.items() if name != "best"}
+        memory = {name: values for name, values in batch.memory.items() if name not in ("best", "solved")}
         return dataclasses.replace(batch, observation=observation, memory=memory)
 
     def _feedback(self, batch: Batch) -> list[str]:
@@ -163,6 +163,9 @@ class Attempts(Task):
         earlier = [self.task.format_all(batch.observation[PREVIOUS][:, k], inner) for k in range(self.horizon - 1)]
         feedback = []
         for row, used in enumerate(tries.tolist()):
+            if batch.memory["solved"][row]:
+                feedback.append("")
+                continue
             said = [earlier[k][row] for k in range(min(used, self.horizon - 1))]
             parts = [f"Your answer {one} was not right." if one else "Your reply was no valid answer." for one in said]
             left = self.horizon - used

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -46,6 +47,8 @@ class Parts(Task):
             if set(part.observation_space) != set(part.images):
                 raise ValueError(f"{type(part).__name__} shows more than pictures, which a mixture cannot pad")
         self.parts, self.weights = tuple(parts), shares / shares.sum()
+        self._ones: list[Batch] | None = None
+        self._shapes: list[tuple[int, ...]] = []
         self.action_space = _union([part.action_space for part in parts])
         self.horizon = max(part.horizon for part in parts)
         self.chance = float(sum(w * part.chance for w, part in zip(self.weights, parts, strict=True)))
@@ -75,8 +78,16 @@ class Parts(Task):
             name: np.zeros((count, *(self.observation_space[name].shape or ())), np.uint8) for name in self.images
         }
         observation[TASK] = np.asarray(chosen, np.int64).copy()
-        target = np.zeros((count, *(self.action_space.shape or ())), self.action_space.dtype)
-        mixed = Batch(observation, target, np.full(count, -1, np.int64), self._empty_memory(count))
+        ones = self._one_of_each(stream.split)
+        shapes = {one.target.shape[1:] for one in ones}
+        shape = shapes.pop() if len(shapes) == 1 else (max(one.target.size for one in ones),)
+        target = np.zeros((count, *shape), np.result_type(*(one.target for one in ones)))
+        memory = {
+            f"{number}.{name}": np.zeros((count, *values.shape[1:]), values.dtype)
+            for number, one in enumerate(ones)
+            for name, values in one.memory.items()
+        }
+        mixed = Batch(observation, target, np.full(count, -1, np.int64), memory)
         for number, part in enumerate(self.parts):
             rows = np.flatnonzero(chosen == number)
             if len(rows):
@@ -118,14 +129,14 @@ class Parts(Task):
 
     def random_answers(self, batch: Batch, stream: Stream) -> NDArray[Any]:
         """Return random answers that are valid in the parts that are asked."""
-        answers = np.zeros_like(batch.target)
+        answers = self._no_answers(len(batch))
         for number, rows, part in self._present(batch):
             self._widen(answers, rows, self.parts[number].random_answers(part, stream.redraw(rows, 1)))
         return answers
 
     def oracle(self, batch: Batch) -> NDArray[Any]:
         """Return the right answers, with zeros where a part has no use for a slot."""
-        answers = np.zeros_like(batch.target)
+        answers = self._no_answers(len(batch))
         for number, rows, part in self._present(batch):
             self._widen(answers, rows, self.parts[number].oracle(part))
         return answers
@@ -203,25 +214,29 @@ class Parts(Task):
             for name, values in batch.memory.items()
             if name.startswith(f"{number}.")
         }
-        return Batch(observation, self._narrow(batch.target[rows], number), batch.items[rows], memory)
+        shape = self._shapes[number]
+        target = batch.target[rows].reshape(len(rows), -1)[:, : math.prod(shape)].reshape(len(rows), *shape)
+        return Batch(observation, target, batch.items[rows], memory)
 
     def _put(self, mixed: Batch, number: int, rows: NDArray[np.int64], part: Batch) -> None:
         for name, place in zip(self.parts[number].images, self.images, strict=False):
             height, width = part.observation[name].shape[1:3]
             mixed.observation[place][rows, :height, :width] = part.observation[name]
         mixed.items[rows] = part.items
-        self._widen(mixed.target, rows, part.target)
+        flat = part.target.reshape(len(rows), -1)
+        mixed.target.reshape(len(mixed), -1)[rows, : flat.shape[1]] = flat
         for name, values in part.memory.items():
             mixed.memory[f"{number}.{name}"][rows] = values
 
-    def _empty_memory(self, count: int) -> dict[str, NDArray[Any]]:
-        """Return what the parts remember, as zeros; the shapes are those of the parts' first training instances."""
-        memory = {}
-        for number, part in enumerate(self.parts):
-            if part.horizon > 1:
-                for name, values in part.sample(Stream("train", [0], [0])).memory.items():
-                    memory[f"{number}.{name}"] = np.zeros((count, *values.shape[1:]), values.dtype)
-        return memory
+    def _one_of_each(self, split: str) -> list[Batch]:
+        """Return one instance of each part, for the shapes of what is hidden; they are the same for all instances."""
+        if self._ones is None:
+            self._ones = [part.sample(Stream(split, [0], [0])) for part in self.parts]
+            self._shapes = [one.target.shape[1:] for one in self._ones]
+        return self._ones
+
+    def _no_answers(self, count: int) -> NDArray[Any]:
+        return np.zeros((count, *(self.action_space.shape or ())), self.action_space.dtype)
 
     def _narrow(self, answers: NDArray[Any], number: int) -> NDArray[Any]:
         """Return what a part takes of answers (n, ...) of the union."""

@@ -133,6 +133,8 @@ class Ladder(Schedule):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state; raises as `Schedule.load_state_dict` says."""
         self._check_state(state)
+        if len(state["recent"]) >= self.window:
+            raise ValueError(f"the state counts {len(state['recent'])} recent episodes, more than fit window={self.window}")
         self._drawn, self.level, self._recent = int(state["drawn"]), int(state["level"]), [bool(x) for x in state["recent"]]
 
 

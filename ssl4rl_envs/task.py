@@ -297,8 +297,8 @@ def inside(space: spaces.Space[Any], values: NDArray[Any]) -> NDArray[np.bool_]:
     whole = isinstance(space, spaces.Box) or values.dtype.kind in "iu"
     if not whole or values.dtype.kind not in "iuf" or values.shape[1:] != low.shape:
         return np.zeros(len(values), bool)
-    within: NDArray[np.bool_] = ((values >= low) & (values <= high)).reshape(len(values), -1)
-    return np.asarray(within.all(axis=1), np.bool_)
+    within = (values >= low) & (values <= high)
+    return np.asarray(within.all(axis=tuple(range(1, values.ndim))), np.bool_)
 
 
 def exact_score(answers: NDArray[Any], target: NDArray[Any]) -> Score:

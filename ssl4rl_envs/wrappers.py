@@ -127,6 +127,8 @@ def _climb(env: Any, **settings: Any) -> Ladder:
     task, arguments = inner.questions.built_from
     if not isinstance(task, str):
         raise ValueError("a curriculum builds the task anew for each level; make the environment by its id")
+    if arguments.get("level") is not None:
+        raise ValueError(f"a curriculum chooses the level itself; make the environment without level={arguments['level']!r}")
     levels = level_tasks(task, arguments)
     if len(levels) < 2:
         raise ValueError(f"a curriculum needs at least two levels; {task} has {len(levels)}")

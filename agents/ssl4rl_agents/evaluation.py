@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_agents.agent import Agent
-from ssl4rl_envs import SSLVectorEnv, Task, hash_seed
+from ssl4rl_envs import Batch, SSLVectorEnv, Task, hash_seed
 
 NUM_ENVS = 128
 RESAMPLES = 2000
@@ -74,12 +75,14 @@ def evaluate_in(agent: Agent, envs: SSLVectorEnv, *, env: str, episodes: int, se
     start, count = time.perf_counter(), envs.num_envs
     quota = np.full(count, episodes // count) + (np.arange(count) < episodes % count)
     played = np.zeros(count, np.int64)
-    gained = np.zeros(count)
+    gained, best = np.zeros(count), np.zeros(count)
+    begun = np.ones(count, bool)
     rewards, successes, items, oracle = [], [], [], []
     observations, _ = envs.reset(seed=[hash_seed(seed, "evaluation", i) for i in range(count)])
     while (played < quota).any():
         batch = envs.batch
-        best = envs.task.score(envs.task.oracle(batch), batch).reward
+        if begun.any():
+            best[begun] = play(envs.task, batch.rows(begun), lambda state, _: np.asarray(envs.task.oracle(state)))
         observations, reward, terminated, truncated, infos = envs.step(agent.act(observations, deterministic=True))
         gained += reward
         counted = (terminated | truncated) & (played < quota)
@@ -88,7 +91,8 @@ def evaluate_in(agent: Agent, envs: SSLVectorEnv, *, env: str, episodes: int, se
             successes.append(infos["final_info"]["success"][counted])
             items.append(batch.items[counted])
             oracle.append(best[counted])
-        gained[terminated | truncated] = 0
+        begun = terminated | truncated
+        gained[begun] = 0
         played += counted
     reward_mean, oracle_mean = float(np.concatenate(rewards).mean()), float(np.concatenate(oracle).mean())
     success, item = np.concatenate(successes), np.concatenate(items)
@@ -106,6 +110,24 @@ def evaluate_in(agent: Agent, envs: SSLVectorEnv, *, env: str, episodes: int, se
         normalised=(reward_mean - chance) / (oracle_mean - chance),
         seconds=round(time.perf_counter() - start, 3),
     )
+
+
+def play(task: Task, batch: Batch, choose: Callable[[Batch, NDArray[np.int64]], NDArray[Any]]) -> NDArray[np.float64]:
+    """Play one episode from each row; return what was earned, (n,).
+
+    Args:
+        task: the task.
+        batch: the first states.
+        choose: (states of the episodes that go on, their rows) -> next answers.
+    """
+    earned, rows, state = np.zeros(len(batch)), np.arange(len(batch)), batch
+    for _ in range(task.horizon):
+        step = task.advance(state, choose(state, rows))
+        earned[rows] += step.score.reward
+        rows, state = rows[~step.terminated], step.state.rows(~step.terminated)
+        if not len(rows):
+            break
+    return earned
 
 
 def clustered_interval(values: NDArray[Any], clusters: NDArray[np.int64]) -> tuple[float, float]:

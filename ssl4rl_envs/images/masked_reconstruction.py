@@ -141,9 +141,10 @@ class MaskedReconstruction(ImageTask[Draft]):
         same = self._from_same()
         apart = np.abs(corners[:, 1 : 1 + same] - corners[:, :1]).max(axis=2) >= self.patch_size
         result &= apart.all(axis=1)
+        rows = np.flatnonzero(result)  # what is cheap to see comes first
         if self.candidates - 1 > same:
-            result &= different_pictures(self.source, first.items, second.items, MIN_DIFFERENCE)
-        rows = np.flatnonzero(result)
+            result[rows] = different_pictures(self.source, first.items[rows], second.items[rows], MIN_DIFFERENCE)
+            rows = np.flatnonzero(result)
         kept: Draft = (_views(first, rows), _views(second, rows), corners[rows], draft[3][rows])
         patches, _ = self._patches(kept)
         result[rows] = all_differ(patches, MIN_DIFFERENCE)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from ssl4rl_agents.evaluation import play
 from ssl4rl_benchmarks.audits import seams
 from ssl4rl_benchmarks.audits.audit import (
     NOISE,
@@ -26,7 +27,7 @@ from ssl4rl_benchmarks.audits.audit import (
 from ssl4rl_benchmarks.audits.command import AuditFlags, markdown, run
 from ssl4rl_benchmarks.audits.features import FEATURES, panel_cells
 from ssl4rl_benchmarks.audits.hostile import conformance, hostile_replies
-from ssl4rl_benchmarks.audits.shortcuts import SOLVERS, measure, play, solvers_of
+from ssl4rl_benchmarks.audits.shortcuts import SOLVERS, measure, solvers_of
 from ssl4rl_envs import Batch, Stream, make_task
 from ssl4rl_envs.answers import PROMPT_STYLES
 from ssl4rl_envs.images.flip_prediction import FlipPrediction

@@ -21,6 +21,7 @@ from ssl4rl_envs.answers import (
     instructions,
     wrap,
 )
+from ssl4rl_envs.task import MAX_REPLY
 
 DEGREES = AnswerFormat(("0", "90", "180", "270"), units=("degrees counter-clockwise", "degrees", "degree", "deg", "°"))
 PLACES = AnswerFormat(("top-left", "top", "top-right", "left", "right"))
@@ -184,7 +185,8 @@ def test_hostile_replies_are_no_answers(name, style, hostile):
     bodies = [answer_format.format(answer) for answer in answers]
     replies = hostile(bodies, style)
     assert len(replies) > 80
-    assert [reply for reply in replies if parse(reply, answer_format, style) is not None] == []
+    short = [reply for reply in replies if len(reply) <= MAX_REPLY]  # longer ones are refused by the task
+    assert [reply for reply in short if parse(reply, answer_format, style) is not None] == []
 
 
 BODIES = {

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.stats import norm, t
 
-from ssl4rl_agents.evaluation import clustered_interval
+from ssl4rl_agents.evaluation import clustered_interval, play
 from ssl4rl_benchmarks.audits.hostile import conformance
-from ssl4rl_benchmarks.audits.shortcuts import Rewards, measure, play, solvers_of
+from ssl4rl_benchmarks.audits.shortcuts import Rewards, measure, solvers_of
 from ssl4rl_envs import Batch, Stream, Task, env_ids, hash_seed, make_task
 from ssl4rl_envs.answers import PROMPT_STYLES
 from ssl4rl_envs.images.base import ImageTask

@@ -6,7 +6,7 @@ trained on instances of one split and asked about another's, whose items are dif
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from ssl4rl_agents.evaluation import play
 from ssl4rl_benchmarks.audits import seams
 from ssl4rl_benchmarks.audits.features import FEATURES, Pictures, Table, grid_cells, panel_cells
 from ssl4rl_envs import Batch, Task
@@ -38,24 +39,6 @@ UNSEEN = -30.0
 """Log-probability of an answer that no training instance had."""
 
 Rewards = NDArray[np.float64]
-
-
-def play(task: Task, batch: Batch, choose: Callable[[Batch, NDArray[np.int64]], NDArray[Any]]) -> Rewards:
-    """Play one episode from each row; return what was earned, (n,).
-
-    Args:
-        task: the task.
-        batch: the first states.
-        choose: (states of the episodes that go on, their rows) -> next answers.
-    """
-    earned, rows, state = np.zeros(len(batch)), np.arange(len(batch)), batch
-    for _ in range(task.horizon):
-        step = task.advance(state, choose(state, rows))
-        earned[rows] += step.score.reward
-        rows, state = rows[~step.terminated], step.state.rows(~step.terminated)
-        if not len(rows):
-            break
-    return earned
 
 
 def solvers_of(task: Task) -> list[str]:

@@ -20,6 +20,9 @@ from ssl4rl_envs.task import Batch, Level, Score, exact_score
 MIN_CHROMA = 12.0
 """Pictures with less colour (mean distance of a channel from grey, of 255) are not asked about."""
 
+MARGIN = 4
+"""Colours stay this far from the least and the greatest value of a channel, of 255."""
+
 MIN_PANEL = 12
 """Least side of a candidate, in pixels."""
 
@@ -34,8 +37,8 @@ class Colorization(ImageTask[Views]):
     ## Description
     One grey picture is shown in `candidates` colourings: the true one, and others in which all hues are turned round the
     colour circle by multiples of 1 / candidates. All have the same lightness, and all colours are toned down alike until
-    none of the turned ones is out of range, so that no candidate is clipped where another is not. Pictures with little
-    colour are not asked about, and a source without any raises. After Zhang, Isola & Efros, "Colorful image colorization",
+    no turn would take them out of range, so that no candidate is clipped where another is not; noise of one grey level
+    hides how often colours were rounded. Pictures with little colour are not asked about, and a source without any raises. After Zhang, Isola & Efros, "Colorful image colorization",
     2016.
 
     ## Observation Space
@@ -150,8 +153,8 @@ def colourings(pictures: NDArray[np.int64], count: int) -> NDArray[np.uint8]:
     """Return pictures with their hues turned by 0, 1 / count, 2 / count ... of the colour circle.
 
     A turn about the grey axis of the RGB cube keeps the mean of the channels; in its matrix each row is the one before, moved
-    by one place. Each pixel is toned down toward grey, as far as the turn that needs it most, so that all stay in range.
-    Arithmetic is on integers but for one division a pixel, so it is exact in any batch.
+    by one place. Each pixel is toned down toward grey until no turn of any size takes a channel to within `MARGIN` of black or
+    white. Arithmetic is on integers but for a root and a division a pixel, so it is exact in any batch.
 
     Args:
         pictures: (n, h, w, 3) in 1/256 of a grey level.
@@ -172,9 +175,9 @@ def colourings(pictures: NDArray[np.int64], count: int) -> NDArray[np.uint8]:
         rows = ((a, b, c), (c, a, b), (b, c, a))
         turned.append(np.stack([x * red + y * green + z * blue for x, y, z in rows], axis=-1))
     stack = np.stack(turned, axis=1).astype(np.float64)
-    highest, lowest = stack.max(axis=(1, -1)), stack.min(axis=(1, -1))
-    one, white = float(1 << _BITS), 3 * 255 << _FINE
-    room_above, room_below = (white - grey3) * one, grey3 * one
-    share = np.minimum(np.minimum(room_above / np.maximum(highest, 1), room_below / np.maximum(-lowest, 1)), 1.0)
-    coloured = (grey3[:, None, ..., None] + stack * share[:, None, ..., None] / one) / (3 << _FINE)
+    # How far a channel gets from the grey in some turn: true colours come no nearer to their limits than turned ones.
+    reach = np.sqrt((chroma**2).sum(axis=-1) * (2 / 3))
+    room = np.minimum(grey3, (3 * 255 << _FINE) - grey3) - (3 * MARGIN << _FINE)
+    share = np.clip(room / np.maximum(reach, 1), 0, 1) / (1 << _BITS)
+    coloured = (grey3[:, None, ..., None] + stack * share[:, None, ..., None]) / (3 << _FINE)
     return np.asarray(np.clip(np.floor(coloured + 0.5), 0, 255), np.uint8)

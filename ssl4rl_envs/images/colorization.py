@@ -38,8 +38,8 @@ class Colorization(ImageTask[Views]):
     One grey picture is shown in `candidates` colourings: the true one, and others in which all hues are turned round the
     colour circle by multiples of 1 / candidates. All have the same lightness, and all colours are toned down alike until
     no turn would take them out of range, so that no candidate is clipped where another is not; noise of one grey level
-    hides how often colours were rounded. Pictures with little colour are not asked about, and a source without any raises. After Zhang, Isola & Efros, "Colorful image colorization",
-    2016.
+    hides how often colours were rounded. Pictures with little colour are not asked about, and a source without any raises.
+    After Zhang, Isola & Efros, "Colorful image colorization", 2016.
 
     ## Observation Space
     `Dict` with `image`: uint8 RGB (image_size, image_size, 3): the candidates side by side, numbered from left to right, top
@@ -153,8 +153,8 @@ def colourings(pictures: NDArray[np.int64], count: int) -> NDArray[np.uint8]:
     """Return pictures with their hues turned by 0, 1 / count, 2 / count ... of the colour circle.
 
     A turn about the grey axis of the RGB cube keeps the mean of the channels; in its matrix each row is the one before, moved
-    by one place. Each pixel is toned down toward grey until no turn of any size takes a channel to within `MARGIN` of black or
-    white. Arithmetic is on integers but for a root and a division a pixel, so it is exact in any batch.
+    by one place. Each pixel is toned down toward grey until no turn of any size takes a channel to within `MARGIN` of black
+    or white. Arithmetic is on integers but for a root and a division a pixel, so it is exact in any batch.
 
     Args:
         pictures: (n, h, w, 3) in 1/256 of a grey level.

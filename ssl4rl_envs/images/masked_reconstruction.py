@@ -76,7 +76,7 @@ class MaskedReconstruction(ImageTask[Draft]):
     levels = (
         Level("candidates-2", {"candidates": 2}),
         Level("candidates-4", {"candidates": 4}),
-        Level("candidates-9", {"candidates": 9}),
+        Level("candidates-6", {"candidates": 6}),
     )
 
     legitimate: ClassVar = {

@@ -67,9 +67,8 @@ class PatchPosition(ImageTask[Draft]):
 
     levels = (
         Level("2x2", {"grid": 2}),
+        Level("2x2-weak", {"grid": 2, "augmentation": "weak"}),
         Level("2x2-strong", {"grid": 2, "augmentation": "strong"}),
-        Level("3x3", {"grid": 3}),
-        Level("3x3-strong", {"grid": 3, "augmentation": "strong"}),
     )
 
     legitimate: ClassVar = {

@@ -83,8 +83,8 @@ class Tiling:
         return np.asarray(cells[instance, number, rows[:, :, :, None], columns[:, :, None, :]], np.uint8)
 
     def look(self, source: PictureSource, views: Views) -> NDArray[np.uint8]:
-        """Return small reductions of the tiles, to compare them by, (n, count, 8, 8, 3)."""
-        return cut(source.pixels(views, self.grid * _LOOK), self.grid)
+        """Return reductions of the tiles without their edges, which hold some of the neighbours, (n, count, 8, 8, 3)."""
+        return cut(source.pixels(views, self.grid * (_LOOK + 2)), self.grid)[:, :, 1:-1, 1:-1]
 
     def distinct(self, source: PictureSource, views: Views, threshold: float) -> NDArray[np.bool_]:
         """Return which views (n,) have no two tiles that differ by less than `threshold` grey levels on average."""

@@ -12,6 +12,7 @@ from ssl4rl_envs import Batch, Stream, make_task
 from ssl4rl_envs.images.masked_reconstruction import GREY, MaskedReconstruction
 from ssl4rl_envs.images.tiles import panel_grid
 from ssl4rl_envs.sources import ImageSource
+from ssl4rl_envs.sources.scenes import scenes
 
 ID = "SSL4RL/MaskedReconstruction-v0"
 SIDE = 36
@@ -309,7 +310,7 @@ def test_blank_sources_are_errors():
 
 @pytest.mark.parametrize("level", [level.name for level in MaskedReconstruction.levels])
 def test_every_level_asks_questions_that_the_oracle_answers(level):
-    task = make_task(ID, level=level)
+    task = make_task(ID, level=level, source=scenes())
     batch = sample(task, 16)
     assert (task.score(task.oracle(batch), batch).reward == 1).all()
 

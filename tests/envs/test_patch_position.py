@@ -9,6 +9,7 @@ from ssl4rl_envs import Batch, Stream, make_task
 from ssl4rl_envs.images import augmentations
 from ssl4rl_envs.images.patch_position import PatchPosition
 from ssl4rl_envs.sources import ImageSource
+from ssl4rl_envs.sources.scenes import scenes
 
 ID = "SSL4RL/PatchPosition-v0"
 SIDE = 120
@@ -144,9 +145,18 @@ def test_wrong_arguments_are_errors_that_name_what_is_right(arguments, message):
         PatchPosition(**{"source": "digits", "image_size": 36, **arguments})
 
 
-@pytest.mark.parametrize("level", [level.name for level in PatchPosition.levels])
+UNLUCKY = pytest.mark.xfail(
+    strict=True,
+    raises=ValueError,
+    reason="bug: of scenes 12.6 % can be asked about, but the first 64 drafts hold 9.4 %, and 10 % must; the check is too coarse",
+)
+
+
+@pytest.mark.parametrize(
+    "level", ["2x2", "2x2-strong", pytest.param("3x3", marks=UNLUCKY), pytest.param("3x3-strong", marks=UNLUCKY)]
+)
 def test_every_level_asks_questions_that_the_oracle_answers(level):
-    task = make_task(ID, level=level)
+    task = make_task(ID, level=level, source=scenes())
     batch = sample(task, 16)
     assert (task.score(task.oracle(batch), batch).reward == 1).all()
 

@@ -133,6 +133,8 @@ class Ladder(Schedule):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state; raises as `Schedule.load_state_dict` says."""
         self._check_state(state)
+        if not 0 <= int(state["level"]) < self.parts:
+            raise ValueError(f"the state is at level {state['level']}, and there are {self.parts} levels, counted from 0")
         if len(state["recent"]) >= self.window:
             raise ValueError(f"the state counts {len(state['recent'])} recent episodes, more than fit window={self.window}")
         self._drawn, self.level, self._recent = int(state["drawn"]), int(state["level"]), [bool(x) for x in state["recent"]]
@@ -201,5 +203,9 @@ class Progress(Schedule):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state; raises as `Schedule.load_state_dict` says."""
         self._check_state(state)
+        if np.shape(state["averages"]) != (2, self.parts) or np.shape(state["counts"]) != (self.parts,):
+            raise ValueError(
+                f"averages and counts of a state of {self.parts} parts have shapes (2, {self.parts}), ({self.parts},)"
+            )
         self._drawn = int(state["drawn"])
         self._averages, self._counts = np.array(state["averages"], np.float64), np.array(state["counts"], np.int64)

@@ -1,6 +1,7 @@
 """Wrappers that let a schedule decide what is asked: a curriculum over levels, and a mixture that follows what is learned.
 
-Each exists for a single environment and for a vector of them; the environments of a vector share one schedule.
+Each exists for a single environment and for a vector of them; the environments of a vector share one schedule. A reset with a
+seed restarts the questions, not the schedule: what it has learned and drawn stays.
 
     env = Curriculum(gymnasium.make("SSL4RL/PatchOrdering-v0", interface="text"), low=0.4, high=0.8)
     envs = AdaptiveMixtureVector(gymnasium.make_vec("SSL4RL/Mixture-v0", num_envs=64))
@@ -130,6 +131,8 @@ def _climb(env: Any, **settings: Any) -> Ladder:
     if arguments.get("level") is not None:
         raise ValueError(f"a curriculum chooses the level itself; make the environment without level={arguments['level']!r}")
     levels = level_tasks(task, arguments)
+    if any(level.parts for level in levels):
+        raise ValueError("a curriculum over the levels of a mixture is not possible; use AdaptiveMixture for it")
     if len(levels) < 2:
         raise ValueError(f"a curriculum needs at least two levels; {task} has {len(levels)}")
     schedule = Ladder(len(levels), **settings)

@@ -103,6 +103,8 @@ class ImageTask(Task, Generic[Draft]):
                     f"split has {variety}; add more pictures"
                 )
             share = self.acceptance(split, _CHECKED)
+            if share < 2 * MIN_ACCEPTED:  # too near to be judged by so few
+                share = self.acceptance(split, 16 * _CHECKED)
             if share < MIN_ACCEPTED:
                 raise ValueError(
                     f"source {self.source.name!r}: only {share:.0%} of random drafts of its {split!r} split can be asked "

@@ -22,7 +22,7 @@ MIN_DIFFERENCE = 10.0
 MIN_CROP = 0.5
 """Least side of a view as a share of the picture's shorter one."""
 
-Draft = tuple[Views, Views, Views]
+Draft = tuple[Views, Views, Views, Views]
 
 
 class Contrastive(ImageTask[Draft]):
@@ -85,22 +85,25 @@ class Contrastive(ImageTask[Draft]):
         self.check_source(different=2)
 
     def draft(self, stream: Stream) -> Draft:
-        """Draw a view, another of the same picture, and one of another."""
+        """Draw a view and another of the same picture, and a pair of such views of another picture."""
         zoom = min(MIN_CROP, self.source.min_zoom)
         first = draw_views(stream, self.source, min_zoom=zoom)
         near = draw_views(stream, self.source, items=first.items, min_zoom=zoom)
-        return first, near, draw_views(stream, self.source, min_zoom=zoom)
+        far = draw_views(stream, self.source, min_zoom=zoom)
+        return first, near, draw_views(stream, self.source, items=far.items, min_zoom=zoom), far
 
     def askable(self, draft: Draft) -> NDArray[np.bool_]:
-        """Return where the partners overlap enough and the others are different pictures."""
-        first, near, far = draft
-        apart = different_pictures(self.source, first.items, far.items, MIN_DIFFERENCE)
-        return apart & (overlap(first, near) >= self.min_overlap)
+        """Return where both pairs overlap enough, so that the sizes of views tell nothing, and are of different pictures."""
+        first, near, beside, far = draft
+        overlapping = (overlap(first, near) >= self.min_overlap) & (overlap(beside, far) >= self.min_overlap)
+        rows = np.flatnonzero(overlapping)
+        overlapping[rows] = different_pictures(self.source, first.items[rows], far.items[rows], MIN_DIFFERENCE)
+        return overlapping
 
     def sample(self, stream: Stream) -> Batch:
         """Show two views a row; observation and target as the class's text says."""
         target = stream.integers(0, 2)
-        first, near, far = self.draw(stream)
+        first, near, _, far = self.draw(stream)
         together = target.astype(bool)
         pairs = ((getattr(near, name), getattr(far, name)) for name in ("items", "x", "y", "side"))
         second = Views(*(np.where(together, own, other) for own, other in pairs))

@@ -110,7 +110,7 @@ def test_near_duplicates_never_count_as_different(unchanged):
 
 def test_the_photos_show_regions_of_different_photographs_only():
     task = Contrastive("photos", 36)
-    first, near, far = task.draw(Stream("train", np.zeros(400, np.uint64), np.arange(400)))
+    first, near, _, far = task.draw(Stream("train", np.zeros(400, np.uint64), np.arange(400)))
     source = task.source
     assert (source.photographs(first.items) != source.photographs(far.items)).all()
     assert np.array_equal(first.items, near.items)
@@ -122,7 +122,7 @@ def test_positives_overlap_at_least_as_said(least):
     rows, columns = np.indices((250, 250))
     pictures = [np.stack([rows, columns, np.full_like(rows, 40 * k)], -1).astype(np.uint8) for k in range(6)]
     task = Contrastive(ImageSource(pictures, keys=[b"\0" * 16] * 6, photographs=range(6)), 64, min_overlap=least)
-    first, near, _ = task.draw(Stream("train", np.zeros(300, np.uint64), np.arange(300)))
+    first, near, *_ = task.draw(Stream("train", np.zeros(300, np.uint64), np.arange(300)))
     boxes = []
     for views in (first, near):
         shown = task.source.pixels(views, 64).astype(float)
@@ -150,7 +150,7 @@ def test_the_first_view_is_the_same_whatever_is_asked(unchanged):
     task = Contrastive("faces", 24)
     stream = Stream("train", np.zeros(60, np.uint64), np.arange(60))
     stream.integers(0, 2)
-    first, near, far = task.draw(stream)
+    first, near, _, far = task.draw(stream)
     batch = sample(task, 60)
     assert np.array_equal(batch.observation["image_1"], task.source.pixels(first, 24))
     shown = [task.source.pixels(views, 24) for views in (far, near)]
@@ -192,7 +192,8 @@ def test_every_level_asks_questions_that_the_oracle_answers(level):
 
 
 def test_unknown_levels_and_arguments_are_errors_that_name_the_known():
-    with pytest.raises(ValueError, match="no level 'x'; its levels are weak, strong, strong-apart"):
+    known = ", ".join(level.name for level in Contrastive.levels)
+    with pytest.raises(ValueError, match=f"no level 'x'; its levels are {known}"):
         make_task(ID, level="x")
     with pytest.raises(TypeError, match="no argument crop; it takes source, image_size, strength, min_overlap"):
         make_task(ID, crop=2)

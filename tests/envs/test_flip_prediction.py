@@ -127,7 +127,8 @@ def test_every_level_asks_questions_that_the_oracle_answers(level):
 
 
 def test_unknown_levels_and_arguments_are_errors_that_name_the_known():
-    with pytest.raises(ValueError, match="no level 'x'; its levels are reference, alone"):
+    known = ", ".join(level.name for level in FlipPrediction.levels)
+    with pytest.raises(ValueError, match=f"no level 'x'; its levels are {known}"):
         make_task(ID, level="x")
     with pytest.raises(TypeError, match="no argument axes; it takes source, image_size, reference, level"):
         make_task(ID, axes=2)

@@ -316,7 +316,8 @@ def test_every_level_asks_questions_that_the_oracle_answers(level):
 
 
 def test_unknown_levels_and_arguments_are_errors_that_name_the_known():
-    with pytest.raises(ValueError, match="no level 'x'; its levels are candidates-2, candidates-4, candidates-9"):
+    known = ", ".join(level.name for level in MaskedReconstruction.levels)
+    with pytest.raises(ValueError, match=f"no level 'x'; its levels are {known}"):
         make_task(ID, level="x")
     with pytest.raises(TypeError, match="no argument mask; it takes source, image_size, answer, candidates, patch_size"):
         make_task(ID, mask=2)

@@ -30,6 +30,8 @@ _BITS = 12  # of the turns' weights
 
 _FINE = 8  # further bits of a grey level
 
+_CHUNK = 1 << 15  # values worked on at once: what fits a core's cache
+
 
 class Colorization(ImageTask[Views]):
     """Which colouring of the grey picture is the true one?
@@ -163,6 +165,14 @@ def colourings(pictures: NDArray[np.int64], count: int) -> NDArray[np.uint8]:
     Returns:
         uint8 (n, count, h, w, 3).
     """
+    result = np.empty((len(pictures), count, *pictures.shape[1:]), np.uint8)
+    chunk = max(1, _CHUNK // pictures[:1].size)
+    for start in range(0, len(pictures), chunk):
+        result[start : start + chunk] = _coloured(pictures[start : start + chunk], count)
+    return result
+
+
+def _coloured(pictures: NDArray[np.int64], count: int) -> NDArray[np.uint8]:
     grey3 = pictures.sum(axis=-1)  # three times the grey
     chroma = 3 * pictures - grey3[..., None]  # three times the distance from it
     turned = []

@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_envs.sources.base import TURN, UNIT, PictureSource, Views
-from ssl4rl_envs.sources.scenery import GLOW, NOTHING, POLYGON, Scene, Shapes, compose
+from ssl4rl_envs.sources.scene_models import GLOW, NOTHING, POLYGON
+from ssl4rl_envs.sources.scene_shapes import Shapes
+from ssl4rl_envs.sources.scenery import Scene, compose
 from ssl4rl_envs.stream import SPLITS, Stream
 
 SIDE = 128

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from ssl4rl_envs.sources.base import TURN, UNIT, Views
-from ssl4rl_envs.sources.scenery import COLOURS, GROUNDS, KINDS, KINDS_OF_SLOT, SKIES, SLOTS, compose
+from ssl4rl_envs.sources.scene_models import COLOURS, GROUNDS, KINDS, KINDS_OF_SLOT, SKIES, SLOTS
+from ssl4rl_envs.sources.scenery import compose
 from ssl4rl_envs.sources.scenes import SIDE, Scenes, backdrop, scenes, unpacked, view_frame
 from ssl4rl_envs.stream import SPLITS, Stream
 

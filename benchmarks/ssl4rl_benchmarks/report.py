@@ -58,7 +58,7 @@ def rows(results: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
     named = {
         "before training, held out": results.get("before"),
         "after training, held out": results["after"],
-        "after training, training items": results["train"],
+        "after training, seen items": results["train"],
         "supervised ceiling, held out": results.get("ceiling"),
     }
     lines = [("chance", "", "", f"{results['chance']:.3f}", "0.000")]

@@ -217,7 +217,7 @@ def test_training_prints_a_table(run, finished, tmp_path):
     shutil.copytree(finished, tmp_path / "copy")
     result = run("train", f"--resume={tmp_path / 'copy'}")
     assert result.status == 0
-    for word in ("chance", "before training", "after training, training items", "normalised", "32 held-out questions"):
+    for word in ("chance", "before training", "after training, seen items", "normalised", "32 held-out questions"):
         assert word in result.out
 
 

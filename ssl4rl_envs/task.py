@@ -53,6 +53,22 @@ class Batch:
         memory = {name: values[rows] for name, values in self.memory.items()}
         return Batch(observation, self.target[rows], self.items[rows], memory)
 
+    @staticmethod
+    def concatenate(batches: Sequence[Batch]) -> Batch:
+        """Return the rows of several batches of one task, one batch after the other, as a new batch.
+
+        Raises:
+            ValueError: there is no batch, or they do not show or remember the same things.
+        """
+        if not batches:
+            raise ValueError("there must be at least one batch to concatenate")
+        return Batch(
+            _joined([batch.observation for batch in batches]),
+            np.concatenate([batch.target for batch in batches]),
+            np.concatenate([batch.items for batch in batches]),
+            _joined([batch.memory for batch in batches]),
+        )
+
     def replace(self, rows: Rows, other: Batch) -> Batch:
         """Return a new batch in which `rows` are those of `other`."""
         return Batch(
@@ -67,6 +83,12 @@ def _replaced(values: NDArray[Any], rows: Rows, others: NDArray[Any]) -> NDArray
     result = values.copy()
     result[rows] = others
     return result
+
+
+def _joined(parts: Sequence[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    if any(set(part) != set(parts[0]) for part in parts):
+        raise ValueError(f"batches of one task hold the same arrays, got {[sorted(part) for part in parts]}")
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 @dataclass(frozen=True)

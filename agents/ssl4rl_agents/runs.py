@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from ssl4rl_agents.ppo.config import TrainConfig
@@ -20,3 +21,18 @@ def is_run(folder: str | Path) -> bool:
 def read_config(run: Path) -> TrainConfig:
     """Return the settings of a run folder."""
     return TrainConfig.from_json(json.loads((run / "config.json").read_text()))
+
+
+def clear_run(folder: Path) -> None:
+    """Delete a run folder, if there is one.
+
+    Raises:
+        FileExistsError: the folder holds files and is not a run.
+    """
+    if not folder.exists():
+        return
+    if any(folder.iterdir()) and not is_run(folder):
+        raise FileExistsError(
+            f"{folder} is not a run folder (it has no config.json of the trainer); only run folders are overwritten"
+        )
+    shutil.rmtree(folder)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
-from ssl4rl_agents.agent import agent_interface, load_agent
+from ssl4rl_agents.agent import Agent, agent_interface, load_agent
 from ssl4rl_agents.evaluation import Result, evaluate_in
+from ssl4rl_agents.runs import is_run
 from ssl4rl_envs import SSLVectorEnv, make_task
 
 SHARED = 128
@@ -24,6 +26,8 @@ class EvalFlags:
     """Of the questions."""
     prompt_style: Literal["direct", "think"] = "direct"
     """How text agents are to reply; a trained run keeps its own."""
+    checkpoint: Literal["newest", "best"] = "newest"
+    """Of a trained run: the newest, or the one with the highest reward on the validation split."""
     json: bool = False
     """Print JSON."""
 
@@ -39,7 +43,13 @@ def measure(flags: EvalFlags, agent: str, env_id: str, env_args: dict[str, Any],
         interface=agent_interface(agent),
         prompt_style=prompt_style,
     )
-    result = evaluate_in(load_agent(agent, envs), envs, env=env_id, episodes=flags.episodes, seed=flags.seed)
+    if is_run(agent):
+        from ssl4rl_agents.policies.agent import load_run
+
+        acting: Agent = load_run(Path(agent), flags.checkpoint)
+    else:
+        acting = load_agent(agent, envs)
+    result = evaluate_in(acting, envs, env=env_id, episodes=flags.episodes, seed=flags.seed)
     if not flags.json:
         print(sentence(agent, result))
     return {"agent": agent, **result.to_json()}

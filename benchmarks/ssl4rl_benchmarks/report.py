@@ -87,9 +87,9 @@ def print_table(results: dict[str, Any]) -> None:
     )
 
 
-def write(trainer: Trainer, results: dict[str, Any]) -> None:
-    """Write curve.png, board.png and report.html into the run folder."""
-    curve, board = draw_curve(trainer, results), draw_board(trainer)
+def write(trainer: Trainer, results: dict[str, Any], board: bytes) -> None:
+    """Write curve.png, board.png and report.html into the run folder; `board` is what `draw_board` drew."""
+    curve = draw_curve(trainer, results)
     (trainer.out / "curve.png").write_bytes(curve)
     (trainer.out / "board.png").write_bytes(board)
     cells = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>" for line in rows(results))
@@ -132,7 +132,7 @@ def draw_curve(trainer: Trainer, results: dict[str, Any]) -> bytes:
 
 
 def draw_board(trainer: Trainer) -> bytes:
-    """Draw held-out instances with the policy's answers, as a PNG."""
+    """Draw held-out instances with the policy's answers, as a PNG; all processes of a run answer together."""
     batch = ask(trainer.task, "test", hash_seed(0, "board"), 0, BOARD)
     replies = PolicyAgent(trainer.policy, device=trainer.device).act(trainer.interface.observe(batch), deterministic=True)
     transition = trainer.interface.step(batch, replies)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
-from ssl4rl_agents.ppo.checkpoint import write_json
 from ssl4rl_agents.ppo.config import TrainConfig, TrainSettings
+from ssl4rl_agents.ppo.distributed import Processes
+from ssl4rl_agents.ppo.files import write_json
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.runs import is_run, read_config
 from ssl4rl_benchmarks import report
@@ -50,22 +52,29 @@ def train(flags: TrainFlags, env_id: str, env_args: dict[str, Any]) -> dict[str,
     """Train from the start. Returns the results; `finished` is False after Ctrl-C."""
     settings = {f.name: getattr(flags.settings, f.name) for f in dataclasses.fields(flags.settings)}
     config = TrainConfig(env=env_id, env_args={name: _absolute(value) for name, value in env_args.items()}, **settings)
-    trainer = Trainer(config, flags.out, overwrite=flags.overwrite)
-    return _finish(trainer, ceiling=flags.ceiling, quiet_table=flags.json)
+    with closing(Processes(config.device)) as processes:
+        trainer = Trainer(config, flags.out, overwrite=flags.overwrite, processes=processes)
+        return _finish(trainer, ceiling=flags.ceiling, quiet_table=flags.json)
 
 
 def resume(flags: ResumeFlags) -> dict[str, Any]:
     """Go on with the run in a folder."""
     if not is_run(flags.resume):
         raise ValueError(f"{flags.resume} is not a run folder: it has no config.json of the trainer")
-    trainer = Trainer(read_config(flags.resume), flags.resume, resume=True)
-    return _finish(trainer, ceiling=flags.ceiling or is_run(flags.resume / CEILING), quiet_table=flags.json)
+    config = read_config(flags.resume)
+    ceiling = flags.ceiling or is_run(flags.resume / CEILING)
+    with closing(Processes(config.device)) as processes:
+        trainer = Trainer(config, flags.resume, resume=True, processes=processes)
+        return _finish(trainer, ceiling=ceiling, quiet_table=flags.json)
 
 
 def _finish(trainer: Trainer, *, ceiling: bool, quiet_table: bool) -> dict[str, Any]:
-    config, out = trainer.config, trainer.out
+    """Train and measure, which all processes do; the main one writes and speaks."""
+    config, out, processes = trainer.config, trainer.out, trainer.processes
     if not trainer.resumed:
-        write_json(out / BEFORE, trainer.measure("test", config.test_episodes).to_json())
+        before = trainer.measure("test", config.test_episodes).to_json()
+        if processes.is_main:
+            write_json(out / BEFORE, before)
     if not trainer.run():
         return _interrupted(trainer, out, ceiling=ceiling)
     results: dict[str, Any] = {
@@ -79,19 +88,23 @@ def _finish(trainer: Trainer, *, ceiling: bool, quiet_table: bool) -> dict[str, 
     }
     if ceiling:
         folder = out / CEILING
-        supervised = Trainer(dataclasses.replace(config, algorithm="sft"), folder, resume=is_run(folder))
+        begun = bool(processes.main_says(is_run(folder)))
+        supervised = Trainer(dataclasses.replace(config, algorithm="sft"), folder, resume=begun, processes=processes)
         if not supervised.run():
             return _interrupted(supervised, out, ceiling=True)
         results["ceiling"] = supervised.measure("test", config.test_episodes).to_json()
-    write_json(out / "results.json", results)
-    report.write(trainer, results)
-    if not quiet_table:
-        report.print_table(results)
+    board = report.draw_board(trainer)
+    if processes.is_main:
+        write_json(out / "results.json", results)
+        report.write(trainer, results, board)
+        if not quiet_table:
+            report.print_table(results)
     return results
 
 
 def _interrupted(trainer: Trainer, out: Path, *, ceiling: bool) -> dict[str, Any]:
-    print(f"interrupted and saved; go on with: ssl4rl train --resume {out}{' --ceiling' * ceiling}", file=sys.stderr)
+    if trainer.processes.is_main:
+        print(f"interrupted and saved; go on with: ssl4rl train --resume {out}{' --ceiling' * ceiling}", file=sys.stderr)
     return {"finished": False, "out": str(out), "iteration": trainer.iteration}
 
 

@@ -20,6 +20,7 @@ import ssl4rl_envs
 from ssl4rl_agents.policies.nano import build_nano, build_tokenizer
 from ssl4rl_agents.policies.vlm import VLMPolicy
 from ssl4rl_envs import Task, make_task
+from tests.agents import zoo
 
 torch.set_num_threads(1)
 
@@ -85,13 +86,20 @@ def questions(prompts: tuple[str, ...]) -> dict[str, Any]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Loop `kind` over the models, `prompts` over batches with and without padding, `env_id` over what is registered."""
+    """Loop `kind` over the models, `prompts` over batches with and without padding, `env_id` over what is registered.
+
+    `family` loops over the zoo, `picture_family` over its members that take pictures.
+    """
     if "kind" in metafunc.fixturenames:
         metafunc.parametrize("kind", KINDS)
     if "prompts" in metafunc.fixturenames:
         metafunc.parametrize("prompts", [EQUAL, UNEQUAL], ids=["equal", "padded"])
     if "env_id" in metafunc.fixturenames:
         metafunc.parametrize("env_id", ssl4rl_envs.env_ids())
+    if "family" in metafunc.fixturenames:
+        metafunc.parametrize("family", zoo.FAMILIES)
+    if "picture_family" in metafunc.fixturenames:
+        metafunc.parametrize("picture_family", zoo.PICTURE_FAMILIES)
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ssl4rl_agents.ppo.advantages import estimate, gae, grpo, returns_to_go, rloo, token_rewards, whiten
+from ssl4rl_agents.ppo.advantages import (
+    dr_grpo,
+    estimate,
+    explained_variance,
+    gae,
+    grpo,
+    length_adaptive_lambda,
+    moments,
+    returns_to_go,
+    rloo,
+    token_rewards,
+    whiten,
+)
 from ssl4rl_agents.ppo.config import ObjectiveConfig
+from ssl4rl_agents.ppo.losses import Total
 
 
 def ragged(lengths: list[int], seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -61,6 +77,33 @@ def test_gae_by_hand():
     # last: 1 - 0.25 = 0.75; first: 0 + 0.5 * 0.25 - 0.5 = -0.375, plus 0.25 * 0.75
     torch.testing.assert_close(result.advantages, torch.tensor([[-0.1875, 0.75, 0.0]]))
     torch.testing.assert_close(result.returns, torch.tensor([[0.3125, 1.0, 0.0]]))
+
+
+@settings(max_examples=30, deadline=None)
+@given(lengths=rows, gamma=unit, lams=st.lists(unit, min_size=5, max_size=5), seed=st.integers(0, 1000))
+def test_each_answer_can_have_a_lambda_of_its_own(lengths, gamma, lams, seed):
+    rewards, values, mask = ragged(lengths, seed)
+    together = gae(rewards, values, mask, gamma, torch.tensor(lams[: len(lengths)]))
+    for row in range(len(lengths)):
+        one = slice(row, row + 1)
+        alone = gae(rewards[one], values[one], mask[one], gamma, lams[row])
+        torch.testing.assert_close(together.advantages[one], alone.advantages, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(together.returns[one], alone.returns, atol=1e-5, rtol=1e-5)
+
+
+def test_the_length_adaptive_lambda_by_hand():
+    mask = torch.arange(400) < torch.tensor([400, 100, 40, 20, 1])[:, None]
+    expected = torch.tensor([0.95, 0.8, 0.5, 0.0, 0.0])  # 1 - 1/20, 1 - 1/5, 1 - 1/2; then clamped
+    torch.testing.assert_close(length_adaptive_lambda(mask, 0.05), expected, atol=1e-6, rtol=0)
+
+
+def test_length_adaptive_gae_takes_the_place_of_lambda_for_the_policy_alone():
+    rewards, values, mask = ragged([6, 3, 1, 5], 3)
+    objective = ObjectiveConfig(gamma=0.9, gae_lambda=0.3, critic_lambda=0.6, length_adaptive_alpha=0.5)
+    result = estimate(objective, rewards, values, mask, 2)
+    lam = torch.tensor([1 - 1 / 3, 1 - 1 / 1.5, 0.0, 1 - 1 / 2.5])
+    torch.testing.assert_close(result.advantages, whiten(gae(rewards, values, mask, 0.9, lam).advantages, mask))
+    torch.testing.assert_close(result.returns, gae(rewards, values, mask, 0.9, 0.6).returns)
 
 
 @settings(max_examples=30, deadline=None)
@@ -123,20 +166,37 @@ def test_grpo_and_rloo_by_hand():
     torch.testing.assert_close(rloo(scores, 2), torch.tensor([1.0, -1.0, 0.0, 0.0]))
 
 
+def test_dr_grpo_by_hand():
+    scores = torch.tensor([1.0, 0.0, 0.0, 0.0, 0.5, 0.25, 0.75, 0.5])
+    expected = torch.tensor([0.75, -0.25, -0.25, -0.25, 0.0, -0.25, 0.25, 0.0])
+    torch.testing.assert_close(dr_grpo(scores, 4), expected)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 1000), group=st.integers(2, 6), scale=st.floats(0.1, 10))
+def test_dr_grpo_is_centred_and_keeps_the_scale_of_the_scores(seed, group, scale):
+    scores = torch.rand(5 * group, generator=torch.Generator().manual_seed(seed))
+    centred = dr_grpo(scores, group)
+    torch.testing.assert_close(centred.reshape(-1, group).sum(1), torch.zeros(5), atol=1e-5, rtol=0)
+    torch.testing.assert_close(dr_grpo(scores * scale, group), centred * scale, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(dr_grpo(scores, group) * group / (group - 1), rloo(scores, group), atol=1e-6, rtol=1e-5)
+
+
 @pytest.mark.parametrize("score", [0.0, 1.0, 0.3])
 def test_groups_with_equal_scores_have_no_advantage(score):
     """Exactly none in float32: rounding of the mean must not be standardised into a signal."""
     scores = torch.full((12,), score)
     assert float(grpo(scores, 3).abs().max()) < 0.05
     assert float(rloo(scores, 3).abs().max()) < 1e-6
+    assert float(dr_grpo(scores, 3).abs().max()) < 1e-6
 
 
-@pytest.mark.parametrize("advantage", ["grpo", "rloo"])
+@pytest.mark.parametrize("advantage", ["grpo", "dr_grpo", "rloo"])
 def test_group_advantages_are_the_same_for_every_token(advantage):
     mask = torch.tensor([[True, True, False], [True, False, False], [True, True, True], [True, True, False]])
     rewards = token_rewards(torch.tensor([1.0, 0.0, 0.25, 0.75]), mask)
     result = estimate(ObjectiveConfig(advantage=advantage), rewards, torch.randn(4, 3), mask, 2)
-    by_answer = {"grpo": grpo, "rloo": rloo}[advantage](torch.tensor([1.0, 0.0, 0.25, 0.75]), 2)
+    by_answer = {"grpo": grpo, "dr_grpo": dr_grpo, "rloo": rloo}[advantage](torch.tensor([1.0, 0.0, 0.25, 0.75]), 2)
     torch.testing.assert_close(result.advantages, by_answer[:, None] * mask)
     assert result.returns is None
 
@@ -160,3 +220,98 @@ def test_reinforce_plus_plus_whitens_returns():
     result = estimate(ObjectiveConfig(advantage="reinforce++", gamma=0.9), rewards, values, mask, 1)
     torch.testing.assert_close(result.advantages, whiten(returns_to_go(rewards, mask, 0.9), mask))
     assert result.returns is None
+
+
+# Several processes
+
+
+def in_turns(parts: list[Tensor], compute: Callable[[Tensor, Total], Tensor]) -> list[Tensor]:
+    """What `compute` gives in each of several processes, acted out one sum after the other.
+
+    Each time, everyone runs as far as the first sum whose result is not known yet, and says what it adds.
+    """
+    known: list[Tensor] = []
+
+    class NotKnownYetError(Exception):
+        pass
+
+    while True:
+        added: list[Tensor] = []
+        results: list[Tensor] = []
+        for part in parts:
+            asked = iter(known)
+
+            def total(value: Tensor, asked: Iterator[Tensor] = asked, added: list[Tensor] = added) -> Tensor:
+                answer = next(asked, None)
+                if answer is None:
+                    added.append(value)
+                    raise NotKnownYetError
+                return answer
+
+            with suppress(NotKnownYetError):
+                results.append(compute(part, total))
+        if len(results) == len(parts):
+            return results
+        assert len(added) == len(parts), "every process takes part in every sum"
+        known.append(torch.stack(added).sum(0))
+
+
+@settings(max_examples=40, deadline=None)
+@given(lengths=st.lists(st.integers(1, 6), min_size=2, max_size=6), seed=st.integers(0, 1000), offset=st.floats(-5, 5))
+def test_whitening_in_two_processes_is_that_of_all_tokens(lengths, seed, offset):
+    rewards, _, mask = ragged(lengths, seed)
+    values = rewards * 3 + offset
+    joint = whiten(values, mask)
+    halves = [torch.arange(len(mask))[: len(mask) // 2], torch.arange(len(mask))[len(mask) // 2 :]]
+    shared = in_turns(halves, lambda rows, total: whiten(values[rows], mask[rows], total))
+    torch.testing.assert_close(torch.cat(shared), joint, atol=1e-3, rtol=1e-3)
+
+
+def test_moments_in_two_processes_by_hand():
+    """1, 2, 3 | 6 with one token each outside the mask: mean 3, squares 4 + 1 + 0 + 9 over 4."""
+    values, mask = torch.tensor([[1.0, 2.0, 3.0], [6.0, 90.0, 90.0]]), torch.tensor([[True] * 3, [True, False, False]])
+    rows = [torch.tensor([0]), torch.tensor([1])]
+    for mean, variance in in_turns(rows, lambda row, total: torch.stack(moments(values[row], mask[row], total))):
+        assert (float(mean), float(variance)) == (3.0, 3.5)
+
+
+def test_the_variance_is_exact_where_the_mean_is_large():
+    values = torch.tensor([[4096.0, 4097.0, 4098.0, 4099.0]])
+    mean, variance = moments(values, torch.ones_like(values, dtype=torch.bool))
+    assert (float(mean), float(variance)) == (4097.5, 1.25)
+
+
+@pytest.mark.parametrize("advantage", ["gae", "reinforce++"])
+def test_advantages_in_two_processes_are_whitened_together(advantage):
+    rewards, values, mask = ragged([3, 1, 6, 2], 4)
+    objective = ObjectiveConfig(advantage=advantage, gamma=0.9)
+    joint = estimate(objective, rewards, values, mask, 1)
+    shared = in_turns(
+        [torch.tensor([0, 1]), torch.tensor([2, 3])],
+        lambda rows, total: estimate(objective, rewards[rows], values[rows], mask[rows], 1, total).advantages,
+    )
+    torch.testing.assert_close(torch.cat(shared), joint.advantages, atol=1e-5, rtol=1e-5)
+
+
+def test_explained_variance_in_two_processes_is_that_of_all_tokens():
+    _, values, mask = ragged([3, 1, 6, 2], 5)
+    returns = values + 0.3 * torch.randn(values.shape, generator=torch.Generator().manual_seed(0)) + mask
+    joint = explained_variance(values, returns, mask)
+
+    def shared(rows: Tensor, total: Total) -> Tensor:
+        return torch.tensor(explained_variance(values[rows], returns[rows], mask[rows], total))
+
+    for each in in_turns([torch.tensor([0, 1]), torch.tensor([2, 3])], shared):
+        assert float(each) == pytest.approx(joint, abs=1e-5)
+    alone = explained_variance(values[:2], returns[:2], mask[:2])
+    assert alone != pytest.approx(joint, abs=1e-2)
+
+
+def test_explained_variance_by_hand():
+    mask = torch.tensor([[True, True, True, True, False]])
+    returns = torch.tensor([[0.0, 0.0, 1.0, 1.0, 50.0]])
+    assert explained_variance(returns, returns, mask) == 1
+    assert explained_variance(returns + 3, returns, mask) == 1
+    assert explained_variance(torch.full((1, 5), 0.5), returns, mask) == 0
+    assert explained_variance(1 - returns, returns, mask) == -3
+    assert explained_variance(torch.randn(1, 5), torch.ones(1, 5), mask) == 0

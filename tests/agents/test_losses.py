@@ -8,14 +8,27 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from ssl4rl_agents.policies.policy import token_statistics
 from ssl4rl_agents.ppo.advantages import Advantages
 from ssl4rl_agents.ppo.config import ObjectiveConfig
-from ssl4rl_agents.ppo.losses import approx_kl, kl_estimate, log_ratio, policy_loss, value_loss, weights
+from ssl4rl_agents.ppo.losses import (
+    approx_kl,
+    cispo_loss,
+    gspo_loss,
+    importance_statistics,
+    importance_weights,
+    kl_estimate,
+    log_ratio,
+    policy_loss,
+    surrogate_loss,
+    value_loss,
+    weights,
+)
 from ssl4rl_agents.ppo.rollout import Rollout
-from ssl4rl_agents.ppo.trainer import explained_variance
 from ssl4rl_agents.ppo.update import backward, minibatch_of
 
 
@@ -67,6 +80,130 @@ def test_dual_clip_bounds_the_loss_of_bad_tokens_alone():
     assert surrogate(5.0, -2.0, dual=3.0).gradient == 0
     assert surrogate(2.0, -2.0, dual=3.0).loss == pytest.approx(4.0)
     assert surrogate(5.0, 2.0, dual=3.0).loss == pytest.approx(surrogate(5.0, 2.0).loss)
+
+
+# Surrogates of whole answers, and of weights
+
+
+def answers(seed: int, lengths: list[int], spread: float = 0.3) -> tuple[Tensor, Tensor, Tensor]:
+    """Log-probabilities with a gradient, old ones near them, 0 outside the mask, and the mask."""
+    generator = torch.Generator().manual_seed(seed)
+    mask = torch.arange(max(lengths) + 1) < torch.tensor(lengths)[:, None]
+    logprobs = -2 * torch.rand(mask.shape, generator=generator) * mask
+    old = (logprobs + spread * torch.randn(mask.shape, generator=generator)) * mask
+    return logprobs.requires_grad_(), old, mask
+
+
+def test_gspo_by_hand():
+    """Log-ratios log 2 and 0 have the geometric mean sqrt 2; the token outside the mask has no say."""
+    logprobs = torch.tensor([[math.log(0.5), -1.0, 5.0]], requires_grad=True)
+    old = torch.tensor([[math.log(0.25), -1.0, 0.0]])
+    mask = torch.tensor([[True, True, False]])
+    free = gspo_loss(logprobs, old, torch.full((1, 3), -2.0), mask, 0.2, 0.28)
+    torch.testing.assert_close(free.ratio[mask], torch.full((2,), math.sqrt(2)))
+    torch.testing.assert_close(free.loss[mask], torch.full((2,), 2 * math.sqrt(2)))
+    assert not free.clipped_low.any()
+    clipped = gspo_loss(logprobs, old, torch.full((1, 3), 2.0), mask, 0.2, 0.28)
+    torch.testing.assert_close(clipped.loss[mask], torch.full((2,), -2.56))
+    assert bool(clipped.clipped_high[mask].all())
+    clipped.loss[mask].sum().backward()
+    assert not logprobs.grad.any(), "all tokens of an answer are clipped together, those too whose own ratio is 1"
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 1000), lengths=st.lists(st.integers(1, 6), min_size=1, max_size=4), low=st.floats(0.01, 0.5))
+def test_gspo_has_the_value_and_the_gradient_of_the_papers_sequence_form(seed, lengths, low):
+    logprobs, old, mask = answers(seed, lengths)
+    advantage = torch.randn(len(lengths), generator=torch.Generator().manual_seed(seed + 1))
+    result = gspo_loss(logprobs, old, advantage[:, None] * mask, mask, low, 0.1)
+    ours = (result.loss * weights(mask, "sequence_mean", 8)).sum()
+    (gradient,) = torch.autograd.grad(ours, logprobs)
+    again = logprobs.detach().clone().requires_grad_()
+    ratio = torch.exp(((again - old) * mask).sum(1) / mask.sum(1))
+    theirs = -torch.minimum(ratio * advantage, ratio.clamp(1 - low, 1.1) * advantage).mean()
+    (expected,) = torch.autograd.grad(theirs, again)
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(gradient, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_gspo_gives_tokens_advantages_of_their_own():
+    logprobs, old, mask = answers(0, [3, 2], spread=0.01)
+    advantages = torch.randn(mask.shape, generator=torch.Generator().manual_seed(1)) * mask
+    gspo_loss(logprobs, old, advantages, mask, 0.2, 0.28).loss.sum().backward()
+    ratio = torch.exp(((logprobs.detach() - old) * mask).sum(1) / mask.sum(1))
+    torch.testing.assert_close(logprobs.grad, -advantages * ratio[:, None])
+
+
+@pytest.mark.parametrize(
+    ("ratio", "advantage", "weight"),
+    [(1.0, 2.0, 1.0), (1.5, 2.0, 1.28), (1.5, -2.0, 1.28), (0.5, 2.0, 0.8), (0.5, -2.0, 0.8), (0.9, -1.0, 0.9)],
+)
+def test_cispo_bounds_the_weight_and_keeps_the_gradient(ratio, advantage, weight):
+    """Where PPO's gradient would be 0 (1.5 with 2, 0.5 with -2) too."""
+    logprobs = torch.tensor([[-0.7]], requires_grad=True)
+    old = torch.tensor([[-0.7 - math.log(ratio)]])
+    result = cispo_loss(logprobs, old, torch.tensor([[advantage]]), 0.2, 0.28)
+    assert result.loss.item() == pytest.approx(weight * advantage * 0.7, abs=1e-5)
+    result.loss.sum().backward()
+    assert logprobs.grad.item() == pytest.approx(-weight * advantage, abs=1e-5)
+    assert bool(result.clipped_high) == (ratio == 1.5)
+    assert bool(result.clipped_low) == (ratio == 0.5)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 1000), high=st.floats(0, 2))
+def test_the_gradient_of_cispo_is_weight_times_advantage_times_that_of_the_logprob(seed, high):
+    logits = torch.randn(5, 7, generator=torch.Generator().manual_seed(seed), requires_grad=True)
+    tokens, advantages = torch.arange(5), torch.randn(5, generator=torch.Generator().manual_seed(seed + 1))
+    logprobs = logits.log_softmax(-1)[torch.arange(5), tokens]
+    old = logprobs.detach() + torch.linspace(-1, 1, 5)
+    (gradient,) = torch.autograd.grad(
+        cispo_loss(logprobs[None], old[None], advantages[None], 1.0, high).loss.sum(), logits, retain_graph=True
+    )
+    capped = torch.exp(logprobs.detach() - old).clamp(max=1 + high)
+    (expected,) = torch.autograd.grad((-capped * advantages * logprobs).sum(), logits)
+    torch.testing.assert_close(gradient, expected)
+
+
+def test_all_surrogates_agree_on_the_policy_that_sampled():
+    """At ratio 1 each has REINFORCE's gradient."""
+    logprobs, _, mask = answers(0, [3, 1, 4])
+    advantages = torch.randn(mask.shape, generator=torch.Generator().manual_seed(1)) * mask
+    for surrogate in ("ppo", "gspo", "cispo"):
+        objective = ObjectiveConfig(surrogate=surrogate)
+        loss = surrogate_loss(objective, logprobs, logprobs.detach(), advantages, mask).loss
+        torch.testing.assert_close(torch.autograd.grad(loss.sum(), logprobs)[0], -advantages, msg=surrogate)
+
+
+def test_the_settings_choose_the_surrogate_and_its_bounds():
+    logprobs, old, mask = answers(3, [4, 2])
+    advantages = torch.ones(mask.shape) * mask
+    results = {}
+    for surrogate in ("ppo", "gspo", "cispo"):
+        objective = ObjectiveConfig(surrogate=surrogate, clip_low=0.02, clip_high=0.01)
+        results[surrogate] = surrogate_loss(objective, logprobs.detach(), old, advantages, mask).loss
+    torch.testing.assert_close(results["ppo"], policy_loss(logprobs, old, advantages, 0.02, 0.01).loss)
+    torch.testing.assert_close(results["gspo"], gspo_loss(logprobs, old, advantages, mask, 0.02, 0.01).loss)
+    torch.testing.assert_close(results["cispo"], cispo_loss(logprobs, old, advantages, 0.02, 0.01).loss)
+    assert len({float(loss.sum()) for loss in results.values()}) == 3
+
+
+# Another engine's samples
+
+
+def test_importance_weights_by_hand():
+    old, sampler = torch.tensor([[0.5, 0.2, 0.8]]).log().requires_grad_(), torch.tensor([[0.5, 0.4, 0.1]]).log()
+    found = importance_weights(old, sampler, 2.0)
+    torch.testing.assert_close(found, torch.tensor([[1.0, 0.5, 2.0]]))
+    assert not found.requires_grad
+
+
+def test_importance_statistics_tell_what_the_cap_hides():
+    old, sampler = torch.tensor([[0.5, 0.2, 0.8, 0.9]]).log(), torch.tensor([[0.5, 0.4, 0.1, 0.001]]).log()
+    mask = torch.tensor([[True, True, True, False]])
+    found = importance_statistics(old, sampler, mask, 2.0)
+    expected = {"importance/mean": 9.5 / 3, "importance/max": 8.0, "importance/truncated": 1 / 3}
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
 def test_value_loss_by_hand():
@@ -159,6 +296,22 @@ def test_weights_of_means_sum_to_one(aggregation):
     assert float(weights(MASK, aggregation, 8).sum()) == pytest.approx(1)
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 6), min_size=2, max_size=8).filter(lambda them: len(them) % 2 == 0),
+    aggregation=st.sampled_from(["token_mean", "sequence_mean", "sequence_sum"]),
+)
+def test_weights_in_two_processes_are_those_of_the_joint_minibatch(lengths, aggregation):
+    mask = torch.arange(6) < torch.tensor(lengths)[:, None]
+    parts = mask.chunk(2)
+    added: list[Tensor] = []
+    for part in parts:
+        weights(part, aggregation, 6, lambda value: added.append(value) or value)
+    assert len(added) == 2, "one sum over the processes each"
+    shared = [weights(part, aggregation, 6, lambda _: added[0] + added[1]) for part in parts]
+    torch.testing.assert_close(torch.cat(shared), weights(mask, aggregation, 6))
+
+
 def test_weights_of_sums_do_not_depend_on_the_lengths():
     longer = torch.ones_like(MASK)
     short, long = weights(MASK, "sequence_sum", 8), weights(longer, "sequence_sum", 8)
@@ -198,13 +351,3 @@ def test_gradients_do_not_depend_on_the_micro_batch(kind, aggregation, kl_loss, 
         sums, gradient = gradients(size)
         assert float((gradient - whole).norm() / whole.norm()) < 2e-6
         assert sums == pytest.approx(logged, abs=1e-5)
-
-
-def test_explained_variance_by_hand():
-    mask = torch.tensor([[True, True, True, True, False]])
-    returns = torch.tensor([[0.0, 0.0, 1.0, 1.0, 50.0]])
-    assert explained_variance(returns, returns, mask) == 1
-    assert explained_variance(returns + 3, returns, mask) == 1
-    assert explained_variance(torch.full((1, 5), 0.5), returns, mask) == 0
-    assert explained_variance(1 - returns, returns, mask) == -3
-    assert explained_variance(torch.randn(1, 5), torch.ones(1, 5), mask) == 0

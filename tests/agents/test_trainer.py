@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,78 +12,22 @@ import pytest
 import torch
 from gymnasium import spaces
 from PIL import Image
-from safetensors.torch import load_file, save_file
 from scipy import stats
 
 from ssl4rl_agents.policies.build import build_policy
 from ssl4rl_agents.policies.policy import Samples
 from ssl4rl_agents.ppo import supervised
 from ssl4rl_agents.ppo import trainer as trainer_module
-from ssl4rl_agents.ppo.checkpoint import checkpoints, newest
+from ssl4rl_agents.ppo.checkpoint import newest
 from ssl4rl_agents.ppo.config import TrainConfig
 from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.rollout import ask, collect
 from ssl4rl_agents.ppo.trainer import Trainer
-from ssl4rl_envs import Batch, Score, Stream, Task, make_task
+from ssl4rl_envs import Batch, Score, Stream, Task
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.images.rotation import Rotation
 from ssl4rl_envs.task import exact_score
-
-TINY: dict[str, Any] = {
-    "env_args": {"source": "digits", "image_size": 36},
-    "iterations": 2,
-    "format_warmup": 2,
-    "eval_every": 2,
-    "eval_episodes": 8,
-    "test_episodes": 8,
-    "save_every": 2,
-    "device": "cpu",
-    "rollout": {"prompts": 8, "group_size": 2},
-    "optimizer": {"minibatches": 2, "epochs": 2},
-}
-TIMES = ("seconds", "memory_mb", "per_second")
-
-
-_tasks: dict[str, Task] = {}
-
-
-@pytest.fixture(autouse=True)
-def tasks_built_once(monkeypatch) -> None:
-    """Tasks are pure: trainers may share them."""
-
-    def shared(env_id: str, **arguments: Any) -> Task:
-        key = env_id + repr(arguments)
-        if key not in _tasks:
-            _tasks[key] = make_task(env_id, **arguments)
-        return _tasks[key]
-
-    monkeypatch.setattr(trainer_module, "make_task", shared)
-
-
-def config(**changes: Any) -> TrainConfig:
-    """The tiny settings with changes; nested ones as dicts that are merged."""
-    data = dict(TINY)
-    for name, value in changes.items():
-        data[name] = {**data.get(name, {}), **value} if isinstance(value, dict) else value
-    return TrainConfig.from_json(data)
-
-
-def train(folder: Path, **changes: Any) -> Trainer:
-    trainer = Trainer(config(**changes), folder, quiet=True)
-    assert trainer.run()
-    return trainer
-
-
-def numbers(folder: Path) -> list[dict[str, float]]:
-    """All numbers of a run but those of the clock and the machine."""
-    lines = read_metrics(folder)
-    return [{k: v for k, v in line.items() if not any(word in k for word in TIMES)} for line in lines]
-
-
-def assert_same_weights(a: Trainer, b: Trainer) -> None:
-    for (name, one), (_, two) in zip(a.policy.state_dict().items(), b.policy.state_dict().items(), strict=True):
-        assert torch.equal(one, two), name
-
+from tests.agents.tiny_runs import assert_same_weights, config, numbers, tasks_built_once, train  # noqa: F401
 
 # One iteration
 
@@ -285,7 +223,11 @@ def test_an_update_stops_when_the_policy_has_moved_far_enough(tmp_path):
 
 @pytest.mark.parametrize("micro_batch", [1, 3])
 def test_the_micro_batch_changes_no_curve(tmp_path, micro_batch):
-    whole, cut = train(tmp_path / "whole"), train(tmp_path / "cut", optimizer={"micro_batch": micro_batch})
+    """Where answers are rewarded: without rewards, whitened advantages are nothing but rounding errors."""
+    settings = {"format_warmup": 40}
+    whole = train(tmp_path / "whole", **settings)
+    cut = train(tmp_path / "cut", **settings, optimizer={"micro_batch": micro_batch})
+    assert all(line["reward"] > 0 for line in numbers(whole.out))
     for one, two in zip(numbers(whole.out), numbers(cut.out), strict=True):
         assert one == pytest.approx(two, abs=1e-3)
 
@@ -305,227 +247,6 @@ def test_an_agent_measures_the_same_each_time(tmp_path):
     first, second = (trainer.measure("test", 40).to_json() for _ in range(2))
     first.pop("seconds")
     assert {name: second[name] for name in first} == first
-
-
-RUNS = {
-    "with a reference": {"objective": {"kl_coefficient": 0.1}},
-    "without a reference": {"objective": {"kl_coefficient": 0.0}},
-    "divergence as a loss": {"objective": {"kl_coefficient": 0.1, "kl_loss": "k2"}, "policy": {"freeze_vision": True}},
-    "in the critic's warm-up": {"objective": {"critic_warmup_iterations": 3}},
-    "supervised": {"algorithm": "sft"},
-}
-
-
-@pytest.mark.parametrize("changes", RUNS.values(), ids=RUNS)
-def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(tmp_path, changes, monkeypatch):
-    unbroken = train(tmp_path / "unbroken", iterations=4, **changes)
-    halted = Trainer(config(iterations=4, **changes), tmp_path / "resumed", quiet=True)
-    step = halted._step
-
-    def interrupted() -> dict[str, float]:
-        values = step()
-        halted._stop = halted.iteration == 2
-        return values
-
-    monkeypatch.setattr(halted, "_step", interrupted)
-    assert not halted.run()
-    assert halted.iteration == 2
-    resumed = Trainer(config(iterations=4, **changes), tmp_path / "resumed", resume=True, quiet=True)
-    assert resumed.iteration == 2
-    assert resumed.run()
-    assert numbers(resumed.out) == numbers(unbroken.out)
-    assert_same_weights(resumed, unbroken)
-    ours, theirs = (trainer.optimizer.state_dict()["state"] for trainer in (resumed, unbroken))
-    assert set(ours) == set(theirs)
-    assert all(torch.equal(value, theirs[index][name]) for index, state in ours.items() for name, value in state.items())
-
-
-def test_work_after_the_last_checkpoint_is_done_again(tmp_path, monkeypatch):
-    """A kill after iteration 3 with checkpoints every 2: iteration 3 is in the metrics once, and the same."""
-    unbroken = train(tmp_path / "unbroken", iterations=4)
-    killed = Trainer(config(iterations=4), tmp_path / "killed", quiet=True)
-    step = killed._step
-
-    def die() -> dict[str, float]:
-        if killed.iteration == 3:
-            raise MemoryError
-        return step()
-
-    monkeypatch.setattr(killed, "_step", die)
-    with pytest.raises(MemoryError):
-        killed.run()
-    assert len(read_metrics(tmp_path / "killed")) == 3
-    with (tmp_path / "killed" / "metrics.jsonl").open("a") as file:
-        file.write('{"iteration": 4, "rew')
-    resumed = Trainer(config(iterations=4), tmp_path / "killed", resume=True, quiet=True)
-    assert resumed.iteration == 2
-    assert resumed.run()
-    assert numbers(resumed.out) == numbers(unbroken.out)
-    assert_same_weights(resumed, unbroken)
-
-
-def test_a_kill_between_the_first_checkpoint_and_the_reference_can_be_resumed(tmp_path, monkeypatch):
-    unbroken = train(tmp_path / "unbroken")
-    killed = Trainer(config(), tmp_path / "killed", quiet=True)
-
-    def die() -> None:
-        raise MemoryError
-
-    monkeypatch.setattr(killed, "_keep_reference", die)
-    with pytest.raises(MemoryError):
-        killed.run()
-    resumed = Trainer(config(), tmp_path / "killed", resume=True, quiet=True)
-    assert resumed.run()
-    assert numbers(resumed.out) == numbers(unbroken.out)
-
-
-def test_a_kill_in_the_middle_of_saving_can_be_resumed(tmp_path, monkeypatch):
-    """The weights are written, the optimizer is not: what is half there is never taken for a checkpoint."""
-    unbroken = train(tmp_path / "unbroken", iterations=4)
-    killed = Trainer(config(iterations=4), tmp_path / "killed", quiet=True)
-
-    def die(*_: Any, **__: Any) -> None:
-        if killed.iteration == 4:
-            raise MemoryError
-        save_file(*_, **__)
-
-    monkeypatch.setattr("ssl4rl_agents.ppo.checkpoint.save_file", die)
-    with pytest.raises(MemoryError):
-        killed.run()
-    monkeypatch.undo()
-    resumed = Trainer(config(iterations=4), tmp_path / "killed", resume=True, quiet=True)
-    assert resumed.iteration == 2
-    assert resumed.run()
-    assert numbers(resumed.out) == numbers(unbroken.out)
-
-
-SCRIPT = """
-import json, sys
-import torch
-from ssl4rl_agents.ppo.config import TrainConfig
-from ssl4rl_agents.ppo.trainer import Trainer
-
-torch.set_num_threads(1)
-Trainer(TrainConfig.from_json(json.loads(sys.argv[1])), sys.argv[2], quiet=True).run()
-"""
-
-
-COMMAND = "import sys; from ssl4rl_benchmarks.cli import main; sys.exit(main())"
-
-
-def wait_for(path: Path, process: subprocess.Popen[Any]) -> None:
-    deadline = time.monotonic() + 60
-    while not path.exists():
-        assert process.poll() is None, f"it ended with {process.returncode} before {path.name}"
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
-def test_a_run_killed_at_any_moment_equals_an_unbroken_one(tmp_path):
-    changes = {"iterations": 14, "save_every": 1, "eval_every": 14}
-    arguments = json.dumps({**TINY, **changes}), str(tmp_path / "killed")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, *arguments], env=environment)
-    try:
-        wait_for(tmp_path / "killed" / "checkpoints" / "iteration-000002", process)
-        time.sleep(float(np.random.default_rng().uniform(0, 0.05)))
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == -signal.SIGKILL
-    resumed = Trainer(config(**changes), tmp_path / "killed", resume=True, quiet=True)
-    assert 2 <= resumed.iteration < 14
-    assert resumed.run()
-    unbroken = train(tmp_path / "unbroken", **changes)
-    assert numbers(resumed.out) == numbers(unbroken.out)
-    assert_same_weights(resumed, unbroken)
-
-
-def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
-    flags = "--iterations 500 --rollout.prompts 8 --rollout.group-size 2 --optimizer.minibatches 2 --format-warmup 2"
-    flags += " --image-size 36 --source digits --test-episodes 8 --eval-episodes 8 --device cpu"
-    out = tmp_path / "run"
-    process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, "train", "SSL4RL/Rotation-v0", "--out", str(out), *flags.split()],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        wait_for(out / "checkpoints" / "iteration-000000", process)
-        wait_for(out / "metrics.jsonl", process)
-        process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 130, stderr
-    assert f"--resume {out}" in stderr
-    assert "Traceback" not in stderr
-    assert stdout == ""
-    lines = read_metrics(out)
-    assert newest(out).name == f"iteration-{len(lines):06d}"
-    assert len(lines) < 500
-
-
-# Checkpoints
-
-
-def test_checkpoints_are_safetensors_and_json_and_only_two(tmp_path):
-    train(tmp_path, iterations=4, save_every=1)
-    folder = tmp_path / "checkpoints"
-    assert sorted(path.name for path in folder.iterdir()) == ["iteration-000003", "iteration-000004"]
-    files = [path for path in tmp_path.rglob("*") if path.is_file() and "events.out" not in path.name]
-    assert {path.suffix for path in files} <= {".safetensors", ".json", ".jsonl", ".jinja"}
-    for path in files:
-        if path.suffix == ".json":
-            json.loads(path.read_text())
-    assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".")]
-
-
-def test_a_half_written_checkpoint_is_ignored(tmp_path):
-    train(tmp_path)
-    half = tmp_path / "checkpoints" / ".iteration-000009.partial"
-    half.mkdir()
-    (half / "model.safetensors").write_bytes(b"half")
-    assert newest(tmp_path).name == "iteration-000002"
-    trainer = Trainer(config(), tmp_path, resume=True, quiet=True)
-    assert trainer.iteration == 2
-    assert trainer.run()
-
-
-@pytest.mark.parametrize(
-    ("file", "key"),
-    [
-        ("model.safetensors", "model.vision_tower.positions"),
-        ("value_head.safetensors", "bias"),
-        ("optimizer.safetensors", "3.exp_avg_sq"),
-    ],
-)
-def test_a_checkpoint_that_lacks_a_key_is_refused(tmp_path, file, key):
-    train(tmp_path)
-    path = newest(tmp_path) / file
-    tensors = load_file(path)
-    del tensors[key]
-    save_file(tensors, path, metadata={"format": "pt"})
-    with pytest.raises(ValueError, match=r"weights|optimizer|missing|bias|positions"):
-        Trainer(config(), tmp_path, resume=True, quiet=True)
-
-
-def test_a_run_folder_is_not_written_over(tmp_path):
-    train(tmp_path)
-    before = (tmp_path / "metrics.jsonl").read_bytes()
-    with pytest.raises(FileExistsError, match="resume it, overwrite it or choose another folder"):
-        Trainer(config(), tmp_path, quiet=True)
-    assert (tmp_path / "metrics.jsonl").read_bytes() == before
-    assert len(checkpoints(tmp_path / "checkpoints")) == 2
-
-
-def test_a_folder_without_checkpoints_is_resumed_from_the_start(tmp_path):
-    Trainer(config(), tmp_path / "killed", quiet=True)
-    resumed = Trainer(config(), tmp_path / "killed", resume=True, quiet=True)
-    assert resumed.run()
-    assert numbers(resumed.out) == numbers(train(tmp_path / "unbroken").out)
 
 
 # What training may know
@@ -582,7 +303,7 @@ def test_warm_up_replies_are_valid_and_know_nothing_of_the_target(tmp_path, monk
         targets.append(batch.target)
         return batch
 
-    def recorded_loss(policy: Any, inputs: Any, texts: list[str]) -> torch.Tensor:
+    def recorded_loss(policy: Any, inputs: Any, texts: list[str], **_: Any) -> torch.Tensor:
         replies.extend(texts)
         return 0 * policy.value_head.bias.sum()
 
@@ -652,17 +373,23 @@ def colours(monkeypatch) -> Iterator[None]:
     return
 
 
-@pytest.mark.parametrize(("advantage", "enough"), [("gae", 0.9), ("grpo", 0.4), ("rloo", 0.4), ("reinforce++", 0.4)])
-def test_a_bandit_is_solved(tmp_path, colours, advantage, enough):
-    trainer = train(
-        tmp_path,
-        iterations=25 if advantage == "gae" else 10,
-        format_warmup=20,
-        eval_every=100,
-        eval_episodes=64,
-        rollout={"prompts": 32, "group_size": 4},
-        objective={"advantage": advantage},
-    )
+SOLVERS: dict[str, tuple[dict[str, Any], float]] = {
+    "gae": ({"objective": {"advantage": "gae"}, "iterations": 25}, 0.9),
+    "grpo": ({"objective": {"advantage": "grpo"}}, 0.4),
+    "rloo": ({"objective": {"advantage": "rloo"}}, 0.4),
+    "reinforce++": ({"objective": {"advantage": "reinforce++"}}, 0.4),
+    "dr_grpo": ({"objective": {"advantage": "dr_grpo", "aggregation": "sequence_sum"}, "iterations": 20}, 0.4),
+    "gspo": ({"objective": {"advantage": "grpo", "surrogate": "gspo", "aggregation": "sequence_mean"}}, 0.4),
+    "cispo": ({"objective": {"advantage": "grpo", "surrogate": "cispo", "clip_low": 1.0, "clip_high": 2.0}}, 0.4),
+    "dapo": ({"objective": {"advantage": "grpo"}, "rollout": {"dynamic_sampling": True}}, 0.4),
+}
+
+
+@pytest.mark.parametrize(("changes", "enough"), SOLVERS.values(), ids=SOLVERS)
+def test_a_bandit_is_solved(tmp_path, colours, changes, enough):
+    settings: dict[str, Any] = {"iterations": 10, "format_warmup": 20, "eval_every": 100, "eval_episodes": 64, **changes}
+    settings["rollout"] = {"prompts": 32, "group_size": 4, **settings.get("rollout", {})}
+    trainer = train(tmp_path, **settings)
     assert trainer.measure("test", 128).success > enough
 
 
@@ -768,7 +495,7 @@ def _whole(policy: Any, observations: dict[str, Any], tokens: torch.Tensor) -> d
     inputs = policy.encode(observations)
     mask = torch.cat([inputs.attention_mask, torch.ones_like(tokens)], dim=1)
     ids = torch.cat([inputs.input_ids, tokens], dim=1)
-    return {"input_ids": ids, "attention_mask": mask, "pixel_values": inputs.pixel_values.flatten(0, 1)}
+    return {"input_ids": ids, "attention_mask": mask, "pixel_values": inputs.pictures["pixel_values"].flatten(0, 1)}
 
 
 def test_a_source_that_cannot_be_written_down_overwrites_nothing(tmp_path):

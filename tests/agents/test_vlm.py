@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ssl4rl_agents.policies.nano import build_nano
-from ssl4rl_agents.policies.vlm import TRUNCATED, VLMInputs, VLMPolicy
+from ssl4rl_agents.policies.prompts import VLMInputs
+from ssl4rl_agents.policies.vlm import TRUNCATED, VLMPolicy
 
 MANY_ENDS = 60
 
@@ -24,12 +25,12 @@ def naive(policy: VLMPolicy, inputs: VLMInputs, tokens: Tensor, mask: Tensor) ->
         question = inputs.input_ids[prompt][inputs.attention_mask[prompt].bool()]
         answer = tokens[row][mask[row]]
         ids = torch.cat([question, answer])[None]
-        pictures = {} if inputs.pixel_values is None else {"pixel_values": inputs.pixel_values[prompt]}
+        pictures = {name: values[prompt] for name, values in inputs.pictures.items()}
         result = policy.model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False, **pictures)
         hidden = policy.model.model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False, **pictures)
         said = slice(len(question) - 1, len(question) + len(answer) - 1)
         logits = result.logits[0, said] / policy.temperature
-        forbidden = torch.arange(logits.shape[-1]) == policy.image_token_id
+        forbidden = torch.arange(logits.shape[-1]) == policy.encoder.image_token_id
         logprobs = logits.masked_fill(forbidden, -torch.inf).log_softmax(-1)
         outputs[0] = put(outputs[0], row, mask[row], logprobs.gather(-1, answer[:, None])[:, 0])
         entropies = -(logprobs.exp() * logprobs.masked_fill(forbidden, 0)).sum(-1)
@@ -103,10 +104,10 @@ def test_the_likeliest_answer_is_what_the_model_generates_itself(kind, prompts, 
     written = policy.model.generate(
         input_ids=inputs.input_ids,
         attention_mask=inputs.attention_mask,
-        pixel_values=inputs.pixel_values.flatten(0, 1),
+        **{name: values.flatten(0, 1) for name, values in inputs.pictures.items()},
         do_sample=False,
         max_new_tokens=policy.max_new_tokens,
-        suppress_tokens=[policy.image_token_id],
+        suppress_tokens=[policy.encoder.image_token_id],
         pad_token_id=policy.pad_token_id,
     )[:, inputs.input_ids.shape[1] :]
     assert written.tolist() == samples.tokens.tolist()
@@ -120,9 +121,9 @@ def test_samples_follow_the_probabilities(make_policy, make_questions):
     samples = sample(policy, inputs, count)
     with torch.no_grad():
         logits = policy.model(
-            input_ids=inputs.input_ids, attention_mask=inputs.attention_mask, pixel_values=inputs.pixel_values[0]
+            input_ids=inputs.input_ids, attention_mask=inputs.attention_mask, pixel_values=inputs.pictures["pixel_values"][0]
         ).logits[0, -1]
-    logits[policy.image_token_id] = -torch.inf
+    logits[policy.encoder.image_token_id] = -torch.inf
     expected = (logits / 0.5).softmax(-1)
     drawn = torch.bincount(samples.tokens[:, 0], minlength=len(expected)) / count
     errors = (expected * (1 - expected) / count).sqrt() + 1 / count
@@ -259,7 +260,7 @@ def test_a_truncated_answer_says_so_and_is_no_answer(kind, make_policy, task):
 
 def test_an_endless_model_is_truncated(kind, padded, make_policy):
     policy = make_policy(kind, max_new_tokens=4)
-    policy._ends.fill_(policy.image_token_id)  # which is never said
+    policy._ends.fill_(policy.encoder.image_token_id)  # which is never said
     samples = sample(policy, policy.encode(padded))
     assert samples.truncated.all()
     assert samples.mask.all()
@@ -270,16 +271,16 @@ def test_an_endless_model_is_truncated(kind, padded, make_policy):
 def test_the_picture_token_is_never_said(kind, make_policy, make_questions):
     policy = make_policy(kind)
     inputs = policy.encode(make_questions(("Angle?",)))
-    pictures = {"pixel_values": inputs.pixel_values[0]}
+    pictures = {"pixel_values": inputs.pictures["pixel_values"][0]}
     with torch.no_grad():
         hidden = policy.model.model(input_ids=inputs.input_ids, **pictures).last_hidden_state[0, -1]
-        policy.model.get_output_embeddings().weight[policy.image_token_id] = 1000 * hidden
+        policy.model.get_output_embeddings().weight[policy.encoder.image_token_id] = 1000 * hidden
         logits = policy.model(input_ids=inputs.input_ids, **pictures).logits[0, -1]
-    assert int(logits.argmax()) == policy.image_token_id
+    assert int(logits.argmax()) == policy.encoder.image_token_id
     samples = sample(policy, inputs, 64)
     likeliest = policy.generate(inputs, deterministic=True)
-    assert not bool((samples.tokens == policy.image_token_id).any())
-    assert not bool((likeliest.tokens == policy.image_token_id).any())
+    assert not bool((samples.tokens == policy.encoder.image_token_id).any())
+    assert not bool((likeliest.tokens == policy.encoder.image_token_id).any())
     with torch.no_grad():
         scored = policy.evaluate(inputs, samples.tokens, samples.mask)
     close(scored.logprobs, samples.logprobs, 1e-4)
@@ -308,7 +309,7 @@ def test_frozen_vision_runs_once_and_says_the_same(kind, prompts, make_policy, m
         assert parameter.requires_grad != seeing, name
         assert parameter.grad is None or not seeing, name
     some = inputs.rows(torch.tensor([2, 0]))
-    assert torch.equal(some.features, inputs.features[[2, 0]])
+    assert torch.equal(some.features.tokens, inputs.features.tokens[[2, 0]])
     assert len(some) == 2
 
 
@@ -321,7 +322,7 @@ def test_what_all_prompts_begin_with_may_run_once(kind, make_policy, make_questi
             "{% if p['type'] == 'image' %}<image>{% else %}{{ p['text'] }}{% endif %}{% endfor %}{% endfor %}"
         )
     inputs = policy.encode(make_questions(("Angle 12?", "Angle 17?", "Angle 34?")))
-    assert policy._common_prefix(inputs) > 1
+    assert policy.decoder.common_prefix(inputs) > 1
 
     def run() -> tuple[Any, list[Tensor]]:
         samples = sample(policy, inputs)
@@ -332,7 +333,7 @@ def test_what_all_prompts_begin_with_may_run_once(kind, make_policy, make_questi
         return (samples.tokens, samples.logprobs, samples.values, now.entropies.detach()), gradients
 
     with_it, gradients = run()
-    monkeypatch.setattr(VLMPolicy, "_common_prefix", lambda *_: 0)
+    monkeypatch.setattr(policy.decoder, "common_prefix", lambda _: 0)
     without, others = run()
     assert torch.equal(with_it[0], without[0])
     for a, b in zip(with_it[1:], without[1:], strict=True):
@@ -343,10 +344,10 @@ def test_what_all_prompts_begin_with_may_run_once(kind, make_policy, make_questi
 
 def test_nothing_is_common_to_padded_or_different_prompts(kind, padded, make_policy, make_questions):
     policy = make_policy(kind)
-    assert policy._common_prefix(policy.encode(padded)) == 0
+    assert policy.decoder.common_prefix(policy.encode(padded)) == 0
     same = policy.encode(make_questions(("Angle?", "Angle?")))
-    before_pictures = int((same.input_ids[0] == policy.image_token_id).long().argmax())
-    assert policy._common_prefix(same) == before_pictures
+    before_pictures = int((same.input_ids[0] == policy.encoder.image_token_id).long().argmax())
+    assert policy.decoder.common_prefix(same) == before_pictures
 
 
 # Encoding, several pictures, errors
@@ -367,8 +368,8 @@ def test_several_pictures_stand_in_their_order(kind, make_policy):
     first, second = rng.integers(0, 256, (2, 2, 36, 36, 3), dtype=np.uint8)
     inputs = policy.encode({"reference": first, "image": second, "prompt": ("Angle?", "What is this picture's angle?")})
     swapped = policy.encode({"reference": second, "image": first, "prompt": ("Angle?", "What is this picture's angle?")})
-    assert inputs.pixel_values.shape[:2] == (2, 2)
-    assert torch.equal(inputs.pixel_values.flip(1), swapped.pixel_values)
+    assert inputs.pictures["pixel_values"].shape[:2] == (2, 2)
+    assert torch.equal(inputs.pictures["pixel_values"].flip(1), swapped.pictures["pixel_values"])
     samples = sample(policy, inputs)
     with torch.no_grad():
         logprobs, _, _ = naive(policy, inputs, samples.tokens, samples.mask)
@@ -412,11 +413,23 @@ def test_an_answer_that_does_not_fit_is_refused(kind, make_policy):
         policy.encode_answers(["<answer>90</answer>"])
 
 
-def test_a_model_that_rescales_its_logits_is_refused():
-    model, processor = build_nano(["Angle?"])
-    model.config.get_text_config().logit_scale = 2.0
-    with pytest.raises(ValueError, match="logit_scale"):
-        VLMPolicy(model, processor)
+@pytest.mark.parametrize(
+    ("setting", "value", "expected"),
+    [
+        ("final_logit_softcapping", 2.0, lambda logits: 2 * torch.tanh(logits / 2)),
+        ("logit_scale", 0.25, lambda logits: logits / 4),
+        ("logits_scaling", 4.0, lambda logits: logits / 4),
+    ],
+)
+def test_logits_are_rescaled_as_the_model_does(setting, value, expected, padded, make_policy):
+    plain = make_policy("nano")
+    inputs = plain.encode(padded)
+    setattr(plain.model.config.get_text_config(), setting, value)
+    policy = VLMPolicy(plain.model, plain.processor)
+    hidden = plain.decoder.prefill(inputs).hidden
+    kept = torch.arange(plain.model.get_output_embeddings().weight.shape[0]) != plain.encoder.image_token_id
+    raw = plain.model.get_output_embeddings()(hidden)
+    close(policy._logits(hidden)[:, kept], expected(raw)[:, kept])
 
 
 # What models and environments may differ in
@@ -431,10 +444,10 @@ def test_eager_attention_sees_no_more_than_sdpa(kind, padded, make_policy):
         close(samples.logprobs, policy.evaluate(inputs, samples.tokens, samples.mask).logprobs)
 
 
-def test_attention_that_takes_no_mask_is_refused(kind, make_policy):
+def test_attention_of_another_kind_is_refused(kind, make_policy):
     policy = make_policy(kind)
-    policy.model.config.get_text_config()._attn_implementation = "flash_attention_2"
-    with pytest.raises(ValueError, match="flash_attention_2 attention"):
+    policy.model.config.get_text_config()._attn_implementation = "flex_attention"
+    with pytest.raises(ValueError, match="flex_attention attention"):
         VLMPolicy(policy.model, policy.processor)
 
 
@@ -443,7 +456,7 @@ def test_the_order_of_the_pictures_does_not_depend_on_the_order_of_the_keys(make
     pictures = np.random.default_rng(0).integers(0, 256, (2, 2, 36, 36, 3), dtype=np.uint8)
     one = policy.encode({"image": pictures[0], "reference": pictures[1], "prompt": ("a", "b")})
     other = policy.encode({"prompt": ("a", "b"), "reference": pictures[1], "image": pictures[0]})
-    assert torch.equal(one.pixel_values, other.pixel_values)
+    assert torch.equal(one.pictures["pixel_values"], other.pictures["pixel_values"])
 
 
 def test_special_tokens_inside_an_answer_are_not_overlooked(make_policy):

@@ -37,8 +37,8 @@ FLAGS = [word for pair in TINY.items() for word in pair]
 
 @pytest.fixture(autouse=True)
 def wide_and_plain(monkeypatch) -> None:
-    """Help texts are not broken into lines, and nothing is coloured."""
-    monkeypatch.setenv("COLUMNS", "400")
+    """Help texts stand in one column, and nothing is coloured."""
+    monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.delenv("SSL4RL_TRACEBACK", raising=False)
 

@@ -149,14 +149,15 @@ def test_a_run_leaves_everything(finished):
     names = {path.name for path in finished.iterdir()}
     assert {"config.json", "metrics.jsonl", "checkpoints", "curve.png", "board.png", "report.html", "results.json"} <= names
     assert any(name.startswith("events.out.tfevents") for name in names)
-    assert [path.name for path in sorted((finished / "checkpoints").iterdir())] == ["iteration-000000", "iteration-000002"]
+    kept = {path.name for path in (finished / "checkpoints").iterdir()}
+    assert kept == {"best.json", "iteration-000000", "iteration-000002"}
     assert len(read_metrics(finished)) == 2
     for name in ("curve.png", "board.png"):
         assert picture(finished / name).std() > 0
     config = json.loads((finished / "config.json").read_text())
     assert config["env"] == ENV
     assert config["env_args"]["image_size"] == 36
-    assert config["rollout"] == {"prompts": 8, "group_size": 2}
+    assert (config["rollout"]["prompts"], config["rollout"]["group_size"]) == (8, 2)
 
 
 def test_the_events_hold_the_curves(finished):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from ssl4rl_agents.policies.build import load_policy
 from ssl4rl_agents.policies.policy import Policy
-from ssl4rl_agents.ppo.checkpoint import newest
+from ssl4rl_agents.ppo.checkpoint import best, newest
 from ssl4rl_agents.ppo.device import autocast, find_device
 from ssl4rl_agents.runs import read_config
 
 BATCH = 128
+CHECKPOINTS = {"newest": newest, "best": best}
 
 
 class PolicyAgent:
@@ -37,8 +38,8 @@ class PolicyAgent:
         return actions
 
 
-def load_run(run: Path) -> PolicyAgent:
-    """Return the agent of a run's newest checkpoint."""
+def load_run(run: Path, which: Literal["newest", "best"] = "newest") -> PolicyAgent:
+    """Return the agent of a run's newest checkpoint, or of the one that did best on the validation split."""
     config = read_config(run)
     device = find_device(config.device)
-    return PolicyAgent(load_policy(newest(run), config.policy, device), device=device)
+    return PolicyAgent(load_policy(CHECKPOINTS[which](run), config.policy, device), device=device)

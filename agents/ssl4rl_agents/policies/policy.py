@@ -8,9 +8,11 @@ rows, rows k * G ... k * G + G - 1 belong to prompt k.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +40,8 @@ class Samples:
         logprobs: (n, T) float32, of the tokens under the policy that sampled them; 0 outside the mask.
         values: (n, T) float32, of the state in which each token was chosen; 0 outside the mask.
         truncated: (n,) bool, rows that reached the length limit without an end.
+        sampler_logprobs: (n, T) float32 as the engine gave them that sampled the tokens, where that is not the policy itself
+            and `logprobs` are the policy's own; 0 outside the mask. None where the policy sampled.
     """
 
     tokens: Tensor
@@ -45,15 +49,19 @@ class Samples:
     logprobs: Tensor
     values: Tensor
     truncated: Tensor
+    sampler_logprobs: Tensor | None = None
 
 
-@dataclass
-class Evaluation:
+class Evaluation(NamedTuple):
     """What the current weights say of given tokens; all (n, T) float32 and 0 outside the mask."""
 
     logprobs: Tensor
     entropies: Tensor
     values: Tensor
+
+
+Evaluate = Callable[[Any, Tensor, Tensor], Evaluation]
+"""A policy, or what stands for it where several processes train one: called as `Policy.evaluate` is."""
 
 
 class Policy(nn.Module, ABC):
@@ -62,10 +70,17 @@ class Policy(nn.Module, ABC):
     interface: ClassVar[str]
     """Which side of the environments it talks to: "array" or "text"."""
 
+    everywhere: Callable[[bool], bool] = staticmethod(bool)
+    """Whether something holds in every process that generates together; with one process, whether it holds."""
+
     @property
     @abstractmethod
     def critic(self) -> nn.Module:
         """The part that estimates values and does nothing else."""
+
+    def initial(self) -> AbstractContextManager[None] | None:
+        """Return a context in which the policy is what training began with, where that needs no copy; else None."""
+        return None
 
     @abstractmethod
     def encode(self, observations: dict[str, Any]) -> Any:
@@ -85,13 +100,22 @@ class Policy(nn.Module, ABC):
     def evaluate(self, inputs: Any, tokens: Tensor, mask: Tensor) -> Evaluation:
         """Return log-probabilities, entropies and values of answers (n, T), n a multiple of the number of prompts."""
 
+    def forward(self, inputs: Any, tokens: Tensor, mask: Tensor) -> Evaluation:
+        """Do as `evaluate` does: what wraps a module to train it in several processes goes by its `forward`."""
+        return self.evaluate(inputs, tokens, mask)
+
     @abstractmethod
     def decode(self, tokens: Tensor, mask: Tensor, truncated: Tensor) -> list[str]:
         """Turn answers into actions of the policy's interface."""
 
     @abstractmethod
-    def save(self, folder: Path) -> None:
-        """Write the weights and all that is needed to build the policy again, as safetensors and JSON."""
+    def save(self, folder: Path, weights: dict[str, Tensor] | None = None) -> None:
+        """Write the weights and all that is needed to build the policy again, as safetensors and JSON.
+
+        Args:
+            folder: where to.
+            weights: the whole state dict, where several processes hold a part of it each.
+        """
 
     @abstractmethod
     def load_weights(self, folder: Path) -> None:

@@ -1,6 +1,6 @@
 """Advantages: how much better a token was than expected. Pure functions on (answers, tokens) arrays.
 
-They are the only thing in which PPO, GRPO, RLOO and REINFORCE++ differ here.
+They are the only thing in which PPO, GRPO, Dr. GRPO, RLOO and REINFORCE++ differ here.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ssl4rl_agents.ppo.config import ObjectiveConfig
+from ssl4rl_agents.ppo.losses import Total, alone
 
 EPSILON = 1e-6
 
@@ -52,10 +53,16 @@ def returns_to_go(rewards: Tensor, mask: Tensor, gamma: float) -> Tensor:
     return returns
 
 
-def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float) -> Advantages:
+def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float | Tensor) -> Advantages:
     """Generalised advantage estimation over the tokens of each answer (Schulman et al. 2016, arXiv 1506.02438).
 
     The value after the last token is 0. Returns are advantages plus values, before any whitening.
+
+    Args:
+        rewards, values: (n, T).
+        mask: (n, T) bool.
+        gamma: discount from token to token.
+        lam: mixing, one for all answers or (n,), one for each.
     """
     advantages = torch.zeros_like(rewards)
     running = torch.zeros_like(rewards[:, 0])
@@ -67,11 +74,30 @@ def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float)
     return Advantages(advantages, (advantages + values) * mask)
 
 
+def length_adaptive_lambda(mask: Tensor, alpha: float) -> Tensor:
+    """Return 1 - 1 / (alpha * l) for answers of l tokens, (n,), in [0, 1]: length-adaptive GAE (VAPO, arXiv 2504.05118).
+
+    The coefficients lam ** k of an answer then sum to about alpha * l, so that the score reaches the first tokens of a long
+    answer too. Answers of at most 1 / alpha tokens get 0.
+    """
+    return (1 - 1 / (alpha * mask.sum(1).float())).clamp(0, 1)
+
+
 def grpo(scores: Tensor, group_size: int) -> Tensor:
     """Scores standardised within their groups (Shao et al. 2024, arXiv 2402.03300), (n,); 0 where all are equal."""
     groups = scores.float().reshape(-1, group_size)
     centred = groups - groups.mean(1, keepdim=True)
     return (centred / (groups.std(1, keepdim=True) + EPSILON)).reshape(-1)
+
+
+def dr_grpo(scores: Tensor, group_size: int) -> Tensor:
+    """Scores minus the mean of their group (Liu et al. 2025, arXiv 2503.20783), (n,).
+
+    Not divided by the group's standard deviation, which gives questions that are nearly always or nearly never answered
+    rightly more weight than others.
+    """
+    groups = scores.float().reshape(-1, group_size)
+    return (groups - groups.mean(1, keepdim=True)).reshape(-1)
 
 
 def rloo(scores: Tensor, group_size: int) -> Tensor:
@@ -80,28 +106,51 @@ def rloo(scores: Tensor, group_size: int) -> Tensor:
     return ((groups - groups.mean(1, keepdim=True)) * group_size / (group_size - 1)).reshape(-1)
 
 
-def whiten(values: Tensor, mask: Tensor) -> Tensor:
-    """Shift and scale to mean 0 and standard deviation 1 over all tokens of the mask; 0 outside it."""
-    kept = values[mask]
-    return (values - kept.mean()) / (kept.std(correction=0) + EPSILON) * mask
+def moments(values: Tensor, mask: Tensor, total: Total = alone) -> tuple[Tensor, Tensor]:
+    """Return mean (float32) and variance (float64) over the tokens of the mask in all processes.
+
+    In two passes, the second over what the mean leaves: stable where the mean is large.
+    """
+    kept = values[mask].float()
+    count = total(kept.new_tensor(float(len(kept))))
+    mean = total(kept.sum()) / count
+    squares = total(((kept.double() - mean.double()) ** 2).sum())
+    return mean, squares / count
 
 
-def estimate(objective: ObjectiveConfig, rewards: Tensor, values: Tensor, mask: Tensor, group_size: int) -> Advantages:
+def whiten(values: Tensor, mask: Tensor, total: Total = alone) -> Tensor:
+    """Shift and scale to mean 0 and standard deviation 1 over all tokens of the mask in all processes; 0 outside it."""
+    mean, variance = moments(values, mask, total)
+    return (values - mean) / (variance.sqrt().float() + EPSILON) * mask
+
+
+def explained_variance(values: Tensor, returns: Tensor, mask: Tensor, total: Total = alone) -> float:
+    """Return 1 - Var(returns - values) / Var(returns) over the tokens of the mask; NaN-free: 0 where returns are constant."""
+    (_, variance), (_, left) = (moments(kept, mask, total) for kept in (returns, returns - values))
+    return 1 - float(left.float()) / float(variance.float()) if variance > 0 else 0.0
+
+
+def estimate(
+    objective: ObjectiveConfig, rewards: Tensor, values: Tensor, mask: Tensor, group_size: int, total: Total = alone
+) -> Advantages:
     """Compute the advantages that the settings name.
 
     Args:
-        objective: its `advantage`, `gamma`, `gae_lambda` and `critic_lambda`.
+        objective: its `advantage`, `gamma`, `gae_lambda`, `length_adaptive_alpha` and `critic_lambda`.
         rewards: (n, T) token rewards, penalties included.
         values: (n, T).
         mask: (n, T) bool.
         group_size: answers to each question.
+        total: sums over the processes that share the rollout.
     """
     if objective.advantage == "gae":
-        result = gae(rewards, values, mask, objective.gamma, objective.gae_lambda)
+        alpha = objective.length_adaptive_alpha
+        lam = objective.gae_lambda if alpha is None else length_adaptive_lambda(mask, alpha)
+        result = gae(rewards, values, mask, objective.gamma, lam)
         targets = gae(rewards, values, mask, objective.gamma, objective.critic_lambda)
-        return Advantages(whiten(result.advantages, mask), targets.returns)
+        return Advantages(whiten(result.advantages, mask, total), targets.returns)
     if objective.advantage == "reinforce++":
         # Hu 2025, arXiv 2501.03262: no critic, no groups; returns normalised over the whole rollout.
-        return Advantages(whiten(returns_to_go(rewards, mask, objective.gamma), mask), None)
-    by_group = {"grpo": grpo, "rloo": rloo}[objective.advantage]
+        return Advantages(whiten(returns_to_go(rewards, mask, objective.gamma), mask, total), None)
+    by_group = {"grpo": grpo, "dr_grpo": dr_grpo, "rloo": rloo}[objective.advantage]
     return Advantages(by_group(rewards.sum(1), group_size)[:, None] * mask, None)

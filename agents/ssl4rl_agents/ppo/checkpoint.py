@@ -1,14 +1,15 @@
 """Checkpoints: safetensors and JSON in a folder that is either whole or not there.
 
-A checkpoint is written to a hidden folder beside its place, flushed to the disk and renamed, so a run that is killed at any
-moment finds its newest whole checkpoint. Nothing is pickled. No generator state is stored: every random number of a run is
-drawn from a generator seeded by hashing (seed, role, iteration).
+A run that is killed at any moment finds its newest whole checkpoint. Nothing is pickled. No generator state is stored: every
+random number of a run is drawn from a generator seeded by hashing (seed, role, iteration). However many processes train, a
+checkpoint looks the same, and any number of them can go on from it.
+
+Which checkpoint did best on the validation split stands in the counters of each, and for readers in `best.json`.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,60 +18,77 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ssl4rl_agents.policies.policy import Policy
+from ssl4rl_agents.ppo.distributed import like, whole, whole_weights
+from ssl4rl_agents.ppo.files import discard, new_folder, publish, write_json
 
-KEEP = 2
+BEST = "best.json"
+OPTIMIZER, TRAINER = "optimizer.safetensors", "trainer.json"
 _PREFIX = "iteration-"
 
 
-def write_json(path: Path, data: Any) -> None:
-    """Write JSON aside and rename it into place."""
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(json.dumps(data, indent=2) + "\n")
-    _flush(aside)
-    aside.replace(path)
+def save_policy(folder: Path, policy: Policy, *, main: bool = True) -> None:
+    """Write a policy alone. With several processes all must call this; the main one writes."""
+    weights = whole_weights(policy, keep=main)
+    if main:
+        aside = new_folder(folder)
+        _save_policy(aside, policy, weights)
+        publish(aside, folder)
 
 
-def save_policy(folder: Path, policy: Policy) -> None:
-    """Write a policy alone; the folder is whole or not there."""
-    aside = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    policy.save(aside)
-    _publish(aside, folder)
-
-
-def save(folder: Path, iteration: int, policy: Policy, optimizer: torch.optim.Optimizer, counters: dict[str, Any]) -> Path:
-    """Write the checkpoint of the state after `iteration` iterations, and drop all but the newest ones.
+def save(
+    folder: Path,
+    iteration: int,
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    counters: dict[str, Any],
+    *,
+    keep: int = 2,
+    main: bool = True,
+) -> None:
+    """Write the checkpoint of the state after `iteration` iterations, and drop all but the newest ones and the best.
 
     Args:
         folder: the run's folder of checkpoints.
         iteration: how many iterations are done.
         policy, optimizer: what is trained.
-        counters: JSON data that the trainer goes on from.
+        counters: JSON data that the trainer goes on from; its `best`, if any, says which iteration did best so far.
+        keep: how many of the newest checkpoints stay.
+        main: whether this process writes; all processes must call this.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    target, aside = folder / f"{_PREFIX}{iteration:06d}", folder / f".{_PREFIX}{iteration:06d}.partial"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
-    policy.save(aside)
-    tensors, groups = _flatten(optimizer)
-    save_file(tensors, aside / "optimizer.safetensors")
-    (aside / "trainer.json").write_text(json.dumps({"iteration": iteration, "param_groups": groups, **counters}, indent=2))
-    _publish(aside, target)
-    for old in checkpoints(folder)[:-KEEP]:
-        shutil.rmtree(old)
-    return target
+    weights = whole_weights(policy, keep=main)
+    tensors, groups = _flatten(policy, optimizer, keep=main)
+    if not main:
+        return
+    target = folder / f"{_PREFIX}{iteration:06d}"
+    aside = new_folder(target)
+    _save_policy(aside, policy, weights)
+    save_file(tensors, aside / OPTIMIZER)
+    described = {"param_groups": groups, "state": sorted(tensors)}
+    write_json(aside / TRAINER, {"iteration": iteration, **counters, "optimizer": described})
+    publish(aside, target)
+    _tidy(folder, counters.get("best"), keep)
 
 
-def load(checkpoint: Path, policy: Policy, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Read a checkpoint into policy and optimizer and return its counters, `iteration` among them.
+def load(checkpoint: Path, policy: Policy, optimizer: torch.optim.Optimizer, expected: dict[str, Any]) -> dict[str, Any]:
+    """Read the optimizer's state of a checkpoint and return its counters, `iteration` among them.
+
+    Args:
+        checkpoint: its folder.
+        policy: with the checkpoint's weights already.
+        optimizer: what reads its state.
+        expected: the counters of a fresh run; the checkpoint must have all of them.
 
     Raises:
-        ValueError: a weight or an optimizer state is missing or does not fit.
+        ValueError: something is missing or does not fit.
     """
-    policy.load_weights(checkpoint)
-    counters: dict[str, Any] = json.loads((checkpoint / "trainer.json").read_text())
-    _restore(optimizer, load_file(checkpoint / "optimizer.safetensors"), counters.pop("param_groups"))
+    for name in (OPTIMIZER, TRAINER):
+        if not (checkpoint / name).exists():
+            raise ValueError(f"{checkpoint} is no whole checkpoint: it has no {name}")
+    counters: dict[str, Any] = json.loads((checkpoint / TRAINER).read_text())
+    lacking = sorted({"iteration", "optimizer", *expected} - set(counters))
+    if lacking:
+        raise ValueError(f"{checkpoint / TRAINER} lacks the counters {', '.join(lacking)}")
+    _restore(policy, optimizer, load_file(checkpoint / OPTIMIZER), **counters.pop("optimizer"))
     return counters
 
 
@@ -91,44 +109,87 @@ def newest(run: Path) -> Path:
     return found[-1]
 
 
-def _publish(aside: Path, target: Path) -> None:
-    """Flush a folder's files to the disk and rename it into place."""
-    for file in aside.iterdir():
-        _flush(file)
-    shutil.rmtree(target, ignore_errors=True)
-    aside.rename(target)
-    _flush(target.parent)
+def best(run: Path) -> Path:
+    """Return the checkpoint of a run folder with the highest reward on the validation split; of equal ones, the earliest.
+
+    Raises:
+        FileNotFoundError: nothing was measured yet.
+    """
+    pointer = run / "checkpoints" / BEST
+    if not pointer.exists():
+        raise FileNotFoundError(f"{run} has no best checkpoint: no measurement on the validation split is done yet")
+    return pointer.parent / str(json.loads(pointer.read_text())["checkpoint"])
 
 
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _save_policy(folder: Path, policy: Policy, weights: dict[str, torch.Tensor] | None) -> None:
+    if weights is None:
+        policy.save(folder)
+    else:
+        policy.save(folder, weights)
 
 
-def _flatten(optimizer: torch.optim.Optimizer) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
-    state = optimizer.state_dict()
-    tensors = {
-        f"{index}.{name}": value.detach().cpu().contiguous()
-        for index, entries in state["state"].items()
-        for name, value in entries.items()
-    }
-    return tensors, state["param_groups"]
+def _tidy(folder: Path, best_so_far: dict[str, Any] | None, keep: int) -> None:
+    """Point to the best checkpoint, and only then drop what is not needed, half-written ones included."""
+    spared = ""
+    if best_so_far is not None:
+        spared = f"{_PREFIX}{best_so_far['iteration']:06d}"
+        if (folder / spared).is_dir():
+            write_json(folder / BEST, {"checkpoint": spared, **best_so_far})
+    for old in checkpoints(folder)[:-keep]:
+        if old.name != spared:
+            discard(old)
+    for left in folder.glob(f".{_PREFIX}*"):
+        shutil.rmtree(left)
 
 
-def _restore(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor], groups: list[dict[str, Any]]) -> None:
-    state: dict[int, dict[str, torch.Tensor]] = {}
+def _flatten(
+    policy: Policy, optimizer: torch.optim.Optimizer, *, keep: bool
+) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
+    names = {id(parameter): name for name, parameter in policy.named_parameters()}
+    tensors = {}
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            for entry, value in optimizer.state.get(parameter, {}).items():
+                full = whole(value)
+                if keep:
+                    tensors[f"{names[id(parameter)]}.{entry}"] = full.detach().cpu().contiguous()
+    groups = [
+        {**group, "params": [names[id(parameter)] for parameter in group["params"]]} for group in optimizer.param_groups
+    ]
+    return tensors, groups
+
+
+def _restore(
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    tensors: dict[str, torch.Tensor],
+    param_groups: list[dict[str, Any]],
+    state: list[str],
+) -> None:
+    names = {id(parameter): name for name, parameter in policy.named_parameters()}
+    held = [group["params"] for group in param_groups]
+    trained = [[names[id(parameter)] for parameter in group["params"]] for group in optimizer.param_groups]
+    if held != trained:
+        raise ValueError(
+            f"the checkpoint's optimizer holds {sum(map(len, held))} parameters, the policy trains {sum(map(len, trained))}, "
+            "and they must be the same ones"
+        )
+    if set(tensors) != set(state):
+        raise ValueError(f"the checkpoint's optimizer lacks, or has too much: {', '.join(sorted(set(tensors) ^ set(state)))}")
+    index = {name: number for number, name in enumerate(name for group in trained for name in group)}
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    entries: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in tensors.items():
-        index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = value
-    count = sum(len(group["params"]) for group in optimizer.param_groups)
-    held = sum(len(group["params"]) for group in groups)
-    if held != count or any(not 0 <= index < count for index in state):
-        raise ValueError(f"the checkpoint's optimizer holds {held} parameters, the policy trains {count}")
-    names = set().union(*(entries for entries in state.values()))
-    lacking = [f"{index}.{name}" for index, entries in state.items() for name in names - set(entries)]
-    if lacking:
-        raise ValueError(f"the checkpoint's optimizer lacks {', '.join(sorted(lacking))}")
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
+        name, entry = key.rsplit(".", 1)
+        if name not in index:
+            raise ValueError(f"the checkpoint's optimizer knows {name}, which the policy does not train")
+        parameter = parameters[index[name]]
+        if value.ndim and value.shape != parameter.shape:
+            shapes = f"{tuple(value.shape)}, the parameter {tuple(parameter.shape)}"
+            raise ValueError(f"the checkpoint's optimizer does not fit: {key} has the shape {shapes}")
+        entries.setdefault(index[name], {})[entry] = like(value, parameter) if value.ndim else value
+    numbered, first = [], 0
+    for group in param_groups:
+        numbered.append({**group, "params": list(range(first, first + len(group["params"])))})
+        first += len(group["params"])
+    optimizer.load_state_dict({"state": entries, "param_groups": numbered})

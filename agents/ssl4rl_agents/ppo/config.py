@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Algorithm = Literal["ppo", "sft"]
-Advantage = Literal["gae", "grpo", "rloo", "reinforce++"]
+Advantage = Literal["gae", "grpo", "dr_grpo", "rloo", "reinforce++"]
+GROUP_ADVANTAGES = ("grpo", "dr_grpo", "rloo")
+Surrogate = Literal["ppo", "gspo", "cispo"]
 Aggregation = Literal["token_mean", "sequence_mean", "sequence_sum"]
 KLLoss = Literal["none", "k2", "k3"]
 
@@ -19,13 +21,27 @@ class PolicyConfig:
     """The network."""
 
     model: str = "nano"
-    """"nano" (built in, from scratch), or the folder or hub name of an image-text-to-text model of transformers."""
+    """"nano" (built in, from scratch), or the folder or hub name of an image-text-to-text model of transformers, or of a
+    causal language model for tasks without pictures."""
     max_new_tokens: int = 16
     """Longest answer in tokens, its end included; raise it for prompt_style think."""
     temperature: float = 1.0
     """Divides the logits wherever they are used."""
-    freeze_vision: bool = False
-    """Leave the vision tower and its connector as they are; pictures then run through them once an iteration."""
+    freeze_vision: bool | None = None
+    """Leave the vision tower and its connector as they are; pictures then run through them once an iteration. By default true
+    with LoRA and false without; LoRA with an unfrozen tower adapts the tower too."""
+    lora_rank: int = 0
+    """Rank of low-rank adapters (Hu et al. 2021, arXiv 2106.09685), which alone are trained; 0 trains all weights."""
+    lora_alpha: int | None = None
+    """Scale of the adapters; twice the rank by default."""
+    gradient_checkpointing: bool = False
+    """Keep only the inputs of each layer for the way back: far less memory in the update for about a third more time."""
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
+    """Which implementation; auto takes sdpa where the model has it. flash_attention_2 needs flash-attn and a GPU."""
+    weights: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Precision that weights are kept in. auto: bfloat16 with LoRA on a GPU (the adapters stay float32), else float32."""
+    compile: bool = False
+    """Compile the layers with torch.compile: minutes at the start, faster afterwards; needs a C++ compiler."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +52,15 @@ class RolloutConfig:
     """Questions an iteration."""
     group_size: int = 4
     """Answers to each question."""
+    dynamic_sampling: bool = False
+    """Ask further questions in place of those whose answers all scored the same, which carry no advantage (DAPO, arXiv
+    2503.14476); for grpo, dr_grpo and rloo."""
+    max_rounds: int = 4
+    """Rounds of asking an iteration at most, with dynamic_sampling."""
+    engine: Literal["policy", "vllm"] = "policy"
+    """What samples the answers: the policy itself, or vLLM on the same GPU (needs the package vllm)."""
+    engine_memory: float = 0.4
+    """Share of the GPU's memory that vLLM may take."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +68,7 @@ class OptimizerConfig:
     """How the weights move."""
 
     learning_rate: float | None = None
-    """Step size; by default 1.5e-3 for nano and 1e-6 for a pretrained model."""
+    """Step size; by default 1.5e-3 for nano, 1e-6 for a pretrained model and 1e-5 for its adapters."""
     schedule: Literal["constant", "linear"] = "linear"
     """Constant after the warm-up, or falling linearly to 0 at the end of the run."""
     warmup_iterations: int = 5
@@ -68,16 +93,26 @@ class ObjectiveConfig:
     """What is maximised."""
 
     advantage: Advantage = "gae"
-    """gae (PPO with a critic), grpo, rloo or reinforce++; the group ones need group_size of 2 or more."""
+    """gae (PPO with a critic), grpo, dr_grpo, rloo or reinforce++. grpo, dr_grpo and rloo compare the answers of a group and
+    need group_size of 2 or more; dr_grpo centres their scores without scaling them, and with aggregation sequence_sum is all
+    of Dr. GRPO (arXiv 2503.20783)."""
     gamma: float = 1.0
     """Discount from token to token."""
     gae_lambda: float = 1.0
     """Mixing of GAE for the policy's advantages; 1 gives returns minus values."""
+    length_adaptive_alpha: float | None = None
+    """Mixing of 1 - 1 / (alpha * length) for each answer in place of gae_lambda (VAPO, arXiv 2504.05118, with 0.05, which is
+    meant for answers of hundreds of tokens); None is off."""
     critic_lambda: float = 1.0
-    """Mixing of GAE for the critic's targets; 1 gives Monte-Carlo returns (decoupled GAE, VAPO, arXiv 2504.05118)."""
+    """Mixing of GAE for the critic's targets; 1 gives Monte-Carlo returns (decoupled GAE, VC-PPO, arXiv 2503.01491, and VAPO,
+    arXiv 2504.05118)."""
     critic_warmup_iterations: int = 0
     """First iterations in which the critic alone learns, from the frozen policy's answers (VC-PPO, arXiv 2503.01491); of use
     where answers are long or episodes have several steps."""
+    surrogate: Surrogate = "ppo"
+    """ppo clips each token's probability ratio. gspo clips one ratio an answer, the geometric mean of its tokens' (arXiv
+    2507.18071); it moves far less, so clip_low 3e-4 and clip_high 4e-4 are usual, with aggregation sequence_mean. cispo clips
+    the weights of tokens and drops none (MiniMax-M1, arXiv 2506.13585); clip_low 1 leaves the lower bound off, as there."""
     clip_low: float = 0.2
     """The probability ratio is clipped at 1 - clip_low."""
     clip_high: float = 0.28
@@ -99,6 +134,9 @@ class ObjectiveConfig:
     kl_loss: KLLoss = "none"
     """none: the divergence is a detached per-token k1 penalty in the reward. k2, k3: a loss term instead (k3's gradient is
     that of another divergence: biased)."""
+    importance_cap: float | None = 2.0
+    """Where another engine than the policy itself samples: the largest weight by which a token's policy loss is corrected for
+    the difference of their probabilities (truncated importance sampling); None leaves it uncorrected."""
     target_kl: float | None = None
     """Stop the passes of an iteration when the approximate divergence from the sampling policy exceeds this."""
 
@@ -116,8 +154,10 @@ class TrainSettings:
     seed: int = 0
     """Decides the initial weights, the questions and the sampling; evaluation asks the same questions for every seed."""
     format_warmup: int | None = None
-    """Steps in which random valid answers teach a fresh model how an answer is written; it never sees a target. By default
-    40 for nano and 0 for a pretrained model."""
+    """Steps in which random valid answers teach the model how an answer is written; it never sees a target. By default 40 for
+    nano and 0 for a pretrained model."""
+    format_learning_rate: float | None = None
+    """Step size of these; by default 3e-3 for nano and 1e-4 for a pretrained model."""
     eval_every: int = 10
     """Iterations between measurements on the validation split."""
     eval_episodes: int = 256
@@ -125,7 +165,9 @@ class TrainSettings:
     test_episodes: int = 2048
     """Episodes of the measurements on the test split before and after training."""
     save_every: int = 25
-    """Iterations between checkpoints; the last two are kept."""
+    """Iterations between checkpoints."""
+    keep: int = 2
+    """Newest checkpoints that are kept; the one with the best validation reward is kept too."""
     device: str = "auto"
     """auto takes a CUDA GPU if there is one, with bfloat16 autocast; or cpu, cuda, cuda:1, ..."""
     policy: PolicyConfig = field(default_factory=PolicyConfig)
@@ -151,12 +193,24 @@ class TrainConfig(TrainSettings):
         """
         nano = self.policy.model == "nano"
         optimizer, objective = self.optimizer, self.objective
+        policy = self.policy
+        if policy.freeze_vision is None:
+            policy = dataclasses.replace(policy, freeze_vision=policy.lora_rank > 0)
         if optimizer.learning_rate is None:
-            optimizer = dataclasses.replace(optimizer, learning_rate=1.5e-3 if nano else 1e-6)
+            rate = 1.5e-3 if nano else 1e-5 if policy.lora_rank else 1e-6
+            optimizer = dataclasses.replace(optimizer, learning_rate=rate)
         if objective.kl_coefficient is None:
             objective = dataclasses.replace(objective, kl_coefficient=0.1 if nano else 0.0)
         warmup = self.format_warmup if self.format_warmup is not None else (40 if nano else 0)
-        config = dataclasses.replace(self, optimizer=optimizer, objective=objective, format_warmup=warmup)
+        format_rate = (3e-3 if nano else 1e-4) if self.format_learning_rate is None else self.format_learning_rate
+        config = dataclasses.replace(
+            self,
+            policy=policy,
+            optimizer=optimizer,
+            objective=objective,
+            format_warmup=warmup,
+            format_learning_rate=format_rate,
+        )
         config._check()
         return config
 
@@ -166,6 +220,7 @@ class TrainConfig(TrainSettings):
             "iterations": self.iterations,
             "rollout.prompts": prompts,
             "rollout.group_size": group,
+            "rollout.max_rounds": self.rollout.max_rounds,
             "optimizer.epochs": self.optimizer.epochs,
             "optimizer.minibatches": self.optimizer.minibatches,
             "policy.max_new_tokens": self.policy.max_new_tokens,
@@ -173,6 +228,7 @@ class TrainConfig(TrainSettings):
             "eval_episodes": self.eval_episodes,
             "test_episodes": self.test_episodes,
             "save_every": self.save_every,
+            "keep": self.keep,
         }
         for name, value in positive.items():
             if value < 1:
@@ -190,11 +246,20 @@ class TrainConfig(TrainSettings):
             raise ValueError(f"objective.clip_high must be at least 0, got {self.objective.clip_high}")
         if self.optimizer.micro_batch is not None and self.optimizer.micro_batch < 1:
             raise ValueError(f"optimizer.micro_batch must be at least 1 or None, got {self.optimizer.micro_batch}")
+        if self.format_learning_rate is not None and self.format_learning_rate <= 0:
+            raise ValueError(f"format_learning_rate must be positive, got {self.format_learning_rate}")
         if self.format_warmup is not None and self.format_warmup < 0:
             raise ValueError(f"format_warmup must be at least 0, got {self.format_warmup}")
+        if self.policy.lora_rank < 0:
+            raise ValueError(f"policy.lora_rank must be at least 0, got {self.policy.lora_rank}")
+        if self.policy.weights == "bfloat16" and not self.policy.lora_rank:
+            raise ValueError(
+                "policy.weights bfloat16 would lose the small steps of an optimizer; use float32 (a GPU computes in bfloat16 "
+                "all the same), or train adapters with policy.lora_rank"
+            )
         if self.policy.temperature <= 0:
             raise ValueError(f"policy.temperature must be positive, got {self.policy.temperature}")
-        if self.objective.advantage in ("grpo", "rloo") and group < 2:
+        if self.objective.advantage in GROUP_ADVANTAGES and group < 2:
             raise ValueError(
                 f"{self.objective.advantage} compares the answers of a group; rollout.group_size must be 2 or more"
             )
@@ -202,6 +267,19 @@ class TrainConfig(TrainSettings):
             raise ValueError(
                 f"rollout.prompts ({prompts}) must be a multiple of optimizer.minibatches ({self.optimizer.minibatches})"
             )
+        if self.rollout.dynamic_sampling and self.objective.advantage not in GROUP_ADVANTAGES:
+            raise ValueError(
+                "rollout.dynamic_sampling replaces groups whose answers all scored the same, which have an advantage all the "
+                f"same with {self.objective.advantage}; it goes with {', '.join(GROUP_ADVANTAGES)}"
+            )
+        for name in ("length_adaptive_alpha", "importance_cap"):
+            value = getattr(self.objective, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"objective.{name} must be positive or None, got {value}")
+        if self.objective.length_adaptive_alpha is not None and self.objective.advantage != "gae":
+            raise ValueError(f"{self.objective.advantage} has no lambda; leave objective.length_adaptive_alpha out")
+        if self.objective.surrogate == "cispo" and self.objective.dual_clip is not None:
+            raise ValueError("objective.dual_clip bounds the loss of ppo and gspo; cispo has no use for it, leave it out")
         if self.objective.critic_warmup_iterations and self.objective.advantage != "gae":
             raise ValueError(f"{self.objective.advantage} has no critic to warm up; set critic_warmup_iterations to 0")
         if self.objective.kl_loss != "none" and self.objective.kl_coefficient == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import time
 from pathlib import Path
@@ -14,6 +15,8 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from torch.utils.tensorboard import SummaryWriter
+
+from ssl4rl_agents.ppo.files import write_text
 
 SHOWN = {
     "reward": "reward",
@@ -39,9 +42,7 @@ class MetricsLog:
     def __init__(self, folder: Path, iteration: int) -> None:
         path = folder / "metrics.jsonl"
         kept = [line for line in read_metrics(folder) if line["iteration"] <= iteration] if path.exists() else []
-        aside = path.with_name(".metrics.jsonl.partial")
-        aside.write_text("".join(json.dumps(line) + "\n" for line in kept))
-        aside.replace(path)
+        write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
         self._file = path.open("a")
         self._board = SummaryWriter(str(folder), purge_step=iteration + 1)
 
@@ -50,6 +51,7 @@ class MetricsLog:
         finite = {name: value if math.isfinite(value) else None for name, value in values.items()}  # JSON knows no NaN
         self._file.write(json.dumps({"iteration": iteration, **finite}) + "\n")
         self._file.flush()
+        os.fsync(self._file.fileno())  # a checkpoint is never newer on the disk than the lines that lead to it
         for name, value in values.items():
             self._board.add_scalar(name, value, iteration)
 

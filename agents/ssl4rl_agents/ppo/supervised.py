@@ -12,7 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ssl4rl_agents.policies.policy import Policy
+from ssl4rl_agents.policies.policy import Evaluate, Policy
+from ssl4rl_agents.ppo.distributed import whole
+from ssl4rl_agents.ppo.losses import Total, alone
 from ssl4rl_envs import Stream, Task
 from ssl4rl_envs.answers import wrap
 from ssl4rl_envs.task import Batch
@@ -23,10 +25,27 @@ def written(task: Task, answers: NDArray[Any], batch: Batch, style: str) -> list
     return [wrap(words or "", style) for words in task.format_all(answers, batch)]
 
 
-def cross_entropy(policy: Policy, inputs: Any, replies: list[str]) -> Tensor:
-    """Return the mean negative log-probability of the replies' tokens, one reply a prompt."""
+def cross_entropy(
+    policy: Policy,
+    inputs: Any,
+    replies: list[str],
+    *,
+    evaluate: Evaluate | None = None,
+    total: Total = alone,
+    scale: float = 1.0,
+) -> Tensor:
+    """Return the negative log-probability of the replies' tokens, one reply a prompt, over the number of tokens.
+
+    Args:
+        policy: writes the replies as tokens.
+        inputs: the encoded prompts.
+        replies: one to each.
+        evaluate: what stands for the policy in several processes.
+        total: sums over them.
+        scale: the number of processes; the mean of their losses is then the loss over the replies of all.
+    """
     tokens, mask = policy.encode_answers(replies)
-    return -policy.evaluate(inputs, tokens, mask).logprobs.sum() / mask.sum()
+    return -(evaluate or policy)(inputs, tokens, mask).logprobs.sum() * scale / total(mask.sum())
 
 
 def random_replies(task: Task, batch: Batch, stream: Stream, style: str) -> list[str]:
@@ -34,17 +53,13 @@ def random_replies(task: Task, batch: Batch, stream: Stream, style: str) -> list
     return written(task, task.random_answers(batch, stream), batch, style)
 
 
-def descend(loss: Tensor, optimizer: torch.optim.Optimizer, max_grad_norm: float) -> float | None:
-    """Take one optimizer step down a loss; return the gradient's norm before clipping, None where it is not finite."""
-    optimizer.zero_grad(set_to_none=True)
-    torch.autograd.backward(loss)
-    return apply_gradients(optimizer, max_grad_norm)
-
-
 def apply_gradients(optimizer: torch.optim.Optimizer, max_grad_norm: float) -> float | None:
-    """Clip the gradients and step; a gradient that is not finite is not followed. Returns as `descend` does."""
+    """Clip the gradients and step; a gradient that is not finite is not followed.
+
+    Returns the gradient's norm before clipping, None where it is not finite.
+    """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    norm = float(torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm))
+    norm = float(whole(torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm)))
     finite = torch.isfinite(torch.tensor(norm)).item()
     if finite:
         optimizer.step()

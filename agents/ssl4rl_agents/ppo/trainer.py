@@ -6,15 +6,8 @@ hashing (run seed, role, iteration), so a resumed run goes on with the same ques
 
 from __future__ import annotations
 
-import copy
 import json
-import resource
-import shutil
-import signal
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +21,23 @@ from ssl4rl_agents.policies.build import build_policy, load_policy
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.ppo import advantages, checkpoint, losses, supervised
 from ssl4rl_agents.ppo.config import TrainConfig
-from ssl4rl_agents.ppo.device import autocast, find_device
+from ssl4rl_agents.ppo.critic import critic_alone
+from ssl4rl_agents.ppo.device import autocast, peak_memory
+from ssl4rl_agents.ppo.distributed import Processes
+from ssl4rl_agents.ppo.engines import Engine, hand_over, make_engine
+from ssl4rl_agents.ppo.files import write_json
+from ssl4rl_agents.ppo.interrupts import interruptible
 from ssl4rl_agents.ppo.metrics import Display, MetricsLog
-from ssl4rl_agents.ppo.rollout import Rollout, ask, collect
+from ssl4rl_agents.ppo.microbatch import MicroBatches
+from ssl4rl_agents.ppo.replay import Reference, replay
+from ssl4rl_agents.ppo.rollout import Rollout, ask, collect, collect_informative
+from ssl4rl_agents.ppo.summary import summarise, summarise_asked
 from ssl4rl_agents.ppo.update import update
-from ssl4rl_agents.runs import is_run
+from ssl4rl_agents.runs import clear_run
 from ssl4rl_envs import Stream, Task, hash_seed, make_task
 from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.stream import SPLITS
-
-FORMAT_LEARNING_RATE = 3e-3
+from ssl4rl_envs.task import Batch
 
 
 class Trainer:
@@ -49,20 +49,32 @@ class Trainer:
         resume: go on from the newest checkpoint in `out`. Without one the run starts anew.
         overwrite: delete the run that is in `out`, once everything that the new one needs has been built.
         quiet: show no progress.
+        engine: samples the answers in the policy's stead; by default the one that the settings name.
+        processes: those that train together, by default the ones that a launcher started; every one of them makes a trainer.
 
     Raises:
-        ValueError: a setting is out of range, or the environment's splits are too small.
+        ValueError: a setting is out of range, the environment's splits are too small, or the processes cannot share the work.
         FileExistsError: `out` holds a run that is neither resumed nor overwritten, or is to be overwritten and is no run.
     """
 
     def __init__(
-        self, config: TrainConfig, out: str | Path, *, resume: bool = False, overwrite: bool = False, quiet: bool = False
+        self,
+        config: TrainConfig,
+        out: str | Path,
+        *,
+        resume: bool = False,
+        overwrite: bool = False,
+        quiet: bool = False,
+        engine: Engine | None = None,
+        processes: Processes | None = None,
     ) -> None:
         self.config, self.out = config.resolved(), Path(out)
-        if (self.out / "config.json").exists() and not resume and not overwrite:
+        self.processes = processes or Processes(self.config.device)
+        if self.processes.main_says((self.out / "config.json").exists()) and not resume and not overwrite:
             raise FileExistsError(f"{self.out} holds a run already; resume it, overwrite it or choose another folder")
-        self._quiet = quiet
-        self.device = find_device(self.config.device)
+        self._quiet = quiet or not self.processes.is_main
+        self.device = self.processes.device
+        self._part = self._own_part()
         self.task: Task = make_task(self.config.env, **self.config.env_args)
         if self.task.horizon > 1:
             raise ValueError(
@@ -72,27 +84,34 @@ class Trainer:
         for split in SPLITS:
             ask(self.task, split, 0, 0, 1)  # a split without pictures is an error now, not at its first measurement
         self._require_plain_settings()
-        found = checkpoint.checkpoints(self.out / "checkpoints") if resume else []
+        found = self._checkpoints() if resume else []
         self.policy: Policy = (
             load_policy(found[-1], self.config.policy, self.device)
             if found
             else build_policy(self.config.policy, self._example_prompts(), self._seed("weights"), self.device)
         )
+        self.engine = engine or make_engine(self.config)
+        if self.engine is not None and self.processes.sharded:
+            raise ValueError("rollout.engine takes whole weights, and FSDP cuts them into parts; use DDP with it")
+        self._model = self.processes.prepare(self.policy)
         self.optimizer = self._new_optimizer()
         self.iteration = 0
-        self._counters: dict[str, Any] = {"seconds": 0.0, "episodes": 0, "tokens": 0, "skipped_steps": 0}
+        self._counters: dict[str, Any] = {"seconds": 0.0, "episodes": 0, "tokens": 0, "skipped_steps": 0, "best": None}
         self._stop = False
         self._started = 0.0
         if found:
-            self._counters = checkpoint.load(found[-1], self.policy, self.optimizer)
+            self._counters = checkpoint.load(found[-1], self.policy, self.optimizer, self._counters)
             self.iteration = int(self._counters.pop("iteration"))
         self.resumed = bool(found)
         """Whether it goes on from a checkpoint."""
-        if overwrite and not resume:
-            clear_run(self.out)  # only now that everything has been built
-        self.out.mkdir(parents=True, exist_ok=True)
-        checkpoint.write_json(self.out / "config.json", self.config.to_json())
-        self.reference: Policy | None = None
+        self.reference: Reference | None = None
+        self.processes.barrier()
+        if self.processes.is_main:
+            if overwrite and not resume:
+                clear_run(self.out)  # only now that everything has been built
+            self.out.mkdir(parents=True, exist_ok=True)
+            write_json(self.out / "config.json", self.config.to_json())
+        self.processes.barrier()
 
     def measure(self, split: str, episodes: int) -> Result:
         """Measure the policy as it is; the questions are the same for every run."""
@@ -104,23 +123,26 @@ class Trainer:
         """Train to the end; return False if it was interrupted (Ctrl-C), in which case all is saved and it can be resumed."""
         config = self.config
         self._started = time.perf_counter() - self._counters["seconds"]
-        with self._interruptible():
+        with interruptible(self._halt):
             if not self.resumed:
                 self._teach_format()
-            if self._stop:
+            if self._stopping():
                 return False  # nothing is lost: a resumed run repeats the warm-up
             self._keep_reference()
             if not self.resumed:
                 self._save()
-            log = MetricsLog(self.out, self.iteration)
+            log = MetricsLog(self.out, self.iteration) if self.processes.is_main else None
             with Display(f"{config.algorithm} {config.env}", config.iterations, self.iteration, quiet=self._quiet) as display:
                 while self.iteration < config.iterations and not self._stop:
                     values = self._step()
-                    log.write(self.iteration, values)
+                    if log is not None:
+                        log.write(self.iteration, values)
                     display.update(self.iteration, values)
-                    if self.iteration % config.save_every == 0 or self.iteration == config.iterations or self._stop:
+                    due = self.iteration % config.save_every == 0 or self.iteration == config.iterations or self._is_best()
+                    if self._stopping() or due:
                         self._save()
-            log.close()
+            if log is not None:
+                log.close()
         return self.iteration >= config.iterations
 
     def _step(self) -> dict[str, float]:
@@ -142,34 +164,61 @@ class Trainer:
             result = self.measure("validation", self.config.eval_episodes)
             values |= {"validation/reward": result.reward, "validation/success": result.success}
             values["seconds/validation"] = result.seconds
+            reward, best = self.processes.main_says(result.reward), self._counters["best"]
+            if best is None or reward > best["reward"]:
+                self._counters["best"] = {"iteration": self.iteration, "reward": reward}
         values["seconds"] = self._counters["seconds"] = time.perf_counter() - self._started
-        values["memory_mb"] = self._memory()
+        values["memory_mb"] = peak_memory(self.device)
         return values
 
     def iterate(self) -> dict[str, float]:
         """Ask questions, answer each several times, score, estimate advantages, update."""
         config, objective = self.config, self.config.objective
+        processes, part = self.processes, self._part
+        count, dynamic = config.rollout.prompts, config.rollout.dynamic_sampling
+        first = self._counters.get("questions", self.iteration * count) if dynamic else self.iteration * count
+        pass_size = config.optimizer.micro_batch or len(part) // config.optimizer.minibatches
+        micro = MicroBatches(self._counters.get("micro_batch", pass_size), processes.anywhere)
+
+        def questions(turn: int) -> Batch:
+            return ask(self.task, "train", self._seed("questions"), first + turn * count + part.start, len(part))
+
+        def answer(batch: Batch, turn: int) -> Rollout:
+            generator = self._generator("sampling", None, *((turn,) if turn else ()))
+            return collect(self.policy, self.interface, batch, config.rollout.group_size, generator, self.engine)
+
+        if self.engine is not None:
+            hand_over(self.policy, self.engine)
         clock = [time.perf_counter()]
-        batch = ask(
-            self.task, "train", self._seed("questions"), self.iteration * config.rollout.prompts, config.rollout.prompts
-        )
+        batch = questions(0)
         clock.append(time.perf_counter())
         with autocast(self.device):
-            rollout = collect(self.policy, self.interface, batch, config.rollout.group_size, self._generator("sampling"))
-            if self.device.type == "cuda":
-                self._recompute(rollout)
+            rollout, asked = collect_informative(
+                len(part),
+                config.rollout.max_rounds if dynamic else 1,
+                lambda turn: questions(turn) if turn else batch,
+                answer,
+                lambda chosen: self.policy.encode(self.interface.observe(chosen)),
+                processes.everywhere,
+            )
+            if self.device.type == "cuda" or rollout.samples.sampler_logprobs is not None:
+                now = replay(self.policy, rollout, micro)  # in bfloat16, the update's own passes say something else
+                rollout.samples.logprobs, rollout.samples.values = now.logprobs, now.values
+        if dynamic:
+            self._counters["questions"] = first + asked.rounds * count
         samples = rollout.samples
-        reference = self._reference_logprobs(rollout)
+        reference = None if self.reference is None else self.reference.logprobs(rollout, micro)
         divergence = penalties = None
         if reference is not None:
             divergence = losses.kl_estimate(samples.logprobs, reference, "k1")
             penalties = (objective.kl_coefficient or 0.0) * divergence if objective.kl_loss == "none" else None
         rewards = advantages.token_rewards(rollout.scores, samples.mask, penalties)
-        estimated = advantages.estimate(objective, rewards, samples.values, samples.mask, rollout.group_size)
+        estimated = advantages.estimate(objective, rewards, samples.values, samples.mask, rollout.group_size, processes.total)
         clock.append(time.perf_counter())
-        with self._frozen_policy(self.iteration < objective.critic_warmup_iterations):
+        critic_first = self.iteration < objective.critic_warmup_iterations
+        with critic_alone(self.policy, self.optimizer, alone=critic_first, wrapped=processes.count > 1):
             statistics = update(
-                self.policy,
+                self._model,
                 self.optimizer,
                 rollout,
                 estimated,
@@ -179,112 +228,82 @@ class Trainer:
                 longest=config.policy.max_new_tokens,
                 generator=self._generator("shuffling", torch.device("cpu")),
                 autocast=autocast(self.device),
+                micro=micro,
+                total=processes.total,
+                synchronise=processes.synchronise,
+                scale=processes.scale,
             )
+        if micro.size < pass_size:
+            self._counters["micro_batch"] = micro.size
         clock.append(time.perf_counter())
-        lengths = samples.mask.sum(1).float()
-        groups = rollout.scores.reshape(-1, rollout.group_size)
-        values = {
-            "reward": float(rollout.scores.mean()),
-            "success": float(rollout.success.float().mean()),
-            "length/mean": float(lengths.mean()),
-            "length/max": float(lengths.max()),
-            "truncated": float(samples.truncated.float().mean()),
-            "groups_without_advantage": float((groups.amax(1) == groups.amin(1)).float().mean()),
-            **statistics.means(),
-            "max_ratio": statistics.max_ratio,
-            "first_ratio_error": statistics.first_ratio_error,
-            "optimizer_steps": statistics.steps,
-            "skipped_steps": statistics.skipped,
-            "stopped_early": float(statistics.stopped_early),
-            "episodes": len(samples.mask),
-            "tokens": int(samples.mask.sum()),
-        }
-        if divergence is not None:
-            values["kl/reference"] = float(divergence[samples.mask].mean())
-        if estimated.returns is not None:
-            values["explained_variance"] = explained_variance(samples.values, estimated.returns, samples.mask)
+        values = summarise(processes, rollout, estimated.returns, divergence, statistics, objective.importance_cap)
+        if dynamic:
+            values |= summarise_asked(processes, asked)
         for phase, begin, end in zip(("questions", "answers", "update"), clock, clock[1:], strict=False):
             values[f"seconds/{phase}"] = end - begin
         return values
 
     def _iterate_supervised(self) -> dict[str, float]:
         """Show questions with their targets: the supervised ceiling."""
-        count, settings = self.config.rollout.prompts, self.config.optimizer
-        batch = ask(self.task, "train", self._seed("questions"), self.iteration * count, count)
+        settings, processes, part = self.config.optimizer, self.processes, self._part
+        first = self.iteration * self.config.rollout.prompts
+        batch = ask(self.task, "train", self._seed("questions"), first + part.start, len(part))
         inputs = self.policy.encode(self.interface.observe(batch))
         replies = supervised.written(self.task, self.task.oracle(batch), batch, self.config.prompt_style)
         generator = self._generator("shuffling", torch.device("cpu"))
-        total, skipped, steps = 0.0, 0, 0
+        losses_of_steps, skipped = [], 0
         for _ in range(settings.epochs):
-            for rows in torch.randperm(count, generator=generator).chunk(settings.minibatches):
-                with autocast(self.device):
-                    part = inputs.rows(rows.to(self.device))
-                    loss = supervised.cross_entropy(self.policy, part, [replies[row] for row in rows.tolist()])
-                skipped += supervised.descend(loss, self.optimizer, settings.max_grad_norm) is None
-                total, steps = total + loss.item(), steps + 1
-        tokens = int(self.policy.encode_answers(replies)[1].sum())
-        return {"loss/cross_entropy": total / steps, "skipped_steps": skipped, "episodes": count, "tokens": tokens}
+            for rows in torch.randperm(len(part), generator=generator).chunk(settings.minibatches):
+                part_replies = [replies[row] for row in rows.tolist()]
+                loss, norm = self._descend(inputs.rows(rows.to(self.device)), part_replies, self.optimizer)
+                skipped += norm is None
+                losses_of_steps.append(loss)
+        tokens = processes.total(self.policy.encode_answers(replies)[1].sum())
+        mean = processes.total(torch.stack(losses_of_steps).mean()) / processes.count
+        return {
+            "loss/cross_entropy": float(mean),
+            "skipped_steps": skipped,
+            "episodes": self.config.rollout.prompts,
+            "tokens": int(tokens),
+        }
+
+    def _descend(self, inputs: Any, replies: list[str], optimizer: torch.optim.Optimizer) -> tuple[Tensor, float | None]:
+        """Take one step towards these replies; return the loss and the gradient's norm, None where it is not finite."""
+        processes = self.processes
+        with processes.synchronise(True):
+            with autocast(self.device):
+                loss = supervised.cross_entropy(
+                    self.policy, inputs, replies, evaluate=self._model, total=processes.total, scale=processes.scale
+                )
+            optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+        return loss.detach(), supervised.apply_gradients(optimizer, self.config.optimizer.max_grad_norm)
 
     def _teach_format(self) -> None:
         """Teach a fresh model how an answer is written, on random valid answers that know nothing of the question."""
-        steps, count = self.config.format_warmup or 0, self.config.rollout.prompts
+        steps, part = self.config.format_warmup or 0, self._part
         if not steps:
             return
-        optimizer = torch.optim.AdamW(self._trainable(), lr=FORMAT_LEARNING_RATE)
+        optimizer = torch.optim.AdamW(self._trainable(), lr=self.config.format_learning_rate or 0.0)
+        seeds = np.full(len(part), self._seed("format answers"), np.uint64)
         with Display("format warm-up", steps, quiet=self._quiet) as display:
             for step in range(steps):
-                if self._stop:
+                if self._stopping():
                     return
-                first = step * count
-                batch = ask(self.task, "train", self._seed("format questions"), first, count)
-                seeds = np.full(count, self._seed("format answers"), np.uint64)
-                replies = supervised.random_replies(
-                    self.task, batch, Stream("train", seeds, np.arange(first, first + count)), self.config.prompt_style
-                )
+                first = step * self.config.rollout.prompts + part.start
+                batch = ask(self.task, "train", self._seed("format questions"), first, len(part))
+                stream = Stream("train", seeds, np.arange(first, first + len(part)))
+                replies = supervised.random_replies(self.task, batch, stream, self.config.prompt_style)
                 with autocast(self.device):
                     inputs = self.policy.encode(self.interface.observe(batch))
-                    loss = supervised.cross_entropy(self.policy, inputs, replies)
-                supervised.descend(loss, optimizer, self.config.optimizer.max_grad_norm)
+                self._descend(inputs, replies, optimizer)
                 display.update(step + 1, {})
 
     def _keep_reference(self) -> None:
-        """Keep a frozen copy of the initial policy if the divergence from it counts; on the disk for resumed runs."""
-        if self.config.objective.kl_coefficient == 0 or self.config.algorithm != "ppo":
-            return
-        folder = self.out / "reference"
-        if self.resumed:
-            self.reference = load_policy(folder, self.config.policy, self.device)
-        else:
-            checkpoint.save_policy(folder, self.policy)
-            self.reference = copy.deepcopy(self.policy)
-        self.reference.requires_grad_(False)
-
-    @torch.no_grad()
-    def _reference_logprobs(self, rollout: Rollout) -> Tensor | None:
-        if self.reference is None:
-            return None
-        parts = []
-        for prompts, rows in self._parts(rollout, len(rollout.inputs) // self.config.optimizer.minibatches):
-            with autocast(self.device):
-                inputs, samples = rollout.inputs.rows(prompts), rollout.samples
-                parts.append(self.reference.evaluate(inputs, samples.tokens[rows], samples.mask[rows]).logprobs)
-        return torch.cat(parts)
-
-    def _parts(self, rollout: Rollout, step: int) -> Iterator[tuple[Tensor, slice]]:
-        """Cut a rollout into parts of `step` questions: the questions of each part, and the rows of their answers."""
-        count, size = len(rollout.inputs), rollout.group_size
-        for start in range(0, count, step):
-            stop = min(start + step, count)
-            yield torch.arange(start, stop, device=self.device), slice(start * size, stop * size)
-
-    @torch.no_grad()
-    def _recompute(self, rollout: Rollout) -> None:
-        """Replace what sampling said by what the update's own passes say, minibatch-sized: in bfloat16 they differ."""
-        samples = rollout.samples
-        step = self.config.optimizer.micro_batch or len(rollout.inputs) // self.config.optimizer.minibatches
-        for prompts, rows in self._parts(rollout, step):
-            now = self.policy.evaluate(rollout.inputs.rows(prompts), samples.tokens[rows], samples.mask[rows])
-            samples.logprobs[rows], samples.values[rows] = now.logprobs, now.values
+        """Keep what the policy is now, if the divergence from it counts."""
+        if self.config.objective.kl_coefficient != 0 and self.config.algorithm == "ppo":
+            folder = self.out / "reference"
+            self.reference = Reference(self.policy, self.config.policy, folder, self.processes, resumed=self.resumed)
 
     def _learning_rate(self, iteration: int) -> float:
         """Rise over the first iterations, then stay or fall linearly to 0 at the end of the run."""
@@ -317,68 +336,48 @@ class Trainer:
     def _seed(self, *role: int | str) -> int:
         return hash_seed(self.config.seed, *role)
 
-    def _generator(self, role: str, device: torch.device | None = None) -> torch.Generator:
-        return torch.Generator(device or self.device).manual_seed(self._seed(role, self.iteration))
+    def _generator(self, role: str, device: torch.device | None = None, *more: int) -> torch.Generator:
+        """Return this process's generator of the iteration."""
+        rank = (self.processes.rank,) if self.processes.count > 1 else ()
+        return torch.Generator(device or self.device).manual_seed(self._seed(role, self.iteration, *more, *rank))
+
+    def _own_part(self) -> range:
+        """Return which of an iteration's questions this process asks."""
+        prompts, minibatches, count = self.config.rollout.prompts, self.config.optimizer.minibatches, self.processes.count
+        part = self.processes.share(prompts, "rollout.prompts")
+        if len(part) % minibatches:
+            raise ValueError(
+                f"each of {count} processes asks {len(part)} of rollout.prompts ({prompts}), which must be a multiple of "
+                f"optimizer.minibatches ({minibatches})"
+            )
+        return part
+
+    def _checkpoints(self) -> list[Path]:
+        found = checkpoint.checkpoints(self.out / "checkpoints")
+        if self.processes.anywhere(self.processes.main_says(len(found)) != len(found)):
+            raise ValueError(f"the processes see different checkpoints in {self.out}; it must lie on a disk that they share")
+        return found
+
+    def _is_best(self) -> bool:
+        """Return whether this iteration is the best so far; its checkpoint is saved then."""
+        best = self._counters["best"]
+        return best is not None and bool(best["iteration"] == self.iteration)
 
     def _save(self) -> None:
-        checkpoint.save(self.out / "checkpoints", self.iteration, self.policy, self.optimizer, self._counters)
-
-    def _memory(self) -> float:
-        if self.device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self.device) / 2**20
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak / (2**20 if sys.platform == "darwin" else 2**10)  # macOS counts bytes, Linux kilobytes
-
-    @contextmanager
-    def _frozen_policy(self, frozen: bool) -> Iterator[None]:
-        """Let the critic alone learn, if `frozen`."""
-        critic = {id(parameter) for parameter in self.policy.critic.parameters()}
-        resting = [p for p in self._trainable() if id(p) not in critic] if frozen else []
-        for parameter in resting:
-            parameter.requires_grad_(False)
-        try:
-            yield
-        finally:
-            for parameter in resting:
-                parameter.requires_grad_(True)
-
-    @contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """Let Ctrl-C end the run after the current iteration; a second one ends it at once."""
-
-        def stop(*_: object) -> None:
-            if self._stop:
-                raise KeyboardInterrupt
-            self._stop = True
-
-        try:
-            before = signal.signal(signal.SIGINT, stop)
-        except ValueError:  # not the main thread, which alone hears signals
-            yield
-            return
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
-
-
-def clear_run(folder: Path) -> None:
-    """Delete a run folder, if there is one.
-
-    Raises:
-        FileExistsError: the folder holds files and is not a run.
-    """
-    if not folder.exists():
-        return
-    if any(folder.iterdir()) and not is_run(folder):
-        raise FileExistsError(
-            f"{folder} is not a run folder (it has no config.json of the trainer); only run folders are overwritten"
+        checkpoint.save(
+            self.out / "checkpoints",
+            self.iteration,
+            self.policy,
+            self.optimizer,
+            self._counters,
+            keep=self.config.keep,
+            main=self.processes.is_main,
         )
-    shutil.rmtree(folder)
 
+    def _halt(self) -> None:
+        self._stop = True
 
-def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> float:
-    """Return 1 - Var(returns - values) / Var(returns) over the tokens of the mask; NaN-free: 0 where returns are constant."""
-    kept = returns[mask]
-    variance = float(kept.var(correction=0))
-    return 1 - float((kept - values[mask]).var(correction=0)) / variance if variance > 0 else 0.0
+    def _stopping(self) -> bool:
+        """Return whether any process is to stop; all stop together then."""
+        self._stop = self.processes.anywhere(self._stop)
+        return self._stop

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ssl4rl_agents.policies.policy import Policy
+from ssl4rl_agents.policies.policy import Evaluate
 from ssl4rl_agents.ppo import losses
 from ssl4rl_agents.ppo.advantages import Advantages
 from ssl4rl_agents.ppo.config import ObjectiveConfig, OptimizerConfig
+from ssl4rl_agents.ppo.losses import Total, alone
+from ssl4rl_agents.ppo.microbatch import MicroBatches
 from ssl4rl_agents.ppo.rollout import Rollout
 from ssl4rl_agents.ppo.supervised import apply_gradients
 
@@ -55,6 +59,8 @@ class Minibatch:
     """Of each token in the loss."""
     shares: Tensor
     """Of each token in what is logged: one over the number of tokens in the minibatch."""
+    importance: Tensor | None = None
+    """Of each token's surrogate, where another engine sampled."""
 
     def split(self, prompts: int, group_size: int) -> list[Minibatch]:
         """Cut into micro-batches of at most `prompts` questions."""
@@ -75,6 +81,7 @@ class Minibatch:
                     None if self.reference is None else self.reference[rows],
                     self.weights[rows],
                     self.shares[rows],
+                    None if self.importance is None else self.importance[rows],
                 )
             )
         return parts
@@ -87,12 +94,20 @@ def minibatch_of(
     prompts: Tensor,
     objective: ObjectiveConfig,
     longest: int,
+    total: Total = alone,
 ) -> Minibatch:
-    """Gather the questions `prompts` and their answers; the token weights are those of this whole minibatch."""
+    """Gather the questions `prompts` and their answers.
+
+    The token weights are those of the whole minibatch: these questions and the ones that other processes gather, over which
+    `total` sums.
+    """
     size = rollout.group_size
     rows = (prompts[:, None] * size + torch.arange(size, device=prompts.device)).reshape(-1)
     samples = rollout.samples
     mask = samples.mask[rows]
+    importance = None
+    if samples.sampler_logprobs is not None and objective.importance_cap is not None:
+        importance = losses.importance_weights(samples.logprobs, samples.sampler_logprobs, objective.importance_cap)
     return Minibatch(
         rollout.inputs.rows(prompts),
         samples.tokens[rows],
@@ -102,27 +117,26 @@ def minibatch_of(
         advantages.advantages[rows],
         None if advantages.returns is None else advantages.returns[rows],
         None if reference is None else reference[rows],
-        losses.weights(mask, objective.aggregation, longest),
-        losses.weights(mask, "token_mean", longest),
+        losses.weights(mask, objective.aggregation, longest, total),
+        losses.weights(mask, "token_mean", longest, total),
+        None if importance is None else importance[rows],
     )
 
 
 def backward(
-    policy: Policy, batch: Minibatch, objective: ObjectiveConfig, autocast: AbstractContextManager[Any]
+    policy: Evaluate,
+    batch: Minibatch,
+    objective: ObjectiveConfig,
+    autocast: AbstractContextManager[Any],
+    scale: float = 1.0,
 ) -> tuple[dict[str, float], Tensor]:
-    """Add the gradients of one micro-batch; return the weighted sums of what is logged, and the ratios of its tokens."""
+    """Add the gradients of one micro-batch, times `scale`; return the weighted sums of what is logged, and its ratios."""
     with autocast:
-        now = policy.evaluate(batch.inputs, batch.tokens, batch.mask)
-    surrogate = losses.policy_loss(
-        now.logprobs,
-        batch.old_logprobs,
-        batch.advantages,
-        objective.clip_low,
-        objective.clip_high,
-        objective.dual_clip,
-    )
-    by_token = surrogate.loss - objective.entropy_coefficient * now.entropies
-    logged = {"loss/policy": surrogate.loss, "entropy": now.entropies}
+        now = policy(batch.inputs, batch.tokens, batch.mask)
+    surrogate = losses.surrogate_loss(objective, now.logprobs, batch.old_logprobs, batch.advantages, batch.mask)
+    of_policy = surrogate.loss if batch.importance is None else surrogate.loss * batch.importance
+    by_token = of_policy - objective.entropy_coefficient * now.entropies
+    logged = {"loss/policy": of_policy, "entropy": now.entropies}
     if batch.returns is not None:
         critic = losses.value_loss(now.values, batch.old_values, batch.returns, objective.value_clip)
         by_token = by_token + objective.value_coefficient * critic
@@ -130,15 +144,25 @@ def backward(
     if batch.reference is not None and objective.kl_loss != "none":
         divergence = losses.kl_estimate(now.logprobs, batch.reference, objective.kl_loss)
         by_token = by_token + (objective.kl_coefficient or 0.0) * divergence
-    torch.autograd.backward((by_token * batch.weights).sum())
+    torch.autograd.backward((by_token * batch.weights).sum() * scale)
     logged["approx_kl"] = losses.approx_kl(now.logprobs, batch.old_logprobs)
     logged["clipped_low"], logged["clipped_high"] = surrogate.clipped_low.float(), surrogate.clipped_high.float()
     sums = {name: float((value.detach() * batch.shares).sum()) for name, value in logged.items()}
     return sums, surrogate.ratio.detach()[batch.mask]
 
 
+def unsynchronised(last: bool) -> AbstractContextManager[Any]:
+    """Return a context that does nothing: one process has no gradients to synchronise."""
+    del last
+    return nullcontext()
+
+
+def nothing_to_reduce() -> None:
+    """Do nothing: one process has no gradients to sum."""
+
+
 def update(
-    policy: Policy,
+    policy: Evaluate,
     optimizer: torch.optim.Optimizer,
     rollout: Rollout,
     advantages: Advantages,
@@ -149,8 +173,15 @@ def update(
     longest: int,
     generator: torch.Generator,
     autocast: AbstractContextManager[Any],
+    micro: MicroBatches | None = None,
+    total: Total = alone,
+    synchronise: Callable[[bool], AbstractContextManager[Any]] = unsynchronised,
+    reduce: Callable[[], None] = nothing_to_reduce,
+    scale: float = 1.0,
 ) -> UpdateStatistics:
     """Pass `epochs` times over the rollout in freshly shuffled minibatches.
+
+    Several processes, each with as many questions as the others, take the same steps if gradients are summed over them.
 
     Args:
         policy, optimizer: what is trained; the learning rate is in the optimizer's groups.
@@ -161,22 +192,44 @@ def update(
         longest: the longest possible answer in tokens.
         generator: on the CPU; shuffles.
         autocast: the precision of the forward passes.
+        micro: how many questions a pass takes; by default `settings.micro_batch`, or a whole minibatch.
+        total: sums over processes; by it, losses and what is logged are means over the minibatches of all.
+        synchronise: a context for each forward and backward pass, called with whether it is the last of its minibatch. For
+            engines that sum gradients in the last backward pass; where one process alone runs out of memory in it, the others
+            wait for it in vain.
+        reduce: called when all passes of a minibatch went well in every process, before its gradients are clipped: the place
+            to sum them where nobody waits in vain.
+        scale: multiplies the loss; the number of processes where gradients are averaged over them rather than summed.
     """
     statistics = UpdateStatistics()
     device = rollout.samples.tokens.device
     prompts = len(rollout.inputs)
+    passes = micro or MicroBatches(settings.micro_batch or prompts)
+
+    def descend(batch: Minibatch) -> tuple[dict[str, float], Tensor]:
+        """Sum the gradients of a minibatch; return the sums of what is logged, and the ratios of its tokens."""
+        sums: dict[str, float] = {}
+        ratios = []
+        parts = batch.split(passes.step(len(batch.inputs)), rollout.group_size)
+        for index, part in enumerate(parts):
+            with synchronise(index == len(parts) - 1):
+                part_sums, ratio = backward(policy, part, objective, autocast, scale)
+            sums = {name: sums.get(name, 0.0) + value for name, value in part_sums.items()}
+            ratios.append(ratio)
+        return sums, torch.cat(ratios)
+
     for _ in range(settings.epochs):
         order = torch.randperm(prompts, generator=generator).to(device)
         for chosen in order.chunk(settings.minibatches):
-            batch = minibatch_of(rollout, advantages, reference, chosen, objective, longest)
-            sums: dict[str, float] = {}
-            for part in batch.split(settings.micro_batch or len(chosen), rollout.group_size):
-                part_sums, ratio = backward(policy, part, objective, autocast)
-                sums = {name: sums.get(name, 0.0) + value for name, value in part_sums.items()}
-                statistics.max_ratio = max(statistics.max_ratio, float(ratio.max()))
-                if statistics.steps == 0:
-                    error = float((ratio - 1).abs().max())
-                    statistics.first_ratio_error = max(statistics.first_ratio_error, error)
+            batch = minibatch_of(rollout, advantages, reference, chosen, objective, longest, total)
+            own, ratio = passes.run(partial(descend, batch), partial(optimizer.zero_grad, set_to_none=True))
+            reduce()
+            everybodys = total(torch.tensor(list(own.values()), dtype=torch.float64, device=device))
+            sums = dict(zip(own, everybodys.tolist(), strict=True))
+            statistics.max_ratio = max(statistics.max_ratio, float(ratio.max()))
+            if statistics.steps == 0:
+                error = float((ratio - 1).abs().max())
+                statistics.first_ratio_error = max(statistics.first_ratio_error, error)
             if objective.target_kl is not None and sums["approx_kl"] > objective.target_kl:
                 optimizer.zero_grad(set_to_none=True)
                 statistics.stopped_early = True

@@ -1,0 +1,97 @@
+"""Who sees whom when the answers to a prompt stand side by side in one row behind it. Pure functions; True means "sees".
+
+An answer's token sees the prompt and what its own answer holds up to itself; never another answer. Tokens are numbered as if
+each answer stood alone behind the prompt, so sliding windows reach back as far as they would there.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+KINDS = ("full_attention", "sliding_attention")
+
+
+def answers_mask(prompt: Tensor, answers: Tensor, window: int | None = None) -> Tensor:
+    """Return what the answers' tokens see, (N, G * T, L + G * T).
+
+    Args:
+        prompt: (N, L) bool, False where padded.
+        answers: (N * G, T) bool, the answers to prompt k in rows k * G ... k * G + G - 1.
+        window: how many tokens back a layer sees, itself included; None sees all.
+    """
+    count, length = prompt.shape
+    width = answers.shape[1]
+    group = len(answers) // count
+    device = prompt.device
+    answer = torch.arange(group * width, device=device) // width
+    place = torch.arange(width, device=device).repeat(group) + length
+    within = (answer[:, None] == answer[None, :]) & (place[:, None] >= place[None, :])
+    before = torch.ones(group * width, length, dtype=torch.bool, device=device)
+    if window is not None:
+        within &= place[:, None] - place[None, :] < window
+        before = place[:, None] - torch.arange(length, device=device)[None, :] < window
+    # A padded token sees itself, so that no row of the softmax is empty.
+    alone = torch.eye(group * width, dtype=torch.bool, device=device)
+    itself = (within[None] & answers.reshape(count, 1, -1)) | alone
+    return torch.cat([before[None] & prompt[:, None, :], itself], dim=2)
+
+
+def step_mask(prompt: Tensor, abreast: int, grown: int, window: int | None = None) -> Tensor:
+    """Return what the newest tokens of answers that grow side by side see, (N, G, L + (grown + 1) * G).
+
+    The cache holds the prompt, then G tokens a step, one of each answer.
+
+    Args:
+        prompt: (N, L) bool, False where padded.
+        abreast: G, answers a row.
+        grown: tokens that each answer had before.
+        window: as in `answers_mask`.
+    """
+    length, device = prompt.shape[1], prompt.device
+    own = torch.eye(abreast, dtype=torch.bool, device=device).repeat(1, grown + 1)
+    seen = prompt
+    if window is not None:
+        step = torch.arange((grown + 1) * abreast, device=device) // abreast
+        own = own & (grown - step < window)
+        seen = prompt & (length + grown - torch.arange(length, device=device) < window)
+    return torch.cat([seen[:, None].expand(-1, abreast, -1), own[None].expand(len(prompt), -1, -1)], dim=2)
+
+
+def rows_mask(prompt: Tensor, answers: Tensor, window: int | None = None, blocks: Tensor | None = None) -> Tensor:
+    """Return what all tokens of rows [prompt, answers] see, (N, L + G * T, L + G * T).
+
+    Args:
+        prompt, answers, window: as in `answers_mask`.
+        blocks: (N, L) numbers of blocks of the prompt whose tokens see each other in both directions, whatever the window;
+            -1 for tokens that are in none.
+    """
+    length, rest = prompt.shape[1], answers.numel() // len(prompt)
+    place = torch.arange(length, device=prompt.device)
+    sees = place[:, None] >= place[None, :]
+    if window is not None:
+        sees = sees & (place[:, None] - place[None, :] < window)
+    whole = sees[None].expand(len(prompt), -1, -1)
+    if blocks is not None:
+        whole = whole | ((blocks[:, :, None] == blocks[:, None, :]) & (blocks[:, :, None] >= 0))
+    alone = torch.eye(length, dtype=torch.bool, device=prompt.device)
+    top = torch.nn.functional.pad((whole & prompt[:, None, :]) | alone, (0, rest))
+    return torch.cat([top, answers_mask(prompt, answers, window)], dim=1)
+
+
+def windows_of(config: object, name: str) -> dict[str, int | None]:
+    """Return how far back the layers of a decoder see, by kind of layer.
+
+    Args:
+        config: of the decoder.
+        name: of the model, for the error.
+
+    Raises:
+        ValueError: there are layers that are not attention over the past.
+    """
+    window: int | None = getattr(config, "sliding_window", None)
+    kinds = set(getattr(config, "layer_types", None) or (["full_attention"] if window is None else ["sliding_attention"]))
+    unknown = sorted(kinds - set(KINDS))
+    if unknown:
+        raise ValueError(f"{name} has layers of {', '.join(unknown)}; VLMPolicy runs {' and '.join(KINDS)} alone")
+    return {kind: window if kind == "sliding_attention" else None for kind in sorted(kinds)}

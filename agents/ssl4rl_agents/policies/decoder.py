@@ -1,0 +1,244 @@
+"""Run prompts and their answers through a model, each prompt once, whatever the number of its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from ssl4rl_agents.policies.attention import answers_mask, rows_mask, step_mask, windows_of
+from ssl4rl_agents.policies.pictures import Features, picture_features
+from ssl4rl_agents.policies.prompts import VLMInputs, two_way_type
+
+EXPLICIT = ("sdpa", "eager")
+"""Attention that takes a mask of any shape."""
+
+
+@dataclass
+class Prefix:
+    """Prompts that have been run, and answers that grow behind them.
+
+    Args:
+        hidden: (n, hidden) last hidden states.
+        cache: keys and values.
+        mask: (rows of the cache, length) what the cache held before the answers, or, where each has a row, everything.
+        following: (n,) the position of the token that follows.
+        axes: how many axes positions have.
+        abreast: how many answers stand side by side in a row of the cache.
+        grown: how many tokens each of these has.
+    """
+
+    hidden: Tensor
+    cache: DynamicCache
+    mask: Tensor
+    following: Tensor
+    axes: int
+    abreast: int = 1
+    grown: int = 0
+
+
+class Decoder:
+    """Runs prompts and answers through a model; hidden states are what comes out.
+
+    Args:
+        model: of transformers.
+        gradient_checkpointing: keep only the inputs of each layer for the way back.
+
+    Raises:
+        ValueError: the model's layers or its attention cannot be run this way.
+    """
+
+    def __init__(self, model: Any, *, gradient_checkpointing: bool) -> None:
+        self.model = model
+        self._base = getattr(model, model.base_model_prefix)
+        self._name = type(model).__name__
+        self._two_way = two_way_type(model)
+        self._whole = model.config.model_type == "paligemma"
+        self._windows = windows_of(model.config.get_text_config(), self._name)
+        self._check_attention(gradient_checkpointing)
+        self.together = False
+        """Whether several processes hold a part of the weights each, and so must make the same passes, whatever they read."""
+        self._layers: list[GradientCheckpointingLayer] = []
+        if gradient_checkpointing:
+            model.activation_checkpointing_enable()
+            self._layers = [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
+
+    @property
+    def attention(self) -> str:
+        """Which implementation the attention uses."""
+        return getattr(self.model.config.get_text_config(), "_attn_implementation", None) or "sdpa"
+
+    def features(self, pictures: dict[str, Tensor]) -> Features:
+        """Run the vision tower and connector over the pictures of `VLMInputs`."""
+        return picture_features(self._base, self.model.config, pictures)
+
+    def prefill(self, inputs: VLMInputs) -> Prefix:
+        """Run the prompts."""
+        cache = DynamicCache()
+        mask, positions = inputs.attention_mask, inputs.positions
+        told = self._told(inputs)
+        if inputs.token_types is not None:
+            told["token_type_ids"] = inputs.token_types
+        common = self.common_prefix(inputs)
+        if common:
+            self._run(inputs.input_ids[:1, :common], mask[:1, :common], positions[:1, :, :common], cache)
+            cache.batch_repeat_interleave(len(inputs))
+        hidden = self._run(inputs.input_ids[:, common:], mask, positions[..., common:], cache, **told)[:, -1]
+        return Prefix(hidden, cache, mask, positions.amax((1, 2)) + 1, positions.shape[1])
+
+    def spread(self, prefix: Prefix, repeats: int, longest: int) -> None:
+        """Make room for `repeats` answers of at most `longest` tokens behind each prompt.
+
+        Answers that are short beside their prompt share its row of the cache, which is then not repeated for them. Long ones
+        have a row each: side by side, every one of them would be passed over, masked, by all the others.
+        """
+        if repeats == 1:
+            return
+        prefix.hidden, prefix.following = (
+            values.repeat_interleave(repeats, 0) for values in (prefix.hidden, prefix.following)
+        )
+        if self.attention in EXPLICIT and (repeats - 1) * longest <= prefix.mask.shape[1]:
+            prefix.abreast = repeats
+            return
+        prefix.cache.batch_repeat_interleave(repeats)
+        prefix.mask = prefix.mask.repeat_interleave(repeats, 0)
+
+    def extend(self, prefix: Prefix, tokens: Tensor, alive: Tensor) -> None:
+        """Run one more token (n,) of each answer; those that are not `alive` will not be seen."""
+        rows, abreast = len(prefix.mask), prefix.abreast
+        places = prefix.following.reshape(rows, 1, abreast).expand(-1, prefix.axes, -1)
+        mask: Any
+        if abreast == 1:
+            mask = prefix.mask = torch.cat([prefix.mask, alive.to(prefix.mask)[:, None]], dim=1)
+        else:
+            prompt = prefix.mask.bool()
+            sees = {kind: step_mask(prompt, abreast, prefix.grown, window) for kind, window in self._windows.items()}
+            mask = self._masks(sees)
+        prefix.hidden = self._run(tokens.reshape(rows, abreast), mask, places, prefix.cache).flatten(0, 1)
+        prefix.following = prefix.following + 1
+        prefix.grown += 1
+
+    def answers(self, inputs: VLMInputs, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Return the hidden states from which the tokens of answers (n, T) are chosen, (n, T, hidden)."""
+        if self.together or (self._layers and torch.is_grad_enabled()):
+            return self._in_rows(inputs, tokens[:, :-1], mask[:, :-1])
+        return self._behind(inputs, tokens[:, :-1], mask[:, :-1])
+
+    def common_prefix(self, inputs: VLMInputs) -> int:
+        """Return how many leading tokens all prompts share, pictures excepted: they run once for the whole batch."""
+        if len(inputs) == 1 or self.together or self._two_way is not None:
+            return 0
+        ids = inputs.input_ids
+        shared = (ids == ids[:1]).all(0) & inputs.attention_mask.bool().all(0)
+        image = getattr(self.model.config, "image_token_id", None)
+        if image is not None:
+            shared &= ids[0] != image
+        return min(int(shared.long().cumprod(0).sum()), ids.shape[1] - 1)
+
+    def _behind(self, inputs: VLMInputs, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Run prompts, then their answers on their cache."""
+        prompts, length = len(inputs), tokens.shape[1]
+        group = len(tokens) // prompts
+        prefix = self.prefill(inputs)
+        first = prefix.hidden.repeat_interleave(group, 0)[:, None]
+        if not length:
+            return first
+        places = self._places(prefix.following, group, length, prefix.axes)
+        if self.attention in EXPLICIT:
+            sees = {kind: answers_mask(prefix.mask.bool(), mask, window) for kind, window in self._windows.items()}
+            rest = self._run(tokens.reshape(prompts, -1), self._masks(sees), places, prefix.cache)
+            return torch.cat([first, rest.reshape(len(tokens), length, -1)], dim=1)
+        prefix.cache.batch_repeat_interleave(group)
+        both = torch.cat([prefix.mask.repeat_interleave(group, 0), mask.to(prefix.mask)], dim=1)
+        alone = places.reshape(prompts, prefix.axes, group, length).transpose(1, 2).flatten(0, 1)
+        return torch.cat([first, self._run(tokens, both, alone, prefix.cache)], dim=1)
+
+    def _in_rows(self, inputs: VLMInputs, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Run each prompt with its answers as one row, without a cache."""
+        prompts, length = len(inputs), tokens.shape[1]
+        group = len(tokens) // prompts
+        start = inputs.input_ids.shape[1]
+        prompt, blocks = inputs.attention_mask.bool(), self._blocks(inputs)
+        sees = {kind: rows_mask(prompt, mask, window, blocks) for kind, window in self._windows.items()}
+        places = self._places(inputs.positions.amax((1, 2)) + 1, group, length, inputs.positions.shape[1])
+        row = torch.cat([inputs.input_ids, tokens.reshape(prompts, -1)], dim=1)
+        with self._recomputing():
+            told = self._told(inputs)
+            hidden = self._run(row, self._masks(sees), torch.cat([inputs.positions, places], dim=2), None, **told)
+        first = hidden[:, start - 1].repeat_interleave(group, 0)[:, None]
+        return torch.cat([first, hidden[:, start:].reshape(len(tokens), length, hidden.shape[-1])], dim=1)
+
+    def _told(self, inputs: VLMInputs) -> dict[str, Any]:
+        """Return what the model is told of the pictures of prompts."""
+        features = inputs.features or (self.features(inputs.pictures) if inputs.pictures else None)
+        return {} if features is None else {"mm_encoder_outputs": features.outputs()}
+
+    @staticmethod
+    def _places(following: Tensor, group: int, length: int, axes: int) -> Tensor:
+        """Return the positions of answers side by side behind their prompts, (prompts, axes, group * length)."""
+        places = following[:, None] + torch.arange(length, device=following.device).repeat(group)
+        return places[:, None].expand(-1, axes, -1)
+
+    def _blocks(self, inputs: VLMInputs) -> Tensor | None:
+        """Return which tokens of the prompts see each other in both directions, as `rows_mask` takes it."""
+        types = inputs.token_types
+        if types is None or self._two_way is None:
+            return None
+        within = torch.eq(types, self._two_way)
+        starts = within & ~torch.nn.functional.pad(within, (1, 0))[:, :-1]
+        return torch.where(within, torch.zeros_like(types) if self._whole else starts.cumsum(-1) - 1, -1)
+
+    def _masks(self, sees: dict[str, Tensor]) -> Any:
+        """Turn who sees whom into what the decoder takes: a mask, or one by kind of layer."""
+        masks = {kind: self._mask(seen[:, None]) for kind, seen in sees.items()}
+        first = next(iter(masks.values()))
+        if len(masks) == 1:
+            return first
+        if self._whole:  # PaliGemma hands one mask on to all kinds of layers
+            if not all(torch.equal(first, mask) for mask in masks.values()):
+                raise ValueError(f"{self._name}: prompt and answer together are longer than its sliding window")
+            return first
+        return masks
+
+    def _mask(self, seen: Tensor) -> Tensor:
+        if self.attention == "sdpa":
+            return seen
+        lowest = torch.finfo(torch.bfloat16).min  # added to the scores
+        return torch.zeros(seen.shape, dtype=self.model.dtype, device=seen.device).masked_fill(~seen, lowest)
+
+    def _run(self, tokens: Tensor, mask: Any, positions: Tensor, cache: DynamicCache | None, **told: Any) -> Tensor:
+        outputs = self._base(
+            input_ids=tokens,
+            attention_mask=mask,
+            position_ids=positions[:, 0] if positions.shape[1] == 1 else positions.permute(1, 0, 2),
+            past_key_values=cache,
+            use_cache=cache is not None,
+            **told,
+        )
+        return cast(Tensor, outputs.last_hidden_state)
+
+    def _check_attention(self, gradient_checkpointing: bool) -> None:
+        if self.attention in EXPLICIT:
+            return
+        if "flash" not in self.attention:
+            raise ValueError(f"{self._name} uses {self.attention} attention; VLMPolicy runs sdpa, eager and flash attention")
+        if gradient_checkpointing or self._two_way is not None:
+            why = "gradient checkpointing packs rows" if self._two_way is None else f"{self._name} sees in both directions"
+            raise ValueError(f"{why}, for which {self.attention} takes no mask; use attention sdpa")
+
+    @contextmanager
+    def _recomputing(self) -> Iterator[None]:
+        """Let layers compute again on the way back. They ask `training`, which is else off for the sake of dropout."""
+        for layer in self._layers:
+            layer.training = True
+        try:
+            yield
+        finally:
+            for layer in self._layers:
+                layer.training = False

@@ -1,0 +1,78 @@
+"""Load models of transformers, and check that every weight arrives."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+
+from ssl4rl_agents.policies import assembled as _assembled  # noqa: F401 (makes its vision tower known to transformers)
+from ssl4rl_agents.policies.lora import has_lora
+from ssl4rl_agents.policies.processing import load_processor
+
+ADAPTER, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
+
+
+def load_pretrained(name: str, dtype: torch.dtype = torch.float32, attention: str = "auto") -> tuple[Any, Any]:
+    """Load an image-text-to-text model, or a causal one for tasks without pictures, and its processor.
+
+    Args:
+        name: a folder or hub name; a folder with adapters brings the model that they adapt.
+        dtype: of the weights.
+        attention: which implementation its attention uses; "auto" leaves it to transformers.
+
+    Raises:
+        OSError: there is no such model, or it is of another kind; the message names it and says why.
+    """
+    try:
+        config = AutoConfig.from_pretrained(_adapted(name))
+        chosen = {} if attention == "auto" else {"attn_implementation": attention}
+        model = _auto_class(config).from_pretrained(name, dtype=dtype, **chosen)
+        return model, load_processor(name)
+    except (OSError, ValueError, ImportError) as error:
+        raise OSError(f"cannot load a model and its processor from {name!r}: {error}") from error
+
+
+def _auto_class(config: Any) -> Any:
+    if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+        return AutoModelForImageTextToText
+    if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:
+        return AutoModelForCausalLM
+    raise ValueError(f"a model of type {config.model_type!r} is neither image-text-to-text nor a causal language model")
+
+
+def _adapted(name: str) -> str:
+    """Return the model that the adapters in a folder adapt, or the name itself."""
+    adapter = Path(name) / ADAPTER_CONFIG
+    return str(json.loads(adapter.read_text())["base_model_name_or_path"]) if adapter.exists() else name
+
+
+def load_weights_checked(model: Any, folder: Path) -> None:
+    """Read the weights that `save_pretrained` wrote into a model of the same shape; with adapters, theirs alone.
+
+    Raises:
+        ValueError: a weight is missing, unknown or of another shape.
+    """
+    name = type(model).__name__
+    if has_lora(model):
+        from peft import get_peft_model_state_dict, set_peft_model_state_dict
+
+        # peft writes names as if the model were wrapped in its own class.
+        weights = {name.removeprefix("base_model.model."): value for name, value in load_file(folder / ADAPTER).items()}
+        expected = set(get_peft_model_state_dict(model, adapter_name="default"))
+        if set(weights) != expected:
+            differing = sorted(expected ^ set(weights))
+            raise ValueError(f"the adapters in {folder} do not fit {name}: {', '.join(differing[:5])}")
+        set_peft_model_state_dict(model, weights, adapter_name="default")
+        return
+    auto = _auto_class(model.config)
+    loaded, report = auto.from_pretrained(folder, dtype=model.dtype, output_loading_info=True)
+    problems = {kind: keys for kind, keys in report.items() if keys}
+    if problems:
+        raise ValueError(f"the weights in {folder} do not fit {name}: {problems}")
+    model.load_state_dict(loaded.state_dict(), strict=True)

@@ -1,0 +1,90 @@
+"""What becomes of the pictures of a prompt: tensors from the processor, then the features that stand in their places."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+TOWERS = ("vision_tower", "visual", "vision_model")
+CONNECTORS = ("multi_modal_projector", "connector", "image_newline")
+
+
+@dataclass
+class Features:
+    """What a vision tower and its connector made of the pictures of N prompts.
+
+    Args:
+        tokens: (N, tokens, hidden), in the order of the picture tokens in the prompt.
+        deep: (N, layers, tokens, hidden) to be added after the first layers of the decoder (DeepStack), or None.
+        listed: whether the model expects a list with an entry a prompt rather than one tensor.
+    """
+
+    tokens: Tensor
+    deep: Tensor | None
+    listed: bool
+
+    def rows(self, rows: Tensor) -> Features:
+        """Return the features of the chosen prompts."""
+        return Features(self.tokens[rows], None if self.deep is None else self.deep[rows], self.listed)
+
+    def outputs(self) -> dict[str, Any]:
+        """Return them as the models take what their own towers gave."""
+        found = SimpleNamespace(pooler_output=list(self.tokens) if self.listed else self.tokens)
+        if self.deep is not None:
+            found.deepstack_features = [list(layer) for layer in self.deep.transpose(0, 1)]
+        return {"image": found}
+
+
+def split_pictures(encoded: Mapping[str, Tensor], prompts: int, model: str) -> dict[str, Tensor]:
+    """Give each prompt its share of every tensor: (prompts * k, ...) becomes (prompts, k, ...).
+
+    All prompts of a batch show as many pictures of the same sizes, so the shares are equal.
+    """
+    for name, values in encoded.items():
+        if len(values) % prompts:
+            raise ValueError(f"{model}: {name} of {prompts} prompts has {len(values)} rows, which cannot be shared equally")
+    return {name: values.reshape(prompts, -1, *values.shape[1:]) for name, values in encoded.items()}
+
+
+def picture_features(base: nn.Module, config: Any, pictures: Mapping[str, Tensor]) -> Features:
+    """Run the vision tower and connector of a model over the pictures of N prompts.
+
+    Args:
+        base: the model without its language-model head.
+        config: the model's; says which of the tower's layers is used.
+        pictures: (N, k, ...) tensors by the names that `get_image_features` takes.
+    """
+    read: Any = base.get_image_features
+    keys = ("vision_feature_layer", "vision_feature_select_strategy")
+    takes = inspect.signature(inspect.unwrap(read)).parameters
+    choice = {key: getattr(config, key) for key in keys if key in takes and hasattr(config, key)}
+    output = read(**{name: values.flatten(0, 1) for name, values in pictures.items()}, return_dict=True, **choice)
+    count = len(next(iter(pictures.values())))
+    listed = not isinstance(output.pooler_output, Tensor)
+    deep = getattr(output, "deepstack_features", None)
+    layers = None if deep is None else torch.stack([_by_prompt(layer, count) for layer in deep], dim=1)
+    return Features(_by_prompt(output.pooler_output, count), layers, listed)
+
+
+def _by_prompt(features: Any, prompts: int) -> Tensor:
+    """Turn features by picture into (prompts, tokens, hidden)."""
+    joined = features if isinstance(features, Tensor) else torch.cat(list(features))
+    return joined.reshape(prompts, -1, joined.shape[-1])
+
+
+def vision_parameters(base: nn.Module, model: str) -> list[nn.Parameter]:
+    """Return the parameters of a model's vision tower and connector.
+
+    Raises:
+        ValueError: the model has none by the names that transformers uses.
+    """
+    if not any(hasattr(base, name) for name in TOWERS):
+        raise ValueError(f"freeze_vision: {model} has no vision tower ({', '.join(TOWERS)})")
+    found = [getattr(base, name) for name in (*TOWERS, *CONNECTORS) if hasattr(base, name)]
+    return [p for part in found for p in ([part] if isinstance(part, nn.Parameter) else part.parameters())]

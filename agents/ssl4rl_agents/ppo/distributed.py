@@ -1,0 +1,258 @@
+"""Several processes that train one policy: all that the trainer knows of accelerate and torch.distributed.
+
+`accelerate launch` (or torchrun) starts the processes; where nothing did, there is one, and everything here is the identity.
+Each process answers its own questions. Weights are kept whole in every process (DDP), or cut into parts where accelerate's
+settings ask for FSDP, version 2. Both average gradients over the processes, so losses that are normalised by counts over all
+of them are multiplied by the number of processes (`scale`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
+from typing import Any, cast
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from ssl4rl_agents.policies.policy import Evaluate, Policy
+from ssl4rl_agents.ppo.device import find_device
+
+PATIENCE = timedelta(hours=2)
+"""How long a process waits for the others before it gives up."""
+
+
+def is_main() -> bool:
+    """Return whether this process is the one that writes and speaks, before there are `Processes`."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def launched() -> bool:
+    """Return whether a launcher started several processes, of which this is one."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "LOCAL_RANK" in os.environ and "MASTER_ADDR" in os.environ
+
+
+class Processes:
+    """The processes that train together.
+
+    Args:
+        device: "auto", "cpu" or "cuda"; where there are several processes, each takes a GPU of its own.
+
+    Attributes:
+        rank, count: which process this is, of how many.
+        device: where this process computes.
+        sharded: whether each process holds a part of the weights alone (FSDP).
+
+    Raises:
+        ValueError: accelerate's settings ask for something that is not supported here, or the device does not fit.
+    """
+
+    def __init__(self, device: str = "auto") -> None:
+        self.rank, self.count = 0, 1
+        self._accelerator: Any = None
+        self._plugin: Any = None
+        self._model: Any = None
+        if not launched():
+            self.device = find_device(device)
+        else:
+            self._join(device)
+        self.sharded = self._plugin is not None
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes and speaks for all."""
+        return self.rank == 0
+
+    @property
+    def scale(self) -> float:
+        """What a process multiplies its part of the loss by, because gradients are averaged."""
+        return float(self.count)
+
+    def _join(self, device: str) -> None:
+        if _asked_for("ACCELERATE_USE_DEEPSPEED") or _asked_for("ACCELERATE_USE_MEGATRON_LM"):
+            raise ValueError(
+                "accelerate's settings ask for DeepSpeed or Megatron-LM, which are not supported; FSDP (fsdp_version: 2) "
+                "cuts weights, gradients and optimizer state into parts as DeepSpeed's ZeRO does"
+            )
+        if device not in ("auto", "cpu", "cuda"):
+            raise ValueError(f"with several processes the device must be auto, cpu or cuda, got {device!r}")
+        from accelerate import Accelerator
+        from accelerate.utils import DistributedDataParallelKwargs, FullyShardedDataParallelPlugin, InitProcessGroupKwargs
+
+        cpu = device == "cpu" or find_device(device).type == "cpu" or _asked_for("ACCELERATE_USE_CPU")
+        if _asked_for("ACCELERATE_USE_FSDP"):
+            self._plugin = FullyShardedDataParallelPlugin()  # reads accelerate's settings from the environment
+            if self._plugin.fsdp_version != 2:
+                raise ValueError("accelerate's settings ask for the first version of FSDP; set fsdp_version to 2")
+        # Precision is ours (see device.py), and so is sharding: accelerate does it for one model and with an optimizer only.
+        os.environ.pop("ACCELERATE_USE_FSDP", None)
+        unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+        self._accelerator = Accelerator(
+            cpu=cpu, mixed_precision="no", kwargs_handlers=[unused, InitProcessGroupKwargs(timeout=PATIENCE)]
+        )
+        self.rank, self.count = self._accelerator.process_index, self._accelerator.num_processes
+        self.device = self._accelerator.device
+
+    def prepare(self, policy: Policy) -> Evaluate:
+        """Make ready for gradients that flow together; return what is called for them in place of `policy.evaluate`.
+
+        With FSDP the policy's weights are parts from here on, and all processes must generate together.
+        """
+        if self.count == 1:
+            return policy
+        if not self.sharded:
+            self._model = self._accelerator.prepare_model(policy)
+            return cast(Evaluate, self._model)
+        self.shard(policy)
+        policy.everywhere = self.everywhere
+        self._model = policy
+        return policy
+
+    def shard(self, policy: Policy) -> None:
+        """Cut the weights into parts, layer by layer, as accelerate's settings for FSDP say."""
+        from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+
+        options = {"reshard_after_forward": self._plugin.reshard_after_forward}
+        if self._plugin.cpu_offload:
+            options["offload_policy"] = self._plugin.cpu_offload
+        layers = self._plugin.transformer_cls_names_to_wrap or _layers(policy)
+        for module in list(policy.modules()):
+            if type(module).__name__ in layers:
+                fully_shard(module, **options)
+        fully_shard(policy, **options)
+        for part in _parts(policy):
+            # A prompt and its answers are several passes through a layer, and the way back from the cache of one of them
+            # does not announce itself: weights stay until the way back is done (see `synchronise`).
+            part.set_reshard_after_backward(False, recurse=False)
+        for method in ("generate", "encode"):
+            register_fsdp_forward_method(policy, method)
+
+    def share(self, count: int, what: str) -> range:
+        """Return which of `count` things are this process's: an equal part, and together all of them.
+
+        Raises:
+            ValueError: they cannot be shared equally.
+        """
+        if count % self.count:
+            raise ValueError(f"{what} ({count}) must be a multiple of the number of processes ({self.count})")
+        part = count // self.count
+        return range(self.rank * part, (self.rank + 1) * part)
+
+    def total(self, tensor: Tensor) -> Tensor:
+        """Return the sum over all processes."""
+        if self.count == 1:
+            return tensor
+        summed = tensor.detach().clone()
+        dist.all_reduce(summed)
+        return summed
+
+    def greatest(self, value: float) -> float:
+        """Return the greatest over all processes."""
+        if self.count == 1:
+            return value
+        found = torch.tensor(value, dtype=torch.float64, device=self.device)
+        dist.all_reduce(found, dist.ReduceOp.MAX)
+        return float(found)
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """Return the rows (n,) or (n, T) of all processes, n the same for all, one process after the other, T filled up."""
+        if self.count == 1:
+            return rows
+        if rows.ndim > 1:
+            lacking = int(self.greatest(rows.shape[1])) - rows.shape[1]
+            rows = nn.functional.pad(rows, (0, lacking))
+        sent = (rows.byte() if rows.dtype == torch.bool else rows).contiguous()
+        parts = [torch.empty_like(sent) for _ in range(self.count)]
+        dist.all_gather(parts, sent)
+        return torch.cat(parts).to(rows.dtype)
+
+    def everywhere(self, value: bool) -> bool:
+        """Return whether it is so in every process."""
+        return self.greatest(float(not value)) == 0.0
+
+    def anywhere(self, value: bool) -> bool:
+        """Return whether it is so in any process."""
+        return self.greatest(float(value)) == 1.0
+
+    def main_says(self, value: float) -> float:
+        """Return the main process's value in every process."""
+        if self.count == 1:
+            return value
+        told = torch.tensor(value, dtype=torch.float64, device=self.device)
+        dist.broadcast(told, 0)
+        return float(told)
+
+    def synchronise(self, last: bool) -> AbstractContextManager[Any]:
+        """Return the context of a micro-batch's passes, both ways; gradients are averaged in the `last` of a step."""
+        if self.sharded:
+            return self._in_parts(last)
+        return nullcontext() if last or self.count == 1 else cast(AbstractContextManager[Any], self._model.no_sync())
+
+    @contextmanager
+    def _in_parts(self, last: bool) -> Iterator[None]:
+        self._model.set_requires_gradient_sync(last)
+        try:
+            yield
+        finally:
+            for part in _parts(self._model):
+                part.reshard()
+
+    def barrier(self) -> None:
+        """Wait for all."""
+        self.main_says(0.0)
+
+    def close(self) -> None:
+        """Let go of the other processes."""
+        if self._accelerator is not None:
+            self._accelerator.end_training()
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """Return a tensor of which each process holds a part, as a whole; all must call it."""
+    return cast(Any, tensor).full_tensor() if hasattr(tensor, "full_tensor") else tensor
+
+
+def like(tensor: Tensor, example: Tensor) -> Tensor:
+    """Return this process's part of a whole tensor, cut as `example` is."""
+    if not hasattr(example, "full_tensor"):
+        return tensor
+    from torch.distributed.tensor import distribute_tensor
+
+    mesh = cast(Any, example).device_mesh
+    return distribute_tensor(tensor.to(mesh.device_type), mesh, cast(Any, example).placements)
+
+
+def whole_weights(policy: Policy, *, keep: bool) -> dict[str, Tensor] | None:
+    """Return the state dict of a policy of which each process holds a part, on the CPU; None if every process has it whole.
+
+    Args:
+        policy: all processes must call this together.
+        keep: whether this process needs the result; elsewhere it is empty.
+    """
+    weights = {}
+    if not any(hasattr(parameter, "full_tensor") for parameter in policy.parameters()):
+        return None
+    for name, tensor in policy.state_dict().items():
+        full = whole(tensor)
+        if keep:
+            weights[name] = full.detach().cpu()
+    return weights
+
+
+def _parts(policy: Policy) -> list[Any]:
+    """Return the modules that were sharded."""
+    from torch.distributed.fsdp import FSDPModule
+
+    return [module for module in policy.modules() if isinstance(module, FSDPModule)]
+
+
+def _layers(policy: Policy) -> set[str]:
+    """Return the names of the classes that must stay in one piece, by what the models of transformers say of themselves."""
+    return {name for module in policy.modules() for name in getattr(module, "_no_split_modules", None) or ()}
+
+
+def _asked_for(flag: str) -> bool:
+    return os.environ.get(flag, "false").lower() in ("1", "true", "yes")

@@ -1,0 +1,86 @@
+"""How many questions a pass through the network takes: as many as fit the memory."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+LOGGER = logging.getLogger("ssl4rl_agents")
+
+T = TypeVar("T")
+
+
+def _alone(value: bool) -> bool:
+    return value
+
+
+def _nothing() -> None:
+    return
+
+
+class MicroBatches:
+    """Cuts questions into passes, and halves the passes for good when the GPU runs out of memory.
+
+    ::
+
+        def work() -> list[Tensor]:
+            return [evaluate(prompts, rows) for prompts, rows in micro.parts(count, group_size)]
+
+        results = micro.run(work)
+
+    Args:
+        size: questions (with all their answers) a pass.
+        somewhere: whether something is true in any process; all processes ask it together, once for each time that `run`
+            tries. They must start with the same size and cut the same counts.
+    """
+
+    def __init__(self, size: int, somewhere: Callable[[bool], bool] = _alone) -> None:
+        self.size = size
+        self._somewhere = somewhere
+        self._used = size
+
+    def step(self, count: int) -> int:
+        """Return how many of `count` questions a pass takes."""
+        self._used = min(self.size, count)
+        return self._used
+
+    def parts(self, count: int, group_size: int, device: torch.device | None = None) -> Iterator[tuple[Tensor, slice]]:
+        """Cut `count` questions: the indices of each part's questions, and the rows of their answers."""
+        step = self.step(count)
+        for start in range(0, count, step):
+            stop = min(start + step, count)
+            yield torch.arange(start, stop, device=device), slice(start * group_size, stop * group_size)
+
+    def run(self, work: Callable[[], T], undo: Callable[[], None] = _nothing) -> T:
+        """Do `work`, which asks `step` or `parts` how to cut; where memory runs out, `undo` it and start it again in halves.
+
+        Raises:
+            torch.OutOfMemoryError: one question a pass was too many, in some process.
+        """
+        while True:
+            result: list[T] = []
+            cause = "another process ran out of memory"
+            try:
+                result.append(work())
+            except torch.OutOfMemoryError as error:
+                cause = str(error)  # and nothing else: the error's frames hold the tensors that must go
+            if not self._somewhere(not result):
+                return result[0]
+            result.clear()
+            undo()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            self._halve(cause)
+
+    def _halve(self, cause: str) -> None:
+        if self._used == 1:
+            raise torch.OutOfMemoryError(
+                "a single question with its answers does not fit the memory; gradient checkpointing, LoRA, shorter answers "
+                f"(policy.max_new_tokens), a smaller group (rollout.group_size) or smaller pictures would help. {cause}"
+            )
+        before, self.size = self._used, self._used // 2
+        LOGGER.warning("out of memory with %d questions a pass; going on with %d", before, self.size)

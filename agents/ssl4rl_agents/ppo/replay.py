@@ -1,0 +1,72 @@
+"""Answers passed through a network again: by the weights that will be updated, or by what the policy was at the start."""
+
+from __future__ import annotations
+
+import copy
+from contextlib import nullcontext
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ssl4rl_agents.policies.build import load_policy
+from ssl4rl_agents.policies.policy import Evaluation, Policy
+from ssl4rl_agents.ppo import checkpoint
+from ssl4rl_agents.ppo.config import PolicyConfig
+from ssl4rl_agents.ppo.device import autocast
+from ssl4rl_agents.ppo.distributed import Processes
+from ssl4rl_agents.ppo.microbatch import MicroBatches
+from ssl4rl_agents.ppo.rollout import Rollout
+
+
+@torch.no_grad()
+def replay(policy: Policy, rollout: Rollout, micro: MicroBatches) -> Evaluation:
+    """Return what a policy says of the answers of a rollout, as many at a time as an update takes."""
+    samples = rollout.samples
+
+    def work() -> Evaluation:
+        parts = [
+            policy(rollout.inputs.rows(prompts), samples.tokens[rows], samples.mask[rows])
+            for prompts, rows in micro.parts(len(rollout.inputs), rollout.group_size, samples.tokens.device)
+        ]
+        return Evaluation(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+
+    with autocast(samples.tokens.device):
+        return micro.run(work)
+
+
+class Reference:
+    """What the policy was when training began.
+
+    It is a frozen copy, on the disk for resumed runs, or the policy itself where it can be set back (adapters switched off).
+
+    Args:
+        policy: as it is at the start, or as it was saved in a resumed run.
+        config: how it was built.
+        folder: where the copy lies.
+        processes: all of them make one.
+        resumed: whether the copy lies there already.
+    """
+
+    def __init__(self, policy: Policy, config: PolicyConfig, folder: Path, processes: Processes, *, resumed: bool) -> None:
+        self._policy = policy
+        self._copy: Policy | None = None
+        if policy.initial() is not None:
+            return
+        if not resumed:
+            checkpoint.save_policy(folder, policy, main=processes.is_main)
+            processes.barrier()
+        if resumed or processes.sharded:
+            self._copy = load_policy(folder, config, processes.device)
+        else:
+            self._copy = copy.deepcopy(policy)
+        self._copy.requires_grad_(False)
+        if processes.sharded:
+            processes.shard(self._copy)
+
+    def logprobs(self, rollout: Rollout, micro: MicroBatches) -> Tensor:
+        """Return the log-probabilities (n, T) of the answers of a rollout."""
+        initial = nullcontext() if self._copy is not None else self._policy.initial()
+        assert initial is not None
+        with initial:
+            return replay(self._copy or self._policy, rollout, micro).logprobs

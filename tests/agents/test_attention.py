@@ -1,0 +1,124 @@
+"""Who sees whom: by hand, and against every answer standing alone behind its prompt."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from ssl4rl_agents.policies.attention import answers_mask, rows_mask, step_mask, windows_of
+
+
+def shown(mask: Tensor) -> list[str]:
+    return ["".join("x" if seen else "." for seen in row) for row in mask.tolist()]
+
+
+def test_answers_see_their_prompt_and_themselves():
+    prompt = torch.tensor([[False, True, True]])
+    answers = torch.tensor([[True, True], [True, False]])
+    assert shown(answers_mask(prompt, answers)[0]) == [
+        ".xxx...",
+        ".xxxx..",
+        ".xx..x.",
+        ".xx..xx",  # padded: it sees itself, and is seen by nobody
+    ]
+
+
+def test_a_window_reaches_back_as_if_the_answer_stood_alone():
+    prompt = torch.ones(1, 3, dtype=torch.bool)
+    answers = torch.ones(2, 2, dtype=torch.bool)
+    assert shown(answers_mask(prompt, answers, window=2)[0]) == [
+        "..xx...",
+        "...xx..",
+        "..x..x.",
+        ".....xx",
+    ]
+
+
+def test_rows_hold_prompt_and_answers():
+    prompt = torch.tensor([[False, True, True]])
+    answers = torch.tensor([[True], [True]])
+    assert shown(rows_mask(prompt, answers)[0]) == [
+        "x....",
+        ".x...",
+        ".xx..",
+        ".xxx.",
+        ".xx.x",
+    ]
+
+
+def test_blocks_see_both_ways_whatever_the_window():
+    prompt = torch.ones(1, 5, dtype=torch.bool)
+    answers = torch.ones(1, 1, dtype=torch.bool)
+    blocks = torch.tensor([[-1, 0, 0, 0, -1]])
+    assert shown(rows_mask(prompt, answers, 2, blocks)[0]) == [
+        "x.....",
+        "xxxx..",
+        ".xxx..",
+        ".xxx..",
+        "...xx.",
+        "....xx",
+    ]
+
+
+def test_a_step_sees_the_prompt_and_the_answers_own_steps():
+    prompt = torch.tensor([[False, True, True]])
+    assert shown(step_mask(prompt, 2, 1)[0]) == [".xxx.x.", ".xx.x.x"]
+    assert shown(step_mask(prompt, 2, 1, window=2)[0]) == ["...x.x.", "....x.x"]
+    assert shown(step_mask(prompt, 2, 0, window=3)[0]) == [".xxx.", ".xx.x"]
+
+
+@given(
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.integers(1, 5),
+    st.integers(1, 4),
+    st.none() | st.integers(1, 6),
+    st.integers(0, 99),
+)
+def test_each_answer_sees_what_it_would_alone(prompts, group, length, width, window, seed):
+    generator = torch.Generator().manual_seed(seed)
+    padding = torch.randint(0, length, (prompts, 1), generator=generator)
+    prompt = torch.arange(length) >= padding
+    lengths = torch.randint(1, width + 1, (prompts * group, 1), generator=generator)
+    answers = torch.arange(width) < lengths
+    together = rows_mask(prompt, answers, window)
+    for row in range(prompts * group):
+        k, g = divmod(row, group)
+        whole = torch.cat([prompt[k], answers[row]])
+        place = torch.arange(length + width)
+        alone = (place[:, None] >= place) & whole[None]
+        if window is not None:
+            alone &= place[:, None] - place < window
+        own = torch.cat([torch.arange(length), length + g * width + torch.arange(width)])
+        kept = whole.nonzero().flatten()
+        assert torch.equal(together[k][own][:, own][kept], alone[kept])
+        others = [column for column in range(length, length + group * width) if column not in own.tolist()]
+        assert not together[k][own][:, others].any()
+    assert bool(together.any(-1).all())
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, {"full_attention": None}),
+        ({"sliding_window": 8}, {"sliding_attention": 8}),
+        ({"sliding_window": 8, "layer_types": ["full_attention"]}, {"full_attention": None}),
+        (
+            {"sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"]},
+            {"full_attention": None, "sliding_attention": 8},
+        ),
+    ],
+)
+def test_windows_are_read_from_the_config(config, expected):
+    assert windows_of(SimpleNamespace(**config), "Model") == expected
+
+
+def test_layers_that_are_no_attention_are_refused_by_name():
+    config = SimpleNamespace(layer_types=["full_attention", "linear_attention"])
+    with pytest.raises(ValueError, match="SomeModel has layers of linear_attention"):
+        windows_of(config, "SomeModel")

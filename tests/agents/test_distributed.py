@@ -1,0 +1,153 @@
+"""Several processes train as one does: the same gradients, disjoint questions, one run folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch.distributed as dist
+from accelerate.state import PartialState
+
+from ssl4rl_agents.ppo import trainer as trainer_module
+from ssl4rl_agents.ppo.checkpoint import newest
+from ssl4rl_agents.ppo.distributed import Processes
+from ssl4rl_agents.ppo.metrics import read_metrics
+from ssl4rl_agents.ppo.rollout import ask
+from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_envs import Batch
+from tests.agents.tiny_runs import config, numbers, tasks_built_once, train  # noqa: F401
+
+ROOT = Path(__file__).parents[2]
+MODES = {"whole": {}, "sharded": {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}}
+
+
+def launch(mode: str, *command: str) -> str:
+    """Run a Python file in two processes; return what they print."""
+    environment = {**os.environ, **MODES[mode], "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
+    launcher = ["accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--num_machines=1", "--main_process_port=0"]
+    options = ["--mixed_precision=no", "--dynamo_backend=no"]
+    done = subprocess.run(
+        [sys.executable, "-m", *launcher, *options, *command], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-5000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_two_processes_give_the_gradients_of_one(tmp_path, mode):
+    launch(mode, str(Path(__file__).with_name("two_processes.py")), str(tmp_path))
+    found = json.loads((tmp_path / "errors.json").read_text())
+    assert found["sharded"] == (mode == "sharded")
+    assert len(found["errors"]) == 16
+    for settings, error in found["errors"].items():
+        assert error["size"] > 0.01, settings
+        assert error["gradients"] < 1e-6, settings
+        assert error["logged"] < 1e-6, settings
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_run_of_two_processes_leaves_one_folder_and_resumes_bit_for_bit(tmp_path, mode):
+    command = Path(tmp_path / "ssl4rl.py")
+    command.write_text("import sys\nfrom ssl4rl_benchmarks.cli import main\nsys.exit(main())\n")
+    flags = "--iterations 2 --rollout.prompts 8 --rollout.group-size 2 --optimizer.minibatches 2 --optimizer.micro-batch 1"
+    flags += " --format-warmup 2 --image-size 36 --source digits --test-episodes 8 --eval-episodes 8 --device cpu"
+    flags += " --eval-every 1 --save-every 1 --keep 3 --json"
+    out, again = tmp_path / "run", tmp_path / "again"
+    printed = launch(mode, str(command), "train", "SSL4RL/Rotation-v0", "--out", str(out), *flags.split())
+    assert json.loads(printed)["finished"]  # printed once
+    assert [line["episodes"] for line in read_metrics(out)] == [16, 32]
+    assert len(list(out.glob("events.out*"))) == 1
+    assert (out / "report.html").exists()
+    shutil.copytree(out, again)
+    shutil.rmtree(again / "checkpoints" / "iteration-000002")
+    launch(mode, str(command), "train", "--resume", str(again), "--json")
+    assert numbers(again) == numbers(out)
+    for file in ("model.safetensors", "value_head.safetensors", "optimizer.safetensors"):
+        assert (newest(again) / file).read_bytes() == (newest(out) / file).read_bytes()
+    resumed = Trainer(config(**json.loads((out / "config.json").read_text())), out, resume=True, quiet=True)
+    assert resumed.iteration == 2  # one process reads what two wrote
+
+
+class Pretended(Processes):
+    """One of several processes as far as sharing goes, alone as far as talking goes."""
+
+    def __init__(self, rank: int, count: int) -> None:
+        super().__init__("cpu")
+        self.rank, self.count = rank, count
+        alone = Processes("cpu")
+        for name in ("prepare", "total", "greatest", "gather", "everywhere", "anywhere", "main_says", "synchronise"):
+            setattr(self, name, getattr(alone, name))
+
+
+def test_processes_ask_disjoint_questions_that_together_are_those_of_one(tmp_path, monkeypatch):
+    asked: list[tuple[int, int]] = []
+
+    def recorded(task: Any, split: str, seed: int, first: int, count: int) -> Batch:
+        asked.extend((seed, index) for index in range(first, first + count))
+        return ask(task, split, seed, first, count)
+
+    monkeypatch.setattr(trainer_module, "ask", recorded)
+    found = []
+    for rank, count in ((0, 1), (0, 2), (1, 2)):
+        processes = Pretended(rank, count)
+        trainer = Trainer(config(), tmp_path / f"{rank} of {count}", quiet=True, processes=processes)
+        asked.clear()
+        trainer._teach_format()
+        trainer._step()
+        trainer._iterate_supervised()
+        found.append(set(asked))
+    alone, first, second = found
+    assert not first & second
+    assert first | second == alone
+    assert len(first) == len(second) == len(alone) / 2
+
+
+def test_processes_sample_and_shuffle_differently(tmp_path):
+    trainers = [
+        Trainer(config(), tmp_path / f"{rank} of {count}", quiet=True, processes=Pretended(rank, count))
+        for rank, count in ((0, 1), (0, 2), (1, 2))
+    ]
+    for role in ("sampling", "shuffling"):
+        assert len({trainer._generator(role).initial_seed() for trainer in trainers}) == 3
+
+
+@pytest.mark.parametrize(
+    ("count", "message"),
+    [
+        (3, r"rollout.prompts \(8\) must be a multiple of the number of processes \(3\)"),
+        (8, r"each of 8 processes asks 1 of rollout.prompts \(8\), .* optimizer.minibatches \(2\)"),
+    ],
+)
+def test_work_that_cannot_be_shared_equally_is_refused(tmp_path, count, message):
+    with pytest.raises(ValueError, match=message):
+        Trainer(config(), tmp_path / "run", quiet=True, processes=Pretended(0, count))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "message"),
+    [
+        ({"ACCELERATE_USE_DEEPSPEED": "true"}, "cpu", "DeepSpeed .* not supported"),
+        ({"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "1"}, "cpu", "fsdp_version to 2"),
+        ({}, "cuda:1", "must be auto, cpu or cuda"),
+    ],
+)
+def test_what_accelerate_offers_beyond_is_refused(monkeypatch, asked, device, message):
+    launched = {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost", **asked}
+    for name, value in launched.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=message):
+        Processes(device)
+
+
+def test_a_single_process_leaves_nothing_behind(tmp_path):
+    trainer = train(tmp_path, iterations=1)
+    assert trainer._model is trainer.policy
+    assert not dist.is_initialized()
+    assert not PartialState._shared_state

@@ -1,0 +1,361 @@
+"""The update in several processes and in too little memory, with a policy of a few numbers."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ssl4rl_agents.policies.policy import Evaluation, Samples, token_statistics
+from ssl4rl_agents.ppo.advantages import Advantages
+from ssl4rl_agents.ppo.config import ObjectiveConfig, OptimizerConfig
+from ssl4rl_agents.ppo.microbatch import MicroBatches
+from ssl4rl_agents.ppo.rollout import Rollout
+from ssl4rl_agents.ppo.update import UpdateStatistics, backward, minibatch_of, update
+
+WORDS, LONGEST, GROUP = 5, 4, 2
+
+
+@dataclass
+class Questions:
+    numbers: Tensor
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def rows(self, rows: Tensor) -> Questions:
+        return Questions(self.numbers[rows])
+
+
+class Table(nn.Module):
+    """Logits and a value for each question; more than `fits` questions at once are too many."""
+
+    def __init__(self, questions: int, fits: int | None = None) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.logits = nn.Parameter(torch.randn(questions, WORDS, generator=generator))
+        self.value = nn.Parameter(torch.randn(questions, generator=generator))
+        self.shared = nn.Parameter(torch.zeros(WORDS))
+        self.fits = fits
+        self.sizes: list[int] = []
+
+    def forward(self, inputs: Questions, tokens: Tensor, mask: Tensor) -> Evaluation:
+        return self.evaluate(inputs, tokens, mask)
+
+    def evaluate(self, inputs: Questions, tokens: Tensor, mask: Tensor) -> Evaluation:
+        self.sizes.append(len(inputs))
+        if self.fits is not None and len(inputs) > self.fits:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3.00 GiB.")
+        rows = inputs.numbers.repeat_interleave(GROUP)
+        logits = (self.logits[rows] + self.shared)[:, None].expand(-1, tokens.shape[1], -1)
+        logprobs, entropies = token_statistics(logits, tokens)
+        return Evaluation(logprobs * mask, entropies * mask, self.value[rows][:, None] * mask)
+
+
+def rollout_of(questions: int, seed: int = 0) -> tuple[Rollout, Advantages]:
+    """Answers of mixed lengths with advantages, old log-probabilities near those of `Table`."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = questions * GROUP
+    mask = torch.arange(LONGEST) < torch.randint(1, LONGEST + 1, (rows, 1), generator=generator)
+    tokens = torch.randint(0, WORDS, (rows, LONGEST), generator=generator)
+    inputs = Questions(torch.arange(questions))
+    with torch.no_grad():
+        now = Table(questions).evaluate(inputs, tokens, mask)
+    noise, advantages, returns = (torch.randn(mask.shape, generator=generator) * mask for _ in range(3))
+    samples = Samples(tokens, mask, now.logprobs + 0.2 * noise, now.values, torch.zeros(rows, dtype=torch.bool))
+    return Rollout(inputs, samples, torch.zeros(rows), torch.zeros(rows, dtype=torch.bool), GROUP), Advantages(
+        advantages, returns
+    )
+
+
+def part_of(rollout: Rollout, advantages: Advantages, questions: slice) -> tuple[Rollout, Advantages]:
+    """Some questions of a rollout: the share of one process."""
+    rows = slice(questions.start * GROUP, questions.stop * GROUP)
+    samples = Samples(**{name: None if value is None else value[rows] for name, value in vars(rollout.samples).items()})
+    inputs = Questions(rollout.inputs.numbers[questions])
+    assert advantages.returns is not None
+    some = Advantages(advantages.advantages[rows], advantages.returns[rows])
+    return Rollout(inputs, samples, rollout.scores[rows], rollout.success[rows], GROUP), some
+
+
+def learn(
+    policy: Table, rollout: Rollout, advantages: Advantages, objective: ObjectiveConfig | None = None, **changes: Any
+) -> UpdateStatistics:
+    settings = OptimizerConfig(epochs=2, minibatches=changes.pop("minibatches", 1), max_grad_norm=1e6)
+    return update(
+        policy,  # type: ignore[arg-type]
+        torch.optim.SGD(policy.parameters(), lr=0.5),
+        rollout,
+        advantages,
+        None,
+        objective or ObjectiveConfig(entropy_coefficient=0.01),
+        settings,
+        longest=LONGEST,
+        generator=torch.Generator().manual_seed(0),
+        autocast=nullcontext(),
+        **changes,
+    )
+
+
+def distance(one: nn.Module, other: nn.Module) -> float:
+    pairs = zip(one.parameters(), other.parameters(), strict=True)
+    return max(float((a - b).detach().abs().max()) for a, b in pairs)
+
+
+# Too little memory
+
+
+@pytest.mark.parametrize("minibatches", [1, 2])
+def test_what_does_not_fit_is_done_in_halves_with_the_same_result(minibatches, caplog):
+    rollout, advantages = rollout_of(8)
+    roomy, tight = Table(8), Table(8, fits=2)
+    micro = MicroBatches(64)
+    expected = learn(roomy, rollout, advantages, minibatches=minibatches)
+    with caplog.at_level(logging.WARNING, logger="ssl4rl_agents"):
+        found = learn(tight, rollout, advantages, minibatches=minibatches, micro=micro)
+    assert distance(tight, roomy) < 1e-6
+    assert distance(tight, Table(8)) > 1e-2
+    assert found.means() == pytest.approx(expected.means(), abs=1e-6)
+    assert found.max_ratio == pytest.approx(expected.max_ratio)
+    assert micro.size == 2
+    assert tight.sizes[-1] == 2
+    halvings = [(8, 4), (4, 2)] if minibatches == 1 else [(4, 2)]
+    said = [f"out of memory with {before} questions a pass; going on with {after}" for before, after in halvings]
+    assert caplog.messages == said, "once for each size, not for each minibatch"
+
+
+def test_the_gradients_of_a_pass_that_fitted_do_not_count_twice():
+    """The second micro-batch runs out: what the first left behind must be cleared."""
+    rollout, advantages = rollout_of(6)
+    plain, failing = Table(6), Table(6)
+    learn(plain, rollout, advantages)
+    evaluate, calls = failing.evaluate, []
+
+    def second_call_fails(*args: Any) -> Evaluation:
+        calls.append(1)
+        if len(calls) == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return evaluate(*args)
+
+    failing.evaluate = second_call_fails  # type: ignore[method-assign]
+    micro = MicroBatches(4)
+    learn(failing, rollout, advantages, micro=micro)
+    assert micro.size == 2
+    assert distance(failing, plain) < 1e-6
+
+
+def test_a_single_question_that_does_not_fit_says_what_would_help(caplog):
+    rollout, advantages = rollout_of(4)
+    with pytest.raises(torch.OutOfMemoryError, match=r"gradient checkpointing, LoRA, shorter answers.*3\.00 GiB"):
+        learn(Table(4, fits=0), rollout, advantages, micro=MicroBatches(4))
+
+
+def test_other_errors_are_not_taken_for_too_little_memory():
+    micro, calls = MicroBatches(4), []
+
+    def broken() -> None:
+        calls.append(1)
+        raise RuntimeError("shapes do not fit")
+
+    with pytest.raises(RuntimeError, match="shapes"):
+        micro.run(broken)
+    assert len(calls) == 1
+    assert micro.size == 4
+
+
+def test_passes_without_gradients_are_cut_and_tried_again():
+    micro, seen = MicroBatches(5), []
+
+    def work() -> Tensor:
+        results = []
+        for prompts, rows in micro.parts(7, 3):
+            if len(prompts) > 2:
+                raise torch.OutOfMemoryError
+            seen.append(rows)
+            results.append(prompts)
+        return torch.cat(results)
+
+    assert micro.run(work).tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert seen == [slice(0, 6), slice(6, 12), slice(12, 18), slice(18, 21)]
+    assert micro.size == 2
+
+
+def test_halving_starts_from_what_was_asked_at_once():
+    """A limit of 64 questions a pass says nothing where a minibatch has 4: half of 4 is tried next, not 32."""
+    micro, tried = MicroBatches(64), []
+
+    def work() -> None:
+        tried.append(micro.step(4))
+        if tried[-1] > 1:
+            raise torch.OutOfMemoryError
+
+    micro.run(work)
+    assert tried == [4, 2, 1]
+
+
+# Several processes
+
+
+class Processes:
+    """Threads that act as processes: sums and questions in which all take part."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._barrier = threading.Barrier(count, timeout=20)
+        self._values: dict[int, Any] = {}
+
+    def gather(self, rank: int, value: Any) -> list[Any]:
+        self._values[rank] = value
+        self._barrier.wait()
+        values = [self._values[each] for each in range(self.count)]
+        self._barrier.wait()
+        return values
+
+    def total(self, rank: int) -> Callable[[Tensor], Tensor]:
+        return lambda value: torch.stack(self.gather(rank, value.clone())).sum(0)
+
+    def somewhere(self, rank: int) -> Callable[[bool], bool]:
+        return lambda value: any(self.gather(rank, value))
+
+    def reduce(self, rank: int, policy: nn.Module, average: bool) -> Callable[[], None]:
+        def sum_gradients() -> None:
+            for parameter in policy.parameters():
+                assert parameter.grad is not None
+                parameter.grad = self.total(rank)(parameter.grad) / (self.count if average else 1)
+
+        return sum_gradients
+
+    def run(self, work: Callable[[int], Any]) -> list[Any]:
+        results: dict[int, Any] = {}
+
+        def one(rank: int) -> None:
+            try:
+                results[rank] = work(rank)
+            except BaseException:
+                self._barrier.abort()
+                raise
+
+        threads = [threading.Thread(target=one, args=(rank,)) for rank in range(self.count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return [results[rank] for rank in range(self.count)]
+
+
+@pytest.mark.parametrize("aggregation", ["token_mean", "sequence_mean", "sequence_sum"])
+@pytest.mark.parametrize("fits", [None, 2])
+@pytest.mark.parametrize("average", [False, True])
+def test_two_processes_take_the_steps_of_one_with_all_questions(aggregation, fits, average):
+    """Whether gradients are summed or averaged over them, and if one of them runs out of memory."""
+    rollout, advantages = rollout_of(8)
+    objective = ObjectiveConfig(aggregation=aggregation, entropy_coefficient=0.01)
+    joint = Table(8)
+    expected = learn(joint, rollout, advantages, objective)
+    processes = Processes(2)
+
+    def work(rank: int) -> tuple[Table, UpdateStatistics, int]:
+        policy = Table(8, fits=fits if rank == 0 else None)
+        micro = MicroBatches(4, processes.somewhere(rank))
+        statistics = learn(
+            policy,
+            *part_of(rollout, advantages, slice(4 * rank, 4 * rank + 4)),
+            objective,
+            micro=micro,
+            total=processes.total(rank),
+            reduce=processes.reduce(rank, policy, average),
+            scale=2.0 if average else 1.0,
+        )
+        return policy, statistics, micro.size
+
+    for policy, statistics, size in processes.run(work):
+        assert distance(policy, joint) < 1e-5
+        assert statistics.means() == pytest.approx(expected.means(), abs=1e-5)
+        assert size == (fits or 4)
+
+
+def test_all_processes_stop_at_the_same_divergence():
+    """One share alone would stop and the other would not; what counts is the mean over both."""
+    rollout, advantages = rollout_of(8)
+    rollout.samples.logprobs[:8] += 0.5 * rollout.samples.mask[:8]  # the first process's share has moved far
+    processes = Processes(2)
+
+    def work(rank: int) -> tuple[bool, int]:
+        some = part_of(rollout, advantages, slice(4 * rank, 4 * rank + 4))
+        objective = ObjectiveConfig(target_kl=0.05)
+        statistics = learn(Table(8), *some, objective, total=processes.total(rank))
+        return statistics.stopped_early, statistics.steps
+
+    assert processes.run(work) == [(True, 0), (True, 0)]
+    second = learn(Table(8), *part_of(rollout, advantages, slice(4, 8)), ObjectiveConfig(target_kl=0.05))
+    assert second.steps >= 1
+
+
+def test_the_last_pass_of_a_minibatch_is_announced():
+    rollout, advantages = rollout_of(6)
+    policy, told = Table(6), []
+
+    @contextmanager
+    def watched(last: bool) -> Iterator[None]:
+        before = len(policy.sizes)
+        yield
+        told.append((last, len(policy.sizes) - before))
+
+    def synchronise(last: bool) -> AbstractContextManager[None]:
+        return watched(last)
+
+    learn(policy, rollout, advantages, micro=MicroBatches(2), synchronise=synchronise)
+    assert told == [(False, 1), (False, 1), (True, 1)] * 2
+
+
+def test_the_scale_multiplies_gradients_and_nothing_that_is_logged():
+    rollout, advantages = rollout_of(4)
+    batch = minibatch_of(rollout, advantages, None, torch.arange(4), ObjectiveConfig(), LONGEST)
+    gradients, logged = [], []
+    for scale in (1.0, 3.0):
+        policy = Table(4)
+        logged.append(backward(policy, batch, ObjectiveConfig(), nullcontext(), scale)[0])  # type: ignore[arg-type]
+        gradients.append(policy.logits.grad)
+    assert logged[0] == logged[1]
+    torch.testing.assert_close(3 * gradients[0], gradients[1])
+
+
+# Another engine's samples
+
+
+def policy_gradient(rollout: Rollout, advantages: Advantages, objective: ObjectiveConfig) -> tuple[Tensor, dict[str, float]]:
+    policy = Table(4)
+    batch = minibatch_of(rollout, advantages, None, torch.arange(4), objective, LONGEST)
+    logged: dict[str, float] = {}
+    for part in batch.split(3, GROUP):
+        for name, value in backward(policy, part, objective, nullcontext())[0].items():  # type: ignore[arg-type]
+            logged[name] = logged.get(name, 0.0) + value
+    assert policy.logits.grad is not None
+    return policy.logits.grad, logged
+
+
+def test_the_policys_loss_is_weighted_by_the_importance_of_tokens_and_nothing_else_is():
+    rollout, advantages = rollout_of(4)
+    objective = ObjectiveConfig(importance_cap=2.0, clip_low=1.0, clip_high=100.0)
+    plain, before = policy_gradient(rollout, advantages, objective)
+    foreign = copy.copy(rollout)
+    offsets = torch.linspace(-1.5, 1.5, 8)[:, None] * rollout.samples.mask
+    foreign.samples = copy.copy(rollout.samples)
+    foreign.samples.sampler_logprobs = rollout.samples.logprobs - offsets
+    found, after = policy_gradient(foreign, advantages, objective)
+    by_hand = Advantages(advantages.advantages * offsets.exp().clamp(max=2.0), advantages.returns)
+    expected, logged = policy_gradient(rollout, by_hand, objective)
+    torch.testing.assert_close(found, expected)
+    assert not torch.allclose(found, plain, atol=1e-3)
+    assert after == pytest.approx(logged, abs=1e-6)
+    assert after["loss/value"] == before["loss/value"]
+    uncorrected, _ = policy_gradient(foreign, advantages, ObjectiveConfig(importance_cap=None, clip_low=1.0, clip_high=100.0))
+    assert torch.equal(uncorrected, plain)

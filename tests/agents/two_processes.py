@@ -1,0 +1,192 @@
+"""Run by two processes at once: gradients of shared rollouts, against those of one process with the joint rollout.
+
+The argument is the folder to write to.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from ssl4rl_agents.policies.policy import Policy, Samples
+from ssl4rl_agents.ppo import advantages
+from ssl4rl_agents.ppo import update as update_module
+from ssl4rl_agents.ppo.config import ObjectiveConfig, OptimizerConfig
+from ssl4rl_agents.ppo.critic import critic_alone
+from ssl4rl_agents.ppo.distributed import Processes, whole
+from ssl4rl_agents.ppo.rollout import Rollout
+from ssl4rl_agents.ppo.update import UpdateStatistics
+from tests.agents.conftest import build, questions
+
+PROMPTS, GROUP = 4, 2
+
+
+def joint_rollout(policy: Policy) -> Rollout:
+    """Answers of mixed lengths to four questions, with random scores; old values and log-probabilities are a bit off."""
+    generator = torch.Generator().manual_seed(7)
+    inputs = policy.encode(questions(("Angle 12?", "Angle 17?", "90 or 180, which one?", "Angle 34?")))
+    samples = policy.generate(inputs, GROUP, generator=generator)
+    for values in (samples.logprobs, samples.values):
+        values += 0.1 * torch.randn(values.shape, generator=generator) * samples.mask
+    assert len(samples.mask.sum(1).unique()) > 2
+    scores = torch.rand(len(samples.mask), generator=generator)
+    return Rollout(inputs, samples, scores, scores > 0.5, GROUP)
+
+
+def part_of(rollout: Rollout, part: range) -> Rollout:
+    """Some questions of a rollout with their answers, no wider than the longest of them."""
+    rows = slice(part.start * GROUP, part.stop * GROUP)
+    samples = rollout.samples
+    width = int(samples.mask[rows].sum(1).max())
+    columns = (getattr(samples, name)[rows, :width].clone() for name in ("tokens", "mask", "logprobs", "values"))
+    scores, success = rollout.scores[rows], rollout.success[rows]
+    return Rollout(
+        rollout.inputs.rows(torch.tensor(part)), Samples(*columns, samples.truncated[rows]), scores, success, GROUP
+    )
+
+
+def gradients(
+    policy: Policy, model: Any, rollout: Rollout, settings: tuple[dict[str, Any], int | None], **together: Any
+) -> tuple[dict[str, Tensor], UpdateStatistics]:
+    """The gradients of one optimizer step over a whole rollout, and what is logged."""
+    objective, micro_batch = ObjectiveConfig(**settings[0]), settings[1]
+    samples = rollout.samples
+    rewards = advantages.token_rewards(rollout.scores, samples.mask)
+    total = together.get("total", lambda value: value)
+    estimated = advantages.estimate(objective, rewards, samples.values, samples.mask, GROUP, total)
+    optimizer = torch.optim.AdamW(policy.parameters(), lr=0.0)
+    found: dict[str, Tensor] = {}
+
+    def keep(*_: Any) -> float:
+        for name, parameter in policy.named_parameters():
+            found[name] = whole(torch.zeros_like(parameter) if parameter.grad is None else parameter.grad).clone()
+        optimizer.zero_grad()
+        return 1.0
+
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setattr(update_module, "apply_gradients", keep)
+    statistics = update_module.update(
+        model,
+        optimizer,
+        rollout,
+        estimated,
+        None,
+        objective,
+        OptimizerConfig(epochs=1, minibatches=1, micro_batch=micro_batch),
+        longest=8,
+        generator=torch.Generator().manual_seed(0),
+        autocast=nullcontext(),
+        **together,
+    )
+    monkeypatch.undo()
+    return found, statistics
+
+
+def compare(processes: Processes, folder: Path) -> None:
+    """Write the largest difference of gradients and of logged numbers, for all settings, relative to the largest."""
+    errors = {}
+    hooks = {"total": processes.total, "synchronise": processes.synchronise, "scale": processes.scale}
+    objectives: list[dict[str, Any]] = [
+        {"advantage": "gae"},
+        {"advantage": "grpo"},
+        {"advantage": "gae", "aggregation": "sequence_mean"},
+        {"advantage": "grpo", "aggregation": "sequence_sum"},
+    ]
+    for kind in ("nano", "llava"):
+        alone = build(kind, ends=12)
+        joint = joint_rollout(alone)
+        policy = copy.deepcopy(alone)
+        own = part_of(joint, processes.share(PROMPTS, "questions"))
+        model = processes.prepare(policy)
+        for settings in itertools.product(objectives, (None, 1)):
+            expected, said = gradients(alone, alone, joint, settings)
+            together, logged = gradients(policy, model, own, settings, **hooks)
+            assert set(expected) == set(together)
+            size = max(float(gradient.abs().max()) for gradient in expected.values())
+            difference = max(float((together[name] - gradient).abs().max()) for name, gradient in expected.items())
+            numbers = [abs(logged.means()[name] - value) for name, value in said.means().items()]
+            errors[f"{kind}, {settings}"] = {"size": size, "gradients": difference / size, "logged": max(numbers)}
+        sharded = all(hasattr(parameter, "full_tensor") for parameter in policy.parameters())
+    if processes.is_main:
+        (folder / "errors.json").write_text(json.dumps({"sharded": sharded, "errors": errors}, indent=2))
+
+
+def learn(policy: Policy, model: Any, rollout: Rollout, *, wrapped: bool, **together: Any) -> list[dict[str, Tensor]]:
+    """The weights at first, after an update of the critic alone, and after one of everything."""
+    optimizer = torch.optim.SGD(policy.parameters(), lr=0.1)
+    samples, total = rollout.samples, together.get("total", lambda value: value)
+    rewards = advantages.token_rewards(rollout.scores, samples.mask)
+    states = [{name: whole(weight).clone() for name, weight in policy.named_parameters()}]
+    for alone in (True, False):
+        estimated = advantages.estimate(ObjectiveConfig(), rewards, samples.values, samples.mask, GROUP, total)
+        with critic_alone(policy, optimizer, alone=alone, wrapped=wrapped):
+            update_module.update(
+                model,
+                optimizer,
+                rollout,
+                estimated,
+                None,
+                ObjectiveConfig(),
+                OptimizerConfig(epochs=2, minibatches=1, micro_batch=1),
+                longest=8,
+                generator=torch.Generator().manual_seed(0),
+                autocast=nullcontext(),
+                **together,
+            )
+        states.append({name: whole(weight).clone() for name, weight in policy.named_parameters()})
+    return states
+
+
+def compare_critic_first(processes: Processes) -> None:
+    """The critic's warm-up moves the critic alone, to the same place; then everything learns."""
+    alone = build("llava", ends=12)
+    joint, policy = joint_rollout(alone), copy.deepcopy(alone)
+    own = part_of(joint, processes.share(PROMPTS, "questions"))
+    model = processes.prepare(policy)
+    hooks = {"total": processes.total, "synchronise": processes.synchronise, "scale": processes.scale}
+    expected = learn(alone, alone, joint, wrapped=False)
+    found = learn(policy, model, own, wrapped=True, **hooks)
+    for name, start in found[0].items():
+        assert torch.equal(start, found[1][name]) != name.startswith("value_head"), name
+    assert not torch.equal(found[2]["model.lm_head.weight"], found[1]["model.lm_head.weight"])
+    for one, two in zip(expected, found, strict=True):
+        for name, weight in one.items():
+            torch.testing.assert_close(two[name], weight, atol=1e-6, rtol=1e-5)
+
+
+def check_collectives(processes: Processes) -> None:
+    """What is said of all processes is the same in all of them."""
+    rank, first = processes.rank, processes.rank == 0
+    assert processes.total(torch.tensor([1.0, float(rank)])).tolist() == [2.0, 1.0]
+    assert processes.greatest(float(-rank)) == 0.0
+    assert processes.main_says(rank + 5) == 5
+    assert processes.anywhere(first)
+    assert not processes.everywhere(first)
+    assert processes.everywhere(True)
+    assert not processes.anywhere(False)
+    assert processes.gather(torch.tensor([rank == 0, True])).tolist() == [True, True, False, True]
+    rows = torch.full((1, 2 + rank), float(rank + 1))
+    assert processes.gather(rows).tolist() == [[1.0, 1.0, 0.0], [2.0, 2.0, 2.0]]
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    processes = Processes("cpu")
+    assert processes.count > 1
+    check_collectives(processes)
+    compare(processes, Path(sys.argv[1]))
+    compare_critic_first(processes)
+    processes.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -42,17 +42,17 @@ def measure_here(side: Side, settings: Settings, model: Path) -> float:
         if side == "trl":
             importlib.import_module("trl.trainer.grpo_trainer")
         ask(make_task(ENV, **settings.env_args), "train", 0, 0, 1)  # what reads the pictures is imported with the first one
-        start = _resident("VmRSS")
+        start = resident("VmRSS")
         Path("/proc/self/clear_refs").write_text("5")  # forgets the peak of the imports
         _steps(side, settings, model, folder)
-        return _resident("VmHWM") - start
+        return resident("VmHWM") - start
 
 
 def _steps(side: Side, settings: Settings, model: Path, folder: Path) -> None:
     (Ours if side == "ours" else Theirs)(settings, model, folder).run(settings.steps)
 
 
-def _resident(entry: str) -> float:
+def resident(entry: str) -> float:
     """Return VmRSS (resident now) or VmHWM (its peak) of this process in MiB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(entry + ":")) / 1024

@@ -19,6 +19,7 @@ from ssl4rl_agents.ppo.config import TrainSettings
 from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_benchmarks.flags import argument_help
 from ssl4rl_envs import env_ids, make_task, task_class
+from tests.agents import zoo
 
 ENV = "SSL4RL/Rotation-v0"
 
@@ -220,6 +221,26 @@ def test_training_prints_a_table(run, finished, tmp_path):
     assert result.status == 0
     for word in ("chance", "before training", "after training, seen items", "normalised", "32 held-out questions"):
         assert word in result.out
+
+
+def test_a_pretrained_model_is_tuned_over_a_folder_of_images(run, tmp_path):
+    """The command of docs/training.md, in small."""
+    zoo.save("qwen2_5_vl", tmp_path / "model")
+    (tmp_path / "images").mkdir()
+    pictures = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
+    for number, picture in enumerate(pictures):
+        Image.fromarray(picture).resize((64, 64), Image.Resampling.BICUBIC).save(tmp_path / "images" / f"{number}.png")
+    command = f"--source folder:{tmp_path / 'images'} --image-size 64 --policy.model {tmp_path / 'model'}"
+    command += " --policy.lora-rank 4 --policy.gradient-checkpointing --objective.advantage grpo --rollout.group-size 2"
+    command += " --rollout.prompts 4 --optimizer.epochs 1 --optimizer.minibatches 2 --iterations 2 --format-warmup 1"
+    command += " --eval-every 1 --eval-episodes 4 --test-episodes 8 --device cpu"
+    result = run("train", ENV, "--out", tmp_path / "run", "--json", *command.split())
+    assert result.status == 0, result.err
+    assert result.json["finished"]
+    for which in ("best", "newest"):
+        measured = run("eval", tmp_path / "run", "--checkpoint", which, "--episodes", "8", "--json")
+        assert measured.status == 0, measured.err
+        assert measured.json["episodes"] == 8
 
 
 # eval

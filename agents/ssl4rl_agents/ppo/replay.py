@@ -38,7 +38,8 @@ def replay(policy: Policy, rollout: Rollout, micro: MicroBatches) -> Evaluation:
 class Reference:
     """What the policy was when training began.
 
-    It is a frozen copy, on the disk for resumed runs, or the policy itself where it can be set back (adapters switched off).
+    It is a frozen copy, on the disk for resumed runs, or the policy itself where it can be set back to what training began
+    with (adapters switched off).
 
     Args:
         policy: as it is at the start, or as it was saved in a resumed run.
@@ -46,12 +47,15 @@ class Reference:
         folder: where the copy lies.
         processes: all of them make one.
         resumed: whether the copy lies there already.
+        warmed: whether the policy has learned something before training began, so that setting it back would go too far.
     """
 
-    def __init__(self, policy: Policy, config: PolicyConfig, folder: Path, processes: Processes, *, resumed: bool) -> None:
+    def __init__(
+        self, policy: Policy, config: PolicyConfig, folder: Path, processes: Processes, *, resumed: bool, warmed: bool
+    ) -> None:
         self._policy = policy
         self._copy: Policy | None = None
-        if policy.initial() is not None:
+        if policy.initial() is not None and not warmed:
             return
         if not resumed:
             checkpoint.save_policy(folder, policy, main=processes.is_main)

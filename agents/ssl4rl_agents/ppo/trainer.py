@@ -303,7 +303,10 @@ class Trainer:
         """Keep what the policy is now, if the divergence from it counts."""
         if self.config.objective.kl_coefficient != 0 and self.config.algorithm == "ppo":
             folder = self.out / "reference"
-            self.reference = Reference(self.policy, self.config.policy, folder, self.processes, resumed=self.resumed)
+            warmed = bool(self.config.format_warmup)
+            self.reference = Reference(
+                self.policy, self.config.policy, folder, self.processes, resumed=self.resumed, warmed=warmed
+            )
 
     def _learning_rate(self, iteration: int) -> float:
         """Rise over the first iterations, then stay or fall linearly to 0 at the end of the run."""

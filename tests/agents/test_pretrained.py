@@ -1,0 +1,175 @@
+"""Runs of the trainer over models of transformers: every family, adapters, and text alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from safetensors import safe_open
+
+from ssl4rl_agents.policies.agent import load_run
+from ssl4rl_agents.ppo import trainer as trainer_module
+from ssl4rl_agents.ppo.checkpoint import newest
+from ssl4rl_agents.ppo.config import TrainConfig
+from ssl4rl_agents.ppo.metrics import read_metrics
+from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_envs import Stream, Task
+from ssl4rl_envs.answers import AnswerFormat
+from ssl4rl_envs.task import Batch, Score, exact_score
+from tests.agents import zoo
+from tests.agents.tiny_runs import assert_same_weights, config, numbers
+
+QUICK: dict[str, Any] = {
+    "format_warmup": 0,
+    "iterations": 2,
+    "eval_every": 2,
+    "eval_episodes": 4,
+    "rollout": {"prompts": 4, "group_size": 2},
+    "optimizer": {"minibatches": 2, "epochs": 1, "learning_rate": 1e-3},
+}
+
+
+class Words(Task):
+    """Which number was named? Without a picture."""
+
+    asks = "which number was named"
+
+    def __init__(self) -> None:
+        self.images = ()
+        self.observation_space = spaces.Dict({})
+        self.action_space = spaces.Discrete(3)
+        self.answer_format = AnswerFormat(labels=("0", "1", "2"))
+        self.chance = 1 / 3
+
+    def sample(self, stream: Stream) -> Batch:
+        target = stream.integers(0, 3)
+        return Batch({}, target, np.arange(len(target)))
+
+    def score(self, answers: np.ndarray, batch: Batch) -> Score:
+        return exact_score(answers, batch.target)
+
+    def question(self, batch: Batch) -> list[str]:
+        return [f"Say {target}." for target in batch.target]
+
+    def example(self) -> int:
+        return 1
+
+
+def settings(model: Path, **changes: Any) -> TrainConfig:
+    policy = {"model": str(model), "max_new_tokens": 16, **changes.pop("policy", {})}
+    return config(**{**QUICK, **changes, "policy": policy})
+
+
+def test_every_family_is_trained_and_loaded_again(picture_family, tmp_path):
+    zoo.save(picture_family, tmp_path / "model")
+    trainer = Trainer(settings(tmp_path / "model", objective={"entropy_coefficient": 0.1}), tmp_path / "run", quiet=True)
+    before = {name: p.detach().clone() for name, p in trainer.policy.named_parameters()}
+    assert trainer.run()
+    for line in read_metrics(tmp_path / "run"):
+        assert line["first_ratio_error"] < 1e-4
+        assert line["skipped_steps"] == 0
+        assert line["grad_norm"] > 0
+    changed = {name for name, p in trainer.policy.named_parameters() if not torch.equal(p, before[name])}
+    for part in ("layers", "vis"):
+        assert any(part in name for name in changed), part
+    agent = load_run(tmp_path / "run")
+    for (name, a), (_, b) in zip(trainer.policy.state_dict().items(), agent.policy.state_dict().items(), strict=True):
+        assert torch.equal(a, b), name
+
+
+@pytest.mark.parametrize("lora_rank", [0, 8])
+def test_a_model_without_eyes_learns_a_task_without_pictures(tmp_path, monkeypatch, lora_rank):
+    """A language model that knows how an answer is written, and nothing else, as a pretrained one would."""
+    monkeypatch.setattr(trainer_module, "make_task", lambda *_, **__: Words())
+    zoo.save("llama", tmp_path / "fresh")
+    questions = {"rollout": {"prompts": 32, "group_size": 4}, "eval_every": 100}
+    taught = settings(tmp_path / "fresh", format_warmup=60, format_learning_rate=3e-3, iterations=1, **questions)
+    Trainer(taught, tmp_path / "taught", quiet=True).run()
+    some = settings(
+        tmp_path / "taught" / "checkpoints" / "iteration-000000",
+        iterations=30,
+        policy={"lora_rank": lora_rank},
+        **{**questions, "optimizer": {"epochs": 2, "learning_rate": 3e-3 if lora_rank else 1e-3, "warmup_iterations": 0}},
+        objective={"kl_coefficient": 0.05},
+    )
+    trainer = Trainer(some, tmp_path / "run", quiet=True)
+    before = trainer.measure("test", 64).success
+    assert trainer.run()
+    assert before < 0.5
+    assert trainer.measure("test", 64).success > 0.8
+
+
+def test_the_reference_is_what_the_format_warm_up_left(tmp_path):
+    """Adapters switched off would go back to a model that cannot yet write an answer."""
+    zoo.save("llava", tmp_path / "model")
+    some = settings(tmp_path / "model", format_warmup=3, policy={"lora_rank": 2}, objective={"kl_coefficient": 0.1})
+    trainer = Trainer(some, tmp_path / "run", quiet=True)
+    trainer.run()
+    assert read_metrics(tmp_path / "run")[0]["kl/reference"] == pytest.approx(0, abs=1e-6)
+    assert (tmp_path / "run" / "reference").exists()
+
+
+def test_a_run_of_adapters_is_resumed_bit_for_bit(tmp_path, monkeypatch):
+    zoo.save("qwen2_5_vl", tmp_path / "model")
+    some = settings(
+        tmp_path / "model", iterations=4, save_every=2, policy={"lora_rank": 2}, objective={"kl_coefficient": 0.1}
+    )
+    unbroken = Trainer(some, tmp_path / "unbroken", quiet=True)
+    assert unbroken.run()
+    halted = Trainer(some, tmp_path / "halted", quiet=True)
+    step = halted._step
+
+    def interrupted() -> dict[str, float]:
+        values = step()
+        halted._stop = halted.iteration == 2
+        return values
+
+    monkeypatch.setattr(halted, "_step", interrupted)
+    assert not halted.run()
+    resumed = Trainer(some, tmp_path / "halted", resume=True, quiet=True)
+    assert resumed.resumed
+    assert resumed.run()
+    assert numbers(resumed.out) == numbers(unbroken.out)
+    assert_same_weights(resumed, unbroken)
+
+
+def test_adapters_need_no_copy_for_the_reference_and_leave_the_model_alone(tmp_path):
+    zoo.save("llava", tmp_path / "model")
+    some = settings(
+        tmp_path / "model", policy={"lora_rank": 2}, objective={"kl_coefficient": 0.1, "entropy_coefficient": 0.1}
+    )
+    trainer = Trainer(some, tmp_path / "run", quiet=True)
+    frozen = {n: p.detach().clone() for n, p in trainer.policy.named_parameters() if not p.requires_grad}
+    assert trainer.run()
+    lines = read_metrics(tmp_path / "run")
+    assert lines[0]["kl/reference"] == pytest.approx(0, abs=1e-6)
+    assert abs(lines[1]["kl/reference"]) > 1e-6
+    assert not (tmp_path / "run" / "reference").exists()
+    assert all(torch.equal(p, frozen[n]) for n, p in trainer.policy.named_parameters() if n in frozen)
+    with safe_open(newest(tmp_path / "run") / "adapter_model.safetensors", "pt") as file:
+        assert all("lora_" in name for name in file.keys())  # noqa: SIM118 (not a dictionary)
+
+
+def test_what_is_computed_again_gives_the_same_run(tmp_path):
+    zoo.save("qwen2_5_vl", tmp_path / "model")
+    runs = []
+    for checkpointing in (False, True):
+        some = settings(tmp_path / "model", objective={"entropy_coefficient": 0.1})
+        some = dataclasses.replace(some, policy=dataclasses.replace(some.policy, gradient_checkpointing=checkpointing))
+        trainer = Trainer(some, tmp_path / f"run{checkpointing}", quiet=True)
+        assert trainer.run()
+        runs.append(read_metrics(trainer.out))
+    for plain, thrifty in zip(*runs, strict=True):
+        assert thrifty["grad_norm"] == pytest.approx(plain["grad_norm"], rel=1e-3)
+        assert thrifty["entropy"] == pytest.approx(plain["entropy"], rel=1e-3)
+
+
+def test_the_folder_of_a_model_that_is_missing_is_named(tmp_path):
+    with pytest.raises(OSError, match="no-such-folder"):
+        Trainer(settings(tmp_path / "no-such-folder"), tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()

@@ -178,7 +178,7 @@ def test_recomputed_rows_give_the_same_gradients(family, make, ask):
 def test_passes_are_one_whatever_is_read_where_weights_are_in_parts(family, make, ask):
     """One pass for prompts and answers, be the answers of one token or more, the prompts alike or not."""
     policy, plain = make(family), make(family)
-    policy.decoder.together = True
+    policy.work_together(bool)
     passes: list[int] = []
     policy.decoder._base.register_forward_hook(lambda *_: passes.append(1))
     for prompts in (("Angle?", "Angle?", "Angle?"), UNEQUAL):

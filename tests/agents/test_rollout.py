@@ -329,3 +329,27 @@ def test_a_length_adaptive_lambda_must_be_positive():
     objective = {"advantage": "gae", "length_adaptive_alpha": -0.05}
     with pytest.raises(ValueError, match="length_adaptive_alpha must be positive"):
         config(rollout={"dynamic_sampling": False}, objective=objective).resolved()
+
+
+def test_sampling_that_runs_out_of_memory_goes_on_in_halves(tmp_path, monkeypatch):
+    """Once for the run: what fits is remembered, and the answers are those to the same questions."""
+    trainer = Trainer(config(), tmp_path, quiet=True)
+    generate = trainer.policy.generate
+    asked: list[int] = []
+
+    def short_of_memory(inputs: Any, *rest: Any, **more: Any) -> Samples:
+        asked.append(len(inputs))
+        if len(inputs) > 4:
+            raise torch.OutOfMemoryError("too many at once")
+        return generate(inputs, *rest, **more)
+
+    monkeypatch.setattr(trainer.policy, "generate", short_of_memory)
+    trainer._keep_reference()
+    values = trainer.iterate()
+    assert asked[0] == trainer.config.rollout.prompts == 8
+    assert set(asked[1:]) == {4}
+    assert values["episodes"] == 4 * (len(asked) - 1) * trainer.config.rollout.group_size
+    assert values["first_ratio_error"] < 1e-4
+    trainer.iteration += 1
+    trainer.iterate()
+    assert set(asked[1:]) == {4}

@@ -23,6 +23,7 @@ from ssl4rl_agents.ppo import update as update_module
 from ssl4rl_agents.ppo.config import ObjectiveConfig, OptimizerConfig
 from ssl4rl_agents.ppo.critic import critic_alone
 from ssl4rl_agents.ppo.distributed import Processes, whole
+from ssl4rl_agents.ppo.microbatch import MicroBatches
 from ssl4rl_agents.ppo.rollout import Rollout
 from ssl4rl_agents.ppo.update import UpdateStatistics
 from tests.agents.conftest import build, questions
@@ -54,8 +55,18 @@ def part_of(rollout: Rollout, part: range) -> Rollout:
     )
 
 
+def hooks(processes: Processes, policy: Policy) -> dict[str, Any]:
+    """What the trainer hands to an update."""
+    return {
+        "total": processes.total,
+        "synchronise": processes.synchronise,
+        "reduce": lambda: processes.reduce(policy.parameters()),
+        "scale": processes.scale,
+    }
+
+
 def gradients(
-    policy: Policy, model: Any, rollout: Rollout, settings: tuple[dict[str, Any], int | None], **together: Any
+    policy: Policy, rollout: Rollout, settings: tuple[dict[str, Any], int | None], **together: Any
 ) -> tuple[dict[str, Tensor], UpdateStatistics]:
     """The gradients of one optimizer step over a whole rollout, and what is logged."""
     objective, micro_batch = ObjectiveConfig(**settings[0]), settings[1]
@@ -75,7 +86,7 @@ def gradients(
     monkeypatch = pytest.MonkeyPatch()
     monkeypatch.setattr(update_module, "apply_gradients", keep)
     statistics = update_module.update(
-        model,
+        policy,
         optimizer,
         rollout,
         estimated,
@@ -94,33 +105,38 @@ def gradients(
 def compare(processes: Processes, folder: Path) -> None:
     """Write the largest difference of gradients and of logged numbers, for all settings, relative to the largest."""
     errors = {}
-    hooks = {"total": processes.total, "synchronise": processes.synchronise, "scale": processes.scale}
     objectives: list[dict[str, Any]] = [
         {"advantage": "gae"},
         {"advantage": "grpo"},
         {"advantage": "gae", "aggregation": "sequence_mean"},
         {"advantage": "grpo", "aggregation": "sequence_sum"},
     ]
-    for kind in ("nano", "llava"):
-        alone = build(kind, ends=12)
+    kinds: dict[str, tuple[str, dict[str, Any]]] = {
+        "nano": ("nano", {}),
+        "llava": ("llava", {}),
+        "adapters": ("llava", {"lora_rank": 2, "freeze_vision": True}),
+        "recomputed": ("llava", {"gradient_checkpointing": True}),
+    }
+    for name, (kind, changes) in kinds.items():
+        alone = build(kind, ends=12, **changes)
         joint = joint_rollout(alone)
         policy = copy.deepcopy(alone)
         own = part_of(joint, processes.share(PROMPTS, "questions"))
-        model = processes.prepare(policy)
+        processes.prepare(policy)
         for settings in itertools.product(objectives, (None, 1)):
-            expected, said = gradients(alone, alone, joint, settings)
-            together, logged = gradients(policy, model, own, settings, **hooks)
+            expected, said = gradients(alone, joint, settings)
+            together, logged = gradients(policy, own, settings, **hooks(processes, policy))
             assert set(expected) == set(together)
             size = max(float(gradient.abs().max()) for gradient in expected.values())
-            difference = max(float((together[name] - gradient).abs().max()) for name, gradient in expected.items())
-            numbers = [abs(logged.means()[name] - value) for name, value in said.means().items()]
-            errors[f"{kind}, {settings}"] = {"size": size, "gradients": difference / size, "logged": max(numbers)}
+            difference = max(float((together[key] - gradient).abs().max()) for key, gradient in expected.items())
+            numbers = [abs(logged.means()[key] - value) for key, value in said.means().items()]
+            errors[f"{name}, {settings}"] = {"size": size, "gradients": difference / size, "logged": max(numbers)}
         sharded = all(hasattr(parameter, "full_tensor") for parameter in policy.parameters())
     if processes.is_main:
         (folder / "errors.json").write_text(json.dumps({"sharded": sharded, "errors": errors}, indent=2))
 
 
-def learn(policy: Policy, model: Any, rollout: Rollout, *, wrapped: bool, **together: Any) -> list[dict[str, Tensor]]:
+def learn(policy: Policy, rollout: Rollout, *, sharded: bool, **together: Any) -> list[dict[str, Tensor]]:
     """The weights at first, after an update of the critic alone, and after one of everything."""
     optimizer = torch.optim.SGD(policy.parameters(), lr=0.1)
     samples, total = rollout.samples, together.get("total", lambda value: value)
@@ -128,9 +144,9 @@ def learn(policy: Policy, model: Any, rollout: Rollout, *, wrapped: bool, **toge
     states = [{name: whole(weight).clone() for name, weight in policy.named_parameters()}]
     for alone in (True, False):
         estimated = advantages.estimate(ObjectiveConfig(), rewards, samples.values, samples.mask, GROUP, total)
-        with critic_alone(policy, optimizer, alone=alone, wrapped=wrapped):
+        with critic_alone(policy, optimizer, alone=alone, sharded=sharded):
             update_module.update(
-                model,
+                policy,
                 optimizer,
                 rollout,
                 estimated,
@@ -151,16 +167,38 @@ def compare_critic_first(processes: Processes) -> None:
     alone = build("llava", ends=12)
     joint, policy = joint_rollout(alone), copy.deepcopy(alone)
     own = part_of(joint, processes.share(PROMPTS, "questions"))
-    model = processes.prepare(policy)
-    hooks = {"total": processes.total, "synchronise": processes.synchronise, "scale": processes.scale}
-    expected = learn(alone, alone, joint, wrapped=False)
-    found = learn(policy, model, own, wrapped=True, **hooks)
+    processes.prepare(policy)
+    expected = learn(alone, joint, sharded=False)
+    found = learn(policy, own, sharded=processes.sharded, **hooks(processes, policy))
     for name, start in found[0].items():
         assert torch.equal(start, found[1][name]) != name.startswith("value_head"), name
     assert not torch.equal(found[2]["model.lm_head.weight"], found[1]["model.lm_head.weight"])
     for one, two in zip(expected, found, strict=True):
         for name, weight in one.items():
             torch.testing.assert_close(two[name], weight, atol=1e-6, rtol=1e-5)
+
+
+def check_out_of_memory(processes: Processes) -> None:
+    """One process runs out of memory in its last pass: all start again with less, and the gradients are the same."""
+    alone = build("llava", ends=12)
+    joint, policy = joint_rollout(alone), copy.deepcopy(alone)
+    own = part_of(joint, processes.share(PROMPTS, "questions"))
+    processes.prepare(policy)
+    settings: tuple[dict[str, Any], int | None] = ({"advantage": "gae"}, None)
+    expected, _ = gradients(alone, joint, settings)
+    evaluate = policy.evaluate
+
+    def short_of_memory(inputs: Any, *rest: Any) -> Any:
+        if processes.rank == 1 and len(inputs) > 1:
+            raise torch.OutOfMemoryError("too many at once")
+        return evaluate(inputs, *rest)
+
+    policy.evaluate = short_of_memory  # type: ignore[method-assign]
+    passes = MicroBatches(PROMPTS // processes.count, processes.anywhere, may_retry=processes.may_retry)
+    found, _ = gradients(policy, own, settings, **hooks(processes, policy), micro=passes)
+    assert passes.size == 1
+    for name, gradient in expected.items():
+        torch.testing.assert_close(found[name], gradient, atol=1e-6, rtol=1e-5)
 
 
 def check_collectives(processes: Processes) -> None:
@@ -185,6 +223,8 @@ def main() -> None:
     check_collectives(processes)
     compare(processes, Path(sys.argv[1]))
     compare_critic_first(processes)
+    if not processes.sharded:
+        check_out_of_memory(processes)
     processes.close()
 
 

@@ -62,8 +62,7 @@ class Decoder:
         self._whole = model.config.model_type == "paligemma"
         self._windows = windows_of(model.config.get_text_config(), self._name)
         self._check_attention(gradient_checkpointing)
-        self.together = False
-        """Whether several processes hold a part of the weights each, and so must make the same passes, whatever they read."""
+        self._same_passes = False
         self._layers: list[GradientCheckpointingLayer] = []
         if gradient_checkpointing:
             model.activation_checkpointing_enable()
@@ -73,6 +72,16 @@ class Decoder:
     def attention(self) -> str:
         """Which implementation the attention uses."""
         return getattr(self.model.config.get_text_config(), "_attn_implementation", None) or "sdpa"
+
+    def make_same_passes(self) -> None:
+        """Make one pass over prompts and answers from now on, whatever they are, as weights in parts need it.
+
+        Raises:
+            ValueError: the attention takes no masks.
+        """
+        if self.attention not in EXPLICIT:
+            raise ValueError(f"{self.attention} takes no masks, which weights in parts (FSDP) need here; use attention sdpa")
+        self._same_passes = True
 
     def features(self, pictures: dict[str, Tensor]) -> Features:
         """Run the vision tower and connector over the pictures of `VLMInputs`."""
@@ -126,13 +135,13 @@ class Decoder:
 
     def answers(self, inputs: VLMInputs, tokens: Tensor, mask: Tensor) -> Tensor:
         """Return the hidden states from which the tokens of answers (n, T) are chosen, (n, T, hidden)."""
-        if self.together or (self._layers and torch.is_grad_enabled()):
+        if self._same_passes or (self._layers and torch.is_grad_enabled()):
             return self._in_rows(inputs, tokens[:, :-1], mask[:, :-1])
         return self._behind(inputs, tokens[:, :-1], mask[:, :-1])
 
     def common_prefix(self, inputs: VLMInputs) -> int:
         """Return how many leading tokens all prompts share, pictures excepted: they run once for the whole batch."""
-        if len(inputs) == 1 or self.together or self._two_way is not None:
+        if len(inputs) == 1 or self._same_passes or self._two_way is not None:
             return 0
         ids = inputs.input_ids
         shared = (ids == ids[:1]).all(0) & inputs.attention_mask.bool().all(0)

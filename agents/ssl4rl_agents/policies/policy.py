@@ -73,6 +73,14 @@ class Policy(nn.Module, ABC):
     everywhere: Callable[[bool], bool] = staticmethod(bool)
     """Whether something holds in every process that generates together; with one process, whether it holds."""
 
+    def work_together(self, everywhere: Callable[[bool], bool]) -> None:
+        """Make the same passes in all processes that hold a part of the weights each, whatever they read.
+
+        Args:
+            everywhere: whether something holds in all of them.
+        """
+        self.everywhere = everywhere
+
     @property
     @abstractmethod
     def critic(self) -> nn.Module:

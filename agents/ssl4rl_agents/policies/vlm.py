@@ -125,6 +125,15 @@ class VLMPolicy(Policy):
         """Keep evaluation mode: dropout stays off, so that sampling and update see the same network."""
         return super().train(False)
 
+    def work_together(self, everywhere: Callable[[bool], bool]) -> None:
+        """Make the same passes in all processes; see `Policy.work_together`.
+
+        Raises:
+            ValueError: the attention takes no masks, and without them the passes depend on what is read.
+        """
+        super().work_together(everywhere)
+        self.decoder.make_same_passes()
+
     def compile_layers(self, backend: str = "inductor") -> None:
         """Compile each layer of decoder and vision tower with torch.compile; shapes stay free.
 

@@ -11,14 +11,14 @@ from ssl4rl_agents.policies.policy import Policy
 
 
 @contextmanager
-def critic_alone(policy: Policy, optimizer: torch.optim.Optimizer, *, alone: bool, wrapped: bool) -> Iterator[None]:
+def critic_alone(policy: Policy, optimizer: torch.optim.Optimizer, *, alone: bool, sharded: bool) -> Iterator[None]:
     """Let an optimizer move the critic alone.
 
     Args:
         policy, optimizer: what is trained.
         alone: or else everything.
-        wrapped: whether gradients flow together in several processes; all parameters must stay ready for them then, and what
-            they get is not followed. Otherwise their gradients are not even computed.
+        sharded: whether weights are in parts (FSDP); all parameters must stay ready for gradients then, and what they get is
+            not followed. Otherwise their gradients are not even computed.
     """
     if not alone:
         yield
@@ -30,7 +30,7 @@ def critic_alone(policy: Policy, optimizer: torch.optim.Optimizer, *, alone: boo
     for group in groups:
         group["params"] = [parameter for parameter in group["params"] if id(parameter) in critic]
     for parameter in resting:
-        parameter.requires_grad_(wrapped)
+        parameter.requires_grad_(sharded)
     try:
         yield
     finally:

@@ -1,16 +1,20 @@
 """Several processes that train one policy: all that the trainer knows of accelerate and torch.distributed.
 
 `accelerate launch` (or torchrun) starts the processes; where nothing did, there is one, and everything here is the identity.
-Each process answers its own questions. Weights are kept whole in every process (DDP), or cut into parts where accelerate's
-settings ask for FSDP, version 2. Both average gradients over the processes, so losses that are normalised by counts over all
-of them are multiplied by the number of processes (`scale`).
+Each process answers its own questions. Weights are kept whole in every process (data parallel), or cut into parts where
+accelerate's settings ask for FSDP, version 2.
+
+Whole weights: gradients are summed once a step, after all processes have agreed that their passes went well. Torch's
+DistributedDataParallel would do it inside the last backward pass, where a process that runs out of memory leaves the others
+waiting. Parts: FSDP averages gradients in the backward passes, so losses that are normalised by counts over all processes are
+multiplied by their number (`scale`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any, cast
 
@@ -18,11 +22,14 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from ssl4rl_agents.policies.policy import Evaluate, Policy
+from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.ppo.device import find_device
 
 PATIENCE = timedelta(hours=2)
 """How long a process waits for the others before it gives up."""
+
+BUCKET = 2**25
+"""Numbers that are summed over processes in one message."""
 
 
 def is_main() -> bool:
@@ -54,7 +61,7 @@ class Processes:
         self.rank, self.count = 0, 1
         self._accelerator: Any = None
         self._plugin: Any = None
-        self._model: Any = None
+        self._parts_of: list[Any] = []
         if not launched():
             self.device = find_device(device)
         else:
@@ -68,8 +75,13 @@ class Processes:
 
     @property
     def scale(self) -> float:
-        """What a process multiplies its part of the loss by, because gradients are averaged."""
-        return float(self.count)
+        """What a process multiplies its part of the loss by: FSDP averages gradients where we would sum them."""
+        return float(self.count) if self.sharded else 1.0
+
+    @property
+    def may_retry(self) -> bool:
+        """Whether a process that ran out of memory may start its passes again: not where all take part in each."""
+        return not self.sharded
 
     def _join(self, device: str) -> None:
         if _asked_for("ACCELERATE_USE_DEEPSPEED") or _asked_for("ACCELERATE_USE_MEGATRON_LM"):
@@ -80,7 +92,7 @@ class Processes:
         if device not in ("auto", "cpu", "cuda"):
             raise ValueError(f"with several processes the device must be auto, cpu or cuda, got {device!r}")
         from accelerate import Accelerator
-        from accelerate.utils import DistributedDataParallelKwargs, FullyShardedDataParallelPlugin, InitProcessGroupKwargs
+        from accelerate.utils import FullyShardedDataParallelPlugin, InitProcessGroupKwargs
 
         cpu = device == "cpu" or find_device(device).type == "cpu" or _asked_for("ACCELERATE_USE_CPU")
         if _asked_for("ACCELERATE_USE_FSDP"):
@@ -89,27 +101,23 @@ class Processes:
                 raise ValueError("accelerate's settings ask for the first version of FSDP; set fsdp_version to 2")
         # Precision is ours (see device.py), and so is sharding: accelerate does it for one model and with an optimizer only.
         os.environ.pop("ACCELERATE_USE_FSDP", None)
-        unused = DistributedDataParallelKwargs(find_unused_parameters=True)
         self._accelerator = Accelerator(
-            cpu=cpu, mixed_precision="no", kwargs_handlers=[unused, InitProcessGroupKwargs(timeout=PATIENCE)]
+            cpu=cpu, mixed_precision="no", kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)]
         )
         self.rank, self.count = self._accelerator.process_index, self._accelerator.num_processes
         self.device = self._accelerator.device
 
-    def prepare(self, policy: Policy) -> Evaluate:
-        """Make ready for gradients that flow together; return what is called for them in place of `policy.evaluate`.
+    def prepare(self, policy: Policy) -> None:
+        """Make a policy ready to learn in all processes: the same weights everywhere, or a part of them each.
 
-        With FSDP the policy's weights are parts from here on, and all processes must generate together.
+        With FSDP all processes must pass and generate together from here on.
         """
         if self.count == 1:
-            return policy
-        if not self.sharded:
-            self._model = self._accelerator.prepare_model(policy)
-            return cast(Evaluate, self._model)
-        self.shard(policy)
-        policy.everywhere = self.everywhere
-        self._model = policy
-        return policy
+            return
+        for tensor in (*policy.parameters(), *policy.buffers()):
+            dist.broadcast(tensor.detach(), 0)
+        if self.sharded:
+            self.shard(policy)
 
     def shard(self, policy: Policy) -> None:
         """Cut the weights into parts, layer by layer, as accelerate's settings for FSDP say."""
@@ -123,12 +131,10 @@ class Processes:
             if type(module).__name__ in layers:
                 fully_shard(module, **options)
         fully_shard(policy, **options)
-        for part in _parts(policy):
-            # A prompt and its answers are several passes through a layer, and the way back from the cache of one of them
-            # does not announce itself: weights stay until the way back is done (see `synchronise`).
-            part.set_reshard_after_backward(False, recurse=False)
         for method in ("generate", "encode"):
             register_fsdp_forward_method(policy, method)
+        policy.work_together(self.everywhere)
+        self._parts_of.append(policy)
 
     def share(self, count: int, what: str) -> range:
         """Return which of `count` things are this process's: an equal part, and together all of them.
@@ -186,19 +192,26 @@ class Processes:
         return float(told)
 
     def synchronise(self, last: bool) -> AbstractContextManager[Any]:
-        """Return the context of a micro-batch's passes, both ways; gradients are averaged in the `last` of a step."""
-        if self.sharded:
-            return self._in_parts(last)
-        return nullcontext() if last or self.count == 1 else cast(AbstractContextManager[Any], self._model.no_sync())
+        """Return the context of a micro-batch's passes, both ways; FSDP averages gradients in the `last` of a step."""
+        for policy in self._parts_of:
+            policy.set_requires_gradient_sync(last)
+        return nullcontext()
 
-    @contextmanager
-    def _in_parts(self, last: bool) -> Iterator[None]:
-        self._model.set_requires_gradient_sync(last)
-        try:
-            yield
-        finally:
-            for part in _parts(self._model):
-                part.reshard()
+    def reduce(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Sum the gradients of whole weights over the processes; what got none in any process stays without."""
+        if self.count == 1 or self.sharded:
+            return
+        learning = [parameter for parameter in parameters if parameter.requires_grad]
+        found = self.total(torch.tensor([float(p.grad is not None) for p in learning], device=self.device))
+        gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in learning]
+        kept = [index for index, number in enumerate(found.tolist()) if number]
+        for bucket in _buckets([gradients[index] for index in kept]):
+            flat = torch.cat([gradient.flatten() for gradient in bucket])
+            dist.all_reduce(flat)
+            for gradient, part in zip(bucket, torch.split(flat, [gradient.numel() for gradient in bucket]), strict=True):
+                gradient.copy_(part.view_as(gradient))
+        for index in kept:
+            learning[index].grad = gradients[index]
 
     def barrier(self) -> None:
         """Wait for all."""
@@ -208,6 +221,19 @@ class Processes:
         """Let go of the other processes."""
         if self._accelerator is not None:
             self._accelerator.end_training()
+
+
+def _buckets(gradients: list[Tensor]) -> Iterator[list[Tensor]]:
+    """Put gradients of one type together, as many as make one message of about `BUCKET` numbers."""
+    bucket: list[Tensor] = []
+    for gradient in sorted(gradients, key=lambda gradient: str(gradient.dtype)):
+        full = sum(other.numel() for other in bucket) + gradient.numel() > BUCKET
+        if bucket and (full or bucket[0].dtype != gradient.dtype):
+            yield bucket
+            bucket = []
+        bucket.append(gradient)
+    if bucket:
+        yield bucket
 
 
 def whole(tensor: Tensor) -> Tensor:
@@ -240,13 +266,6 @@ def whole_weights(policy: Policy, *, keep: bool) -> dict[str, Tensor] | None:
         if keep:
             weights[name] = full.detach().cpu()
     return weights
-
-
-def _parts(policy: Policy) -> list[Any]:
-    """Return the modules that were sharded."""
-    from torch.distributed.fsdp import FSDPModule
-
-    return [module for module in policy.modules() if isinstance(module, FSDPModule)]
 
 
 def _layers(policy: Policy) -> set[str]:

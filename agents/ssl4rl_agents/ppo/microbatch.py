@@ -36,10 +36,12 @@ class MicroBatches:
         size: questions (with all their answers) a pass.
         somewhere: whether something is true in any process; all processes ask it together, once for each time that `run`
             tries. They must start with the same size and cut the same counts.
+        may_retry: False where processes take part in each other's passes, so that one of them cannot start again.
     """
 
-    def __init__(self, size: int, somewhere: Callable[[bool], bool] = _alone) -> None:
+    def __init__(self, size: int, somewhere: Callable[[bool], bool] = _alone, *, may_retry: bool = True) -> None:
         self.size = size
+        self._may_retry = may_retry
         self._somewhere = somewhere
         self._used = size
 
@@ -67,6 +69,11 @@ class MicroBatches:
             try:
                 result.append(work())
             except torch.OutOfMemoryError as error:
+                if not self._may_retry:
+                    raise torch.OutOfMemoryError(
+                        "out of memory, and processes that hold parts of the weights cannot start a pass again; set "
+                        f"optimizer.micro_batch below {self._used}. {error}"
+                    ) from error
                 cause = str(error)  # and nothing else: the error's frames hold the tensors that must go
             if not self._somewhere(not result):
                 return result[0]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ssl4rl_agents.policies.policy import Policy, Samples
 from ssl4rl_agents.ppo.engines import Engine, sample_by
+from ssl4rl_agents.ppo.microbatch import MicroBatches
 from ssl4rl_envs import Stream, Task
 from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.task import Batch
@@ -86,6 +87,7 @@ def collect(
     batch: Batch,
     group_size: int,
     generator: torch.Generator,
+    passes: MicroBatches | None = None,
     engine: Engine | None = None,
 ) -> Rollout:
     """Answer each question of a batch `group_size` times; an answer that was cut off at the length limit scores 0.
@@ -96,12 +98,13 @@ def collect(
         batch: the questions.
         group_size: answers to each.
         generator: decides the answers.
+        passes: how many questions are answered at a time; by default all.
         engine: answers in the policy's stead; `samples.logprobs` and `values` are then yet to be found.
     """
     observations = interface.observe(batch)
     inputs = policy.encode(observations)
     if engine is None:
-        samples = policy.generate(inputs, group_size, generator=generator)
+        samples = _sample(policy, inputs, group_size, generator, passes)
     else:
         samples = sample_by(engine, policy, observations, group_size, generator)
     actions = policy.decode(samples.tokens, samples.mask, samples.truncated)
@@ -112,6 +115,17 @@ def collect(
     scores = torch.from_numpy(score.reward).to(device) * kept
     success = torch.from_numpy(score.success).to(device) & kept
     return Rollout(inputs, samples, scores, success, group_size)
+
+
+def _sample(policy: Policy, inputs: Any, group_size: int, generator: torch.Generator, passes: MicroBatches | None) -> Samples:
+    if passes is None or passes.step(len(inputs)) == len(inputs):
+        return policy.generate(inputs, group_size, generator=generator)
+    count = len(inputs)
+    parts = [
+        policy.generate(inputs.rows(prompts), group_size, generator=generator)
+        for prompts, _ in passes.parts(count, group_size, generator.device)
+    ]
+    return joined(parts, torch.arange(count * group_size, device=generator.device))
 
 
 def collect_informative(

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ssl4rl_agents.policies.policy import Evaluate, Policy
+from ssl4rl_agents.policies.policy import Evaluation, Policy
 from ssl4rl_agents.ppo.distributed import whole
 from ssl4rl_agents.ppo.losses import Total, alone
 from ssl4rl_envs import Stream, Task
@@ -30,7 +30,6 @@ def cross_entropy(
     inputs: Any,
     replies: list[str],
     *,
-    evaluate: Evaluate | None = None,
     total: Total = alone,
     scale: float = 1.0,
 ) -> Tensor:
@@ -40,12 +39,12 @@ def cross_entropy(
         policy: writes the replies as tokens.
         inputs: the encoded prompts.
         replies: one to each.
-        evaluate: what stands for the policy in several processes.
         total: sums over them.
-        scale: the number of processes; the mean of their losses is then the loss over the replies of all.
+        scale: the number of processes where their gradients are averaged rather than summed.
     """
     tokens, mask = policy.encode_answers(replies)
-    return -(evaluate or policy)(inputs, tokens, mask).logprobs.sum() * scale / total(mask.sum())
+    said: Evaluation = policy(inputs, tokens, mask)
+    return -said.logprobs.sum() * scale / total(mask.sum())
 
 
 def random_replies(task: Task, batch: Batch, stream: Stream, style: str) -> list[str]:

@@ -93,7 +93,7 @@ class Trainer:
         self.engine = engine or make_engine(self.config)
         if self.engine is not None and self.processes.sharded:
             raise ValueError("rollout.engine takes whole weights, and FSDP cuts them into parts; use DDP with it")
-        self._model = self.processes.prepare(self.policy)
+        self.processes.prepare(self.policy)
         self.optimizer = self._new_optimizer()
         self.iteration = 0
         self._counters: dict[str, Any] = {"seconds": 0.0, "episodes": 0, "tokens": 0, "skipped_steps": 0, "best": None}
@@ -178,14 +178,21 @@ class Trainer:
         count, dynamic = config.rollout.prompts, config.rollout.dynamic_sampling
         first = self._counters.get("questions", self.iteration * count) if dynamic else self.iteration * count
         pass_size = config.optimizer.micro_batch or len(part) // config.optimizer.minibatches
-        micro = MicroBatches(self._counters.get("micro_batch", pass_size), processes.anywhere)
+        retry = {"may_retry": processes.may_retry}
+        micro = MicroBatches(self._counters.get("micro_batch", pass_size), processes.anywhere, **retry)
+        sampling = MicroBatches(self._counters.get("sampling_batch", len(part)), processes.anywhere, **retry)
 
         def questions(turn: int) -> Batch:
             return ask(self.task, "train", self._seed("questions"), first + turn * count + part.start, len(part))
 
         def answer(batch: Batch, turn: int) -> Rollout:
-            generator = self._generator("sampling", None, *((turn,) if turn else ()))
-            return collect(self.policy, self.interface, batch, config.rollout.group_size, generator, self.engine)
+            def work() -> Rollout:
+                generator = self._generator("sampling", None, *((turn,) if turn else ()))
+                return collect(
+                    self.policy, self.interface, batch, config.rollout.group_size, generator, sampling, self.engine
+                )
+
+            return sampling.run(work)
 
         if self.engine is not None:
             hand_over(self.policy, self.engine)
@@ -216,9 +223,9 @@ class Trainer:
         estimated = advantages.estimate(objective, rewards, samples.values, samples.mask, rollout.group_size, processes.total)
         clock.append(time.perf_counter())
         critic_first = self.iteration < objective.critic_warmup_iterations
-        with critic_alone(self.policy, self.optimizer, alone=critic_first, wrapped=processes.count > 1):
+        with critic_alone(self.policy, self.optimizer, alone=critic_first, sharded=processes.sharded):
             statistics = update(
-                self._model,
+                self.policy,
                 self.optimizer,
                 rollout,
                 estimated,
@@ -231,10 +238,12 @@ class Trainer:
                 micro=micro,
                 total=processes.total,
                 synchronise=processes.synchronise,
+                reduce=lambda: processes.reduce(self.policy.parameters()),
                 scale=processes.scale,
             )
-        if micro.size < pass_size:
-            self._counters["micro_batch"] = micro.size
+        for name, passes, usual in (("micro_batch", micro, pass_size), ("sampling_batch", sampling, len(part))):
+            if passes.size < usual:
+                self._counters[name] = passes.size
         clock.append(time.perf_counter())
         values = summarise(processes, rollout, estimated.returns, divergence, statistics, objective.importance_cap)
         if dynamic:
@@ -272,11 +281,10 @@ class Trainer:
         processes = self.processes
         with processes.synchronise(True):
             with autocast(self.device):
-                loss = supervised.cross_entropy(
-                    self.policy, inputs, replies, evaluate=self._model, total=processes.total, scale=processes.scale
-                )
+                loss = supervised.cross_entropy(self.policy, inputs, replies, total=processes.total, scale=processes.scale)
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
+        processes.reduce(self.policy.parameters())
         return loss.detach(), supervised.apply_gradients(optimizer, self.config.optimizer.max_grad_norm)
 
     def _teach_format(self) -> None:

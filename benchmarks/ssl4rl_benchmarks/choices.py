@@ -46,7 +46,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "policy.freeze_vision": {"policy": {"freeze_vision": True}},
     "policy.lora_rank 16": {"policy": {"lora_rank": 16}},
     "policy.gradient_checkpointing": {"policy": {"gradient_checkpointing": True}},
-    "both": {"policy": {"lora_rank": 16, "gradient_checkpointing": True}},
+    "policy.lora_rank 16 and policy.gradient_checkpointing": {"policy": {"lora_rank": 16, "gradient_checkpointing": True}},
     "optimizer.micro_batch 8": {"optimizer": {"micro_batch": 8}},
     "optimizer.epochs 4": {"optimizer": {"epochs": 4}},
     "objective.advantage gae": {"objective": {"advantage": "gae"}},

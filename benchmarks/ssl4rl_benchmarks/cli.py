@@ -178,7 +178,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (UserError, ValueError, TypeError, OSError) as error:
+    except (UserError, ValueError, TypeError, OSError, ImportError) as error:
         if os.environ.get("SSL4RL_TRACEBACK"):
             raise
         print(f"ssl4rl {arguments[0]}: {error}", file=sys.stderr)

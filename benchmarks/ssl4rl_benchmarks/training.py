@@ -51,6 +51,9 @@ class ResumeFlags:
 def train(flags: TrainFlags, env_id: str, env_args: dict[str, Any]) -> dict[str, Any]:
     """Train from the start. Returns the results; `finished` is False after Ctrl-C."""
     settings = {f.name: getattr(flags.settings, f.name) for f in dataclasses.fields(flags.settings)}
+    if flags.settings.policy.model != "nano" and Path(flags.settings.policy.model).is_dir():
+        whole = str(Path(flags.settings.policy.model).resolve())
+        settings["policy"] = dataclasses.replace(flags.settings.policy, model=whole)
     config = TrainConfig(env=env_id, env_args={name: _absolute(value) for name, value in env_args.items()}, **settings)
     with closing(Processes(config.device)) as processes:
         trainer = Trainer(config, flags.out, overwrite=flags.overwrite, processes=processes)

@@ -117,7 +117,7 @@ def test_vllm_is_asked_as_it_wants_to_be(monkeypatch):
             asked["prompts"], asked["parameters"] = prompts, parameters
             token = SimpleNamespace(logprob=-0.5)
             answer = SimpleNamespace(token_ids=(4, 2), logprobs=[{4: token}, {2: token}])
-            return [SimpleNamespace(outputs=[answer] * parameters["n"]) for _ in prompts]
+            return [SimpleNamespace(outputs=[answer] * one["n"]) for one, _ in zip(parameters, prompts, strict=True)]
 
     module = ModuleType("vllm")
     module.LLM, module.SamplingParams = LLM, lambda **settings: settings  # type: ignore[attr-defined]
@@ -133,7 +133,8 @@ def test_vllm_is_asked_as_it_wants_to_be(monkeypatch):
     assert asked["settings"]["logprobs_mode"] == "processed_logprobs"
     assert [name for name, _ in asked["weights"]] == ["a"]
     assert asked["forgot"]
-    parameters = asked["parameters"]
+    parameters, other = asked["parameters"]
+    assert other["seed"] == 6
     assert (parameters["n"], parameters["max_tokens"], parameters["temperature"]) == (2, 4, 1.0)
     assert parameters["stop_token_ids"] == [2, 3]
     assert parameters["logit_bias"] == {7: -100.0}

@@ -447,6 +447,15 @@ def test_defaults_depend_on_the_model():
         ({"policy": {"temperature": 0.0}}, "temperature must be positive"),
         ({"objective": {"advantage": "grpo", "critic_warmup_iterations": 1}}, "grpo has no critic"),
         ({"objective": {"kl_loss": "k2", "kl_coefficient": 0.0}}, "does nothing with kl_coefficient 0"),
+        ({"policy": {"lora_rank": 4}}, "nano is trained from scratch.*lora_rank to 0"),
+        ({"policy": {"lora_rank": -1, "model": "some/model"}}, "lora_rank must be at least 0, got -1"),
+        ({"policy": {"lora_alpha": 4}}, "lora_alpha goes with policy.lora_rank"),
+        ({"policy": {"weights": "bfloat16"}}, "would lose the small steps"),
+        ({"objective": {"dual_clip": 0.5}}, "dual_clip must be greater than 1, got 0.5"),
+        ({"objective": {"target_kl": -1.0}}, "target_kl must be positive"),
+        ({"objective": {"kl_coefficient": -0.1}}, "kl_coefficient must be at least 0"),
+        ({"rollout": {"engine_memory": 1.5}}, "engine_memory must lie between 0 and 1"),
+        ({"format_learning_rate": 0.0}, "format_learning_rate must be positive"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(changes, message):

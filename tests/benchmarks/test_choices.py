@@ -26,7 +26,9 @@ def test_every_choice_is_valid_and_changes_what_it_says(choice, tmp_path):
 def test_a_choice_is_measured(tmp_path):
     task = make_task(choices.ENV, source="digits", image_size=32)
     save_model("qwen-tiny", tmp_path / "model", task.prompts(ask(task, "train", 0, 0, 2)), torch.float32)
-    config = choices.config_of("both", "qwen-tiny", tmp_path / "model", "cpu", 2, 2)
+    config = choices.config_of(
+        "policy.lora_rank 16 and policy.gradient_checkpointing", "qwen-tiny", tmp_path / "model", "cpu", 2, 2
+    )
     found = choices.measure(config)
     assert 0 < found["trained [M]"] < 0.1
     assert found["memory [MiB]"] > 0

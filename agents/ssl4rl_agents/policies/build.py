@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ssl4rl_agents.policies.loading import load_pretrained
+from ssl4rl_agents.policies.loading import ADAPTER_CONFIG, load_pretrained
 from ssl4rl_agents.policies.nano import build_nano
 from ssl4rl_agents.policies.vlm import VLMPolicy
 from ssl4rl_agents.ppo.config import PolicyConfig
@@ -22,6 +22,10 @@ def build_policy(config: PolicyConfig, prompts: list[str], seed: int, device: to
         seed: of a fresh nano's weights, and of fresh adapters.
         device: where it goes.
     """
+    if (Path(config.model) / ADAPTER_CONFIG).exists():
+        raise ValueError(
+            f"{config.model} holds adapters; go on with their run (ssl4rl train --resume), or merge them into their model"
+        )
     if config.model == "nano":
         model, processor = build_nano(prompts, seed)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,6 +61,12 @@ class Decoder:
         self._name = type(model).__name__
         self._two_way = two_way_type(model)
         self._whole = model.config.model_type == "paligemma"
+        language: Any = getattr(self._base, "language_model", None) or getattr(self._base, "text_model", self._base)
+        takes = inspect.signature(language.forward).parameters
+        if not {"position_ids", "past_key_values"} <= set(takes) or getattr(model.config.get_text_config(), "alibi", False):
+            raise ValueError(
+                f"{self._name} places tokens by itself; VLMPolicy needs a model that takes position_ids and past_key_values"
+            )
         self._windows = windows_of(model.config.get_text_config(), self._name)
         self._check_attention(gradient_checkpointing)
         self._same_passes = False
@@ -67,6 +74,10 @@ class Decoder:
         if gradient_checkpointing:
             model.activation_checkpointing_enable()
             self._layers = [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
+            for layer in self._layers:  # which drop out where they are told to train, as they are to be told below
+                for name, value in vars(layer).items():
+                    if "dropout" in name and isinstance(value, float):
+                        setattr(layer, name, 0.0)
 
     @property
     def attention(self) -> str:

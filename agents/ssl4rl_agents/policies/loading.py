@@ -30,6 +30,8 @@ def load_pretrained(name: str, dtype: torch.dtype = torch.float32, attention: st
         OSError: there is no such model, or it is of another kind; the message names it and says why.
     """
     try:
+        if name.startswith(("/", "./", "../", "~")) and not Path(name).is_dir():
+            raise OSError(f"there is no folder {name}")
         config = AutoConfig.from_pretrained(_adapted(name))
         chosen = {} if attention == "auto" else {"attn_implementation": attention}
         model = _auto_class(config).from_pretrained(name, dtype=dtype, **chosen)
@@ -49,7 +51,12 @@ def _auto_class(config: Any) -> Any:
 def _adapted(name: str) -> str:
     """Return the model that the adapters in a folder adapt, or the name itself."""
     adapter = Path(name) / ADAPTER_CONFIG
-    return str(json.loads(adapter.read_text())["base_model_name_or_path"]) if adapter.exists() else name
+    if not adapter.exists():
+        return name
+    base = str(json.loads(adapter.read_text())["base_model_name_or_path"])
+    if Path(base).is_absolute() and not Path(base).is_dir():
+        raise OSError(f"its adapters adapt {base}, which is not there; set base_model_name_or_path in {adapter}")
+    return base
 
 
 def load_weights_checked(model: Any, folder: Path) -> None:

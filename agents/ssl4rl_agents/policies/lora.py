@@ -38,6 +38,7 @@ def add_lora(model: Any, rank: int, alpha: int, *, vision: bool) -> None:
         raise ValueError(f"{type(model).__name__} has no linear layers that LoRA could adapt")
     # Dropout stays off in sampling and update, so that both see the same network.
     model.add_adapter(LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=targets))
+    train_lora(model)
 
 
 def has_lora(model: Any) -> bool:
@@ -46,9 +47,11 @@ def has_lora(model: Any) -> bool:
 
 
 def train_lora(model: Any) -> None:
-    """Let the adapters learn, and nothing else; for adapters that came from a file."""
+    """Let the adapters learn, in float32, and nothing else: the small steps of an optimizer are lost in bfloat16."""
     for name, parameter in model.named_parameters():
         parameter.requires_grad_("lora_" in name)
+        if "lora_" in name:
+            parameter.data = parameter.data.float()
 
 
 def merged_weights(model: Any) -> Iterator[tuple[str, Tensor]]:

@@ -45,6 +45,8 @@ def load_processor(name: str) -> Any:
     one, other = tokenizer(["a", "b"], add_special_tokens=False)["input_ids"]
     if one == other:  # transformers makes an empty tokenizer for some models where its files are missing
         raise OSError(f"cannot load the processor of {name!r}: its {type(tokenizer).__name__} has no vocabulary")
+    if getattr(processor, "chat_template", None) is None and getattr(tokenizer, "chat_template", None):
+        processor.chat_template = tokenizer.chat_template  # where older uploads keep it
     if tokenizer.pad_token is None and tokenizer.eos_token is not None:
         tokenizer.pad_token = tokenizer.eos_token
     return processor

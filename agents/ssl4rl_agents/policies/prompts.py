@@ -60,6 +60,8 @@ def two_way_type(model: Any) -> int | None:
     if model.config.model_type in TWO_WAY:
         return TWO_WAY[model.config.model_type]
     takes = inspect.signature(base.forward).parameters
+    if getattr(model.config, "image_token_id", None) is None:
+        return None  # token types of language models tell sentences apart
     if "token_type_ids" in takes or ("mm_token_type_ids" in takes and not hasattr(base, "get_rope_index")):
         raise ValueError(
             f"{type(model).__name__} may see its pictures in both directions, in a way that VLMPolicy does not know"
@@ -90,13 +92,17 @@ class PromptEncoder:
         """Encode pictures (n, height, width, 3) by name and `prompt`, n strings."""
         texts, pictures = self.formatted(observations)
         start = self.processor.tokenizer.bos_token
+        # As transformers itself does it: a language model's chat template is all there is; other prompts begin with what the
+        # tokenizer puts there, unless the template has done so.
+        complete = self.image_token_id is None and bool(getattr(self.processor, "chat_template", None))
+        special = not complete and (start is None or not texts[0].startswith(start))
         encoded = self.processor(
             text=texts,
             images=pictures if pictures[0] else None,
             return_tensors="pt",
             padding=True,
             padding_side="left",
-            add_special_tokens=start is None or not texts[0].startswith(start),  # a chat template may have put it there
+            add_special_tokens=special,
         ).to(device)
         by_token = {name: value for name, value in encoded.items() if value.shape == encoded["input_ids"].shape}
         seen = {name: value for name, value in encoded.items() if name not in by_token}

@@ -156,7 +156,8 @@ class VLMPolicy(Policy):
 
     def encode_answers(self, answers: list[str]) -> tuple[Tensor, Tensor]:
         """Write replies as tokens, ended by the end-of-sequence token and padded on the right."""
-        end = self.ends[0]
+        usual = self.processor.tokenizer.eos_token_id
+        end = usual if usual in self.ends else self.ends[0]
         rows = [[*ids, end] for ids in self.processor.tokenizer(answers, add_special_tokens=False)["input_ids"]]
         longest = max(len(row) for row in rows)
         if longest > self.max_new_tokens:

@@ -250,6 +250,20 @@ class TrainConfig(TrainSettings):
             raise ValueError(f"format_learning_rate must be positive, got {self.format_learning_rate}")
         if self.format_warmup is not None and self.format_warmup < 0:
             raise ValueError(f"format_warmup must be at least 0, got {self.format_warmup}")
+        if self.policy.lora_rank and self.policy.model == "nano":
+            raise ValueError("nano is trained from scratch, and adapters need a model to adapt; set policy.lora_rank to 0")
+        if self.policy.lora_alpha is not None and (self.policy.lora_alpha < 1 or not self.policy.lora_rank):
+            raise ValueError(f"policy.lora_alpha goes with policy.lora_rank and is positive, got {self.policy.lora_alpha}")
+        if self.objective.dual_clip is not None and self.objective.dual_clip <= 1:
+            raise ValueError(f"objective.dual_clip must be greater than 1, got {self.objective.dual_clip}")
+        if self.objective.target_kl is not None and self.objective.target_kl <= 0:
+            raise ValueError(f"objective.target_kl must be positive, got {self.objective.target_kl}")
+        for name in ("kl_coefficient", "entropy_coefficient", "value_coefficient", "value_clip"):
+            value = getattr(self.objective, name)
+            if value is not None and value < 0:
+                raise ValueError(f"objective.{name} must be at least 0, got {value}")
+        if not 0 < self.rollout.engine_memory < 1:
+            raise ValueError(f"rollout.engine_memory must lie between 0 and 1, got {self.rollout.engine_memory}")
         if self.policy.lora_rank < 0:
             raise ValueError(f"policy.lora_rank must be at least 0, got {self.policy.lora_rank}")
         if self.policy.weights == "bfloat16" and not self.policy.lora_rank:

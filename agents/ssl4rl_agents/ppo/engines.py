@@ -183,15 +183,18 @@ class VLLMEngine:
 
     def sample(self, requests: list[Request], repeats: int, sampling: Sampling) -> list[Reply]:
         """Sample."""
-        parameters = self._parameters(
-            n=repeats,
-            temperature=sampling.temperature,
-            max_tokens=sampling.max_tokens,
-            stop_token_ids=sampling.ends,
-            logit_bias=dict.fromkeys(sampling.unsaid, -100.0),
-            logprobs=0,
-            seed=sampling.seed % 2**63,
-        )
+        parameters = [
+            self._parameters(
+                n=repeats,
+                temperature=sampling.temperature,
+                max_tokens=sampling.max_tokens,
+                stop_token_ids=sampling.ends,
+                logit_bias=dict.fromkeys(sampling.unsaid, -100.0),
+                logprobs=0,
+                seed=(sampling.seed + index) % 2**63,  # or all prompts would share their luck
+            )
+            for index in range(len(requests))
+        ]
         prompts = [
             {"prompt": request.text, "multi_modal_data": {"image": [Image.fromarray(p) for p in request.pictures]}}
             if request.pictures

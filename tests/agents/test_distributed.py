@@ -47,7 +47,7 @@ def test_two_processes_give_the_gradients_of_one(tmp_path, mode):
     assert len(found["errors"]) == 32
     for settings, error in found["errors"].items():
         assert error["size"] > 0.01, settings
-        assert error["gradients"] < 1e-6, settings
+        assert error["gradients"] < (5e-6 if mode == "sharded" else 1e-6), settings
         assert error["logged"] < 1e-6, settings
 
 

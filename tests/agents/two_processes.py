@@ -18,15 +18,17 @@ import torch
 from torch import Tensor
 
 from ssl4rl_agents.policies.policy import Policy, Samples
-from ssl4rl_agents.ppo import advantages
+from ssl4rl_agents.ppo import advantages, supervised
 from ssl4rl_agents.ppo import update as update_module
 from ssl4rl_agents.ppo.config import ObjectiveConfig, OptimizerConfig
 from ssl4rl_agents.ppo.critic import critic_alone
 from ssl4rl_agents.ppo.distributed import Processes, whole
 from ssl4rl_agents.ppo.microbatch import MicroBatches
-from ssl4rl_agents.ppo.rollout import Rollout
+from ssl4rl_agents.ppo.rollout import Rollout, ask
+from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.ppo.update import UpdateStatistics
 from tests.agents.conftest import build, questions
+from tests.agents.tiny_runs import config
 
 PROMPTS, GROUP = 4, 2
 
@@ -201,6 +203,18 @@ def check_out_of_memory(processes: Processes) -> None:
         torch.testing.assert_close(found[name], gradient, atol=1e-6, rtol=1e-5)
 
 
+def check_supervised(processes: Processes, folder: Path) -> None:
+    """What is logged of the supervised ceiling is the loss over the questions of all."""
+    plain = config(algorithm="sft", format_warmup=0, optimizer={"epochs": 1, "minibatches": 1})
+    trainer = Trainer(plain, folder / "sft", quiet=True, processes=processes)
+    batch = ask(trainer.task, "train", trainer._seed("questions"), 0, plain.rollout.prompts)
+    inputs = trainer.policy.encode(trainer.interface.observe(batch))
+    replies = supervised.written(trainer.task, trainer.task.oracle(batch), batch, "direct")
+    with torch.no_grad():
+        expected = float(supervised.cross_entropy(trainer.policy, inputs, replies))
+    assert trainer._iterate_supervised()["loss/cross_entropy"] == pytest.approx(expected, rel=1e-5)
+
+
 def check_collectives(processes: Processes) -> None:
     """What is said of all processes is the same in all of them."""
     rank, first = processes.rank, processes.rank == 0
@@ -223,6 +237,7 @@ def main() -> None:
     check_collectives(processes)
     compare(processes, Path(sys.argv[1]))
     compare_critic_first(processes)
+    check_supervised(processes, Path(sys.argv[1]))
     if not processes.sharded:
         check_out_of_memory(processes)
     processes.close()

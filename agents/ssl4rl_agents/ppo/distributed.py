@@ -87,7 +87,7 @@ class Processes:
         if _asked_for("ACCELERATE_USE_DEEPSPEED") or _asked_for("ACCELERATE_USE_MEGATRON_LM"):
             raise ValueError(
                 "accelerate's settings ask for DeepSpeed or Megatron-LM, which are not supported; FSDP (fsdp_version: 2) "
-                "cuts weights, gradients and optimizer state into parts as DeepSpeed's ZeRO does"
+                "cuts weights, gradients and optimizer state into parts, as ZeRO stage 3 does"
             )
         if device not in ("auto", "cpu", "cuda"):
             raise ValueError(f"with several processes the device must be auto, cpu or cuda, got {device!r}")
@@ -206,6 +206,9 @@ class Processes:
         gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in learning]
         kept = [index for index, number in enumerate(found.tolist()) if number]
         for bucket in _buckets([gradients[index] for index in kept]):
+            if len(bucket) == 1 and bucket[0].is_contiguous():
+                dist.all_reduce(bucket[0])
+                continue
             flat = torch.cat([gradient.flatten() for gradient in bucket])
             dist.all_reduce(flat)
             for gradient, part in zip(bucket, torch.split(flat, [gradient.numel() for gradient in bucket]), strict=True):

@@ -72,7 +72,8 @@ class MicroBatches:
                 if not self._may_retry:
                     raise torch.OutOfMemoryError(
                         "out of memory, and processes that hold parts of the weights cannot start a pass again; set "
-                        f"optimizer.micro_batch below {self._used}. {error}"
+                        f"optimizer.micro_batch below {self._used}, or use gradient checkpointing, LoRA, shorter answers or "
+                        f"smaller groups. {error}"
                     ) from error
                 cause = str(error)  # and nothing else: the error's frames hold the tensors that must go
             if not self._somewhere(not result):

@@ -192,7 +192,7 @@ class Trainer:
                     self.policy, self.interface, batch, config.rollout.group_size, generator, sampling, self.engine
                 )
 
-            return sampling.run(work)
+            return sampling.run(work) if self.engine is None else work()
 
         if self.engine is not None:
             hand_over(self.policy, self.engine)
@@ -268,7 +268,7 @@ class Trainer:
                 skipped += norm is None
                 losses_of_steps.append(loss)
         tokens = processes.total(self.policy.encode_answers(replies)[1].sum())
-        mean = processes.total(torch.stack(losses_of_steps).mean()) / processes.count
+        mean = processes.total(torch.stack(losses_of_steps).mean()) / processes.scale
         return {
             "loss/cross_entropy": float(mean),
             "skipped_steps": skipped,

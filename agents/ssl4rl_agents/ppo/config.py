@@ -84,8 +84,8 @@ class OptimizerConfig:
     minibatches: int = 4
     """Optimizer steps a pass."""
     micro_batch: int | None = None
-    """Questions (with all their answers) a forward pass; None takes a whole minibatch. Changes the memory of
-    the update, not its gradients."""
+    """Questions (with all their answers) a forward pass; None takes a whole minibatch. Changes the memory of the update, not
+    its gradients. It is halved by itself where memory runs out."""
 
 
 @dataclass(frozen=True)

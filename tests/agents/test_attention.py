@@ -70,6 +70,7 @@ def test_a_step_sees_the_prompt_and_the_answers_own_steps():
     assert shown(step_mask(prompt, 2, 1)[0]) == [".xxx.x.", ".xx.x.x"]
     assert shown(step_mask(prompt, 2, 1, window=2)[0]) == ["...x.x.", "....x.x"]
     assert shown(step_mask(prompt, 2, 0, window=3)[0]) == [".xxx.", ".xx.x"]
+    assert shown(step_mask(prompt, 1, 2, window=2)[0]) == ["....xx"], "its own older steps leave the window too"
 
 
 @given(

@@ -19,7 +19,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ssl4rl_agents.policies.agent import load_run
-from ssl4rl_agents.ppo.checkpoint import best, checkpoints, newest
+from ssl4rl_agents.ppo import files
+from ssl4rl_agents.ppo.checkpoint import best, checkpoints, load, newest, save
 from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.trainer import Trainer
 from tests.agents.tiny_runs import TINY, assert_same_weights, config, numbers, tasks_built_once, train  # noqa: F401
@@ -374,6 +375,23 @@ def test_a_half_written_checkpoint_is_ignored(tmp_path):
     assert trainer.run()
 
 
+def test_half_written_checkpoints_are_cleared_by_the_next_whole_one(tmp_path):
+    train(tmp_path)
+    half = tmp_path / "checkpoints" / ".iteration-000009.partial"
+    half.mkdir()
+    trainer = Trainer(config(iterations=4), tmp_path, resume=True, quiet=True)
+    assert half.exists()
+    assert trainer.run()
+    assert not half.exists()
+
+
+def test_nothing_points_to_a_best_checkpoint_that_is_not_there(tmp_path):
+    trainer = Trainer(config(), tmp_path, quiet=True)
+    trainer._counters["best"] = {"iteration": 7, "reward": 1.0}
+    trainer._save()
+    assert not (tmp_path / "checkpoints" / "best.json").exists()
+
+
 @pytest.mark.parametrize(
     ("file", "ending"),
     [
@@ -421,6 +439,71 @@ def test_an_optimizer_of_another_shape_is_refused(tmp_path):
     save_file(tensors, path)
     with pytest.raises(ValueError, match=r"value_head.weight.exp_avg has the shape"):
         Trainer(config(), tmp_path, resume=True, quiet=True)
+
+
+def test_an_optimizer_of_other_parameters_is_refused(tmp_path):
+    train(tmp_path)
+    with pytest.raises(ValueError, match="they must be the same ones"):
+        Trainer(config(policy={"freeze_vision": True}), tmp_path, resume=True, quiet=True)
+
+
+def test_an_optimizer_that_knows_more_than_is_trained_is_refused(tmp_path):
+    train(tmp_path)
+    tensors = load_file(newest(tmp_path) / "optimizer.safetensors")
+    save_file({**tensors, "gone.exp_avg": torch.zeros(1)}, newest(tmp_path) / "optimizer.safetensors")
+    counters = json.loads((newest(tmp_path) / "trainer.json").read_text())
+    counters["optimizer"]["state"].append("gone.exp_avg")
+    (newest(tmp_path) / "trainer.json").write_text(json.dumps(counters))
+    with pytest.raises(ValueError, match="knows gone, which the policy does not train"):
+        Trainer(config(), tmp_path, resume=True, quiet=True)
+
+
+def test_optimizers_of_several_groups_are_restored(tmp_path, make_policy):
+    policy = make_policy("nano")
+
+    def optimizer(*rates: float) -> torch.optim.AdamW:
+        parts = (policy.value_head, policy.model)
+        return torch.optim.AdamW([{"params": part.parameters(), "lr": rate} for part, rate in zip(parts, rates, strict=True)])
+
+    ours, theirs = optimizer(0.1, 0.2), optimizer(0.3, 0.4)
+    for number, parameter in enumerate(policy.parameters()):
+        parameter.grad = torch.full_like(parameter, float(number))
+    ours.step()
+    save(tmp_path, 1, policy, ours, {})
+    load(tmp_path / "iteration-000001", policy, theirs, {})
+    assert [group["lr"] for group in theirs.param_groups] == [0.1, 0.2]
+    for parameter in policy.parameters():
+        assert torch.equal(theirs.state[parameter]["exp_avg"], ours.state[parameter]["exp_avg"])
+
+
+def test_a_checkpoint_that_is_being_deleted_is_not_taken_for_one(tmp_path, monkeypatch):
+    folder, seen = tmp_path / "iteration-000001", []
+    folder.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(files.shutil, "rmtree", lambda path, **_: seen.append((path.exists(), checkpoints(tmp_path))))
+        files.discard(folder)
+    assert seen[-1] == (True, [])
+
+
+def test_a_folder_that_is_published_again_is_replaced(tmp_path):
+    for text in ("old", "new"):
+        aside = files.new_folder(tmp_path / "folder")
+        (aside / text).write_text(text)
+        files.publish(aside, tmp_path / "folder")
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["new"]
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_file_that_could_not_be_written_whole_leaves_the_old_one(tmp_path, monkeypatch):
+    files.write_text(tmp_path / "file", "old")
+
+    def full(_: Path) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(files, "_flush", full)
+    with pytest.raises(OSError, match="no space"):
+        files.write_text(tmp_path / "file", "new")
+    assert (tmp_path / "file").read_text() == "old"
 
 
 def test_a_run_folder_is_not_written_over(tmp_path):

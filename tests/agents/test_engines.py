@@ -16,7 +16,7 @@ from torch import Tensor
 from ssl4rl_agents.policies.vlm import VLMPolicy
 from ssl4rl_agents.ppo import losses
 from ssl4rl_agents.ppo.config import TrainConfig
-from ssl4rl_agents.ppo.engines import Engine, Reply, Request, Sampling, VLLMEngine, to_samples
+from ssl4rl_agents.ppo.engines import Engine, Reply, Request, Sampling, VLLMEngine, sample_by, to_samples
 from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.trainer import Trainer
 from tests.agents import zoo
@@ -56,8 +56,8 @@ def test_the_fake_keeps_the_contract():
 
 def test_replies_become_samples():
     replies = [Reply([5, 6, 2], [-1.0, -2.0, -0.5]), Reply([3], [-0.25]), Reply([5, 5, 5, 5], [-1.0] * 4)]
-    samples = to_samples(replies, SAMPLING, pad=0, device=torch.device("cpu"))
-    assert samples.tokens.tolist() == [[5, 6, 2, 0], [3, 0, 0, 0], [5, 5, 5, 5]]
+    samples = to_samples(replies, SAMPLING, pad=9, device=torch.device("cpu"))
+    assert samples.tokens.tolist() == [[5, 6, 2, 9], [3, 9, 9, 9], [5, 5, 5, 5]]
     assert samples.mask.sum(1).tolist() == [3, 1, 4]
     assert samples.truncated.tolist() == [False, False, True]
     assert samples.sampler_logprobs.tolist() == [[-1.0, -2.0, -0.5, 0.0], [-0.25, 0.0, 0.0, 0.0], [-1.0] * 4]
@@ -92,6 +92,26 @@ def test_weights_are_handed_over_whole(family, lora_rank):
     with torch.no_grad():
         ours, theirs = (p.evaluate(p.encode(observations), tokens, mask).logprobs for p in (policy, before))
     assert float((ours - theirs).abs().max()) < 1e-4
+
+
+def test_an_engine_is_asked_to_sample_as_the_policy_would(monkeypatch):
+    model, processor = zoo.build("qwen2_5_vl")
+    model.generation_config.eos_token_id = [3, 5]
+    policy = VLMPolicy(model, processor, max_new_tokens=7, temperature=0.6)
+    engine, told = FakeEngine(model, processor), []
+
+    def sample(requests: list[Request], repeats: int, sampling: Sampling) -> list[Reply]:
+        told.append((requests, repeats, sampling))
+        return [Reply([5], [-1.0])] * repeats
+
+    monkeypatch.setattr(engine, "sample", sample)
+    picture = np.zeros((1, 36, 36, 3), np.uint8)
+    sample_by(engine, policy, {"prompt": ("Angle?",), "image": picture}, 2, torch.Generator().manual_seed(0))
+    ((request,), repeats, sampling) = told[0]
+    assert (repeats, sampling.max_tokens, sampling.temperature, sampling.ends) == (2, 7, 0.6, [3, 5])
+    tokens = processor.tokenizer.convert_ids_to_tokens(sampling.unsaid)
+    assert tokens == ["<|image_pad|>", "<|video_pad|>"]
+    assert request.text.count("<|image_pad|>") == len(request.pictures) == 1
 
 
 def test_without_vllm_the_error_says_what_to_do():

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import processors
 from torch import Tensor
 
 from ssl4rl_agents.policies.loading import load_pretrained
-from ssl4rl_agents.policies.prompts import VLMInputs
+from ssl4rl_agents.policies.prompts import VLMInputs, two_way_type
 from ssl4rl_agents.policies.vlm import VLMPolicy
 from tests.agents import zoo
 
@@ -189,8 +192,98 @@ def test_passes_are_one_whatever_is_read_where_weights_are_in_parts(family, make
             passes.clear()
             now, then = (p.evaluate(inputs, tokens, mask) for p in (policy, plain))
             assert len(passes) == 1
+            passes.clear()
+            policy.decoder.prefill(inputs)
+            assert len(passes) == 1
             close(now.logprobs, then.logprobs)
             same(gradients(policy, (now.logprobs, now.values)), gradients(plain, (then.logprobs, then.values)))
+
+
+def test_sampling_after_a_recomputed_pass_is_as_before(make, ask):
+    """Layers that went on computing again would leave the cache empty."""
+    policy = make("qwen2_5_vl", gradient_checkpointing=True)
+    inputs = policy.encode(ask("qwen2_5_vl"))
+    before = sample(policy, inputs)
+    policy.evaluate(inputs, before.tokens, before.mask).logprobs.sum().backward()
+    after = sample(policy, inputs)
+    assert torch.equal(after.tokens, before.tokens)
+    assert torch.equal(after.logprobs, before.logprobs)
+
+
+def test_without_gradients_nothing_is_packed_into_rows(make, ask, monkeypatch):
+    policy = make("qwen2_5_vl", gradient_checkpointing=True)
+    inputs = policy.encode(ask("qwen2_5_vl"))
+    samples = sample(policy, inputs)
+    monkeypatch.setattr(policy.decoder, "_in_rows", None)
+    with torch.no_grad():
+        close(policy.evaluate(inputs, samples.tokens, samples.mask).logprobs, samples.logprobs)
+
+
+def test_prompts_that_see_in_both_directions_share_no_beginning(make, ask):
+    """The beginning of a PaliGemma prompt sees its end, which may differ."""
+    for family, shares in (("paligemma", False), ("gemma3", False), ("llava", True)):
+        policy = make(family)
+        inputs = policy.encode(ask(family, ("Angle 12?", "Angle 17?")))
+        inputs.input_ids.fill_(5)  # no pictures
+        assert bool(policy.decoder.common_prefix(inputs)) == shares
+
+
+def test_both_directions_are_refused_where_attention_takes_no_masks():
+    model, processor = zoo.build("gemma3", CORPUS)
+    model.config.get_text_config()._attn_implementation = "flash_attention_2"
+    with pytest.raises(ValueError, match="sees in both directions"):
+        VLMPolicy(model, processor)
+
+
+def test_prompts_beyond_the_window_of_a_model_that_takes_one_mask_are_refused(ask):
+    model, processor = zoo.build("paligemma2", CORPUS)
+    model.config.get_text_config().sliding_window = 4
+    policy = VLMPolicy(model, processor)
+    tokens, mask = policy.encode_answers(["90"] * 3)
+    with pytest.raises(ValueError, match="longer than its sliding window"):
+        policy.evaluate(policy.encode(ask("paligemma2")), tokens, mask)
+
+
+@pytest.mark.parametrize("forward", [lambda token_type_ids: None, lambda mm_token_type_ids: None], ids=["all", "pictures"])
+def test_models_that_may_see_in_both_directions_are_refused_by_name(forward):
+    class NewModel:
+        base_model_prefix = "model"
+        config = SimpleNamespace(model_type="new", image_token_id=7)
+        model = SimpleNamespace(forward=forward)
+
+    with pytest.raises(ValueError, match="NewModel may see its pictures in both directions"):
+        two_way_type(NewModel())
+
+
+@pytest.mark.parametrize("start", ["{{ bos_token }}", ""], ids=["template", "tokenizer"])
+def test_a_prompt_begins_with_one_start_token_whoever_puts_it_there(start, ask):
+    model, processor = zoo.build("llava", CORPUS)
+    tokenizer = processor.tokenizer
+    token = (tokenizer.bos_token, tokenizer.bos_token_id)
+    adds = processors.TemplateProcessing(single=f"{token[0]} $A", special_tokens=[token])
+    tokenizer.backend_tokenizer.post_processor = adds
+    processor.chat_template = zoo.chat("<image>", before="", after="", reply="", start=start)
+    ids = VLMPolicy(model, processor).encode(ask("llava", ("Angle?",))).input_ids[0].tolist()
+    assert ids[0] == token[1]
+    assert ids.count(token[1]) == 1
+
+
+def test_places_of_pictures_are_found_where_a_processor_does_not_mark_them(make, ask, monkeypatch):
+    policy = make("qwen2_5_vl")
+    expected = policy.encode(ask("qwen2_5_vl")).positions
+    inner, marks = policy.processor, []
+
+    class Silent:
+        tokenizer, apply_chat_template, chat_template = inner.tokenizer, inner.apply_chat_template, inner.chat_template
+
+        def __call__(self, **arguments: Any) -> Any:
+            encoded = inner(**arguments)
+            marks.append(encoded.pop("mm_token_type_ids"))
+            return encoded
+
+    monkeypatch.setattr(policy.encoder, "processor", Silent())
+    assert torch.equal(policy.encode(ask("qwen2_5_vl")).positions, expected)
+    assert marks[0].any()
 
 
 def test_attention_without_masks_gives_the_same_gradients(family, make, ask, monkeypatch):
@@ -225,10 +318,12 @@ def test_logits_in_parts_give_the_same_gradients(family, make, ask, monkeypatch)
     monkeypatch.setattr(policy, "_logits", watched)
     monkeypatch.setattr("ssl4rl_agents.policies.vlm.LOGITS", 3 * len(policy.processor.tokenizer) + 200)
     now = policy.evaluate(inputs, samples.tokens, samples.mask)
+    parts = len(largest)
     same(gradients(policy, (now.logprobs, now.entropies)), expected)
     close(now.logprobs, whole.logprobs)
+    assert len(largest) == 2 * parts, "each part is computed again on the way back"
     assert max(largest) <= 3 * len(policy.processor.tokenizer) + 200
-    assert len(largest) > 2 * 3
+    assert parts > 3
 
 
 def test_frozen_vision_runs_once_and_says_the_same(picture_family, make, ask):
@@ -246,6 +341,8 @@ def test_frozen_vision_runs_once_and_says_the_same(picture_family, make, ask):
     assert len(calls) == 1
     close(now.logprobs, free.evaluate(free.encode(ask(picture_family)), samples.tokens, samples.mask).logprobs)
     assert not any(any(part in name for part in ("vision", "visual", "connector", "projector")) for name in learned)
+    learning = {name for name, parameter in frozen.named_parameters() if parameter.requires_grad}
+    assert not any(any(part in name for part in ("vision", "visual", "projector", "newline")) for name in learning)
     chosen = inputs.rows(torch.tensor([2, 0]))
     rows = torch.tensor([6, 7, 8, 0, 1, 2])
     close(frozen.evaluate(chosen, samples.tokens[rows], samples.mask[rows]).logprobs, now.logprobs[rows])
@@ -357,6 +454,18 @@ def test_saved_adapters_are_the_same_and_need_no_package_of_ours(family, ask, tm
     samples = sample(policy, inputs)
     with torch.no_grad():
         close(other.evaluate(other.encode(ask(family)), samples.tokens, samples.mask).logprobs, samples.logprobs)
+
+
+def test_adapters_that_lack_a_weight_are_refused(tmp_path):
+    zoo.save("llama", tmp_path / "base")
+    policy = VLMPolicy(*load_pretrained(str(tmp_path / "base")), lora_rank=2)
+    policy.save(tmp_path)
+    tensors = load_file(tmp_path / "adapter_model.safetensors")
+    gone = next(iter(tensors))
+    del tensors[gone]
+    save_file(tensors, tmp_path / "adapter_model.safetensors")
+    with pytest.raises(ValueError, match=f"do not fit LlamaForCausalLM: {gone.removeprefix('base_model.model.')}"):
+        policy.load_weights(tmp_path)
 
 
 def test_text_models_refuse_pictures(make, make_questions):

@@ -188,6 +188,15 @@ def test_the_settings_choose_the_surrogate_and_its_bounds():
     assert len({float(loss.sum()) for loss in results.values()}) == 3
 
 
+@pytest.mark.parametrize("surrogate", ["ppo", "gspo"])
+def test_the_settings_bound_the_loss_of_bad_tokens(surrogate):
+    """All tokens are e**3 times as likely as before and all bad: the loss of each is the dual bound."""
+    logprobs, _, mask = answers(3, [4, 2])
+    objective = ObjectiveConfig(surrogate=surrogate, dual_clip=3.0)
+    loss = surrogate_loss(objective, logprobs, logprobs - 3.0 * mask, -1.0 * mask, mask).loss
+    torch.testing.assert_close(loss[mask], torch.full((6,), 3.0))
+
+
 # Another engine's samples
 
 
@@ -199,10 +208,10 @@ def test_importance_weights_by_hand():
 
 
 def test_importance_statistics_tell_what_the_cap_hides():
-    old, sampler = torch.tensor([[0.5, 0.2, 0.8, 0.9]]).log(), torch.tensor([[0.5, 0.4, 0.1, 0.001]]).log()
-    mask = torch.tensor([[True, True, True, False]])
+    old, sampler = torch.tensor([[0.5, 0.2, 0.8, 0.6, 0.9]]).log(), torch.tensor([[0.5, 0.4, 0.1, 0.4, 0.001]]).log()
+    mask = torch.tensor([[True, True, True, True, False]])
     found = importance_statistics(old, sampler, mask, 2.0)
-    expected = {"importance/mean": 9.5 / 3, "importance/max": 8.0, "importance/truncated": 1 / 3}
+    expected = {"importance/mean": 11 / 4, "importance/max": 8.0, "importance/truncated": 1 / 4}
     assert found == pytest.approx(expected, rel=1e-5)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ import pytest
 import torch
 from gymnasium import spaces
 from safetensors import safe_open
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from ssl4rl_agents.policies.agent import load_run
+from ssl4rl_agents.policies.build import build_policy, weights_dtype
+from ssl4rl_agents.policies.vlm import VLMPolicy
 from ssl4rl_agents.ppo import trainer as trainer_module
 from ssl4rl_agents.ppo.checkpoint import newest
-from ssl4rl_agents.ppo.config import TrainConfig
+from ssl4rl_agents.ppo.config import PolicyConfig, TrainConfig
 from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_envs import Stream, Task
@@ -173,3 +177,80 @@ def test_the_folder_of_a_model_that_is_missing_is_named(tmp_path):
     with pytest.raises(OSError, match="no-such-folder"):
         Trainer(settings(tmp_path / "no-such-folder"), tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
+
+
+# What the settings build
+
+
+@pytest.fixture
+def build(tmp_path) -> Callable[..., VLMPolicy]:
+    """The function (seed=0, **settings of PolicyConfig) -> a policy over a LLaVA from a folder."""
+    zoo.save("llava", tmp_path / "model")
+
+    def build(seed: int = 0, **changes: Any) -> VLMPolicy:
+        some = PolicyConfig(model=str(tmp_path / "model"), **changes)
+        return build_policy(some, [], seed, torch.device("cpu"))
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("weights", "lora_rank", "device", "expected"),
+    [
+        ("auto", 0, "cuda", torch.float32),
+        ("auto", 4, "cpu", torch.float32),
+        ("auto", 4, "cuda", torch.bfloat16),
+        ("bfloat16", 0, "cpu", torch.bfloat16),
+        ("float32", 4, "cuda", torch.float32),
+    ],
+)
+def test_weights_that_adapters_leave_alone_are_kept_small_on_a_gpu(weights, lora_rank, device, expected):
+    assert weights_dtype(PolicyConfig(weights=weights, lora_rank=lora_rank), torch.device(device)) == expected
+
+
+def test_what_learns_beside_small_weights_is_float32(build):
+    policy = build(weights="bfloat16", lora_rank=2)
+    types = {(parameter.requires_grad, parameter.dtype) for parameter in policy.parameters()}
+    assert types == {(True, torch.float32), (False, torch.bfloat16)}
+
+
+def test_equal_seeds_give_equal_adapters(build):
+    def adapters(seed: int) -> list[torch.Tensor]:
+        named = build(seed, lora_rank=2).named_parameters()
+        return [parameter for name, parameter in named if "lora_A" in name]
+
+    assert all(torch.equal(a, b) for a, b in zip(adapters(1), adapters(1), strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(adapters(1), adapters(2), strict=True))
+
+
+@pytest.mark.parametrize(("lora_alpha", "scale"), [(None, 2.0), (12, 3.0)])
+def test_adapters_are_scaled_by_alpha_over_rank(build, lora_alpha, scale):
+    model = build(lora_rank=4, lora_alpha=lora_alpha).model
+    scales = {module.scaling["default"] for module in model.modules() if hasattr(module, "lora_A")}
+    assert scales == {scale}
+
+
+@pytest.mark.parametrize("freeze_vision", [False, True])
+def test_adapters_are_for_the_tower_too_unless_it_is_frozen_and_never_for_the_head(build, freeze_vision):
+    policy = build(lora_rank=2, freeze_vision=freeze_vision)
+    adapted = {name for name, _ in policy.named_parameters() if "lora_" in name}
+    assert any("layers" in name for name in adapted)
+    for part in ("vision_tower", "multi_modal_projector"):
+        assert any(part in name for name in adapted) != freeze_vision, part
+    assert not any("lm_head" in name for name in adapted)
+
+
+def test_settings_of_a_model_reach_it(build, monkeypatch):
+    compiled: list[VLMPolicy] = []
+    monkeypatch.setattr(VLMPolicy, "compile_layers", lambda policy: compiled.append(policy))
+    plain = build()
+    assert not compiled
+    policy = build(compile=True, attention="eager", gradient_checkpointing=True)
+    assert compiled == [policy]
+    assert (plain.decoder.attention, policy.decoder.attention) == ("sdpa", "eager")
+    layers = [layer for layer in policy.model.modules() if isinstance(layer, GradientCheckpointingLayer)]
+    assert layers
+    assert all(layer.gradient_checkpointing for layer in layers)
+    assert build(freeze_vision=True).freeze_vision
+    assert plain.model.dtype == torch.float32
+    assert build(weights="bfloat16").model.dtype == torch.bfloat16

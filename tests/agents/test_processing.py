@@ -18,6 +18,7 @@ from transformers.utils.import_utils import is_num2words_available, is_torchvisi
 from transformers.video_processing_utils import BaseVideoProcessor
 
 from ssl4rl_agents.policies.nano import build_nano
+from ssl4rl_agents.policies.pictures import split_pictures
 from ssl4rl_agents.policies.processing import TextProcessor, VideoSettings, load_processor, without_videos
 from tests.agents import zoo
 
@@ -131,6 +132,11 @@ def test_everything_that_goes_with_pictures_divides_by_prompts(picture_family):
             if name in SEEN:
                 size = len(values) // len(PROMPTS)
                 assert torch.equal(values[row * size : (row + 1) * size], alone[name]), name
+
+
+def test_pictures_that_prompts_cannot_share_equally_are_refused_by_name():
+    with pytest.raises(ValueError, match="SomeModel: pixel_values of 2 prompts has 3 rows"):
+        split_pictures({"pixel_values": torch.zeros(3, 4)}, 2, "SomeModel")
 
 
 def test_a_prompt_alone_is_its_row_of_a_batch(family):

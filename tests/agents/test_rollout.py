@@ -97,6 +97,25 @@ def test_questions_without_an_advantage_are_replaced():
     assert asked.reward == pytest.approx(3 / 12)
 
 
+def test_inputs_of_earlier_rounds_are_not_kept_while_more_are_asked():
+    """The pictures of all rounds at once might not fit the memory."""
+    world, kept = World(3, {1, 4, 5, 7}), []
+
+    def answer(batch: Batch, turn: int) -> Rollout:
+        assert all(earlier.inputs is None for earlier in kept)
+        kept.append(world.answer(batch, turn))
+        return kept[-1]
+
+    collect_informative(3, 4, world.ask_round, answer, world.encode)
+    assert len(kept) == 2
+
+
+def test_questions_whose_answers_are_all_right_have_no_advantage_either():
+    scores = torch.tensor([1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.5, 0.5])
+    samples = World(4, set()).answer(questions(0, 4), 0).samples
+    assert Rollout(None, samples, scores, scores > 0, GROUP).informative.tolist() == [False, False, True, False]
+
+
 def test_when_the_rounds_are_used_up_the_rollout_is_filled_and_keeps_its_size():
     world = World(3, {4})
     rollout, asked = world.collect(3)

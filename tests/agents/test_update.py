@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ssl4rl_agents.policies.policy import Evaluation, Samples, token_statistics
+from ssl4rl_agents.ppo import losses
 from ssl4rl_agents.ppo.advantages import Advantages
 from ssl4rl_agents.ppo.config import ObjectiveConfig, OptimizerConfig
 from ssl4rl_agents.ppo.microbatch import MicroBatches
@@ -108,6 +109,87 @@ def learn(
 def distance(one: nn.Module, other: nn.Module) -> float:
     pairs = zip(one.parameters(), other.parameters(), strict=True)
     return max(float((a - b).detach().abs().max()) for a, b in pairs)
+
+
+# What a step is computed from
+
+
+def test_the_gradient_is_that_of_all_terms_with_their_signs_and_coefficients():
+    rollout, advantages = rollout_of(4)
+    samples, generator = rollout.samples, torch.Generator().manual_seed(3)
+    reference = samples.logprobs + 0.5 * torch.randn(samples.mask.shape, generator=generator) * samples.mask
+    samples.values = samples.values + torch.randn(samples.mask.shape, generator=generator) * samples.mask
+    objective = ObjectiveConfig(
+        aggregation="token_mean",
+        clip_low=0.1,
+        clip_high=0.3,
+        entropy_coefficient=0.3,
+        value_coefficient=0.7,
+        value_clip=0.1,
+        kl_loss="k2",
+        kl_coefficient=0.4,
+    )
+    batch = minibatch_of(rollout, advantages, reference, torch.arange(4), objective, LONGEST)
+    found, by_hand = Table(4), Table(4)
+    backward(found, batch, objective, nullcontext())  # type: ignore[arg-type]
+    now = by_hand(rollout.inputs, samples.tokens, samples.mask)
+    terms = (
+        losses.policy_loss(now.logprobs, samples.logprobs, advantages.advantages, 0.1, 0.3).loss
+        - 0.3 * now.entropies  # what is minimised falls as the entropy rises
+        + 0.7 * losses.value_loss(now.values, samples.values, advantages.returns, 0.1)
+        + 0.4 * losses.kl_estimate(now.logprobs, reference, "k2")
+    )
+    terms[samples.mask].mean().backward()
+    for ours, theirs in zip(found.parameters(), by_hand.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+def test_a_minibatch_holds_what_belongs_to_its_questions_in_their_order():
+    rollout, advantages = rollout_of(4)
+    samples = rollout.samples
+    samples.sampler_logprobs = samples.logprobs - torch.linspace(-1, 1, 8)[:, None] * samples.mask
+    reference = samples.logprobs + 1
+    batch = minibatch_of(rollout, advantages, reference, torch.tensor([2, 0]), ObjectiveConfig(importance_cap=2.0), LONGEST)
+    rows = [4, 5, 0, 1]
+    assert batch.inputs.numbers.tolist() == [2, 0]
+    importance = losses.importance_weights(samples.logprobs, samples.sampler_logprobs, 2.0)
+    pairs = (
+        (batch.tokens, samples.tokens),
+        (batch.mask, samples.mask),
+        (batch.old_logprobs, samples.logprobs),
+        (batch.old_values, samples.values),
+        (batch.advantages, advantages.advantages),
+        (batch.returns, advantages.returns),
+        (batch.reference, reference),
+        (batch.importance, importance),
+    )
+    for found, whole in pairs:
+        assert torch.equal(found, whole[rows])
+
+
+def test_every_epoch_sees_all_questions_in_an_order_of_its_own():
+    rollout, advantages = rollout_of(8)
+    policy, seen = Table(8), []
+    evaluate = policy.evaluate
+
+    def watched(inputs: Questions, *rest: Any) -> Evaluation:
+        seen.extend(inputs.numbers.tolist())
+        return evaluate(inputs, *rest)
+
+    policy.evaluate = watched  # type: ignore[method-assign]
+    learn(policy, rollout, advantages, minibatches=2)
+    first, second = seen[:8], seen[8:]
+    assert sorted(first) == sorted(second) == list(range(8))
+    assert first != sorted(first)
+    assert first != second
+
+
+def test_an_update_that_stops_leaves_no_gradients_behind():
+    """The next update would add to them."""
+    rollout, advantages = rollout_of(4)
+    policy = Table(4)
+    assert learn(policy, rollout, advantages, ObjectiveConfig(target_kl=1e-6)).stopped_early
+    assert all(parameter.grad is None for parameter in policy.parameters())
 
 
 # Too little memory

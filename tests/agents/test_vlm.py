@@ -353,6 +353,16 @@ def test_nothing_is_common_to_padded_or_different_prompts(kind, padded, make_pol
 # Encoding, several pictures, errors
 
 
+def test_padding_is_not_common_whatever_token_it_is(kind, make_policy, make_questions):
+    """Some tokenizers pad with a token that prompts begin with, too."""
+    policy = make_policy(kind)
+    inputs = policy.encode(make_questions(("Angle?", "Angle?")))
+    inputs.input_ids[inputs.input_ids == policy.encoder.image_token_id] = policy.pad_token_id
+    assert policy.decoder.common_prefix(inputs) == inputs.input_ids.shape[1] - 1
+    inputs.attention_mask[1, 0] = 0
+    assert policy.decoder.common_prefix(inputs) == 0
+
+
 def test_answers_are_written_as_they_are_read(kind, make_policy):
     policy = make_policy(kind, max_new_tokens=20)
     answers = ["<answer>90</answer>", "<think>so</think> <answer>1, 2</answer>", "", "  two  spaces\n"]
@@ -387,6 +397,16 @@ def test_weights_saved_and_loaded_are_the_same(kind, padded, make_policy, tmp_pa
     other.load_weights(tmp_path)
     for (name, a), (_, b) in zip(policy.state_dict().items(), other.state_dict().items(), strict=True):
         assert torch.equal(a, b), name
+
+
+def test_given_weights_are_written_in_place_of_its_own(kind, make_policy, tmp_path):
+    """They are whole where the policy holds parts."""
+    policy, other = make_policy(kind), make_policy(kind)
+    weights = {name: value + 1 for name, value in policy.state_dict().items()}
+    policy.save(tmp_path, weights)
+    other.load_weights(tmp_path)
+    for name, value in other.state_dict().items():
+        assert torch.equal(value, weights[name]), name
 
 
 def test_training_mode_leaves_dropout_off(make_policy):
@@ -451,12 +471,29 @@ def test_attention_of_another_kind_is_refused(kind, make_policy):
         VLMPolicy(policy.model, policy.processor)
 
 
+def test_what_needs_masks_is_refused_where_attention_takes_none(kind, make_policy):
+    policy = make_policy(kind)
+    policy.model.config.get_text_config()._attn_implementation = "flash_attention_2"
+    with pytest.raises(ValueError, match="gradient checkpointing packs rows"):
+        VLMPolicy(policy.model, policy.processor, gradient_checkpointing=True)
+    with pytest.raises(ValueError, match="flash_attention_2 takes no masks"):
+        VLMPolicy(policy.model, policy.processor).work_together(bool)
+
+
 def test_the_order_of_the_pictures_does_not_depend_on_the_order_of_the_keys(make_policy):
     policy = make_policy("nano")
     pictures = np.random.default_rng(0).integers(0, 256, (2, 2, 36, 36, 3), dtype=np.uint8)
     one = policy.encode({"image": pictures[0], "reference": pictures[1], "prompt": ("a", "b")})
     other = policy.encode({"prompt": ("a", "b"), "reference": pictures[1], "image": pictures[0]})
     assert torch.equal(one.pictures["pixel_values"], other.pictures["pixel_values"])
+
+
+def test_a_prompt_is_formatted_for_as_many_pictures_as_it_has(kind, make_policy):
+    """Formatted prompts are kept; the same words may come with more pictures later."""
+    encoder = make_policy(kind).encoder
+    token = encoder.processor.tokenizer.convert_ids_to_tokens(encoder.image_token_id)
+    for pictures in (1, 2, 1):
+        assert encoder.text("Angle?", pictures).count(token) == pictures
 
 
 def test_special_tokens_inside_an_answer_are_not_overlooked(make_policy):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -55,7 +54,7 @@ def train(flags: TrainFlags, env_id: str, env_args: dict[str, Any]) -> dict[str,
         whole = str(Path(flags.settings.policy.model).resolve())
         settings["policy"] = dataclasses.replace(flags.settings.policy, model=whole)
     config = TrainConfig(env=env_id, env_args={name: _absolute(value) for name, value in env_args.items()}, **settings)
-    with closing(Processes(config.device)) as processes:
+    with Processes(config.device) as processes:
         trainer = Trainer(config, flags.out, overwrite=flags.overwrite, processes=processes)
         return _finish(trainer, ceiling=flags.ceiling, quiet_table=flags.json)
 
@@ -66,7 +65,7 @@ def resume(flags: ResumeFlags) -> dict[str, Any]:
         raise ValueError(f"{flags.resume} is not a run folder: it has no config.json of the trainer")
     config = read_config(flags.resume)
     ceiling = flags.ceiling or is_run(flags.resume / CEILING)
-    with closing(Processes(config.device)) as processes:
+    with Processes(config.device) as processes:
         trainer = Trainer(config, flags.resume, resume=True, processes=processes)
         return _finish(trainer, ceiling=ceiling, quiet_table=flags.json)
 

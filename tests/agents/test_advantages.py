@@ -293,20 +293,6 @@ def test_advantages_in_two_processes_are_whitened_together(advantage):
     torch.testing.assert_close(torch.cat(shared), joint.advantages, atol=1e-5, rtol=1e-5)
 
 
-def test_explained_variance_in_two_processes_is_that_of_all_tokens():
-    _, values, mask = ragged([3, 1, 6, 2], 5)
-    returns = values + 0.3 * torch.randn(values.shape, generator=torch.Generator().manual_seed(0)) + mask
-    joint = explained_variance(values, returns, mask)
-
-    def shared(rows: Tensor, total: Total) -> Tensor:
-        return torch.tensor(explained_variance(values[rows], returns[rows], mask[rows], total))
-
-    for each in in_turns([torch.tensor([0, 1]), torch.tensor([2, 3])], shared):
-        assert float(each) == pytest.approx(joint, abs=1e-5)
-    alone = explained_variance(values[:2], returns[:2], mask[:2])
-    assert alone != pytest.approx(joint, abs=1e-2)
-
-
 def test_explained_variance_by_hand():
     mask = torch.tensor([[True, True, True, True, False]])
     returns = torch.tensor([[0.0, 0.0, 1.0, 1.0, 50.0]])

@@ -24,12 +24,13 @@ from ssl4rl_envs import Batch
 from tests.agents.tiny_runs import config, numbers, tasks_built_once, train  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
+PATHS = os.pathsep.join(str(ROOT / folder) for folder in (".", "agents", "benchmarks"))
 MODES = {"whole": {}, "sharded": {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}}
 
 
 def launch(mode: str, *command: str) -> str:
     """Run a Python file in two processes; return what they print."""
-    environment = {**os.environ, **MODES[mode], "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, **MODES[mode], "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": PATHS}
     launcher = ["accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--num_machines=1", "--main_process_port=0"]
     options = ["--mixed_precision=no", "--dynamo_backend=no"]
     done = subprocess.run(

@@ -358,5 +358,5 @@ def test_gradients_do_not_depend_on_the_micro_batch(kind, aggregation, kl_loss, 
     assert {"loss/policy", "loss/value", "entropy", "approx_kl", "clipped_low", "clipped_high"} <= set(logged)
     for size in (1, 2, 3):
         sums, gradient = gradients(size)
-        assert float((gradient - whole).norm() / whole.norm()) < 2e-6
+        assert float((gradient - whole).norm() / whole.norm()) < 1e-5  # means of micro-batches would be 0.09 off
         assert sums == pytest.approx(logged, abs=1e-5)

@@ -26,7 +26,7 @@ from ssl4rl_envs import Stream, Task
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.task import Batch, Score, exact_score
 from tests.agents import zoo
-from tests.agents.tiny_runs import assert_same_weights, config, numbers
+from tests.agents.tiny_runs import assert_same_weights, config, halt_after, numbers
 
 QUICK: dict[str, Any] = {
     "format_warmup": 0,
@@ -118,7 +118,7 @@ def test_the_reference_is_what_the_format_warm_up_left(tmp_path):
     assert (tmp_path / "run" / "reference").exists()
 
 
-def test_a_run_of_adapters_is_resumed_bit_for_bit(tmp_path, monkeypatch):
+def test_a_run_of_adapters_is_resumed_bit_for_bit(tmp_path):
     zoo.save("qwen2_5_vl", tmp_path / "model")
     some = settings(
         tmp_path / "model", iterations=4, save_every=2, policy={"lora_rank": 2}, objective={"kl_coefficient": 0.1}
@@ -126,15 +126,7 @@ def test_a_run_of_adapters_is_resumed_bit_for_bit(tmp_path, monkeypatch):
     unbroken = Trainer(some, tmp_path / "unbroken", quiet=True)
     assert unbroken.run()
     halted = Trainer(some, tmp_path / "halted", quiet=True)
-    step = halted._step
-
-    def interrupted() -> dict[str, float]:
-        values = step()
-        halted._stop = halted.iteration == 2
-        return values
-
-    monkeypatch.setattr(halted, "_step", interrupted)
-    assert not halted.run()
+    halt_after(halted, 2)
     resumed = Trainer(some, tmp_path / "halted", resume=True, quiet=True)
     assert resumed.resumed
     assert resumed.run()

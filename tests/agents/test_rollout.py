@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,8 @@ from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.rollout import Asked, Rollout, ask, collect_informative, joined
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_envs import Batch
+from tests.agents.tiny_runs import assert_same_weights, halt_after, numbers
+from tests.agents.tiny_runs import config as tiny_config
 
 GROUP = 2
 
@@ -204,30 +205,21 @@ def test_samples_of_different_widths_are_joined_by_hand():
 
 # In the trainer
 
-TINY: dict[str, Any] = {
-    "env_args": {"source": "digits", "image_size": 36},
+DYNAMIC: dict[str, Any] = {
     "iterations": 4,
     "format_warmup": 10,
     "eval_every": 4,
-    "eval_episodes": 8,
-    "test_episodes": 8,
-    "save_every": 2,
-    "device": "cpu",
     "rollout": {"prompts": 8, "group_size": 2, "dynamic_sampling": True, "max_rounds": 3},
-    "optimizer": {"minibatches": 2, "epochs": 2},
     "objective": {"advantage": "dr_grpo", "aggregation": "sequence_sum"},
 }
 
 
 def config(**changes: Any) -> TrainConfig:
-    data = {name: {**TINY.get(name, {}), **value} if isinstance(value, dict) else value for name, value in changes.items()}
-    return TrainConfig.from_json({**TINY, **data})
-
-
-def numbers(folder: Path) -> list[dict[str, float]]:
-    """All numbers of a run but those of the clock and the machine."""
-    clocks = ("seconds", "memory_mb", "per_second")
-    return [{k: v for k, v in line.items() if not any(word in k for word in clocks)} for line in read_metrics(folder)]
+    """Tiny settings with dynamic sampling."""
+    parts = {
+        name: {**DYNAMIC.get(name, {}), **value} if isinstance(value, dict) else value for name, value in changes.items()
+    }
+    return tiny_config(**{**DYNAMIC, **parts})
 
 
 @pytest.fixture
@@ -236,7 +228,7 @@ def asked(monkeypatch) -> list[list[int]]:
     rounds: list[list[int]] = []
 
     def recorded(task: Any, split: str, seed: int, first: int, count: int) -> Batch:
-        if count == TINY["rollout"]["prompts"]:
+        if count == DYNAMIC["rollout"]["prompts"]:
             rounds.append(list(range(first, first + count)))
         return ask(task, split, seed, first, count)
 
@@ -271,30 +263,21 @@ def test_a_rollout_of_several_rounds_is_on_policy(tmp_path):
     assert any(line["groups_without_advantage"] < line["groups_without_advantage/asked"] for line in lines)
 
 
-def test_a_resumed_run_goes_on_with_the_questions_that_were_not_asked_yet(tmp_path, monkeypatch):
+def test_a_resumed_run_goes_on_with_the_questions_that_were_not_asked_yet(tmp_path):
     unbroken = Trainer(config(), tmp_path / "unbroken", quiet=True)
     assert unbroken.run()
     halted = Trainer(config(), tmp_path / "resumed", quiet=True)
-    step = halted._step
-
-    def interrupted() -> dict[str, float]:
-        values = step()
-        halted._stop = halted.iteration == 2
-        return values
-
-    monkeypatch.setattr(halted, "_step", interrupted)
-    assert not halted.run()
+    halt_after(halted, 2)
     kept = json.loads((newest(tmp_path / "resumed") / "trainer.json").read_text())
     assert kept["questions"] == sum(line["questions_asked"] for line in read_metrics(tmp_path / "resumed")) > 16
     resumed = Trainer(config(), tmp_path / "resumed", resume=True, quiet=True)
     assert resumed.run()
     assert numbers(resumed.out) == numbers(unbroken.out)
-    for name, value in unbroken.policy.state_dict().items():
-        assert torch.equal(resumed.policy.state_dict()[name], value), name
+    assert_same_weights(resumed, unbroken)
 
 
 def test_without_dynamic_sampling_an_iteration_has_the_questions_of_its_number(tmp_path, asked):
-    trainer = Trainer(config(format_warmup=0, rollout={"dynamic_sampling": False}), tmp_path, quiet=True)
+    trainer = Trainer(config(format_warmup=0, rollout={"dynamic_sampling": False, "max_rounds": 4}), tmp_path, quiet=True)
     trainer._keep_reference()
     asked.clear()
     lines = [trainer._step() for _ in range(2)]
@@ -334,9 +317,12 @@ def test_a_smaller_pass_is_remembered_over_a_resumption(tmp_path, monkeypatch):
         ({"objective": {"advantage": "reinforce++"}}, r"dynamic_sampling .* reinforce\+\+; it goes with"),
         ({"rollout": {"max_rounds": 0}}, "rollout.max_rounds must be at least 1"),
         ({"rollout": {"group_size": 1}}, "dr_grpo compares the answers of a group"),
-        ({"objective": {"length_adaptive_alpha": 0.05}}, "dr_grpo has no lambda"),
+        (
+            {"objective": {"length_adaptive_alpha": 0.05}},
+            "length_adaptive_alpha does nothing with an advantage other than gae",
+        ),
         ({"objective": {"importance_cap": 0.0}}, "importance_cap must be positive"),
-        ({"objective": {"surrogate": "cispo", "dual_clip": 3.0}}, "cispo has no use for it"),
+        ({"objective": {"surrogate": "cispo", "dual_clip": 3.0}}, "dual_clip does nothing with surrogate cispo"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(changes, message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from scipy import stats
 
 from ssl4rl_agents.policies.build import build_policy
 from ssl4rl_agents.policies.policy import Samples
-from ssl4rl_agents.ppo import supervised
+from ssl4rl_agents.ppo import checks, supervised
 from ssl4rl_agents.ppo import trainer as trainer_module
 from ssl4rl_agents.ppo.checkpoint import newest
 from ssl4rl_agents.ppo.config import TrainConfig
@@ -303,12 +304,12 @@ def test_warm_up_replies_are_valid_and_know_nothing_of_the_target(tmp_path, monk
         targets.append(batch.target)
         return batch
 
-    def recorded_loss(policy: Any, inputs: Any, texts: list[str], **_: Any) -> torch.Tensor:
+    def recorded_step(policy: Any, optimizer: Any, inputs: Any, texts: list[str], **_: Any) -> tuple[torch.Tensor, float]:
         replies.extend(texts)
-        return 0 * policy.value_head.bias.sum()
+        return torch.zeros(()), 0.0
 
     monkeypatch.setattr(trainer_module, "ask", recorded_ask)
-    monkeypatch.setattr(supervised, "cross_entropy", recorded_loss)
+    monkeypatch.setattr(supervised, "descend", recorded_step)
     monkeypatch.setattr(trainer.policy, "encode", lambda _: None)
     trainer._teach_format()
     answers, answered = trainer.task.parse_all(replies, ask(trainer.task, "train", 0, 0, 1), "direct")
@@ -445,22 +446,46 @@ def test_defaults_depend_on_the_model():
         ({"optimizer": {"micro_batch": -2}}, "micro_batch must be at least 1"),
         ({"format_warmup": -3}, "format_warmup must be at least 0"),
         ({"policy": {"temperature": 0.0}}, "temperature must be positive"),
-        ({"objective": {"advantage": "grpo", "critic_warmup_iterations": 1}}, "grpo has no critic"),
+        (
+            {"objective": {"advantage": "grpo", "critic_warmup_iterations": 1}},
+            "critic_warmup_iterations does nothing with an advantage other than gae",
+        ),
         ({"objective": {"kl_loss": "k2", "kl_coefficient": 0.0}}, "does nothing with kl_coefficient 0"),
         ({"policy": {"lora_rank": 4}}, "nano is trained from scratch.*lora_rank to 0"),
         ({"policy": {"lora_rank": -1, "model": "some/model"}}, "lora_rank must be at least 0, got -1"),
-        ({"policy": {"lora_alpha": 4}}, "lora_alpha goes with policy.lora_rank"),
+        ({"policy": {"lora_alpha": 4}}, "lora_alpha does nothing with lora_rank 0"),
         ({"policy": {"weights": "bfloat16"}}, "would lose the small steps"),
         ({"objective": {"dual_clip": 0.5}}, "dual_clip must be greater than 1, got 0.5"),
         ({"objective": {"target_kl": -1.0}}, "target_kl must be positive"),
         ({"objective": {"kl_coefficient": -0.1}}, "kl_coefficient must be at least 0"),
         ({"rollout": {"engine_memory": 1.5}}, "engine_memory must lie between 0 and 1"),
         ({"format_learning_rate": 0.0}, "format_learning_rate must be positive"),
+        ({"objective": {"advantage": "grpo", "value_clip": 0.2}}, "value_clip does nothing with an advantage other than gae"),
+        ({"objective": {"advantage": "rloo", "gamma": 0.9}}, "gamma does nothing with advantages of groups"),
+        (
+            {"objective": {"gae_lambda": 0.9, "length_adaptive_alpha": 0.1}},
+            "gae_lambda does nothing with length_adaptive_alpha",
+        ),
+        ({"objective": {"surrogate": "cispo", "dual_clip": 3.0}}, "dual_clip does nothing with surrogate cispo"),
+        ({"rollout": {"max_rounds": 2}}, "max_rounds does nothing with dynamic_sampling off"),
+        ({"rollout": {"engine_memory": 0.5}}, "engine_memory does nothing with engine policy"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         config(**changes).resolved()
+
+
+def test_every_setting_that_is_checked_exists():
+    """And a run's settings, once filled in, are accepted again: by a resumed run, and by its supervised ceiling."""
+    some = TrainConfig().resolved()
+    for names in (*(row[0] for row in checks.RANGES), *(row[0] for row in checks.IDLE)):
+        for name in names:
+            assert checks.default_of(some, name) != dataclasses.MISSING
+            checks.value_of(some, name)
+    assert some.resolved() == some
+    odd = config(objective={"advantage": "reinforce++", "gamma": 0.9}, rollout={"group_size": 1}).resolved()
+    assert dataclasses.replace(odd, algorithm="sft").resolved()
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,20 @@ def train(folder: Path, **changes: Any) -> Trainer:
     return trainer
 
 
+def halt_after(trainer: Trainer, iteration: int) -> None:
+    """Train until so many iterations are done, as if it had been interrupted there."""
+    step = trainer._step
+
+    def interrupted() -> dict[str, float]:
+        values = step()
+        trainer._stop = trainer.iteration == iteration
+        return values
+
+    trainer._step = interrupted  # type: ignore[method-assign]
+    assert not trainer.run()
+    assert trainer.iteration == iteration
+
+
 def numbers(folder: Path) -> list[dict[str, float]]:
     """All numbers of a run but those of the clock and the machine."""
     lines = read_metrics(folder)

@@ -131,7 +131,7 @@ def compare(processes: Processes, folder: Path) -> None:
             assert set(expected) == set(together)
             size = max(float(gradient.abs().max()) for gradient in expected.values())
             difference = max(float((together[key] - gradient).abs().max()) for key, gradient in expected.items())
-            numbers = [abs(logged.means()[key] - value) for key, value in said.means().items()]
+            numbers = [abs(logged.means()[key] - value) / max(1.0, abs(value)) for key, value in said.means().items()]
             errors[f"{name}, {settings}"] = {"size": size, "gradients": difference / size, "logged": max(numbers)}
         sharded = all(hasattr(parameter, "full_tensor") for parameter in policy.parameters())
     if processes.is_main:
@@ -210,8 +210,9 @@ def check_supervised(processes: Processes, folder: Path) -> None:
     batch = ask(trainer.task, "train", trainer._seed("questions"), 0, plain.rollout.prompts)
     inputs = trainer.policy.encode(trainer.interface.observe(batch))
     replies = supervised.written(trainer.task, trainer.task.oracle(batch), batch, "direct")
+    tokens, mask = trainer.policy.encode_answers(replies)
     with torch.no_grad():
-        expected = float(supervised.cross_entropy(trainer.policy, inputs, replies))
+        expected = -float(trainer.policy(inputs, tokens, mask).logprobs.sum() / mask.sum())
     assert trainer._iterate_supervised()["loss/cross_entropy"] == pytest.approx(expected, rel=1e-5)
 
 
@@ -232,15 +233,14 @@ def check_collectives(processes: Processes) -> None:
 
 def main() -> None:
     torch.set_num_threads(1)
-    processes = Processes("cpu")
-    assert processes.count > 1
-    check_collectives(processes)
-    compare(processes, Path(sys.argv[1]))
-    compare_critic_first(processes)
-    check_supervised(processes, Path(sys.argv[1]))
-    if not processes.sharded:
-        check_out_of_memory(processes)
-    processes.close()
+    with Processes("cpu") as processes:
+        assert processes.count > 1
+        check_collectives(processes)
+        compare(processes, Path(sys.argv[1]))
+        compare_critic_first(processes)
+        check_supervised(processes, Path(sys.argv[1]))
+        if not processes.sharded:
+            check_out_of_memory(processes)
 
 
 if __name__ == "__main__":

@@ -26,9 +26,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 from transformers.modeling_outputs import BaseModelOutputWithPooling
-from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-IMAGE = "<image>"
+from ssl4rl_agents.policies.nano import IMAGE, square_processor
+
 LITE0 = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -192,21 +192,8 @@ def add_image_token(tokenizer: PreTrainedTokenizerFast, reserved: str) -> PreTra
 
 def build_processor(config: EfficientNetLiteConfig, tokenizer: PreTrainedTokenizerFast) -> LlavaProcessor:
     """Join the tokenizer and an image processor that prepares pictures as EfficientNet-Lite was trained on them."""
-    images = CLIPImageProcessorPil(
-        size={"height": config.image_size, "width": config.image_size},
-        do_center_crop=False,
-        image_mean=[127 / 255] * 3,
-        image_std=[128 / 255] * 3,
-        default_to_square=True,
-    )
-    return LlavaProcessor(
-        images,
-        tokenizer,
-        patch_size=config.patch_size,
-        vision_feature_select_strategy="full",
-        chat_template=CHAT_TEMPLATE,
-        image_token=IMAGE,
-    )
+    side, patch = config.image_size, config.patch_size
+    return square_processor(tokenizer, CHAT_TEMPLATE, side, patch, mean=127 / 255, std=128 / 255)
 
 
 def build_llava(

@@ -96,7 +96,7 @@ class Decoder:
 
     def features(self, pictures: dict[str, Tensor]) -> Features:
         """Run the vision tower and connector over the pictures of `VLMInputs`."""
-        return picture_features(self._base, self.model.config, pictures)
+        return picture_features(self._base, pictures)
 
     def prefill(self, inputs: VLMInputs) -> Prefix:
         """Run the prompts."""
@@ -212,7 +212,7 @@ class Decoder:
             return None
         within = torch.eq(types, self._two_way)
         starts = within & ~torch.nn.functional.pad(within, (1, 0))[:, :-1]
-        return torch.where(within, torch.zeros_like(types) if self._whole else starts.cumsum(-1) - 1, -1)
+        return torch.where(within, starts.cumsum(-1) - 1, -1)
 
     def _masks(self, sees: dict[str, Tensor]) -> Any:
         """Turn who sees whom into what the decoder takes: a mask, or one by kind of layer."""

@@ -71,11 +71,8 @@ def merged_weights(model: Any) -> Iterator[tuple[str, Tensor]]:
 @contextmanager
 def without_lora(model: Any) -> Iterator[None]:
     """Make the model what it was before it was adapted."""
-    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     model.disable_adapters()
     try:
         yield
     finally:
         model.enable_adapters()
-        for parameter in learning:
-            parameter.requires_grad_(True)

@@ -239,16 +239,34 @@ def build_tokenizer(corpus: Sequence[str], vocab_size: int = 512) -> PreTrainedT
 
 def build_processor(config: NanoVLMConfig, tokenizer: PreTrainedTokenizerFast) -> LlavaProcessor:
     """Join the tokenizer and an image processor for the model's picture size."""
-    side = {"height": config.image_size, "width": config.image_size}
+    return square_processor(tokenizer, CHAT_TEMPLATE, config.image_size, config.patch_size, mean=0.5, std=0.25)
+
+
+def square_processor(
+    tokenizer: PreTrainedTokenizerFast, chat_template: str, side: int, patch_size: int, *, mean: float, std: float
+) -> LlavaProcessor:
+    """Join a tokenizer and an image processor that makes every picture a square.
+
+    Args:
+        tokenizer: knows `IMAGE`.
+        chat_template: writes `IMAGE` for a picture.
+        side: of the square in pixels.
+        patch_size: how many pixels of a side become one token.
+        mean, std: of all channels; pixels in [0, 1] become (pixel - mean) / std.
+    """
     images = CLIPImageProcessorPil(
-        size=side, do_center_crop=False, image_mean=[0.5, 0.5, 0.5], image_std=[0.25, 0.25, 0.25], default_to_square=True
+        size={"height": side, "width": side},
+        do_center_crop=False,
+        image_mean=[mean] * 3,
+        image_std=[std] * 3,
+        default_to_square=True,
     )
     return LlavaProcessor(
         images,
         tokenizer,
-        patch_size=config.patch_size,
+        patch_size=patch_size,
         vision_feature_select_strategy="full",
-        chat_template=CHAT_TEMPLATE,
+        chat_template=chat_template,
         image_token=IMAGE,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -52,19 +51,15 @@ def split_pictures(encoded: Mapping[str, Tensor], prompts: int, model: str) -> d
     return {name: values.reshape(prompts, -1, *values.shape[1:]) for name, values in encoded.items()}
 
 
-def picture_features(base: nn.Module, config: Any, pictures: Mapping[str, Tensor]) -> Features:
+def picture_features(base: nn.Module, pictures: Mapping[str, Tensor]) -> Features:
     """Run the vision tower and connector of a model over the pictures of N prompts.
 
     Args:
         base: the model without its language-model head.
-        config: the model's; says which of the tower's layers is used.
         pictures: (N, k, ...) tensors by the names that `get_image_features` takes.
     """
     read: Any = base.get_image_features
-    keys = ("vision_feature_layer", "vision_feature_select_strategy")
-    takes = inspect.signature(inspect.unwrap(read)).parameters
-    choice = {key: getattr(config, key) for key in keys if key in takes and hasattr(config, key)}
-    output = read(**{name: values.flatten(0, 1) for name, values in pictures.items()}, return_dict=True, **choice)
+    output = read(**{name: values.flatten(0, 1) for name, values in pictures.items()}, return_dict=True)
     count = len(next(iter(pictures.values())))
     listed = not isinstance(output.pooler_output, Tensor)
     deep = getattr(output, "deepstack_features", None)

@@ -60,10 +60,6 @@ class Evaluation(NamedTuple):
     values: Tensor
 
 
-Evaluate = Callable[[Any, Tensor, Tensor], Evaluation]
-"""A policy, or what stands for it where several processes train one: called as `Policy.evaluate` is."""
-
-
 class Policy(nn.Module, ABC):
     """A network that answers questions token by token."""
 
@@ -109,7 +105,7 @@ class Policy(nn.Module, ABC):
         """Return log-probabilities, entropies and values of answers (n, T), n a multiple of the number of prompts."""
 
     def forward(self, inputs: Any, tokens: Tensor, mask: Tensor) -> Evaluation:
-        """Do as `evaluate` does: what wraps a module to train it in several processes goes by its `forward`."""
+        """Do as `evaluate` does: where weights are in parts (FSDP), they come together for `forward`."""
         return self.evaluate(inputs, tokens, mask)
 
     @abstractmethod

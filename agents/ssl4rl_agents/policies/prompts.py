@@ -84,8 +84,6 @@ class PromptEncoder:
         """The token in whose places pictures stand; None in a model that reads text alone."""
         self._base = getattr(model, model.base_model_prefix)
         self._two_way = two_way_type(model) is not None
-        # PaliGemma counts its tokens from one.
-        self._first = 1 if model.config.model_type == "paligemma" else 0
         self._texts: dict[tuple[str, int], str] = {}
 
     def __call__(self, observations: dict[str, Any], device: torch.device) -> VLMInputs:
@@ -150,7 +148,7 @@ class PromptEncoder:
         mask, ids = by_token["attention_mask"], by_token["input_ids"]
         place: Any = getattr(self._base, "get_rope_index", None)
         if place is None:
-            return ((mask.cumsum(-1) - 1).clamp(min=0) + self._first)[:, None]
+            return (mask.cumsum(-1) - 1).clamp(min=0)[:, None]
         takes = inspect.signature(place).parameters
         known = {name: value for name, value in {**by_token, **seen}.items() if name in takes}
         if "mm_token_type_ids" in takes:

@@ -124,9 +124,9 @@ def whiten(values: Tensor, mask: Tensor, total: Total = alone) -> Tensor:
     return (values - mean) / (variance.sqrt().float() + EPSILON) * mask
 
 
-def explained_variance(values: Tensor, returns: Tensor, mask: Tensor, total: Total = alone) -> float:
+def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> float:
     """Return 1 - Var(returns - values) / Var(returns) over the tokens of the mask; NaN-free: 0 where returns are constant."""
-    (_, variance), (_, left) = (moments(kept, mask, total) for kept in (returns, returns - values))
+    (_, variance), (_, left) = (moments(kept, mask) for kept in (returns, returns - values))
     return 1 - float(left.float()) / float(variance.float()) if variance > 0 else 0.0
 
 

@@ -31,7 +31,7 @@ def save_policy(folder: Path, policy: Policy, *, main: bool = True) -> None:
     weights = whole_weights(policy, keep=main)
     if main:
         aside = new_folder(folder)
-        _save_policy(aside, policy, weights)
+        policy.save(aside, weights)
         publish(aside, folder)
 
 
@@ -61,7 +61,7 @@ def save(
         return
     target = folder / f"{_PREFIX}{iteration:06d}"
     aside = new_folder(target)
-    _save_policy(aside, policy, weights)
+    policy.save(aside, weights)
     save_file(tensors, aside / OPTIMIZER)
     described = {"param_groups": groups, "state": sorted(tensors)}
     write_json(aside / TRAINER, {"iteration": iteration, **counters, "optimizer": described})
@@ -119,13 +119,6 @@ def best(run: Path) -> Path:
     if not pointer.exists():
         raise FileNotFoundError(f"{run} has no best checkpoint: no measurement on the validation split is done yet")
     return pointer.parent / str(json.loads(pointer.read_text())["checkpoint"])
-
-
-def _save_policy(folder: Path, policy: Policy, weights: dict[str, torch.Tensor] | None) -> None:
-    if weights is None:
-        policy.save(folder)
-    else:
-        policy.save(folder, weights)
 
 
 def _tidy(folder: Path, best_so_far: dict[str, Any] | None, keep: int) -> None:

@@ -8,9 +8,10 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ssl4rl_agents.ppo.checks import check
+
 Algorithm = Literal["ppo", "sft"]
 Advantage = Literal["gae", "grpo", "dr_grpo", "rloo", "reinforce++"]
-GROUP_ADVANTAGES = ("grpo", "dr_grpo", "rloo")
 Surrogate = Literal["ppo", "gspo", "cispo"]
 Aggregation = Literal["token_mean", "sequence_mean", "sequence_sum"]
 KLLoss = Literal["none", "k2", "k3"]
@@ -211,93 +212,8 @@ class TrainConfig(TrainSettings):
             format_warmup=warmup,
             format_learning_rate=format_rate,
         )
-        config._check()
+        check(config)
         return config
-
-    def _check(self) -> None:
-        group, prompts = self.rollout.group_size, self.rollout.prompts
-        positive = {
-            "iterations": self.iterations,
-            "rollout.prompts": prompts,
-            "rollout.group_size": group,
-            "rollout.max_rounds": self.rollout.max_rounds,
-            "optimizer.epochs": self.optimizer.epochs,
-            "optimizer.minibatches": self.optimizer.minibatches,
-            "policy.max_new_tokens": self.policy.max_new_tokens,
-            "eval_every": self.eval_every,
-            "eval_episodes": self.eval_episodes,
-            "test_episodes": self.test_episodes,
-            "save_every": self.save_every,
-            "keep": self.keep,
-        }
-        for name, value in positive.items():
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-        rates = {"learning_rate": self.optimizer.learning_rate or 0.0, "max_grad_norm": self.optimizer.max_grad_norm}
-        for name, rate in rates.items():
-            if rate <= 0:
-                raise ValueError(f"optimizer.{name} must be positive, got {rate}")
-        if self.optimizer.warmup_iterations < 0:
-            raise ValueError(f"optimizer.warmup_iterations must be at least 0, got {self.optimizer.warmup_iterations}")
-        for name in ("gamma", "gae_lambda", "critic_lambda", "clip_low"):
-            if not 0 <= getattr(self.objective, name) <= 1:
-                raise ValueError(f"objective.{name} must lie in [0, 1], got {getattr(self.objective, name)}")
-        if self.objective.clip_high < 0:
-            raise ValueError(f"objective.clip_high must be at least 0, got {self.objective.clip_high}")
-        if self.optimizer.micro_batch is not None and self.optimizer.micro_batch < 1:
-            raise ValueError(f"optimizer.micro_batch must be at least 1 or None, got {self.optimizer.micro_batch}")
-        if self.format_learning_rate is not None and self.format_learning_rate <= 0:
-            raise ValueError(f"format_learning_rate must be positive, got {self.format_learning_rate}")
-        if self.format_warmup is not None and self.format_warmup < 0:
-            raise ValueError(f"format_warmup must be at least 0, got {self.format_warmup}")
-        if self.policy.lora_rank and self.policy.model == "nano":
-            raise ValueError("nano is trained from scratch, and adapters need a model to adapt; set policy.lora_rank to 0")
-        if self.policy.lora_alpha is not None and (self.policy.lora_alpha < 1 or not self.policy.lora_rank):
-            raise ValueError(f"policy.lora_alpha goes with policy.lora_rank and is positive, got {self.policy.lora_alpha}")
-        if self.objective.dual_clip is not None and self.objective.dual_clip <= 1:
-            raise ValueError(f"objective.dual_clip must be greater than 1, got {self.objective.dual_clip}")
-        if self.objective.target_kl is not None and self.objective.target_kl <= 0:
-            raise ValueError(f"objective.target_kl must be positive, got {self.objective.target_kl}")
-        for name in ("kl_coefficient", "entropy_coefficient", "value_coefficient", "value_clip"):
-            value = getattr(self.objective, name)
-            if value is not None and value < 0:
-                raise ValueError(f"objective.{name} must be at least 0, got {value}")
-        if not 0 < self.rollout.engine_memory < 1:
-            raise ValueError(f"rollout.engine_memory must lie between 0 and 1, got {self.rollout.engine_memory}")
-        if self.policy.lora_rank < 0:
-            raise ValueError(f"policy.lora_rank must be at least 0, got {self.policy.lora_rank}")
-        if self.policy.weights == "bfloat16" and not self.policy.lora_rank:
-            raise ValueError(
-                "policy.weights bfloat16 would lose the small steps of an optimizer; use float32 (a GPU computes in bfloat16 "
-                "all the same), or train adapters with policy.lora_rank"
-            )
-        if self.policy.temperature <= 0:
-            raise ValueError(f"policy.temperature must be positive, got {self.policy.temperature}")
-        if self.objective.advantage in GROUP_ADVANTAGES and group < 2:
-            raise ValueError(
-                f"{self.objective.advantage} compares the answers of a group; rollout.group_size must be 2 or more"
-            )
-        if prompts % self.optimizer.minibatches:
-            raise ValueError(
-                f"rollout.prompts ({prompts}) must be a multiple of optimizer.minibatches ({self.optimizer.minibatches})"
-            )
-        if self.rollout.dynamic_sampling and self.objective.advantage not in GROUP_ADVANTAGES:
-            raise ValueError(
-                "rollout.dynamic_sampling replaces groups whose answers all scored the same, which have an advantage all the "
-                f"same with {self.objective.advantage}; it goes with {', '.join(GROUP_ADVANTAGES)}"
-            )
-        for name in ("length_adaptive_alpha", "importance_cap"):
-            value = getattr(self.objective, name)
-            if value is not None and value <= 0:
-                raise ValueError(f"objective.{name} must be positive or None, got {value}")
-        if self.objective.length_adaptive_alpha is not None and self.objective.advantage != "gae":
-            raise ValueError(f"{self.objective.advantage} has no lambda; leave objective.length_adaptive_alpha out")
-        if self.objective.surrogate == "cispo" and self.objective.dual_clip is not None:
-            raise ValueError("objective.dual_clip bounds the loss of ppo and gspo; cispo has no use for it, leave it out")
-        if self.objective.critic_warmup_iterations and self.objective.advantage != "gae":
-            raise ValueError(f"{self.objective.advantage} has no critic to warm up; set critic_warmup_iterations to 0")
-        if self.objective.kl_loss != "none" and self.objective.kl_coefficient == 0:
-            raise ValueError(f"kl_loss {self.objective.kl_loss!r} does nothing with kl_coefficient 0; set the coefficient")
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as plain data."""

@@ -16,7 +16,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import torch
 import torch.distributed as dist
@@ -220,10 +220,16 @@ class Processes:
         """Wait for all."""
         self.main_says(0.0)
 
-    def close(self) -> None:
-        """Let go of the other processes."""
-        if self._accelerator is not None:
-            self._accelerator.end_training()
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Let go of the others; where all went well together, so that none leaves while another still talks to it."""
+        if self._accelerator is None:
+            return
+        if kind is None:
+            self.anywhere(False)
+        self._accelerator.end_training()
 
 
 def _buckets(gradients: list[Tensor]) -> Iterator[list[Tensor]]:

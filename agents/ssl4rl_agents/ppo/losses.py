@@ -132,20 +132,16 @@ def importance_weights(old_logprobs: Tensor, sampler_logprobs: Tensor, cap: floa
     return torch.exp(log_ratio(old_logprobs, sampler_logprobs)).clamp(max=cap).detach()
 
 
-def importance_statistics(
-    old_logprobs: Tensor, sampler_logprobs: Tensor, mask: Tensor, cap: float, total: Total = alone
-) -> dict[str, float]:
-    """Say how far the sampling engine was from training: mean, largest and truncated share of old / sampler.
+def importance_statistics(old_logprobs: Tensor, sampler_logprobs: Tensor, mask: Tensor, cap: float) -> dict[str, float]:
+    """Say how far the sampling engine was from training: mean, largest and truncated share of old / sampler, (n, T).
 
-    The mean and the maximum are those before truncation, so that the cap hides nothing; the maximum is this process's own.
+    The mean and the maximum are those before truncation, so that the cap hides nothing.
     """
     ratio = torch.exp(log_ratio(old_logprobs, sampler_logprobs))[mask]
-    sums = torch.stack([ratio.sum(), (ratio > cap).float().sum(), mask.float().sum()])
-    mean, truncated, count = total(sums.double()).tolist()
     return {
-        "importance/mean": mean / count,
+        "importance/mean": float(ratio.mean()),
         "importance/max": float(ratio.max()),
-        "importance/truncated": truncated / count,
+        "importance/truncated": float((ratio > cap).float().mean()),
     }
 
 

@@ -6,6 +6,7 @@ training ever sees.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ssl4rl_agents.policies.policy import Evaluation, Policy
-from ssl4rl_agents.ppo.distributed import whole
-from ssl4rl_agents.ppo.losses import Total, alone
+from ssl4rl_agents.ppo.device import autocast
+from ssl4rl_agents.ppo.distributed import Processes, whole
+from ssl4rl_agents.ppo.microbatch import MicroBatches
 from ssl4rl_envs import Stream, Task
 from ssl4rl_envs.answers import wrap
 from ssl4rl_envs.task import Batch
@@ -25,26 +27,50 @@ def written(task: Task, answers: NDArray[Any], batch: Batch, style: str) -> list
     return [wrap(words or "", style) for words in task.format_all(answers, batch)]
 
 
-def cross_entropy(
+def descend(
     policy: Policy,
+    optimizer: torch.optim.Optimizer,
     inputs: Any,
     replies: list[str],
     *,
-    total: Total = alone,
-    scale: float = 1.0,
-) -> Tensor:
-    """Return the negative log-probability of the replies' tokens, one reply a prompt, over the number of tokens.
+    max_grad_norm: float,
+    micro: MicroBatches,
+    processes: Processes,
+) -> tuple[Tensor, float | None]:
+    """Take one step down the cross-entropy: the mean negative log-probability of the replies' tokens.
 
     Args:
-        policy: writes the replies as tokens.
-        inputs: the encoded prompts.
+        policy, optimizer: what is trained.
+        inputs: the encoded prompts of this process.
         replies: one to each.
-        total: sums over them.
-        scale: the number of processes where their gradients are averaged rather than summed.
+        max_grad_norm: gradients are scaled down to this norm.
+        micro: how many prompts a pass takes.
+        processes: over whose tokens the mean is.
+
+    Returns:
+        This process's part of the loss, times `processes.scale`, and the gradient's norm before clipping, None where it is
+        not finite and no step was taken.
     """
     tokens, mask = policy.encode_answers(replies)
-    said: Evaluation = policy(inputs, tokens, mask)
-    return -said.logprobs.sum() * scale / total(mask.sum())
+    count = processes.total(mask.sum())
+
+    def work() -> Tensor:
+        loss = torch.zeros((), device=tokens.device)
+        parts = list(micro.parts(len(replies), 1, tokens.device))
+        for index, (prompts, rows) in enumerate(parts):
+            with processes.synchronise(index == len(parts) - 1):
+                with autocast(tokens.device):
+                    said: Evaluation = policy(inputs.rows(prompts), tokens[rows], mask[rows])
+                part = -said.logprobs.sum() * processes.scale / count
+                torch.autograd.backward(part)
+            loss = loss + part.detach()
+        return loss
+
+    clear = partial(optimizer.zero_grad, set_to_none=True)
+    clear()
+    loss = micro.run(work, clear)
+    processes.reduce(policy.parameters())
+    return loss, apply_gradients(optimizer, max_grad_norm)
 
 
 def random_replies(task: Task, batch: Batch, stream: Stream, style: str) -> list[str]:

@@ -90,9 +90,9 @@ class Trainer:
             if found
             else build_policy(self.config.policy, self._example_prompts(), self._seed("weights"), self.device)
         )
-        self.engine = engine or make_engine(self.config)
+        self.engine = engine or (make_engine(self.config) if self.config.algorithm == "ppo" else None)
         if self.engine is not None and self.processes.sharded:
-            raise ValueError("rollout.engine takes whole weights, and FSDP cuts them into parts; use DDP with it")
+            raise ValueError("rollout.engine takes whole weights, and FSDP cuts them into parts; leave FSDP out")
         self.processes.prepare(self.policy)
         self.optimizer = self._new_optimizer()
         self.iteration = 0
@@ -178,9 +178,7 @@ class Trainer:
         count, dynamic = config.rollout.prompts, config.rollout.dynamic_sampling
         first = self._counters.get("questions", self.iteration * count) if dynamic else self.iteration * count
         pass_size = config.optimizer.micro_batch or len(part) // config.optimizer.minibatches
-        retry = {"may_retry": processes.may_retry}
-        micro = MicroBatches(self._counters.get("micro_batch", pass_size), processes.anywhere, **retry)
-        sampling = MicroBatches(self._counters.get("sampling_batch", len(part)), processes.anywhere, **retry)
+        micro, sampling = self._passes("micro_batch", pass_size), self._passes("sampling_batch", len(part))
 
         def questions(turn: int) -> Batch:
             return ask(self.task, "train", self._seed("questions"), first + turn * count + part.start, len(part))
@@ -261,10 +259,11 @@ class Trainer:
         replies = supervised.written(self.task, self.task.oracle(batch), batch, self.config.prompt_style)
         generator = self._generator("shuffling", torch.device("cpu"))
         losses_of_steps, skipped = [], 0
+        micro = self._passes("micro_batch", settings.micro_batch or len(part) // settings.minibatches)
         for _ in range(settings.epochs):
             for rows in torch.randperm(len(part), generator=generator).chunk(settings.minibatches):
                 part_replies = [replies[row] for row in rows.tolist()]
-                loss, norm = self._descend(inputs.rows(rows.to(self.device)), part_replies, self.optimizer)
+                loss, norm = self._descend(inputs.rows(rows.to(self.device)), part_replies, self.optimizer, micro)
                 skipped += norm is None
                 losses_of_steps.append(loss)
         tokens = processes.total(self.policy.encode_answers(replies)[1].sum())
@@ -276,16 +275,19 @@ class Trainer:
             "tokens": int(tokens),
         }
 
-    def _descend(self, inputs: Any, replies: list[str], optimizer: torch.optim.Optimizer) -> tuple[Tensor, float | None]:
-        """Take one step towards these replies; return the loss and the gradient's norm, None where it is not finite."""
+    def _descend(
+        self, inputs: Any, replies: list[str], optimizer: torch.optim.Optimizer, micro: MicroBatches
+    ) -> tuple[Tensor, float | None]:
+        """Take one step towards these replies; see `supervised.descend`."""
+        norm = self.config.optimizer.max_grad_norm
+        return supervised.descend(
+            self.policy, optimizer, inputs, replies, max_grad_norm=norm, micro=micro, processes=self.processes
+        )
+
+    def _passes(self, name: str, size: int) -> MicroBatches:
+        """Return how many questions passes take: `size`, or as many as were found to fit the memory."""
         processes = self.processes
-        with processes.synchronise(True):
-            with autocast(self.device):
-                loss = supervised.cross_entropy(self.policy, inputs, replies, total=processes.total, scale=processes.scale)
-            optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-        processes.reduce(self.policy.parameters())
-        return loss.detach(), supervised.apply_gradients(optimizer, self.config.optimizer.max_grad_norm)
+        return MicroBatches(self._counters.get(name, size), processes.anywhere, may_retry=processes.may_retry)
 
     def _teach_format(self) -> None:
         """Teach a fresh model how an answer is written, on random valid answers that know nothing of the question."""
@@ -294,6 +296,7 @@ class Trainer:
             return
         optimizer = torch.optim.AdamW(self._trainable(), lr=self.config.format_learning_rate or 0.0)
         seeds = np.full(len(part), self._seed("format answers"), np.uint64)
+        micro = self._passes("micro_batch", self.config.optimizer.micro_batch or len(part))
         with Display("format warm-up", steps, quiet=self._quiet) as display:
             for step in range(steps):
                 if self._stopping():
@@ -304,7 +307,7 @@ class Trainer:
                 replies = supervised.random_replies(self.task, batch, stream, self.config.prompt_style)
                 with autocast(self.device):
                     inputs = self.policy.encode(self.interface.observe(batch))
-                self._descend(inputs, replies, optimizer)
+                self._descend(inputs, replies, optimizer, micro)
                 display.update(step + 1, {})
 
     def _keep_reference(self) -> None:

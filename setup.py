@@ -20,6 +20,7 @@ AGENTS = [
     "transformers>=5.0",
     "tyro>=0.9",
 ]
+DEEPSPEED = ["deepspeed>=0.19"]
 DEV = ["hypothesis>=6.100", "mypy>=1.15", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.9"]
 
 setup(
@@ -41,7 +42,7 @@ setup(
         "scikit-image>=0.24",
         "scikit-learn>=1.5",
     ],
-    extras_require={"all": AGENTS, "dev": DEV, "trl": ["trl>=1.16", "datasets>=3"]},
+    extras_require={"all": AGENTS, "dev": [*DEV, *DEEPSPEED], "deepspeed": DEEPSPEED, "trl": ["trl>=1.16", "datasets>=3"]},
     entry_points={
         "console_scripts": ["ssl4rl = ssl4rl_benchmarks.cli:main"],
         "ssl4rl.agents": [

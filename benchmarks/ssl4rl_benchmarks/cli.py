@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -172,9 +173,12 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments[0] not in COMMANDS:
         print(f"ssl4rl: unknown command {arguments[0]!r}\n\n{USAGE}", file=sys.stderr)
         return 2
+    # Libraries that chat on standard output (DeepSpeed, as soon as it is imported) would spoil JSON.
+    others = redirect_stdout(sys.stderr) if "--json" in arguments else nullcontext()
     try:
         _need("tyro")
-        status, result, as_json = COMMANDS[arguments[0]](arguments[1:])
+        with others:
+            status, result, as_json = COMMANDS[arguments[0]](arguments[1:])
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -40,8 +40,9 @@ def asked(family: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("checkpointing", [False, True], ids=["", "recomputed"])
-def test_a_gpu_computes_what_a_cpu_does(family, checkpointing):
+def test_a_gpu_computes_what_a_cpu_does(family, checkpointing, monkeypatch):
     """In float32: log-probabilities, entropies, values and gradients."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)  # which convolutions take for float32 otherwise
     on_gpu = policy_of(family, gradient_checkpointing=checkpointing)
     on_cpu = copy.deepcopy(on_gpu).cpu()
     inputs = on_gpu.encode(asked(family))
@@ -53,11 +54,12 @@ def test_a_gpu_computes_what_a_cpu_does(family, checkpointing):
         torch.testing.assert_close(one.cpu(), two, atol=1e-4, rtol=1e-4)
     for result in (scored, expected):
         (result.logprobs.sum() + result.values.square().sum()).backward()
-    for (name, one), two in zip(on_gpu.named_parameters(), on_cpu.parameters(), strict=True):
-        assert (one.grad is None) == (two.grad is None), name
-        if one.grad is not None and two.grad is not None:
-            scale = float(two.grad.abs().max()) + 1e-3
-            torch.testing.assert_close(one.grad.cpu() / scale, two.grad / scale, atol=1e-3, rtol=1e-3, msg=name)
+    learning = [name for name, weight in on_cpu.named_parameters() if weight.grad is not None]
+    assert learning == [name for name, weight in on_gpu.named_parameters() if weight.grad is not None]
+    gradients = [{name: dict(policy.named_parameters())[name].grad for name in learning} for policy in (on_gpu, on_cpu)]
+    largest = max(float(gradient.abs().max()) for gradient in gradients[1].values())
+    for name, gradient in gradients[1].items():
+        assert float((gradients[0][name].cpu() - gradient).abs().max()) < 1e-4 * largest, name
 
 
 @pytest.mark.parametrize(

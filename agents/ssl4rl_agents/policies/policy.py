@@ -60,6 +60,10 @@ class Evaluation(NamedTuple):
     values: Tensor
 
 
+Evaluate = Callable[[Any, Tensor, Tensor], Evaluation]
+"""A policy, or an engine that stands before it while it learns: called as `Policy.evaluate` is."""
+
+
 class Policy(nn.Module, ABC):
     """A network that answers questions token by token."""
 

@@ -250,7 +250,7 @@ class VLMPolicy(Policy):
 
     def _statistics(self, hidden: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Return log-probabilities and entropies of tokens (n,), never with more than `LOGITS` logits at a time."""
-        rows = max(1, LOGITS // self.model.get_output_embeddings().weight.shape[0])
+        rows = max(1, LOGITS // self.model.get_output_embeddings().out_features)
         if len(tokens) <= rows:
             return token_statistics(self._logits(hidden), tokens)
 

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ssl4rl_agents.policies.policy import Policy
-from ssl4rl_agents.ppo.distributed import like, whole, whole_weights
+from ssl4rl_agents.ppo.distributed import like, whole_shape, whole_state, whole_weights
 from ssl4rl_agents.ppo.files import discard, new_folder, publish, write_json
 
 BEST = "best.json"
@@ -142,10 +142,9 @@ def _flatten(
     tensors = {}
     for group in optimizer.param_groups:
         for parameter in group["params"]:
-            for entry, value in optimizer.state.get(parameter, {}).items():
-                full = whole(value)
+            for entry, value in whole_state(optimizer, parameter).items():
                 if keep:
-                    tensors[f"{names[id(parameter)]}.{entry}"] = full.detach().cpu().contiguous()
+                    tensors[f"{names[id(parameter)]}.{entry}"] = value.detach().cpu().contiguous()
     groups = [
         {**group, "params": [names[id(parameter)] for parameter in group["params"]]} for group in optimizer.param_groups
     ]
@@ -177,8 +176,8 @@ def _restore(
         if name not in index:
             raise ValueError(f"the checkpoint's optimizer knows {name}, which the policy does not train")
         parameter = parameters[index[name]]
-        if value.ndim and value.shape != parameter.shape:
-            shapes = f"{tuple(value.shape)}, the parameter {tuple(parameter.shape)}"
+        if value.ndim and value.shape != whole_shape(parameter):
+            shapes = f"{tuple(value.shape)}, the parameter {whole_shape(parameter)}"
             raise ValueError(f"the checkpoint's optimizer does not fit: {key} has the shape {shapes}")
         entries.setdefault(index[name], {})[entry] = like(value, parameter) if value.ndim else value
     numbered, first = [], 0

@@ -1,19 +1,19 @@
 """Several processes that train one policy: all that the trainer knows of accelerate and torch.distributed.
 
 `accelerate launch` (or torchrun) starts the processes; where nothing did, there is one, and everything here is the identity.
-Each process answers its own questions. Weights are kept whole in every process (data parallel), or cut into parts where
-accelerate's settings ask for FSDP, version 2.
+Each process answers its own questions. Weights, gradients and optimizer state are kept whole in every process (data
+parallel), or cut into parts where accelerate's settings ask for FSDP, version 2, or for DeepSpeed's ZeRO.
 
-Whole weights: gradients are summed once a step, after all processes have agreed that their passes went well. Torch's
+Whole: gradients are summed once a step, after all processes have agreed that their passes went well. Torch's
 DistributedDataParallel would do it inside the last backward pass, where a process that runs out of memory leaves the others
-waiting. Parts: FSDP averages gradients in the backward passes, so losses that are normalised by counts over all processes are
-multiplied by their number (`scale`).
+waiting. Parts: FSDP and DeepSpeed average gradients in the backward passes, so losses that are normalised by counts over all
+processes are multiplied by their number (`scale`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any, Self, cast
@@ -22,11 +22,15 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from ssl4rl_agents.policies.policy import Policy
+from ssl4rl_agents.policies.policy import Evaluate, Policy
+from ssl4rl_agents.ppo import zero
 from ssl4rl_agents.ppo.device import find_device
 
 PATIENCE = timedelta(hours=2)
 """How long a process waits for the others before it gives up."""
+
+ENGINES = ("ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_FSDP")
+"""How accelerate tells that weights, or what is learned from, are to lie in parts."""
 
 BUCKET = 2**25
 """Numbers that are summed over processes in one message."""
@@ -38,8 +42,9 @@ def is_main() -> bool:
 
 
 def launched() -> bool:
-    """Return whether a launcher started several processes, of which this is one."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "LOCAL_RANK" in os.environ and "MASTER_ADDR" in os.environ
+    """Return whether a launcher started this process, as one of several or for the sake of DeepSpeed or FSDP."""
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1 or any(_asked_for(flag) for flag in ENGINES)
+    return several and "LOCAL_RANK" in os.environ and "MASTER_ADDR" in os.environ
 
 
 class Processes:
@@ -51,22 +56,28 @@ class Processes:
     Attributes:
         rank, count: which process this is, of how many.
         device: where this process computes.
-        sharded: whether each process holds a part of the weights alone (FSDP).
+        sharded: whether each process holds a part of the weights alone (FSDP, or DeepSpeed's stage 3).
+        deepspeed: whether DeepSpeed steps.
 
     Raises:
         ValueError: accelerate's settings ask for something that is not supported here, or the device does not fit.
+        ImportError: they ask for DeepSpeed, which is not installed.
     """
 
     def __init__(self, device: str = "auto") -> None:
         self.rank, self.count = 0, 1
         self._accelerator: Any = None
-        self._plugin: Any = None
+        self._fsdp: Any = None
+        self._deepspeed: dict[str, Any] | None = None
+        self._stage = 0
         self._parts_of: list[Any] = []
+        self._optimizers: list[zero.ZeroOptimizer] = []
         if not launched():
             self.device = find_device(device)
         else:
             self._join(device)
-        self.sharded = self._plugin is not None
+        self.deepspeed = self._deepspeed is not None
+        self.sharded = self._fsdp is not None or self._stage >= zero.WEIGHTS
 
     @property
     def is_main(self) -> bool:
@@ -75,32 +86,41 @@ class Processes:
 
     @property
     def scale(self) -> float:
-        """What a process multiplies its part of the loss by: FSDP averages gradients where we would sum them."""
-        return float(self.count) if self.sharded else 1.0
+        """What a process multiplies its part of the loss by: FSDP and DeepSpeed average gradients where we would sum them."""
+        return float(self.count) if self._averages else 1.0
 
     @property
     def may_retry(self) -> bool:
         """Whether a process that ran out of memory may start its passes again: not where all take part in each."""
-        return not self.sharded
+        return not self._averages
+
+    @property
+    def _averages(self) -> bool:
+        return self._fsdp is not None or self.deepspeed
 
     def _join(self, device: str) -> None:
-        if _asked_for("ACCELERATE_USE_DEEPSPEED") or _asked_for("ACCELERATE_USE_MEGATRON_LM"):
+        if _asked_for("ACCELERATE_USE_MEGATRON_LM"):
             raise ValueError(
-                "accelerate's settings ask for DeepSpeed or Megatron-LM, which are not supported; FSDP (fsdp_version: 2) "
-                "cuts weights, gradients and optimizer state into parts, as ZeRO stage 3 does"
+                "accelerate's settings ask for Megatron-LM, which is not supported; FSDP (fsdp_version: 2) and DeepSpeed "
+                "(ZeRO) cut weights, gradients and optimizer state into parts"
             )
         if device not in ("auto", "cpu", "cuda"):
             raise ValueError(f"with several processes the device must be auto, cpu or cuda, got {device!r}")
         from accelerate import Accelerator
-        from accelerate.utils import FullyShardedDataParallelPlugin, InitProcessGroupKwargs
+        from accelerate.utils import DeepSpeedPlugin, FullyShardedDataParallelPlugin, InitProcessGroupKwargs
 
         cpu = device == "cpu" or find_device(device).type == "cpu" or _asked_for("ACCELERATE_USE_CPU")
-        if _asked_for("ACCELERATE_USE_FSDP"):
-            self._plugin = FullyShardedDataParallelPlugin()  # reads accelerate's settings from the environment
-            if self._plugin.fsdp_version != 2:
+        if _asked_for("ACCELERATE_USE_FSDP"):  # the plugins read accelerate's settings from the environment
+            self._fsdp = FullyShardedDataParallelPlugin()
+            if self._fsdp.fsdp_version != 2:
                 raise ValueError("accelerate's settings ask for the first version of FSDP; set fsdp_version to 2")
+        if _asked_for("ACCELERATE_USE_DEEPSPEED"):
+            zero.require()
+            self._deepspeed = DeepSpeedPlugin().deepspeed_config
+            self._stage = zero.stage_of(self._deepspeed)
         # Precision is ours (see device.py), and so is sharding: accelerate does it for one model and with an optimizer only.
-        os.environ.pop("ACCELERATE_USE_FSDP", None)
+        for flag in ENGINES:
+            os.environ.pop(flag, None)
         self._accelerator = Accelerator(
             cpu=cpu, mixed_precision="no", kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)]
         )
@@ -108,25 +128,60 @@ class Processes:
         self.device = self._accelerator.device
 
     def prepare(self, policy: Policy) -> None:
-        """Make a policy ready to learn in all processes: the same weights everywhere, or a part of them each.
+        """Make a policy ready to learn in all processes: the same weights everywhere, or with FSDP a part of them each.
 
-        With FSDP all processes must pass and generate together from here on.
+        Where weights are in parts, all processes must pass and generate together from here on.
+
+        Raises:
+            ValueError: weights that are to lie in parts are not of one precision.
         """
-        if self.count == 1:
-            return
-        for tensor in (*policy.parameters(), *policy.buffers()):
-            dist.broadcast(tensor.detach(), 0)
-        if self.sharded:
-            self.shard(policy)
+        if self.count > 1:
+            for tensor in (*policy.parameters(), *policy.buffers()):
+                dist.broadcast(tensor.detach(), 0)
+        if self.sharded and len({parameter.dtype for parameter in policy.parameters()}) > 1:
+            raise ValueError("weights in parts (FSDP, ZeRO stage 3) must be of one precision; set policy.weights to float32")
+        if self._fsdp is not None:
+            self._cut_by_fsdp(policy)
+        elif self.sharded:
+            policy.work_together(self.everywhere)
+
+    def distribute(
+        self, policy: Policy, optimizer: torch.optim.Optimizer, max_grad_norm: float, example: Callable[[], tuple[Any, ...]]
+    ) -> torch.optim.Optimizer:
+        """Return what steps in all processes together: the optimizer, or DeepSpeed in its stead.
+
+        Args:
+            policy: what is trained, prepared; its weights lie in parts afterwards with DeepSpeed's stage 3.
+            optimizer: fresh.
+            max_grad_norm: gradients are scaled down to this norm.
+            example: gives arguments of the policy, to try it on.
+        """
+        if self._deepspeed is None:
+            return optimizer
+        settings = zero.engine_settings(self._deepspeed, self.device, max_grad_norm)
+        self._optimizers.append(zero.ZeroOptimizer(policy, optimizer, settings, example()))
+        return self._optimizers[-1]
+
+    def learner(self, policy: Policy, optimizer: torch.optim.Optimizer) -> Evaluate:
+        """Return what passes go through whose gradients count: the policy, or what stands before it."""
+        return cast(Evaluate, optimizer.engine) if isinstance(optimizer, zero.ZeroOptimizer) else policy
 
     def shard(self, policy: Policy) -> None:
+        """Cut the weights of a policy that does not learn into parts, if those of others are."""
+        if self._fsdp is not None:
+            self._cut_by_fsdp(policy)
+        elif self.sharded and self._deepspeed is not None:
+            policy.work_together(self.everywhere)
+            zero.cut(policy, zero.engine_settings(self._deepspeed, self.device, 1.0))
+
+    def _cut_by_fsdp(self, policy: Policy) -> None:
         """Cut the weights into parts, layer by layer, as accelerate's settings for FSDP say."""
         from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
-        options = {"reshard_after_forward": self._plugin.reshard_after_forward}
-        if self._plugin.cpu_offload:
-            options["offload_policy"] = self._plugin.cpu_offload
-        layers = self._plugin.transformer_cls_names_to_wrap or _layers(policy)
+        options = {"reshard_after_forward": self._fsdp.reshard_after_forward}
+        if self._fsdp.cpu_offload:
+            options["offload_policy"] = self._fsdp.cpu_offload
+        layers = self._fsdp.transformer_cls_names_to_wrap or _layers(policy)
         for module in list(policy.modules()):
             if type(module).__name__ in layers:
                 fully_shard(module, **options)
@@ -192,14 +247,16 @@ class Processes:
         return float(told)
 
     def synchronise(self, last: bool) -> AbstractContextManager[Any]:
-        """Return the context of a micro-batch's passes, both ways; FSDP averages gradients in the `last` of a step."""
+        """Return the context of a micro-batch's passes; gradients are averaged, if at all, in the `last` of a step."""
         for policy in self._parts_of:
             policy.set_requires_gradient_sync(last)
+        for optimizer in self._optimizers:
+            optimizer.accumulate(last)
         return nullcontext()
 
     def reduce(self, parameters: Iterable[nn.Parameter]) -> None:
         """Sum the gradients of whole weights over the processes; what got none in any process stays without."""
-        if self.count == 1 or self.sharded:
+        if self.count == 1 or self._averages:
             return
         learning = [parameter for parameter in parameters if parameter.requires_grad]
         found = self.total(torch.tensor([float(p.grad is not None) for p in learning], device=self.device))
@@ -224,11 +281,14 @@ class Processes:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Let go of the others; where all went well together, so that none leaves while another still talks to it."""
+        """Let go of the others; where all went well together, so that none leaves while another still talks to it.
+
+        By a barrier, which moves no tensor: a thread of gloo that lets go of one while Python ends would abort the process.
+        """
         if self._accelerator is None:
             return
         if kind is None:
-            self.anywhere(False)
+            self._accelerator.wait_for_everyone()
         self._accelerator.end_training()
 
 
@@ -245,9 +305,28 @@ def _buckets(gradients: list[Tensor]) -> Iterator[list[Tensor]]:
         yield bucket
 
 
+def in_parts(tensor: Tensor) -> bool:
+    """Return whether each process holds a part of a weight."""
+    return hasattr(tensor, "full_tensor") or hasattr(tensor, "ds_id")
+
+
 def whole(tensor: Tensor) -> Tensor:
     """Return a tensor of which each process holds a part, as a whole; all must call it."""
+    if hasattr(tensor, "ds_id"):
+        return zero.full(tensor)
     return cast(Any, tensor).full_tensor() if hasattr(tensor, "full_tensor") else tensor
+
+
+def whole_shape(tensor: Tensor) -> tuple[int, ...]:
+    """Return the shape that a tensor has as a whole."""
+    return tuple(getattr(tensor, "ds_shape", tensor.shape))
+
+
+def whole_state(optimizer: torch.optim.Optimizer, parameter: nn.Parameter) -> dict[str, Tensor]:
+    """Return what an optimizer remembers of a parameter, as a whole, by name; all must call it."""
+    if isinstance(optimizer, zero.ZeroOptimizer):
+        return optimizer.state_of(parameter)
+    return {entry: whole(value) for entry, value in optimizer.state.get(parameter, {}).items()}
 
 
 def like(tensor: Tensor, example: Tensor) -> Tensor:
@@ -268,9 +347,9 @@ def whole_weights(policy: Policy, *, keep: bool) -> dict[str, Tensor] | None:
         keep: whether this process needs the result; elsewhere it is empty.
     """
     weights = {}
-    if not any(hasattr(parameter, "full_tensor") for parameter in policy.parameters()):
+    if not any(in_parts(parameter) for parameter in policy.parameters()):
         return None
-    for name, tensor in policy.state_dict().items():
+    for name, tensor in policy.state_dict(keep_vars=True).items():
         full = whole(tensor)
         if keep:
             weights[name] = full.detach().cpu()

@@ -60,13 +60,12 @@ class Reference:
         if not resumed:
             checkpoint.save_policy(folder, policy, main=processes.is_main)
             processes.barrier()
-        if resumed or processes.sharded:
+        if resumed or processes.sharded or processes.deepspeed:  # which hang too much on a policy for it to be copied
             self._copy = load_policy(folder, config, processes.device)
         else:
             self._copy = copy.deepcopy(policy)
         self._copy.requires_grad_(False)
-        if processes.sharded:
-            processes.shard(self._copy)
+        processes.shard(self._copy)
 
     def logprobs(self, rollout: Rollout, micro: MicroBatches) -> Tensor:
         """Return the log-probabilities (n, T) of the answers of a rollout."""

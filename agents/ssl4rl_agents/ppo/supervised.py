@@ -6,6 +6,8 @@ training ever sees.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -13,13 +15,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ssl4rl_agents.policies.policy import Evaluation, Policy
+from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.ppo.device import autocast
 from ssl4rl_agents.ppo.distributed import Processes, whole
 from ssl4rl_agents.ppo.microbatch import MicroBatches
+from ssl4rl_agents.ppo.zero import ZeroOptimizer
 from ssl4rl_envs import Stream, Task
 from ssl4rl_envs.answers import wrap
 from ssl4rl_envs.task import Batch
+
+FORMAT_STEPS = {"betas": (0.9, 0.999), "weight_decay": 0.01}
+"""AdamW's settings in the format warm-up."""
 
 
 def written(task: Task, answers: NDArray[Any], batch: Batch, style: str) -> list[str]:
@@ -53,6 +59,7 @@ def descend(
     """
     tokens, mask = policy.encode_answers(replies)
     count = processes.total(mask.sum())
+    learner = processes.learner(policy, optimizer)
 
     def work() -> Tensor:
         loss = torch.zeros((), device=tokens.device)
@@ -60,7 +67,7 @@ def descend(
         for index, (prompts, rows) in enumerate(parts):
             with processes.synchronise(index == len(parts) - 1):
                 with autocast(tokens.device):
-                    said: Evaluation = policy(inputs.rows(prompts), tokens[rows], mask[rows])
+                    said = learner(inputs.rows(prompts), tokens[rows], mask[rows])
                 part = -said.logprobs.sum() * processes.scale / count
                 torch.autograd.backward(part)
             loss = loss + part.detach()
@@ -73,16 +80,36 @@ def descend(
     return loss, apply_gradients(optimizer, max_grad_norm)
 
 
+@contextmanager
+def format_steps(optimizer: torch.optim.Optimizer, learning_rate: float) -> Iterator[None]:
+    """Let the optimizer of a run take the steps of its format warm-up: at another rate, and forgotten afterwards."""
+    changes = {"lr": learning_rate, **FORMAT_STEPS}
+    kept = [{name: group[name] for name in changes} for group in optimizer.param_groups]
+    for group in optimizer.param_groups:
+        group.update(changes)
+    try:
+        yield
+    finally:
+        for group, before in zip(optimizer.param_groups, kept, strict=True):
+            group.update(before)
+        if isinstance(optimizer, ZeroOptimizer):
+            optimizer.forget()
+        else:
+            optimizer.state.clear()
+
+
 def random_replies(task: Task, batch: Batch, stream: Stream, style: str) -> list[str]:
     """Write one random valid answer to each question."""
     return written(task, task.random_answers(batch, stream), batch, style)
 
 
 def apply_gradients(optimizer: torch.optim.Optimizer, max_grad_norm: float) -> float | None:
-    """Clip the gradients and step; a gradient that is not finite is not followed.
+    """Clip the gradients and step; a gradient that is not finite is not followed. DeepSpeed clips as it was told at first.
 
     Returns the gradient's norm before clipping, None where it is not finite.
     """
+    if isinstance(optimizer, ZeroOptimizer):
+        return optimizer.descend()
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     norm = float(whole(torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm)))
     finite = torch.isfinite(torch.tensor(norm)).item()

@@ -92,7 +92,10 @@ class Trainer:
         )
         self.engine = engine or (make_engine(self.config) if self.config.algorithm == "ppo" else None)
         if self.engine is not None and self.processes.sharded:
-            raise ValueError("rollout.engine takes whole weights, and FSDP cuts them into parts; leave FSDP out")
+            raise ValueError(
+                "rollout.engine takes whole weights, and FSDP and ZeRO stage 3 cut them into parts; leave them out"
+            )
+        self._require_what_deepspeed_can()
         self.processes.prepare(self.policy)
         self.optimizer = self._new_optimizer()
         self.iteration = 0
@@ -223,7 +226,7 @@ class Trainer:
         critic_first = self.iteration < objective.critic_warmup_iterations
         with critic_alone(self.policy, self.optimizer, alone=critic_first, sharded=processes.sharded):
             statistics = update(
-                self.policy,
+                processes.learner(self.policy, self.optimizer),
                 self.optimizer,
                 rollout,
                 estimated,
@@ -263,7 +266,7 @@ class Trainer:
         for _ in range(settings.epochs):
             for rows in torch.randperm(len(part), generator=generator).chunk(settings.minibatches):
                 part_replies = [replies[row] for row in rows.tolist()]
-                loss, norm = self._descend(inputs.rows(rows.to(self.device)), part_replies, self.optimizer, micro)
+                loss, norm = self._descend(inputs.rows(rows.to(self.device)), part_replies, micro)
                 skipped += norm is None
                 losses_of_steps.append(loss)
         tokens = processes.total(self.policy.encode_answers(replies)[1].sum())
@@ -275,13 +278,11 @@ class Trainer:
             "tokens": int(tokens),
         }
 
-    def _descend(
-        self, inputs: Any, replies: list[str], optimizer: torch.optim.Optimizer, micro: MicroBatches
-    ) -> tuple[Tensor, float | None]:
+    def _descend(self, inputs: Any, replies: list[str], micro: MicroBatches) -> tuple[Tensor, float | None]:
         """Take one step towards these replies; see `supervised.descend`."""
         norm = self.config.optimizer.max_grad_norm
         return supervised.descend(
-            self.policy, optimizer, inputs, replies, max_grad_norm=norm, micro=micro, processes=self.processes
+            self.policy, self.optimizer, inputs, replies, max_grad_norm=norm, micro=micro, processes=self.processes
         )
 
     def _passes(self, name: str, size: int) -> MicroBatches:
@@ -294,10 +295,10 @@ class Trainer:
         steps, part = self.config.format_warmup or 0, self._part
         if not steps:
             return
-        optimizer = torch.optim.AdamW(self._trainable(), lr=self.config.format_learning_rate or 0.0)
         seeds = np.full(len(part), self._seed("format answers"), np.uint64)
         micro = self._passes("micro_batch", self.config.optimizer.micro_batch or len(part))
-        with Display("format warm-up", steps, quiet=self._quiet) as display:
+        learning = supervised.format_steps(self.optimizer, self.config.format_learning_rate or 0.0)
+        with learning, Display("format warm-up", steps, quiet=self._quiet) as display:
             for step in range(steps):
                 if self._stopping():
                     return
@@ -307,7 +308,7 @@ class Trainer:
                 replies = supervised.random_replies(self.task, batch, stream, self.config.prompt_style)
                 with autocast(self.device):
                     inputs = self.policy.encode(self.interface.observe(batch))
-                self._descend(inputs, replies, optimizer, micro)
+                self._descend(inputs, replies, micro)
                 display.update(step + 1, {})
 
     def _keep_reference(self) -> None:
@@ -336,12 +337,32 @@ class Trainer:
                 "folder:PATH, rather than as arrays"
             ) from error
 
+    def _require_what_deepspeed_can(self) -> None:
+        objective = self.config.objective
+        if not self.processes.deepspeed:
+            return
+        if objective.target_kl is not None:
+            raise ValueError(
+                "objective.target_kl drops gradients, which DeepSpeed has taken in by then; leave one of them out"
+            )
+        if objective.critic_warmup_iterations:
+            raise ValueError(
+                "objective.critic_warmup_iterations lets weights rest, which DeepSpeed cannot; leave one of them out"
+            )
+
     def _new_optimizer(self) -> torch.optim.Optimizer:
         settings = self.config.optimizer
-        return torch.optim.AdamW(self._trainable(), lr=0.0, betas=settings.betas, weight_decay=settings.weight_decay)
+        learning = [parameter for parameter in self.policy.parameters() if parameter.requires_grad]
+        adamw = torch.optim.AdamW(learning, lr=0.0, betas=settings.betas, weight_decay=settings.weight_decay)
+        return self.processes.distribute(self.policy, adamw, settings.max_grad_norm, self._example_pass)
 
-    def _trainable(self) -> list[torch.nn.Parameter]:
-        return [parameter for parameter in self.policy.parameters() if parameter.requires_grad]
+    def _example_pass(self) -> tuple[Any, Tensor, Tensor]:
+        """Return a question and an answer as the policy takes them."""
+        batch = ask(self.task, "train", self._seed("questions"), 0, 1)
+        with autocast(self.device):
+            inputs = self.policy.encode(self.interface.observe(batch))
+            samples = self.policy.generate(inputs, deterministic=True)
+        return inputs, samples.tokens, samples.mask
 
     def _example_prompts(self) -> list[str]:
         batch = ask(self.task, "train", self._seed("questions"), 0, 8)

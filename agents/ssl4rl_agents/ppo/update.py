@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ssl4rl_agents.policies.policy import Policy
+from ssl4rl_agents.policies.policy import Evaluate
 from ssl4rl_agents.ppo import losses
 from ssl4rl_agents.ppo.advantages import Advantages
 from ssl4rl_agents.ppo.config import ObjectiveConfig, OptimizerConfig
@@ -124,7 +124,7 @@ def minibatch_of(
 
 
 def backward(
-    policy: Policy,
+    policy: Evaluate,
     batch: Minibatch,
     objective: ObjectiveConfig,
     autocast: AbstractContextManager[Any],
@@ -162,7 +162,7 @@ def nothing_to_reduce() -> None:
 
 
 def update(
-    policy: Policy,
+    policy: Evaluate,
     optimizer: torch.optim.Optimizer,
     rollout: Rollout,
     advantages: Advantages,

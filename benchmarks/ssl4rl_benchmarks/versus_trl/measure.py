@@ -6,6 +6,7 @@ import dataclasses
 import gc
 import platform
 import statistics
+import sys
 import tempfile
 from dataclasses import dataclass
 from importlib import metadata
@@ -103,17 +104,26 @@ def _alternate(settings: Settings, folder: Path, model: Path, *, alone: bool) ->
     theirs = None if alone else Theirs(settings, model, folder / "trl")
     ours.run(WARMUP)
     done: dict[Side, list[Step]] = {"ours": []} if theirs is None else {"ours": [], "trl": []}
-    for _ in range(settings.rounds):
+    for turn in range(settings.rounds):
         done["ours"] += ours.run(settings.steps)
         _tidy()
         if theirs is not None:
             done["trl"] += theirs.run(settings.steps)
             _tidy()
+        _tell(settings, turn, done)
     work = ours.work(round(statistics.median(step.tokens for step in done["ours"])))
     prompt_tokens = ours.prompt_tokens()[0]
     del ours
     _tidy()
     return done, prompt_tokens, work
+
+
+def _tell(settings: Settings, turn: int, done: dict[Side, list[Step]]) -> None:
+    """Say on standard error how far it is: what was measured is not lost where time runs out."""
+    answers = settings.prompts * settings.group
+    rates = {side: answers / statistics.median(step.seconds for step in steps) for side, steps in done.items()}
+    told = ", ".join(f"{side} {rate:.1f} episodes/s" for side, rate in rates.items())
+    print(f"round {turn + 1} of {settings.rounds}: {told}", file=sys.stderr)
 
 
 def _tidy() -> None:

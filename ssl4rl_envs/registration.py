@@ -39,6 +39,11 @@ TABLE: tuple[Row, ...] = (
     Row("SSL4RL/OddPatch-v0", "ssl4rl_envs.images.odd_patch:OddPatch", {}),
     Row("SSL4RL/PatchSwap-v0", "ssl4rl_envs.images.patch_swap:PatchSwap", {}),
     Row("SSL4RL/Mixture-v0", "ssl4rl_envs.images.mixture:Mixture", {}),
+    Row("SSL4RL/EdgePrediction-v0", "ssl4rl_envs.graphs.edge_prediction:EdgePrediction", {}),
+    Row("SSL4RL/NeighborChoice-v0", "ssl4rl_envs.graphs.neighbor_choice:NeighborChoice", {}),
+    Row("SSL4RL/NodeAttribute-v0", "ssl4rl_envs.graphs.node_attribute:NodeAttribute", {}),
+    Row("SSL4RL/MaskedFeatures-v0", "ssl4rl_envs.graphs.masked_features:MaskedFeatures", {}),
+    Row("SSL4RL/GraphDistance-v0", "ssl4rl_envs.graphs.graph_distance:GraphDistance", {}),
 )
 
 

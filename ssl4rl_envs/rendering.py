@@ -84,7 +84,7 @@ def judge(task: Task, batch: Batch, answers: NDArray[Any], score: Score) -> list
 def card(task: Task, batch: Batch, row: int, verdict: Verdict | None) -> Card:
     """Collect what is to be drawn of one row of a batch."""
     pictures = task.pictures(batch, row) | (verdict.pictures if verdict is not None else {})
-    return Card(pictures, task.question(batch.rows(slice(row, row + 1)))[0], verdict)
+    return Card(pictures, task.caption(batch.rows(slice(row, row + 1)))[0], verdict)
 
 
 def _font(size: int) -> Any:

@@ -44,6 +44,14 @@ def _chain(keys: NDArray[np.uint64], values: NDArray[np.uint64]) -> NDArray[np.u
     return _mix(_mix(keys + _GOLDEN) ^ _mix(values * _GOLDEN + np.uint64(1)))
 
 
+def hash_rows(columns: NDArray[np.uint64], role: str) -> NDArray[np.uint64]:
+    """Return a hash of each row of uint64 words (n, k), (n,), by the name of its use."""
+    keys = np.full(len(columns), hash_seed("rows", role), np.uint64)
+    for column in columns.T:
+        keys = _chain(keys, column)
+    return keys
+
+
 def as_words(values: ArrayLike, what: str) -> NDArray[np.uint64]:
     """Return non-negative integers below 2**64 as a one-dimensional uint64 array.
 
@@ -142,6 +150,11 @@ class Stream:
     def uniform(self, size: Sequence[int] = ()) -> NDArray[np.float64]:
         """Return floats in [0, 1) with 53 random bits, shape (n, *size)."""
         return (self.words(size) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+    def below(self, bounds: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return an integer in [0, bound) for every bound of (n, ...), each below 2**32; 0 where a bound is below 1."""
+        high_bits = self.words(bounds.shape[1:]) >> np.uint64(32)
+        return ((high_bits * np.maximum(bounds, 1).astype(np.uint64)) >> np.uint64(32)).astype(np.int64)
 
     def integers(self, low: ArrayLike, high: ArrayLike, size: Sequence[int] = ()) -> NDArray[np.int64]:
         """Return integers in [low, high), shape (n, *size).

@@ -224,6 +224,10 @@ class Task(ABC):
         del batch
         return {}
 
+    def caption(self, batch: Batch) -> list[str]:
+        """Return what stands below the pictures of n questions, for people; by default the questions."""
+        return self.question(batch)
+
     def pictures(self, batch: Batch, row: int) -> dict[str, NDArray[np.uint8]]:
         """Return the pictures of one instance by name, as people are to see them."""
         return {name: batch.observation[name][row] for name in self.images}

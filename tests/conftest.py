@@ -25,6 +25,10 @@ BUILTIN["scenes"] = drawn_once
 # Configurations that differ from the registered ones in kind, so that the loops over the registry see them too.
 VARIANTS = {
     "SSL4RL/PaintedReconstruction-v0": ("MaskedReconstruction", {"answer": "pixels", "patch_size": 8}),
+    "SSL4RL/EdgeByNumber-v0": ("EdgePrediction", {"source": "sbm", "features": "id", "negatives": "degree"}),
+    "SSL4RL/WordOfNode-v0": ("NodeAttribute", {"attribute": "word"}),
+    "SSL4RL/DegreeOfNode-v0": ("NodeAttribute", {"source": "barabasi_albert", "attribute": "degree"}),
+    "SSL4RL/PlaceOfNode-v0": ("NodeAttribute", {"source": "sbm", "attribute": "vector", "groups": 4}),
 }
 for _id, (_name, _arguments) in VARIANTS.items():
     if _id not in gym.registry:

@@ -414,7 +414,7 @@ def test_an_instance_is_the_same_bits_in_a_fresh_process(build, monkeypatch):
     registration._build_once.cache_clear()
 
 
-@pytest.mark.parametrize("name", [row.id for row in TABLE])
+@pytest.mark.parametrize("name", [row.id for row in TABLE if row.task.startswith("ssl4rl_envs.images")])
 def test_questions_about_real_scenes_are_the_same_bits_in_every_batch(name):
     task = ssl4rl_envs.make_task(name, source=scenes())
     together = task.sample(Stream("test", np.full(24, 5), np.arange(24)))

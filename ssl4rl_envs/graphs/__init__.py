@@ -1,0 +1,1 @@
+"""Tasks over graphs, one file each."""

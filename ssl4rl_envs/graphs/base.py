@@ -1,0 +1,204 @@
+"""GraphTask: what all graph tasks share: a source, neighbourhoods, how they are shown as arrays, words and pictures."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from ssl4rl_envs.graphs import drawing
+from ssl4rl_envs.graphs.neighbourhoods import Neighbourhood, size_of
+from ssl4rl_envs.sources.graph_builtin import GraphSourceLike, load_graph
+from ssl4rl_envs.sources.graphs import GraphSource, Nodes
+from ssl4rl_envs.stream import SPLITS, Stream
+from ssl4rl_envs.task import MAX_PROMPT, Batch, Task
+
+FEATURES = ("inline", "id")
+MAX_REDRAWS = 400
+CHECKED = 64
+"""Instances of each split that are drawn when a task is built."""
+
+TOLD = 10
+"""Most words of a node that are told in text."""
+
+
+class GraphTask(Task):
+    """A task over one graph.
+
+    The observation is a `Dict` of arrays padded to what the fanouts have room for, M nodes and E directed edges:
+
+    - `x` float32 (M, F): features, or with `features="id"` in its place `node_id` int64 (M,): numbers of nodes in the
+      source's table (`task.source.features`), -1 where there is none;
+    - `x_mask` int8 (M,): 1 where a node's features are shown, 0 where they are hidden or there is no node;
+    - `node_mask` int8 (M,), `edge_mask` int8 (E,): 1 where there is a node, an edge;
+    - `edge_index` int64 (2, E): local numbers of the ends of edges, each edge in both directions;
+    - `target` int64 (K,): local numbers of the nodes that are asked about, in order.
+
+    Args:
+        source: see `load_graph`. fanouts: most neighbours that are shown at each distance. features: "inline" or "id".
+        targets: K. derived: whether the answer follows from the features of nodes, which then may not be looked up by number.
+        queries: (slots, numbers): what is asked of each slot is told in `query`, int64 (slots,), each below `numbers`; or
+        None.
+
+    Raises:
+        ValueError: an argument is not one of its values, or the source has not what the task needs.
+    """
+
+    images = ()
+    role: ClassVar[str]
+    """How targets make an answer: "pair" (of target 0 and 1), "choice" (which of the others belongs to target 0), "node" (one
+    answer a target)."""
+
+    def __init__(
+        self,
+        source: GraphSourceLike,
+        fanouts: tuple[int, ...],
+        features: str,
+        targets: int,
+        *,
+        derived: bool = False,
+        queries: tuple[int, int] | None = None,
+    ) -> None:
+        self.source: GraphSource = load_graph(source)
+        self.fanouts = tuple(int(fanout) for fanout in fanouts)
+        if not self.fanouts or min(self.fanouts) < 1:
+            raise ValueError(f"fanouts must be at least 1 each, e.g. (5, 3), got {fanouts}")
+        if features not in FEATURES:
+            raise ValueError(f"features must be one of {', '.join(FEATURES)}, got {features!r}")
+        if features == "id" and derived:
+            raise ValueError(
+                f"{type(self).__name__} asks for what follows from features, which an agent could look up by the node's "
+                "number; use features='inline'"
+            )
+        self.inline = features == "inline"
+        nodes, edges = size_of(targets, self.fanouts)
+        table = self.source.features
+        shown: dict[str, spaces.Space[Any]] = {
+            "edge_index": spaces.Box(0, nodes - 1, (2, edges), np.int64),
+            "edge_mask": spaces.Box(0, 1, (edges,), np.int8),
+            "node_mask": spaces.Box(0, 1, (nodes,), np.int8),
+            "target": spaces.Box(0, nodes - 1, (targets,), np.int64),
+            "x_mask": spaces.Box(0, 1, (nodes,), np.int8),
+        }
+        if self.inline:
+            low, high = min(0.0, float(table.min())), max(0.0, float(table.max()))
+            shown["x"] = spaces.Box(low, high, (nodes, table.shape[1]), np.float32)
+        else:
+            shown["node_id"] = spaces.Box(-1, self.source.nodes - 1, (nodes,), np.int64)
+        if queries is not None:
+            shown["query"] = spaces.Box(0, queries[1] - 1, (queries[0],), np.int64)
+        self.observation_space = spaces.Dict(shown)
+        room = MAX_PROMPT - 2_000 - 10 * edges // 2
+        self._told = max(0, min(TOLD, (room // nodes - 14) // 6))
+
+    def check_source(self) -> None:
+        """Draw a few instances of every split; the last line of a task's constructor.
+
+        Raises:
+            ValueError: a split has nothing to ask about.
+        """
+        for split in SPLITS:
+            try:
+                self.sample(Stream(split, np.zeros(CHECKED, np.uint64), np.arange(CHECKED)))
+            except RuntimeError as error:
+                raise ValueError(f"graph {self.source.name!r}, {split} split: {error}") from error
+
+    def until_all(self, stream: Stream, draft: Callable[[Stream], tuple[list[NDArray[Any]], NDArray[np.bool_]]]) -> list[Any]:
+        """Draw drafts, arrays (n, ...) each and which rows will do, and those that will not do again.
+
+        Raises:
+            RuntimeError: a row found none in `MAX_REDRAWS` attempts.
+        """
+        found, good = draft(stream)
+        pending = np.flatnonzero(~good)
+        for attempt in range(1, MAX_REDRAWS + 1):
+            if not len(pending):
+                return found
+            again, good = draft(stream.redraw(pending, attempt))
+            for kept, new in zip(found, again, strict=True):
+                kept[pending] = new
+            pending = pending[~good]
+        raise RuntimeError(
+            f"nothing that {type(self).__name__} can ask about in {MAX_REDRAWS} draws of {len(pending)} instances"
+        )
+
+    def observe(
+        self,
+        hood: Neighbourhood,
+        target: Nodes | None = None,
+        hide: NDArray[np.bool_] | None = None,
+        query: Nodes | None = None,
+    ) -> dict[str, NDArray[Any]]:
+        """Return what is shown of neighbourhoods.
+
+        Args:
+            hood: of n instances.
+            target: (n, K) local numbers; by default those of the neighbourhoods.
+            hide: (n, M) whose features are not shown, or None.
+            query: (n, slots), or None.
+        """
+        exists = hood.nodes >= 0
+        seen = exists if hide is None else exists & ~hide
+        shown: dict[str, NDArray[Any]] = {
+            "edge_index": hood.edge_index,
+            "edge_mask": hood.edge_mask.astype(np.int8),
+            "node_mask": exists.astype(np.int8),
+            "target": hood.targets if target is None else target,
+            "x_mask": seen.astype(np.int8),
+        }
+        if self.inline:
+            x = self.source.features[np.maximum(hood.nodes, 0)]
+            x[~seen] = 0
+            shown["x"] = x
+        else:
+            shown["node_id"] = hood.nodes
+        return shown if query is None else {**shown, "query": query}
+
+    def twins_of(self, hood: Neighbourhood, target: Nodes) -> NDArray[np.bool_]:
+        """Return which nodes of neighbourhoods are among the targets, or have the same features as one of them, (n, M)."""
+        twins = self.source.twins[np.maximum(hood.nodes, 0)]
+        asked = np.take_along_axis(twins, target, axis=1)
+        return np.asarray((twins[:, :, None] == asked[:, None, :]).any(axis=2) & (hood.nodes >= 0), np.bool_)
+
+    @abstractmethod
+    def caption(self, batch: Batch) -> list[str]:
+        """Ask in words, one string an instance, of what is shown in arrays, in words or in a picture."""
+
+    def question(self, batch: Batch) -> list[str]:
+        """Put the neighbourhood and the question in words."""
+        return [f"{self.describe(batch, row)} {asked}" for row, asked in enumerate(self.caption(batch))]
+
+    def describe(self, batch: Batch, row: int) -> str:
+        """Put a neighbourhood in words: its nodes, its edges, and words or numbers of the nodes whose features are shown."""
+        shown = {name: values[row] for name, values in batch.observation.items()}
+        count = int(shown["node_mask"].sum())
+        one, other = shown["edge_index"][:, shown["edge_mask"] == 1]
+        edges = ", ".join(f"{a}-{b}" for a, b in zip(one.tolist(), other.tolist(), strict=True) if a < b)
+        text = f"A part of a graph has the nodes 0 to {count - 1}. Edges: {edges or 'none'}."
+        if not self.source.described or not self._told:
+            return text
+        x = shown["x"] if self.inline else self.source.features[np.maximum(shown["node_id"], 0)]
+        seen = np.flatnonzero(shown["x_mask"])
+        kind = "Words" if self.source.binary else "Features"
+        told = "; ".join(f"node {node}: {self._words(x[node])}" for node in seen.tolist())
+        return f"{text} {kind} of nodes (at most {self._told} each): {told}."
+
+    def _words(self, features: NDArray[np.float32]) -> str:
+        if self.source.binary:
+            return " ".join(str(word) for word in np.flatnonzero(features)[: self._told].tolist()) or "none"
+        return " ".join(f"{value:.2g}" for value in features[: self._told].tolist())
+
+    def pictures(self, batch: Batch, row: int) -> dict[str, NDArray[np.uint8]]:
+        """Return a drawing of the neighbourhood, for people."""
+        shown = {name: values[row] for name, values in batch.observation.items()}
+        x = shown["x"] if self.inline else self.source.features[np.maximum(shown["node_id"], 0)]
+        return {"neighbourhood": drawing.draw(shown, x, self.role)}
+
+
+def code_of(split: str) -> int:
+    """Return the number of a split."""
+    return SPLITS.index(split)

@@ -1,0 +1,134 @@
+"""Neighbor choice: which of these nodes is the neighbour of that one?"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from ssl4rl_envs.answers import AnswerFormat
+from ssl4rl_envs.graphs.base import GraphTask
+from ssl4rl_envs.graphs.neighbourhoods import sample_neighbourhoods
+from ssl4rl_envs.sources.graph_builtin import GraphSourceLike
+from ssl4rl_envs.sources.graphs import Nodes
+from ssl4rl_envs.stream import Stream
+from ssl4rl_envs.task import Batch, Level, Score, exact_score
+
+WINDOW = 16
+"""Distractors are drawn from at least so many nodes on either side in the order of degrees."""
+
+TRIES = 8
+"""Nodes drawn for each distractor."""
+
+
+class NeighborChoice(GraphTask):
+    """Which of these nodes is the neighbour of that one?
+
+    ## Description A node and several candidates are shown with the neighbourhoods of all. One candidate is joined to the node
+    by an edge of the split, which is left out of what is shown. The others are not joined to it in any split, and have about
+    as many train edges as the true one is shown with, so that counting edges does not help.
+
+    ## Observation Space `Dict` of padded arrays, see `GraphTask`: `x` (or `node_id`), `x_mask`, `node_mask`, `edge_index`,
+    `edge_mask`, and `target`, the node and then the candidates. The text interface tells the neighbourhood in words.
+
+    ## Action Space
+    `Discrete(candidates)`: A, B, C, ... in the order of `target`. In text these letters.
+
+    ## Rewards
+    1 for the right answer, 0 otherwise. Chance is 1 / candidates.
+
+    ## Termination
+    After one answer.
+
+    ## Arguments
+    - `source`: the graph; "cora", "karate", "les_miserables", "sbm", "barabasi_albert", "file:PATH", or in Python a graph of
+      networkx or PyTorch Geometric.
+    - `fanouts`: most neighbours that are shown at each distance.
+    - `features`: "inline" puts features into the observation, "id" the numbers of nodes.
+    - `candidates`: how many, 2 to 26.
+
+    ## Registered Configurations
+    - `SSL4RL/NeighborChoice-v0`
+    """
+
+    asks = "which of several nodes is a neighbour"
+    role = "choice"
+
+    levels = (Level("2", {"candidates": 2}), Level("4", {"candidates": 4}), Level("8", {"candidates": 8}))
+
+    legitimate: ClassVar = {
+        "common neighbours": "nodes that share neighbours are joined more often",
+        "feature overlap": "nodes with similar features are joined more often",
+    }
+
+    def __init__(
+        self,
+        source: GraphSourceLike = "cora",
+        fanouts: tuple[int, ...] = (5, 3),
+        features: str = "inline",
+        candidates: int = 4,
+    ) -> None:
+        if not 2 <= candidates <= 26:
+            raise ValueError(f"candidates must be 2 to 26, got {candidates}")
+        super().__init__(source, fanouts, features, 1 + candidates)
+        self.candidates = candidates
+        self.action_space = spaces.Discrete(candidates)
+        self.answer_format = AnswerFormat(tuple(chr(ord("A") + number) for number in range(candidates)))
+        self.chance = 1 / candidates
+        self.check_source()
+
+    def sample(self, stream: Stream) -> Batch:
+        """Draw one node and its candidates a row; observation and target as the class's text says."""
+        target = stream.integers(0, self.candidates)
+        node, true, others = self.until_all(stream.branch("candidates"), self._draft)
+        asked = np.empty((len(stream), 1 + self.candidates), np.int64)
+        asked[:, 0] = node
+        place = np.arange(self.candidates)
+        wrong = np.pad(others, ((0, 0), (0, 1)))[np.arange(len(node))[:, None], place - (place > target[:, None])]
+        asked[:, 1:] = np.where(place == target[:, None], true[:, None], wrong)
+        edge = np.stack([node, true], axis=1)
+        hood = sample_neighbourhoods(self.source, asked, self.fanouts, stream.branch("neighbourhoods"), hidden=edge)
+        return Batch(self.observe(hood), target, edge.min(axis=1) * self.source.nodes + edge.max(axis=1))
+
+    def score(self, answers: NDArray[Any], batch: Batch) -> Score:
+        """Score 1 for the right answer, 0 otherwise."""
+        return exact_score(answers, batch.target)
+
+    def caption(self, batch: Batch) -> list[str]:
+        """Ask in words."""
+        asked = []
+        for node, *candidates in batch.observation["target"].tolist():
+            letters = ", ".join(f"{chr(ord('A') + i)}: node {candidate}" for i, candidate in enumerate(candidates))
+            asked.append(
+                f"Some edges of the graph are not shown. One of these nodes is joined to node {node}: {letters}. Which one?"
+            )
+        return asked
+
+    def example(self) -> int:
+        """Return the answer of the instructions' example."""
+        return 1
+
+    def _draft(self, stream: Stream) -> tuple[list[NDArray[Any]], NDArray[np.bool_]]:
+        """Draw node (n,), true neighbour (n,) and distractors (n, candidates - 1); and which rows found enough of these."""
+        source = self.source
+        edges = source.edges_of(stream.split)
+        edge = edges[stream.integers(0, len(edges))]
+        edge = np.where(stream.integers(0, 2)[:, None] == 1, edge, edge[:, ::-1])
+        node, true = edge[:, 0], edge[:, 1]
+        drawn = self._as_connected(source.degrees[true] - (source.position(true, node) >= 0), stream)
+        good = (drawn != node[:, None]) & (drawn != true[:, None]) & ~source.joined(node[:, None], drawn)
+        for place in range(1, drawn.shape[1]):
+            good[:, place] &= ~((drawn[:, :place] == drawn[:, place : place + 1]) & good[:, :place]).any(axis=1)
+        order = np.argsort(~good, axis=1, kind="stable")[:, : self.candidates - 1]
+        return [node, true, np.take_along_axis(drawn, order, axis=1)], good.sum(axis=1) >= self.candidates - 1
+
+    def _as_connected(self, degrees: Nodes, stream: Stream) -> Nodes:
+        """Draw nodes with about as many train edges as given (n,), (n, TRIES * (candidates - 1))."""
+        order = self.source.by_degree
+        ranked = self.source.degrees[order]
+        low = np.maximum(np.searchsorted(ranked, degrees, side="left") - WINDOW, 0)
+        high = np.minimum(np.searchsorted(ranked, degrees, side="right") + WINDOW, len(order))
+        size = (TRIES * (self.candidates - 1),)
+        return order[low[:, None] + stream.below(np.broadcast_to((high - low)[:, None], (len(low), *size)))]

@@ -1,0 +1,97 @@
+"""The graphs that come along, and the one way to name any graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import networkx as nx
+import numpy as np
+
+from ssl4rl_envs.sources.graph_files import from_networkx, from_pyg, read_graph
+from ssl4rl_envs.sources.graph_models import barabasi_albert, stochastic_block_model
+from ssl4rl_envs.sources.graphs import GraphSource
+
+CORA_TOPICS = (
+    "Neural_Networks",
+    "Rule_Learning",
+    "Reinforcement_Learning",
+    "Probabilistic_Methods",
+    "Theory",
+    "Genetic_Algorithms",
+    "Case_Based",
+)
+"""The topics of Cora's papers, by label."""
+
+GraphSourceLike = GraphSource | str | Any
+"""A source, a name, a networkx graph, or data of PyTorch Geometric."""
+
+
+@cache
+def cora() -> GraphSource:
+    """Return Cora: 2,708 papers, 1,433 words that they hold or not, 5,278 pairs that cite; labels are topics.
+
+    McCallum et al. 2000, "Automating the construction of internet portals with machine learning"; Sen et al. 2008.
+    """
+    with (files("ssl4rl_envs") / "data" / "cora.npz").open("rb") as file, np.load(file) as data:
+        features = np.zeros((len(data["label"]), int(data["num_features"])), np.float32)
+        features[data["feature_node"], data["feature_word"]] = 1
+        return GraphSource(data["cites"].T.astype(np.int64), features=features, labels=data["label"], name="cora")
+
+
+@cache
+def karate() -> GraphSource:
+    """Return Zachary's karate club (1977): 34 members, 78 friendships."""
+    return from_networkx(nx.karate_club_graph(), "karate")
+
+
+@cache
+def les_miserables() -> GraphSource:
+    """Return who appears with whom in Les Miserables (Knuth 1993): 77 characters, 254 pairs."""
+    return from_networkx(nx.les_miserables_graph(), "les_miserables")
+
+
+GRAPHS: dict[str, Callable[[], GraphSource]] = {
+    "cora": cora,
+    "karate": karate,
+    "les_miserables": les_miserables,
+    "sbm": cache(stochastic_block_model),
+    "barabasi_albert": cache(barabasi_albert),
+}
+SIZED: dict[str, Callable[[int], GraphSource]] = {"sbm": stochastic_block_model, "barabasi_albert": barabasi_albert}
+
+
+def load_graph(source: GraphSourceLike) -> GraphSource:
+    """Return the graph that a source names.
+
+    Args:
+        source: "cora", "karate", "les_miserables", "sbm", "barabasi_albert" (these two also with a number of nodes,
+        "sbm:10000"),
+            "file:PATH" (see `read_graph`), a `GraphSource`, a networkx graph, or a `Data` or dataset of PyTorch Geometric.
+
+    Raises:
+        ValueError: the name is unknown.
+        TypeError: it is none of these.
+    """
+    if isinstance(source, GraphSource):
+        return source
+    if isinstance(source, nx.Graph):
+        return from_networkx(source)
+    if hasattr(source, "edge_index"):
+        return from_pyg(source)
+    if not isinstance(source, str):
+        raise TypeError(
+            f"a graph is a name, a GraphSource, a networkx graph or PyTorch Geometric's Data, got {type(source).__name__}"
+        )
+    name, _, rest = source.partition(":")
+    if name == "file":
+        return read_graph(rest)
+    if name in SIZED and rest.isdecimal():
+        return SIZED[name](int(rest))
+    if source not in GRAPHS:
+        raise ValueError(
+            f"unknown graph {source!r}; known are {', '.join(GRAPHS)}, sbm:NODES, barabasi_albert:NODES and file:PATH"
+        )
+    return GRAPHS[source]()

@@ -101,7 +101,7 @@ def build_task(task: Task | str, arguments: dict[str, Any]) -> Task:
     except TypeError:  # arrays, say
         return _build(task, arguments)
     source = arguments.get("source")
-    if isinstance(source, str) and source.startswith("folder:"):  # its pictures may change
+    if isinstance(source, str) and source.startswith(("folder:", "file:")):  # what lies there may change
         return _build(task, arguments)
     return _build_once(task, key)
 

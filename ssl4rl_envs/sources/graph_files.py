@@ -72,9 +72,7 @@ def from_pyg(data: Any, name: str = "pyg") -> GraphSource:
     Raises:
         ValueError: the dataset holds several graphs.
     """
-    if not hasattr(data, "edge_index") or data.edge_index is None:
-        raise ValueError(f"{type(data).__name__} has no edge_index")
-    if hasattr(data, "__getitem__") and hasattr(data, "len") and not hasattr(data, "num_node_features"):
+    if hasattr(data, "get") and hasattr(data, "indices"):  # a dataset, which looks like its only graph
         if len(data) != 1:
             raise ValueError(
                 f"a source is one graph, the dataset {type(data).__name__} holds {len(data)}; choose one of them"

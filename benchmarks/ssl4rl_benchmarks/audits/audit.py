@@ -18,6 +18,7 @@ from ssl4rl_benchmarks.audits.hostile import conformance
 from ssl4rl_benchmarks.audits.shortcuts import Rewards, measure, solvers_of
 from ssl4rl_envs import Batch, Stream, Task, env_ids, hash_seed, make_task
 from ssl4rl_envs.answers import PROMPT_STYLES
+from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.images.base import ImageTask
 from ssl4rl_envs.sources import ImageSource
 
@@ -258,7 +259,7 @@ def source_name(task: Task) -> str:
     """Return the name of a task's source, or of those of its parts."""
     if task.parts:
         return ", ".join(dict.fromkeys(source_name(part) for part in task.parts))
-    return task.source.name if isinstance(task, ImageTask) else ""
+    return task.source.name if isinstance(task, (ImageTask, GraphTask)) else ""
 
 
 def acceptance(task: Task, split: str) -> float | dict[str, float] | None:

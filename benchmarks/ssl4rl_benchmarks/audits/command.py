@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ssl4rl_benchmarks.audits.audit import AuditSettings, audit, audit_all
+from ssl4rl_benchmarks.audits.graphs import GRAPH_SOLVERS
 from ssl4rl_benchmarks.audits.shortcuts import SOLVERS
 
 POLICIES = ("random", "constant", "majority")
@@ -49,28 +50,40 @@ def run(flags: AuditFlags, env_id: str | None, env_args: dict[str, Any]) -> tupl
 
 def print_table(results: list[dict[str, Any]]) -> None:
     """Print audits as a table, with a star where a shortcut beats chance, and what failed below it."""
-    rows = [[cell.replace("**", "*") for cell in cells] for cells in _rows(results)]
-    widths = [max(len(cells[i]) for cells in rows) for i in range(len(rows[0]))]
-    for cells in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+    for solvers, kind in _kinds(results):
+        rows = [[cell.replace("**", "*") for cell in cells] for cells in _rows(kind, solvers)]
+        widths = [max(len(cells[i]) for cells in rows) for i in range(len(rows[0]))]
+        for cells in rows:
+            print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+        print()
     failed = [failure for result in results for failure in result["failures"]]
-    print("\n".join(["", *(f"FAILED {failure}" for failure in failed)]) if failed else "\nnothing failed")
+    print("\n".join(f"FAILED {failure}" for failure in failed) if failed else "nothing failed")
 
 
 def markdown(results: list[dict[str, Any]]) -> str:
-    """Return audits as a table for the docs; what beats chance is bold."""
-    header, *rows = _rows(results)
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    """Return audits as a table for the docs, one of images and one of graphs; what beats chance is bold."""
+    tables = []
+    for solvers, kind in _kinds(results):
+        header, *rows = _rows(kind, solvers)
+        lines = [header, ["---"] * len(header), *rows]
+        tables.append("\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n")
+    return "\n".join(tables)
 
 
-def _rows(results: list[dict[str, Any]]) -> list[list[str]]:
-    columns = ["environment", "source", "chance", *POLICIES, *SOLVERS, "oracle", "hostile replies paid", "drafts accepted"]
+def _kinds(results: list[dict[str, Any]]) -> list[tuple[tuple[str, ...], list[dict[str, Any]]]]:
+    """Return the solvers of images and the audits that they took part in, and the same of graphs, as far as there are any."""
+    graphs = [result for result in results if any(set(GRAPH_SOLVERS) & set(table) for table in result["shortcuts"].values())]
+    others = [result for result in results if result not in graphs]
+    return [(solvers, kind) for solvers, kind in ((SOLVERS, others), (GRAPH_SOLVERS, graphs)) if kind]
+
+
+def _rows(results: list[dict[str, Any]], solvers: tuple[str, ...]) -> list[list[str]]:
+    columns = ["environment", "source", "chance", *POLICIES, *solvers, "oracle", "hostile replies paid", "drafts accepted"]
     rows = [columns]
     for result in results:
         for source, table in result["shortcuts"].items():
             name = [result["env"].removeprefix("SSL4RL/"), source]
-            solved = [_solver(table.get(solver)) for solver in SOLVERS]
+            solved = [_solver(table.get(solver)) for solver in solvers]
             if source != result["source"]:
                 rows.append([*name, f"{result['chance']:.3f}", *[""] * len(POLICIES), *solved, "", "", ""])
                 continue

@@ -20,7 +20,9 @@ from sklearn.preprocessing import StandardScaler
 from ssl4rl_agents.evaluation import play
 from ssl4rl_benchmarks.audits import seams
 from ssl4rl_benchmarks.audits.features import FEATURES, Pictures, Table, grid_cells, panel_cells
+from ssl4rl_benchmarks.audits.graphs import describe_graphs, graph_solvers_of
 from ssl4rl_envs import Batch, Task
+from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.images.colorization import Colorization
 from ssl4rl_envs.images.masked_reconstruction import GREY, MaskedReconstruction
 from ssl4rl_envs.images.odd_patch import OddPatch
@@ -44,6 +46,8 @@ Rewards = NDArray[np.float64]
 def solvers_of(task: Task) -> list[str]:
     """Return the solvers that a task can be put to, by name; none for mixtures, whose parts are audited on their own."""
     discrete = isinstance(task.action_space, (spaces.Discrete, spaces.MultiDiscrete))
+    if isinstance(task, GraphTask):
+        return graph_solvers_of(task) if discrete else []
     if task.parts or not task.images or not discrete:
         return []
     edges = isinstance(task, (PatchOrdering, PatchSwap, OddPatch, MaskedReconstruction))
@@ -101,6 +105,8 @@ def describe(solver: str, task: Task, batch: Batch) -> list[Table]:
 
     Quarters that the task did not make are left out, but for file sizes: how the content is laid out is no trace.
     """
+    if isinstance(task, GraphTask):
+        return [describe_graphs(solver, task, batch)]
     tables: list[Table] = []
     for name in task.images:
         pictures = batch.observation[name]

@@ -2,6 +2,8 @@
 
 python -m ssl4rl_benchmarks.throughput            every task at several sizes and batches
 python -m ssl4rl_benchmarks.throughput --steps    Rotation in all the ways an environment is stepped
+
+Graphs have their own: `ssl4rl_benchmarks.graph_throughput`.
 """
 
 from __future__ import annotations
@@ -114,6 +116,7 @@ def main() -> None:
         rows = [
             measure_task(env, flags.source, size, batch, flags.seconds)
             for env in env_ids()
+            if make_task(env).images
             for size in flags.image_size
             for batch in flags.batch
         ]

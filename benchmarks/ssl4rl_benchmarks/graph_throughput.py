@@ -3,8 +3,8 @@
 python -m ssl4rl_benchmarks.graph_throughput                  pairs a second on Cora
 python -m ssl4rl_benchmarks.graph_throughput --sizes --out P  by number of edges, 10^4 to 10^7, with a picture in P
 
-Both sample [10, 5] neighbours of the ends of train edges and of as many negative pairs; the loader also gathers features, which
-ours leaves in the table (`features="id"`). LinkNeighborLoader needs pyg-lib or torch-sparse; else ours is measured alone.
+Both sample [10, 5] neighbours of the ends of train edges and of as many negative pairs; the loader also gathers features,
+which ours leaves in the table (`features="id"`). LinkNeighborLoader needs pyg-lib or torch-sparse; else ours is alone.
 """
 
 from __future__ import annotations
@@ -120,7 +120,12 @@ def draw(rows: list[dict[str, float]], file: Path) -> None:
 
     figure, axes = plt.subplots(figsize=(5.2, 3.4))
     axes.plot([row["edges"] for row in rows], [row["pairs_per_second"] for row in rows], "o-", color="#205cbe")
-    axes.set(xscale="log", xlabel="edges of the graph", ylabel="pairs a second", ylim=(0, None))
+    axes.set(
+        xscale="log",
+        xlabel="edges of the graph",
+        ylabel="pairs a second",
+        ylim=(0, 1.15 * max(row["pairs_per_second"] for row in rows)),
+    )
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
-from ssl4rl_agents.runs import is_run
+from ssl4rl_agents.runs import is_run, read_config
 from ssl4rl_envs import SSLVectorEnv
 
 ENTRY_POINTS = "ssl4rl.agents"
@@ -76,7 +76,7 @@ def load_agent(name: str | Path, envs: SSLVectorEnv | None = None) -> Agent:
 def agent_interface(name: str | Path) -> str:
     """Return the interface of an agent before there are environments for it; a factory may say it as an attribute."""
     if is_run(name):
-        return "text"
+        return read_config(Path(name)).policy.interface
     return str(getattr(_factory(str(name)), "interface", "array"))
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from ssl4rl_agents.ppo.config import TrainConfig, TrainSettings
+from ssl4rl_agents.ppo.config import BUILT_IN, TrainConfig, TrainSettings
 from ssl4rl_agents.ppo.distributed import Processes
 from ssl4rl_agents.ppo.files import write_json
 from ssl4rl_agents.ppo.trainer import Trainer
@@ -50,7 +50,7 @@ class ResumeFlags:
 def train(flags: TrainFlags, env_id: str, env_args: dict[str, Any]) -> dict[str, Any]:
     """Train from the start. Returns the results; `finished` is False after Ctrl-C."""
     settings = {f.name: getattr(flags.settings, f.name) for f in dataclasses.fields(flags.settings)}
-    if flags.settings.policy.model != "nano" and Path(flags.settings.policy.model).is_dir():
+    if flags.settings.policy.model not in BUILT_IN and Path(flags.settings.policy.model).is_dir():
         whole = str(Path(flags.settings.policy.model).resolve())
         settings["policy"] = dataclasses.replace(flags.settings.policy, model=whole)
     config = TrainConfig(env=env_id, env_args={name: _absolute(value) for name, value in env_args.items()}, **settings)

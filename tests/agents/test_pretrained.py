@@ -175,13 +175,13 @@ def test_the_folder_of_a_model_that_is_missing_is_named(tmp_path):
 
 
 @pytest.fixture
-def build(tmp_path) -> Callable[..., VLMPolicy]:
+def build(tmp_path, task) -> Callable[..., VLMPolicy]:
     """The function (seed=0, **settings of PolicyConfig) -> a policy over a LLaVA from a folder."""
     zoo.save("llava", tmp_path / "model")
 
     def build(seed: int = 0, **changes: Any) -> VLMPolicy:
         some = PolicyConfig(model=str(tmp_path / "model"), **changes)
-        return build_policy(some, [], seed, torch.device("cpu"))
+        return build_policy(some, task, seed, torch.device("cpu"))
 
     return build
 

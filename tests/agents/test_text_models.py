@@ -102,13 +102,13 @@ def test_adapters_learn_in_float32_over_weights_in_bfloat16(tmp_path):
         policy.evaluate(inputs, samples.tokens, samples.mask).logprobs.sum().backward()
 
 
-def test_a_folder_of_adapters_is_no_model_to_begin_with(tmp_path):
+def test_a_folder_of_adapters_is_no_model_to_begin_with(tmp_path, task):
     zoo.save("llama", tmp_path / "model")
     policy = VLMPolicy(*load_pretrained(str(tmp_path / "model")), lora_rank=2)
     (tmp_path / "saved").mkdir()
     policy.save(tmp_path / "saved")
     with pytest.raises(ValueError, match=r"holds adapters; go on with their run"):
-        build_policy(PolicyConfig(model=str(tmp_path / "saved")), list(PROMPTS), 0, torch.device("cpu"))
+        build_policy(PolicyConfig(model=str(tmp_path / "saved")), task, 0, torch.device("cpu"))
     (tmp_path / "model").rename(tmp_path / "moved")
     with pytest.raises(OSError, match=r"adapt .*model, which is not there; set base_model_name_or_path"):
         load_pretrained(str(tmp_path / "saved"))

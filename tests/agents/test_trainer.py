@@ -156,7 +156,7 @@ def test_a_cut_off_answer_scores_nothing(tmp_path):
     """Even if what was said so far would be right."""
     trainer = Trainer(config(), tmp_path, quiet=True)
     batch = ask(trainer.task, "train", 0, 0, 8)
-    right = trainer.policy.encode_answers(supervised.written(trainer.task, trainer.task.oracle(batch), batch, "direct"))
+    right = trainer.policy.encode_answers(supervised.written(trainer.interface, trainer.task.oracle(batch), batch))
 
     class Cut:
         """Says the right answers, every other of which was cut off, and would decode them regardless."""
@@ -512,11 +512,11 @@ def test_a_model_that_cannot_be_built_does_not_claim_the_folder(tmp_path):
     assert Trainer(config(), tmp_path / "run", quiet=True).iteration == 0
 
 
-def test_a_policy_is_built_from_a_model_folder(tmp_path, kind, make_policy, padded):
+def test_a_policy_is_built_from_a_model_folder(tmp_path, kind, make_policy, padded, task):
     policy = make_policy(kind)
     policy.save(tmp_path)
     settings = config(policy={"model": str(tmp_path), "temperature": 0.5}).policy
-    built = build_policy(settings, [], 0, torch.device("cpu"))
+    built = build_policy(settings, task, 0, torch.device("cpu"))
     assert built.temperature == 0.5
     tokens, _ = policy.encode_answers(["90"] * 3)
     with torch.no_grad():

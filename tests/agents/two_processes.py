@@ -247,7 +247,7 @@ def check_supervised(processes: Processes, folder: Path) -> None:
     trainer = Trainer(plain, folder / "sft", quiet=True, processes=processes)
     batch = ask(trainer.task, "train", trainer._seed("questions"), 0, plain.rollout.prompts)
     inputs = trainer.policy.encode(trainer.interface.observe(batch))
-    replies = supervised.written(trainer.task, trainer.task.oracle(batch), batch, "direct")
+    replies = supervised.written(trainer.interface, trainer.task.oracle(batch), batch)
     tokens, mask = trainer.policy.encode_answers(replies)
     with torch.no_grad():
         expected = -float(trainer.policy(inputs, tokens, mask).logprobs.sum() / mask.sum())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from ssl4rl_agents.policies.build import load_policy
@@ -12,6 +13,7 @@ from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.ppo.checkpoint import best, newest
 from ssl4rl_agents.ppo.device import autocast, find_device
 from ssl4rl_agents.runs import read_config
+from ssl4rl_envs import make_task
 
 BATCH = 128
 CHECKPOINTS = {"newest": newest, "best": best}
@@ -25,21 +27,24 @@ class PolicyAgent:
         self._device = device or torch.device("cpu")
         self._generator = torch.Generator(self._device).manual_seed(seed)
 
-    def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> list[str]:
-        """Answer by the likeliest tokens, or sample."""
+    def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> Any:
+        """Answer by the likeliest tokens, or sample; n replies, or an array (n, ...) of the action space."""
         count = len(next(iter(observations.values())))
-        actions: list[str] = []
+        actions: list[Any] = []
         for start in range(0, count, BATCH):
             part = {name: values[start : start + BATCH] for name, values in observations.items()}
             with autocast(self._device):
                 inputs = self.policy.encode(part)
                 samples = self.policy.generate(inputs, generator=self._generator, deterministic=deterministic)
-            actions += self.policy.decode(samples.tokens, samples.mask, samples.truncated)
-        return actions
+            actions += list(self.policy.decode(samples.tokens, samples.mask, samples.truncated))
+        return actions if self.interface == "text" else np.array(actions)
 
 
 def load_run(run: Path, which: Literal["newest", "best"] = "newest") -> PolicyAgent:
     """Return the agent of a run's newest checkpoint, or of the one that did best on the validation split."""
     config = read_config(run)
     device = find_device(config.device)
-    return PolicyAgent(load_policy(CHECKPOINTS[which](run), config.policy, device), device=device)
+    checkpoint = CHECKPOINTS[which](run)
+    # Words are all that a policy of the text interface needs to know of its task, whose source may be slow to read.
+    task = make_task(config.env, **config.env_args) if config.policy.interface == "array" else None
+    return PolicyAgent(load_policy(checkpoint, config.policy, device, task), device=device)

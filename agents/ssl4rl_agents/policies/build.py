@@ -9,38 +9,79 @@ import torch
 
 from ssl4rl_agents.policies.loading import ADAPTER_CONFIG, load_pretrained
 from ssl4rl_agents.policies.nano import build_nano
+from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.policies.vlm import VLMPolicy
 from ssl4rl_agents.ppo.config import PolicyConfig
+from ssl4rl_agents.ppo.rollout import ask
+from ssl4rl_envs import Task, hash_seed
+
+EXAMPLES = 8
+"""Prompts that a fresh nano's tokenizer is trained on."""
 
 
-def build_policy(config: PolicyConfig, prompts: list[str], seed: int, device: torch.device) -> VLMPolicy:
+def build_policy(config: PolicyConfig, task: Task, seed: int, device: torch.device, prompt_style: str = "direct") -> Policy:
     """Build the policy that the settings name.
 
     Args:
-        config: its `model` is "nano", or what `from_pretrained` takes.
-        prompts: examples of what it will read; a fresh nano's tokenizer is trained on them.
-        seed: of a fresh nano's weights, and of fresh adapters.
+        config: its `model` is "nano", a graph network, or what `from_pretrained` takes.
+        task: what it will answer; the first questions train a fresh nano's tokenizer, and a graph network has its sizes.
+        seed: of the run; by it fresh weights are drawn, and the first questions.
         device: where it goes.
+        prompt_style: how the questions are asked.
+
+    Raises:
+        ValueError: the model is none to begin with, or cannot answer the task.
     """
+    if config.interface == "array":
+        return _build_gnn(config, task, hash_seed(seed, "weights"), device)
     if (Path(config.model) / ADAPTER_CONFIG).exists():
         raise ValueError(
             f"{config.model} holds adapters; go on with their run (ssl4rl train --resume), or merge them into their model"
         )
     if config.model == "nano":
-        model, processor = build_nano(prompts, seed)
+        examples = ask(task, "train", hash_seed(seed, "questions"), 0, EXAMPLES)
+        model, processor = build_nano(task.prompts(examples, prompt_style), hash_seed(seed, "weights"))
     else:
         model, processor = load_pretrained(config.model, weights_dtype(config, device), config.attention)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(hash_seed(seed, "weights"))
         return wrap_model(model, processor, config).to(device)
 
 
-def load_policy(checkpoint: Path, config: PolicyConfig, device: torch.device) -> VLMPolicy:
-    """Build the policy of a checkpoint, its weights checked to have all arrived."""
+def load_policy(checkpoint: Path, config: PolicyConfig, device: torch.device, task: Task | None = None) -> Policy:
+    """Build the policy of a checkpoint, its weights checked to have all arrived.
+
+    Args:
+        checkpoint: its folder.
+        config: how the policy was built.
+        device: where it goes.
+        task: what it will answer. A policy that reads words needs none, and a graph network only where nodes come by their
+            numbers, for the table of their features.
+    """
+    if config.interface == "array":
+        return _load_gnn(checkpoint, config, task, device)
     model, processor = load_pretrained(str(checkpoint), weights_dtype(config, device), config.attention)
     policy = wrap_model(model, processor, config)
     policy.load_weights(checkpoint)
     return policy.to(device)
+
+
+def _build_gnn(config: PolicyConfig, task: Task, seed: int, device: torch.device) -> Policy:
+    from ssl4rl_agents.policies import gnn  # here, since PyG takes seconds to import
+
+    sizes = gnn.sizes_of(task, config.model, config.gnn_hidden, config.gnn_layers)
+    table = gnn.feature_table(task) if sizes.by_id else None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return gnn.GNNPolicy(sizes, table, temperature=config.temperature).to(device)
+
+
+def _load_gnn(checkpoint: Path, config: PolicyConfig, task: Task | None, device: torch.device) -> Policy:
+    from ssl4rl_agents.policies import gnn
+
+    by_id = task is not None and "node_id" in task.observation_space.spaces
+    table = gnn.feature_table(task) if task is not None and by_id else None
+    return gnn.load_gnn(checkpoint, table, temperature=config.temperature).to(device)
 
 
 def weights_dtype(config: PolicyConfig, device: torch.device) -> torch.dtype:

@@ -70,6 +70,9 @@ class Policy(nn.Module, ABC):
     interface: ClassVar[str]
     """Which side of the environments it talks to: "array" or "text"."""
 
+    max_new_tokens: int
+    """Most tokens of an answer."""
+
     everywhere: Callable[[bool], bool] = staticmethod(bool)
     """Whether something holds in every process that generates together; with one process, whether it holds."""
 
@@ -95,8 +98,12 @@ class Policy(nn.Module, ABC):
         """Turn a batch of observations, as a vector environment gives them, into `Inputs`."""
 
     @abstractmethod
-    def encode_answers(self, answers: list[str]) -> tuple[Tensor, Tensor]:
-        """Write whole replies as the policy would: tokens (n, T), their end included, and the mask (n, T)."""
+    def encode_answers(self, answers: Any) -> tuple[Tensor, Tensor]:
+        """Write whole answers as the policy would: tokens (n, T), their end included, and the mask (n, T).
+
+        Args:
+            answers: what the policy's interface takes: n replies, or the answers themselves (n, ...).
+        """
 
     @abstractmethod
     def generate(
@@ -113,8 +120,8 @@ class Policy(nn.Module, ABC):
         return self.evaluate(inputs, tokens, mask)
 
     @abstractmethod
-    def decode(self, tokens: Tensor, mask: Tensor, truncated: Tensor) -> list[str]:
-        """Turn answers into actions of the policy's interface."""
+    def decode(self, tokens: Tensor, mask: Tensor, truncated: Tensor) -> Any:
+        """Turn answers into actions of the policy's interface: n replies, or an array (n, ...) of the action space."""
 
     @abstractmethod
     def save(self, folder: Path, weights: dict[str, Tensor] | None = None) -> None:

@@ -22,6 +22,8 @@ AT_LEAST_ONE = (
     "optimizer.micro_batch",
     "policy.max_new_tokens",
     "policy.lora_alpha",
+    "policy.gnn_hidden",
+    "policy.gnn_layers",
     "eval_every",
     "eval_episodes",
     "test_episodes",
@@ -62,6 +64,27 @@ RANGES: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
 
 Counts = Callable[["TrainConfig"], bool]
 IDLE: tuple[tuple[tuple[str, ...], Counts, str], ...] = (
+    (
+        (
+            "prompt_style",
+            "rollout.engine",
+            "policy.max_new_tokens",
+            "policy.freeze_vision",
+            "policy.lora_rank",
+            "policy.lora_alpha",
+            "policy.gradient_checkpointing",
+            "policy.attention",
+            "policy.weights",
+            "policy.compile",
+        ),
+        lambda config: config.policy.interface == "text",
+        "a graph network, which reads no words and writes none",
+    ),
+    (
+        ("policy.gnn_hidden", "policy.gnn_layers"),
+        lambda config: config.policy.interface == "array",
+        "a model that reads words; it is for the graph networks",
+    ),
     (
         (
             "objective.value_clip",

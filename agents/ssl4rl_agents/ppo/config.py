@@ -16,6 +16,12 @@ Surrogate = Literal["ppo", "gspo", "cispo"]
 Aggregation = Literal["token_mean", "sequence_mean", "sequence_sum"]
 KLLoss = Literal["none", "k2", "k3"]
 
+GRAPH_MODELS = ("gcn", "sage", "gat", "gin")
+"""Graph networks, by their message-passing layers."""
+
+BUILT_IN = ("nano", *GRAPH_MODELS)
+"""Models that are trained from scratch; every other name is a folder or a model of the hub."""
+
 
 @dataclass(frozen=True)
 class PolicyConfig:
@@ -23,7 +29,8 @@ class PolicyConfig:
 
     model: str = "nano"
     """"nano" (built in, from scratch), or the folder or hub name of an image-text-to-text model of transformers, or of a
-    causal language model for tasks without pictures."""
+    causal language model for tasks without pictures. For tasks about graphs: "gcn", "sage", "gat" or "gin" (built in, from
+    scratch), graph networks that read arrays rather than words."""
     max_new_tokens: int = 16
     """Longest answer in tokens, its end included; raise it for prompt_style think."""
     temperature: float = 1.0
@@ -43,6 +50,15 @@ class PolicyConfig:
     """Precision that weights are kept in. auto: bfloat16 with LoRA on a GPU (the adapters stay float32), else float32."""
     compile: bool = False
     """Compile the layers with torch.compile: minutes at the start, faster afterwards; needs a C++ compiler."""
+    gnn_hidden: int = 128
+    """Width of a graph network."""
+    gnn_layers: int = 2
+    """Message-passing layers of a graph network: how many edges away it sees."""
+
+    @property
+    def interface(self) -> Literal["array", "text"]:
+        """Which side of the environments the model talks to."""
+        return "array" if self.model in GRAPH_MODELS else "text"
 
 
 @dataclass(frozen=True)
@@ -69,7 +85,8 @@ class OptimizerConfig:
     """How the weights move."""
 
     learning_rate: float | None = None
-    """Step size; by default 1.5e-3 for nano, 1e-6 for a pretrained model and 1e-5 for its adapters."""
+    """Step size; by default 1.5e-3 for nano, 3e-3 for a graph network, 1e-6 for a pretrained model and 1e-5 for its
+    adapters."""
     schedule: Literal["constant", "linear"] = "linear"
     """Constant after the warm-up, or falling linearly to 0 at the end of the run."""
     warmup_iterations: int = 5
@@ -130,8 +147,8 @@ class ObjectiveConfig:
     """Weight of the entropy bonus. It rewards every token of the vocabulary alike, well-formed or not."""
     kl_coefficient: float | None = None
     """Weight of the divergence from the initial policy (for a fresh model: after the format warm-up, when all valid answers
-    are equally likely); 0 keeps no reference copy. By default 0.1 for nano, which keeps it exploring, and 0 for a pretrained
-    model."""
+    are equally likely); 0 keeps no reference copy. By default 0.1 for nano, which keeps it exploring, and 0 for all
+    others."""
     kl_loss: KLLoss = "none"
     """none: the divergence is a detached per-token k1 penalty in the reward. k2, k3: a loss term instead (k3's gradient is
     that of another divergence: biased)."""
@@ -156,9 +173,9 @@ class TrainSettings:
     """Decides the initial weights, the questions and the sampling; evaluation asks the same questions for every seed."""
     format_warmup: int | None = None
     """Steps in which random valid answers teach the model how an answer is written; it never sees a target. By default 40 for
-    nano and 0 for a pretrained model."""
+    nano and 0 for all others: a graph network can give no other answers than valid ones."""
     format_learning_rate: float | None = None
-    """Step size of these; by default 3e-3 for nano and 1e-4 for a pretrained model."""
+    """Step size of these; by default 3e-3 for nano and graph networks and 1e-4 for a pretrained model."""
     eval_every: int = 10
     """Iterations between measurements on the validation split."""
     eval_episodes: int = 256
@@ -192,18 +209,20 @@ class TrainConfig(TrainSettings):
         Raises:
             ValueError: a setting is out of its range or does not go with another.
         """
-        nano = self.policy.model == "nano"
+        nano, graphs = self.policy.model == "nano", self.policy.model in GRAPH_MODELS
         optimizer, objective = self.optimizer, self.objective
         policy = self.policy
-        if policy.freeze_vision is None:
+        if policy.freeze_vision is None and not graphs:
             policy = dataclasses.replace(policy, freeze_vision=policy.lora_rank > 0)
         if optimizer.learning_rate is None:
-            rate = 1.5e-3 if nano else 1e-5 if policy.lora_rank else 1e-6
+            rate = 1.5e-3 if nano else 3e-3 if graphs else 1e-5 if policy.lora_rank else 1e-6
             optimizer = dataclasses.replace(optimizer, learning_rate=rate)
         if objective.kl_coefficient is None:
             objective = dataclasses.replace(objective, kl_coefficient=0.1 if nano else 0.0)
         warmup = self.format_warmup if self.format_warmup is not None else (40 if nano else 0)
-        format_rate = (3e-3 if nano else 1e-4) if self.format_learning_rate is None else self.format_learning_rate
+        format_rate = self.format_learning_rate
+        if format_rate is None:
+            format_rate = 3e-3 if nano or graphs else 1e-4
         config = dataclasses.replace(
             self,
             policy=policy,

@@ -17,6 +17,7 @@ from ssl4rl_agents.ppo.device import autocast
 from ssl4rl_agents.ppo.distributed import Processes
 from ssl4rl_agents.ppo.microbatch import MicroBatches
 from ssl4rl_agents.ppo.rollout import Rollout
+from ssl4rl_envs import Task
 
 
 @torch.no_grad()
@@ -44,6 +45,7 @@ class Reference:
     Args:
         policy: as it is at the start, or as it was saved in a resumed run.
         config: how it was built.
+        task: what it answers.
         folder: where the copy lies.
         processes: all of them make one.
         resumed: whether the copy lies there already.
@@ -51,7 +53,15 @@ class Reference:
     """
 
     def __init__(
-        self, policy: Policy, config: PolicyConfig, folder: Path, processes: Processes, *, resumed: bool, warmed: bool
+        self,
+        policy: Policy,
+        config: PolicyConfig,
+        task: Task,
+        folder: Path,
+        processes: Processes,
+        *,
+        resumed: bool,
+        warmed: bool,
     ) -> None:
         self._policy = policy
         self._copy: Policy | None = None
@@ -61,7 +71,7 @@ class Reference:
             checkpoint.save_policy(folder, policy, main=processes.is_main)
             processes.barrier()
         if resumed or processes.sharded or processes.deepspeed:  # which hang too much on a policy for it to be copied
-            self._copy = load_policy(folder, config, processes.device)
+            self._copy = load_policy(folder, config, processes.device, task)
         else:
             self._copy = copy.deepcopy(policy)
         self._copy.requires_grad_(False)

@@ -20,24 +20,27 @@ from ssl4rl_agents.ppo.device import autocast
 from ssl4rl_agents.ppo.distributed import Processes, whole
 from ssl4rl_agents.ppo.microbatch import MicroBatches
 from ssl4rl_agents.ppo.zero import ZeroOptimizer
-from ssl4rl_envs import Stream, Task
+from ssl4rl_envs import Stream
 from ssl4rl_envs.answers import wrap
+from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.task import Batch
 
 FORMAT_STEPS = {"betas": (0.9, 0.999), "weight_decay": 0.01}
 """AdamW's settings in the format warm-up."""
 
 
-def written(task: Task, answers: NDArray[Any], batch: Batch, style: str) -> list[str]:
-    """Write answers (n, ...) to n questions as whole replies."""
-    return [wrap(words or "", style) for words in task.format_all(answers, batch)]
+def written(interface: Interface, answers: NDArray[Any], batch: Batch) -> Any:
+    """Turn answers (n, ...) to n questions into actions: whole replies, or, where nothing is said in words, as they are."""
+    if not interface.text:
+        return answers
+    return [wrap(words or "", interface.prompt_style) for words in interface.task.format_all(answers, batch)]
 
 
 def descend(
     policy: Policy,
     optimizer: torch.optim.Optimizer,
     inputs: Any,
-    replies: list[str],
+    replies: Any,
     *,
     max_grad_norm: float,
     micro: MicroBatches,
@@ -48,7 +51,7 @@ def descend(
     Args:
         policy, optimizer: what is trained.
         inputs: the encoded prompts of this process.
-        replies: one to each.
+        replies: one to each, as `written` gives them.
         max_grad_norm: gradients are scaled down to this norm.
         micro: how many prompts a pass takes.
         processes: over whose tokens the mean is.
@@ -98,9 +101,9 @@ def format_steps(optimizer: torch.optim.Optimizer, learning_rate: float) -> Iter
             optimizer.state.clear()
 
 
-def random_replies(task: Task, batch: Batch, stream: Stream, style: str) -> list[str]:
+def random_replies(interface: Interface, batch: Batch, stream: Stream) -> Any:
     """Write one random valid answer to each question."""
-    return written(task, task.random_answers(batch, stream), batch, style)
+    return written(interface, interface.task.random_answers(batch, stream), batch)
 
 
 def apply_gradients(optimizer: torch.optim.Optimizer, max_grad_norm: float) -> float | None:

@@ -80,15 +80,15 @@ class Trainer:
             raise ValueError(
                 f"{self.config.env} takes up to {self.task.horizon} decisions an episode; the trainer is for tasks of one"
             )
-        self.interface = Interface(self.task, "text", self.config.prompt_style)
+        self.interface = Interface(self.task, self.config.policy.interface, self.config.prompt_style)
         for split in SPLITS:
             ask(self.task, split, 0, 0, 1)  # a split without pictures is an error now, not at its first measurement
         self._require_plain_settings()
         found = self._checkpoints() if resume else []
         self.policy: Policy = (
-            load_policy(found[-1], self.config.policy, self.device)
+            load_policy(found[-1], self.config.policy, self.device, self.task)
             if found
-            else build_policy(self.config.policy, self._example_prompts(), self._seed("weights"), self.device)
+            else build_policy(self.config.policy, self.task, self.config.seed, self.device, self.config.prompt_style)
         )
         self.engine = engine or (make_engine(self.config) if self.config.algorithm == "ppo" else None)
         if self.engine is not None and self.processes.sharded:
@@ -233,7 +233,7 @@ class Trainer:
                 reference,
                 objective,
                 config.optimizer,
-                longest=config.policy.max_new_tokens,
+                longest=self.policy.max_new_tokens,
                 generator=self._generator("shuffling", torch.device("cpu")),
                 autocast=autocast(self.device),
                 micro=micro,
@@ -259,7 +259,7 @@ class Trainer:
         first = self.iteration * self.config.rollout.prompts
         batch = ask(self.task, "train", self._seed("questions"), first + part.start, len(part))
         inputs = self.policy.encode(self.interface.observe(batch))
-        replies = supervised.written(self.task, self.task.oracle(batch), batch, self.config.prompt_style)
+        replies = supervised.written(self.interface, self.task.oracle(batch), batch)
         generator = self._generator("shuffling", torch.device("cpu"))
         losses_of_steps, skipped = [], 0
         micro = self._passes("micro_batch", settings.micro_batch or len(part) // settings.minibatches)
@@ -278,7 +278,7 @@ class Trainer:
             "tokens": int(tokens),
         }
 
-    def _descend(self, inputs: Any, replies: list[str], micro: MicroBatches) -> tuple[Tensor, float | None]:
+    def _descend(self, inputs: Any, replies: Any, micro: MicroBatches) -> tuple[Tensor, float | None]:
         """Take one step towards these replies; see `supervised.descend`."""
         norm = self.config.optimizer.max_grad_norm
         return supervised.descend(
@@ -305,7 +305,7 @@ class Trainer:
                 first = step * self.config.rollout.prompts + part.start
                 batch = ask(self.task, "train", self._seed("format questions"), first, len(part))
                 stream = Stream("train", seeds, np.arange(first, first + len(part)))
-                replies = supervised.random_replies(self.task, batch, stream, self.config.prompt_style)
+                replies = supervised.random_replies(self.interface, batch, stream)
                 with autocast(self.device):
                     inputs = self.policy.encode(self.interface.observe(batch))
                 self._descend(inputs, replies, micro)
@@ -317,7 +317,13 @@ class Trainer:
             folder = self.out / "reference"
             warmed = bool(self.config.format_warmup)
             self.reference = Reference(
-                self.policy, self.config.policy, folder, self.processes, resumed=self.resumed, warmed=warmed
+                self.policy,
+                self.config.policy,
+                self.task,
+                folder,
+                self.processes,
+                resumed=self.resumed,
+                warmed=warmed,
             )
 
     def _learning_rate(self, iteration: int) -> float:
@@ -363,10 +369,6 @@ class Trainer:
             inputs = self.policy.encode(self.interface.observe(batch))
             samples = self.policy.generate(inputs, deterministic=True)
         return inputs, samples.tokens, samples.mask
-
-    def _example_prompts(self) -> list[str]:
-        batch = ask(self.task, "train", self._seed("questions"), 0, 8)
-        return self.task.prompts(batch, self.config.prompt_style)
 
     def _seed(self, *role: int | str) -> int:
         return hash_seed(self.config.seed, *role)

@@ -209,6 +209,20 @@ def test_actions_start_where_the_action_space_does():
     assert policy.decode(tokens, mask, ~mask[:, 0]).tolist() == [5, 6]
 
 
+def test_one_node_is_answered_by_one_number():
+    """A node task with one slot is Discrete, and says of the node what it says of it beside others."""
+    task, both = Groups("node"), Groups("node")
+    task.action_space = gym.spaces.Discrete(2)
+    for name in ("target", "query"):
+        high = int(task.observation_space[name].high.max())
+        task.observation_space.spaces[name] = gym.spaces.Box(0, high, (1,), np.int64)
+    seen = observed(both)
+    alone = {name: values[:, :1] if name in ("target", "query") else values for name, values in seen.items()}
+    policy = policy_for(task)
+    assert_close(said(policy, alone), (part[:, :1] for part in said(policy_for(both), seen)))
+    assert PolicyAgent(policy).act(alone).shape == (6,)
+
+
 def test_gradients_reach_every_weight(model, graphs):
     policy = policy_for(graphs, model)
     inputs = policy.encode(observed(graphs))

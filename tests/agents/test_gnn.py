@@ -209,6 +209,20 @@ def test_actions_start_where_the_action_space_does():
     assert policy.decode(tokens, mask, ~mask[:, 0]).tolist() == [5, 6]
 
 
+def test_one_node_is_answered_by_one_number():
+    """A node task with one slot is Discrete, and says of the node what it says of it beside others."""
+    task, both = Groups("node"), Groups("node")
+    task.action_space = gym.spaces.Discrete(2)
+    for name in ("target", "query"):
+        high = int(task.observation_space[name].high.max())
+        task.observation_space.spaces[name] = gym.spaces.Box(0, high, (1,), np.int64)
+    seen = observed(both)
+    alone = {name: values[:, :1] if name in ("target", "query") else values for name, values in seen.items()}
+    policy = policy_for(task)
+    assert_close(said(policy, alone), (part[:, :1] for part in said(policy_for(both), seen)))
+    assert PolicyAgent(policy).act(alone).shape == (6,)
+
+
 def test_gradients_reach_every_weight(model, graphs):
     policy = policy_for(graphs, model)
     inputs = policy.encode(observed(graphs))
@@ -226,6 +240,38 @@ def test_at_first_values_are_zero_and_answers_nearly_as_likely(graphs):
     assert not values.any()
     assert 0 < logits.abs().max() < 0.1
     assert policy.critic is policy.value_head
+
+
+def test_autocast_leaves_the_precision_alone(model, graphs):
+    """As on a GPU, where the trainer asks for bfloat16."""
+    policy = policy_for(graphs, model)
+    inputs = policy.encode(observed(graphs))
+    plain = policy.generate(inputs, deterministic=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        samples = policy.generate(inputs, deterministic=True)
+        scored = policy.evaluate(inputs, samples.tokens, samples.mask)
+    assert torch.equal(samples.logprobs, plain.logprobs)
+    assert {column.dtype for column in (*scored, samples.values)} == {torch.float32}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")
+def test_a_gpu_computes_what_a_cpu_does(model, graphs):
+    on_cpu = policy_for(graphs, model)
+    on_gpu = copy.deepcopy(on_cpu).cuda()
+    inputs = on_gpu.encode(observed(graphs))
+    samples = on_gpu.generate(inputs, 3, generator=torch.Generator("cuda").manual_seed(0))
+    with torch.autocast("cuda", torch.bfloat16):
+        scored = on_gpu.evaluate(inputs, samples.tokens, samples.mask)
+    expected = on_cpu.evaluate(on_cpu.encode(observed(graphs)), samples.tokens.cpu(), samples.mask.cpu())
+    for one, two in zip(scored, expected, strict=True):
+        torch.testing.assert_close(one.cpu(), two, atol=1e-4, rtol=1e-4)
+    assert on_gpu.decode(samples.tokens, samples.mask, samples.truncated).dtype == np.int64
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")
+def test_a_run_on_a_gpu_is_saved_and_measured(train):
+    trainer = train(device="cuda", env_args={"role": "node", "features": "id"}, objective={"kl_coefficient": 0.1})
+    assert load_agent(trainer.out).act(observed(trainer.task), deterministic=True).shape == (6, 2)
 
 
 def test_seeds_decide_the_weights():

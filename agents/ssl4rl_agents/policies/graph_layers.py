@@ -97,10 +97,11 @@ class GraphHead(nn.Module):
         """Numbers of a representation of what is asked."""
         self.queries = nn.Embedding(queries, hidden) if queries else None
         outputs = 1 if role == "choice" else choices
-        self.scores = nn.Sequential(nn.Linear(self.width, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
+        last = nn.Linear(hidden, outputs)
         with torch.no_grad():  # all answers are nearly as likely at first (Andrychowicz et al. 2020, arXiv 2006.05990)
-            self.scores[-1].weight.mul_(FIRST_SCALE)
-            self.scores[-1].bias.zero_()
+            last.weight *= FIRST_SCALE
+            last.bias.zero_()
+        self.scores = nn.Sequential(nn.Linear(self.width, hidden), nn.ReLU(), last)
 
     def forward(self, nodes: Tensor, query: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return logits (n, S, C) of S answers, and a representation (n, S, `width`) of what each is about.

@@ -39,10 +39,13 @@ class GraphTask(Task):
     - `target` int64 (K,): local numbers of the nodes that are asked about, in order.
 
     Args:
-        source: see `load_graph`. fanouts: most neighbours that are shown at each distance. features: "inline" or "id".
-        targets: K. derived: whether the answer follows from the features of nodes, which then may not be looked up by number.
+        source: see `load_graph`.
+        fanouts: most neighbours that are shown at each distance.
+        features: "inline" or "id".
+        targets: K.
+        derived: whether the answer follows from the features of nodes, which then may not be looked up by number.
         queries: (slots, numbers): what is asked of each slot is told in `query`, int64 (slots,), each below `numbers`; or
-        None.
+            None.
 
     Raises:
         ValueError: an argument is not one of its values, or the source has not what the task needs.

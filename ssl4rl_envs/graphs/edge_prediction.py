@@ -24,12 +24,14 @@ TRIES = 16
 class EdgePrediction(GraphTask):
     """Are these two nodes joined?
 
-    ## Description Two nodes and the neighbourhoods of both are shown. In half of the questions they are joined by an edge of
-    the split, which is left out of what is shown; in the other half they are not joined in any split. Only train edges are
-    ever shown, and a pair of nodes, joined or not, is asked about in one split alone.
+    ## Description
+    Two nodes and the neighbourhoods of both are shown. In half of the questions they are joined by an edge of the split,
+    which is left out of what is shown; in the other half they are not joined in any split. Only train edges are ever shown,
+    and a pair of nodes, joined or not, is asked about in one split alone.
 
-    ## Observation Space `Dict` of padded arrays, see `GraphTask`: `x` (or `node_id`), `x_mask`, `node_mask`, `edge_index`,
-    `edge_mask`, and `target`, the two nodes. The text interface tells the neighbourhood in words.
+    ## Observation Space
+    `Dict` of padded arrays, see `GraphTask`: `x` (or `node_id`), `x_mask`, `node_mask`, `edge_index`, `edge_mask`, and
+    `target`, the two nodes. The text interface tells the neighbourhood in words.
 
     ## Action Space
     `Discrete(2)`: no, yes. In text these words.

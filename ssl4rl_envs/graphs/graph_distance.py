@@ -14,7 +14,7 @@ from ssl4rl_envs.graphs.neighbourhoods import Neighbourhood, sample_neighbourhoo
 from ssl4rl_envs.sources.graph_builtin import GraphSourceLike
 from ssl4rl_envs.sources.graphs import Nodes
 from ssl4rl_envs.stream import Stream
-from ssl4rl_envs.task import Batch, Score, exact_score
+from ssl4rl_envs.task import Batch, Level, Score, exact_score
 
 HOPS = ("1", "2", "3", "more")
 
@@ -22,12 +22,14 @@ HOPS = ("1", "2", "3", "more")
 class GraphDistance(GraphTask):
     """How many edges lie between these two nodes?
 
-    ## Description A neighbourhood and two of its nodes are shown. The answer is the number of edges on the shortest way
-    between them in what is shown, found anew for every question; ways that are not shown do not count. Neighbourhoods are
-    asked about only if all answers would be possible from the first node, so that which ones there are tells nothing.
+    ## Description
+    A neighbourhood and two of its nodes are shown. The answer is the number of edges on the shortest way between them in what
+    is shown, found anew for every question; ways that are not shown do not count. Neighbourhoods are asked about only if all
+    answers would be possible from the first node, so that which ones there are tells nothing.
 
-    ## Observation Space `Dict` of padded arrays, see `GraphTask`: `x` (or `node_id`), `x_mask`, `node_mask`, `edge_index`,
-    `edge_mask`, and `target`, the two nodes. The text interface tells the neighbourhood in words.
+    ## Observation Space
+    `Dict` of padded arrays, see `GraphTask`: `x` (or `node_id`), `x_mask`, `node_mask`, `edge_index`, `edge_mask`, and
+    `target`, the two nodes. The text interface tells the neighbourhood in words.
 
     ## Action Space
     `Discrete(4)`: 1, 2, 3, more. In text these words; "hops" may follow.
@@ -50,6 +52,8 @@ class GraphDistance(GraphTask):
 
     asks = "how many edges lie between two nodes"
     role = "pair"
+
+    levels = (Level("small", {"fanouts": (3, 2, 2, 2)}), Level("large", {"fanouts": (4, 3, 3, 2)}))
 
     legitimate: ClassVar = {
         "common neighbours": "nodes two hops apart share a neighbour",

@@ -20,14 +20,15 @@ from ssl4rl_envs.task import Batch, Level, Score
 class MaskedFeatures(GraphTask):
     """Do these nodes, whose features are hidden, have those words?
 
-    ## Description Several nodes of one neighbourhood are masked: their features are hidden, and so are those of nodes whose
-    features equal theirs. Of each is asked whether it has a certain word. Half of the words it has; the others it lacks, and
-    they are drawn as words of random nodes, so that frequent words are asked about as often either way. All masked nodes
-    belong to the split.
+    ## Description
+    Several nodes of one neighbourhood are masked: their features are hidden, and so are those of nodes whose features equal
+    theirs. Of each is asked whether it has a certain word. Half of the words it has; the others it lacks, and they are drawn
+    as words of random nodes, so that frequent words are asked about as often either way. All masked nodes belong to the
+    split.
 
-    ## Observation Space `Dict` of padded arrays, see `GraphTask`: `x`, `x_mask`, `node_mask`, `edge_index`, `edge_mask`,
-    `target`, the masked nodes, and `query`, the word that is asked of each. The text interface tells the neighbourhood in
-    words.
+    ## Observation Space
+    `Dict` of padded arrays, see `GraphTask`: `x`, `x_mask`, `node_mask`, `edge_index`, `edge_mask`, `target`, the masked
+    nodes, and `query`, the word that is asked of each. The text interface tells the neighbourhood in words.
 
     ## Action Space
     `MultiDiscrete` of `masked` answers, no or yes each, in the order of `target`. In text "no, yes, yes".

@@ -26,12 +26,14 @@ TRIES = 8
 class NeighborChoice(GraphTask):
     """Which of these nodes is the neighbour of that one?
 
-    ## Description A node and several candidates are shown with the neighbourhoods of all. One candidate is joined to the node
-    by an edge of the split, which is left out of what is shown. The others are not joined to it in any split, and have about
-    as many train edges as the true one is shown with, so that counting edges does not help.
+    ## Description
+    A node and several candidates are shown with the neighbourhoods of all. One candidate is joined to the node by an edge of
+    the split, which is left out of what is shown. The others are not joined to it in any split, and have about as many train
+    edges as the true one is shown with, so that counting edges does not help.
 
-    ## Observation Space `Dict` of padded arrays, see `GraphTask`: `x` (or `node_id`), `x_mask`, `node_mask`, `edge_index`,
-    `edge_mask`, and `target`, the node and then the candidates. The text interface tells the neighbourhood in words.
+    ## Observation Space
+    `Dict` of padded arrays, see `GraphTask`: `x` (or `node_id`), `x_mask`, `node_mask`, `edge_index`, `edge_mask`, and
+    `target`, the node and then the candidates. The text interface tells the neighbourhood in words.
 
     ## Action Space
     `Discrete(candidates)`: A, B, C, ... in the order of `target`. In text these letters.

@@ -28,22 +28,23 @@ TYPICAL = 5
 class NodeAttribute(GraphTask):
     """What is hidden of this node?
 
-    ## Description A node and its neighbourhood are shown, without the node's features and without those of nodes whose
-    features equal its own. Asked is a property that needs no labels: which group of similar features it belongs to, whether
-    it has a certain word, how many train edges it has, or where it stands among all nodes in its likeness to each group.
-    Answers are equally likely: first the answer is drawn, then a node of the split that has it.
+    ## Description
+    A node and its neighbourhood are shown, without the node's features and without those of nodes whose features equal its
+    own. Asked is a property that needs no labels: which group of similar features it belongs to, whether it has a certain
+    word, how many train edges it has, or where it stands among all nodes in its likeness to each group. Answers are equally
+    likely: first the answer is drawn, then a node of the split that has it.
 
-    ## Observation Space `Dict` of padded arrays, see `GraphTask`: `x` (or `node_id`), `x_mask`, `node_mask`, `edge_index`,
-    `edge_mask`, and `target`, the node; with `attribute="word"` also `query`, the word. The text interface tells the
-    neighbourhood in words.
+    ## Observation Space
+    `Dict` of padded arrays, see `GraphTask`: `x` (or `node_id`), `x_mask`, `node_mask`, `edge_index`, `edge_mask`, and
+    `target`, the node; with `attribute="word"` also `query`, the word. The text interface tells the neighbourhood in words.
 
-    ## Action Space `Discrete`: the number of the group; no, yes; or the number of the range of degrees (0-1, 2-3, 4-7, 8 or
-    more, as far as there are such). In text these words. With `attribute="vector"` `Box(-1, 1, (groups,))`, which has no
-    text.
+    ## Action Space
+    `Discrete`: the number of the group; no, yes; or the number of the range of degrees (0-1, 2-3, 4-7, 8 or more, as far as
+    there are such). In text these words. With `attribute="vector"` `Box(-1, 1, (groups,))`, which has no text.
 
-    ## Rewards 1 for the right answer, 0 otherwise. For a vector 1 less half the mean absolute error, which is 1 where it is
-    exact; it succeeds where the mean error is at most 0.1. Chance is 1 / answers; for a vector what the medians earn, about
-    0.75.
+    ## Rewards
+    1 for the right answer, 0 otherwise. For a vector 1 less half the mean absolute error, which is 1 where it is exact; it
+    succeeds where the mean error is at most 0.1. Chance is 1 / answers; for a vector what the medians earn, about 0.75.
 
     ## Termination
     After one answer.

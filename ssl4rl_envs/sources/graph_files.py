@@ -18,8 +18,7 @@ def read_graph(path: str | Path) -> GraphSource:
 
     Args:
         path: an NPZ file with `edges` (E, 2) or `edge_index` (2, E), and optionally `x` (N, F) and `y` (N,); or text with two
-        node
-            names a line, separated by white space, comma or tab, where lines that begin with # or % are comments and
+            node names a line, separated by white space, comma or tab, where lines that begin with # or % are comments and
             further columns are left out. Names that are no numbers are numbered in the order of their first appearance.
 
     Raises:

@@ -85,7 +85,7 @@ class OptimizerConfig:
     """How the weights move."""
 
     learning_rate: float | None = None
-    """Step size; by default 1.5e-3 for nano, 3e-3 for a graph network, 1e-6 for a pretrained model and 1e-5 for its
+    """Step size; by default 1.5e-3 for nano, 1e-3 for a graph network, 1e-6 for a pretrained model and 1e-5 for its
     adapters."""
     schedule: Literal["constant", "linear"] = "linear"
     """Constant after the warm-up, or falling linearly to 0 at the end of the run."""
@@ -147,8 +147,8 @@ class ObjectiveConfig:
     """Weight of the entropy bonus. It rewards every token of the vocabulary alike, well-formed or not."""
     kl_coefficient: float | None = None
     """Weight of the divergence from the initial policy (for a fresh model: after the format warm-up, when all valid answers
-    are equally likely); 0 keeps no reference copy. By default 0.1 for nano, which keeps it exploring, and 0 for all
-    others."""
+    are equally likely); 0 keeps no reference copy. By default 0.1 for nano and 0.05 for a graph network, which
+    keeps them exploring, and 0 for a pretrained model."""
     kl_loss: KLLoss = "none"
     """none: the divergence is a detached per-token k1 penalty in the reward. k2, k3: a loss term instead (k3's gradient is
     that of another divergence: biased)."""
@@ -215,10 +215,10 @@ class TrainConfig(TrainSettings):
         if policy.freeze_vision is None and not graphs:
             policy = dataclasses.replace(policy, freeze_vision=policy.lora_rank > 0)
         if optimizer.learning_rate is None:
-            rate = 1.5e-3 if nano else 3e-3 if graphs else 1e-5 if policy.lora_rank else 1e-6
+            rate = 1.5e-3 if nano else 1e-3 if graphs else 1e-5 if policy.lora_rank else 1e-6
             optimizer = dataclasses.replace(optimizer, learning_rate=rate)
         if objective.kl_coefficient is None:
-            objective = dataclasses.replace(objective, kl_coefficient=0.1 if nano else 0.0)
+            objective = dataclasses.replace(objective, kl_coefficient=0.1 if nano else 0.05 if graphs else 0.0)
         warmup = self.format_warmup if self.format_warmup is not None else (40 if nano else 0)
         format_rate = self.format_learning_rate
         if format_rate is None:

@@ -68,8 +68,8 @@ def load_graph(source: GraphSourceLike) -> GraphSource:
 
     Args:
         source: "cora", "karate", "les_miserables", "sbm", "barabasi_albert" (these two also with a number of nodes,
-        "sbm:10000"),
-            "file:PATH" (see `read_graph`), a `GraphSource`, a networkx graph, or a `Data` or dataset of PyTorch Geometric.
+            "sbm:10000"), "file:PATH" (see `read_graph`), a `GraphSource`, a networkx graph, or a `Data` or dataset of PyTorch
+            Geometric.
 
     Raises:
         ValueError: the name is unknown.

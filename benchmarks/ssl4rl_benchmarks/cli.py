@@ -152,10 +152,17 @@ def _assemble(arguments: list[str]) -> tuple[int, Any, bool]:
 
 
 def _quieten() -> None:
-    """Silence the loading bars of transformers, which mean nothing for small checkpoints."""
+    """Silence the loading bars of transformers, which mean nothing for small checkpoints, and DeepSpeed.
+
+    Where that is installed, accelerate imports it for every run, and it warns on standard output if it has to find out by
+    itself that there is no GPU.
+    """
+    import torch
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    if not torch.cuda.is_available():
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
 
 
 COMMANDS = {"list": _list, "show": _show, "train": _train, "eval": _eval, "audit": _audit, "assemble": _assemble}

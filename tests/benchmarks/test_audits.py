@@ -26,10 +26,12 @@ from ssl4rl_benchmarks.audits.audit import (
 )
 from ssl4rl_benchmarks.audits.command import AuditFlags, markdown, run
 from ssl4rl_benchmarks.audits.features import FEATURES, panel_cells
+from ssl4rl_benchmarks.audits.graphs import GRAPH_SOLVERS
 from ssl4rl_benchmarks.audits.hostile import conformance, hostile_replies
 from ssl4rl_benchmarks.audits.shortcuts import SOLVERS, measure, solvers_of
-from ssl4rl_envs import Batch, Stream, make_task
+from ssl4rl_envs import Batch, Stream, make_task, task_class
 from ssl4rl_envs.answers import PROMPT_STYLES
+from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.images.flip_prediction import FlipPrediction
 from ssl4rl_envs.images.masked_reconstruction import MaskedReconstruction
 from ssl4rl_envs.images.odd_patch import OddPatch
@@ -66,13 +68,15 @@ def test_no_environment_fails_its_audit(result):
 
 def test_an_audit_reports_everything_as_plain_data(result):
     assert json.loads(json.dumps(result)) == result
-    assert result["source"] == "scenes"
+    of_graph = issubclass(task_class(result["env"]), GraphTask)
+    source = "cora" if of_graph else "scenes"
+    assert result["source"] == source
     assert set(result["policies"]) == {"random", "constant", "majority"}
     assert result["oracle"] == pytest.approx(1)
-    shortcuts = result["shortcuts"]["scenes"]
-    assert set(shortcuts) <= set(SOLVERS)
+    shortcuts = result["shortcuts"][source]
+    assert set(shortcuts) <= set(GRAPH_SOLVERS if of_graph else SOLVERS)
     assert bool(shortcuts) == (result["env"] != MIXTURE)
-    assert (NOISE in result["shortcuts"]) == bool(shortcuts)
+    assert (NOISE in result["shortcuts"]) == (bool(shortcuts) and not of_graph)
     for entry in (*result["policies"].values(), *shortcuts.values()):
         low, high = entry["interval"]
         assert 0 <= low <= entry["reward"] <= high <= 1 + 1e-6
@@ -96,6 +100,19 @@ def test_the_table_of_the_docs_has_a_row_a_source_and_marks_what_beats_chance():
     assert len(lines) == 2 + 2 + 3
     assert len({line.count("|") for line in lines}) == 1
     assert f"**{results[0]['shortcuts']['scenes']['edge continuity']['reward']:.3f}**" in lines[2]
+
+
+def test_images_and_graphs_have_tables_of_their_own():
+    results = [audited(env_id) for env_id in ("SSL4RL/EdgePrediction-v0", "SSL4RL/PatchOrdering-v0")]
+    images, graphs = markdown(results).strip().split("\n\n")
+    assert "edge continuity" in images.splitlines()[0]
+    assert "common neighbours" in graphs.splitlines()[0]
+    assert "EdgePrediction" in graphs.splitlines()[2]
+
+
+def test_numbers_of_nodes_and_edges_tell_nothing():
+    for env_id in ("SSL4RL/EdgePrediction-v0", "SSL4RL/NeighborChoice-v0", "SSL4RL/GraphDistance-v0"):
+        assert not audited(env_id)["shortcuts"]["cora"]["numbering"]["beats_chance"]
 
 
 def test_other_sources_are_audited_too():

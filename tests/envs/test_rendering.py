@@ -113,7 +113,7 @@ def test_every_task_draws_itself_with_and_without_a_verdict(env_id, build):
         asked = rendering.card(task, batch, row, None)
         told = rendering.card(task, batch, row, verdict)
         assert asked.pictures
-        assert asked.question == task.question(batch)[row]
+        assert asked.question == task.caption(batch)[row]
         assert (verdict.reward, verdict.success) == (float(score.reward[row]), bool(score.success[row]))
         if task.has_text and task.horizon == 1:
             assert verdict.answer == verdict.truth == task.format_all(task.oracle(batch), batch)[row]

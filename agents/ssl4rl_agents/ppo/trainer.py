@@ -33,6 +33,7 @@ from ssl4rl_agents.ppo.replay import Reference, replay
 from ssl4rl_agents.ppo.rollout import Rollout, ask, collect, collect_informative
 from ssl4rl_agents.ppo.summary import summarise, summarise_asked
 from ssl4rl_agents.ppo.update import update
+from ssl4rl_agents.ppo.zero import check_objective
 from ssl4rl_agents.runs import clear_run
 from ssl4rl_envs import Stream, Task, hash_seed, make_task
 from ssl4rl_envs.interface import Interface
@@ -95,7 +96,8 @@ class Trainer:
             raise ValueError(
                 "rollout.engine takes whole weights, and FSDP and ZeRO stage 3 cut them into parts; leave them out"
             )
-        self._require_what_deepspeed_can()
+        if self.processes.deepspeed:
+            check_objective(self.config.objective)
         self.processes.prepare(self.policy)
         self.optimizer = self._new_optimizer()
         self.iteration = 0
@@ -342,19 +344,6 @@ class Trainer:
                 f"a run's settings are kept as JSON, and env_args hold something else ({error}); give a source by name, e.g. "
                 "folder:PATH, rather than as arrays"
             ) from error
-
-    def _require_what_deepspeed_can(self) -> None:
-        objective = self.config.objective
-        if not self.processes.deepspeed:
-            return
-        if objective.target_kl is not None:
-            raise ValueError(
-                "objective.target_kl drops gradients, which DeepSpeed has taken in by then; leave one of them out"
-            )
-        if objective.critic_warmup_iterations:
-            raise ValueError(
-                "objective.critic_warmup_iterations lets weights rest, which DeepSpeed cannot; leave one of them out"
-            )
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
         settings = self.config.optimizer

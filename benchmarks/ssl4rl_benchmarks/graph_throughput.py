@@ -1,6 +1,6 @@
 """How fast neighbourhoods are sampled: beside PyTorch Geometric's LinkNeighborLoader, and by the size of the graph.
 
-python -m ssl4rl_benchmarks.graph_throughput                  pairs a second on Cora
+python -m ssl4rl_benchmarks.graph_throughput --source NAME    pairs a second, on Cora by default
 python -m ssl4rl_benchmarks.graph_throughput --sizes --out P  by number of edges, 10^4 to 10^7, with a picture in P
 
 Both sample [10, 5] neighbours of the ends of train edges and of as many negative pairs; the loader also gathers features,
@@ -21,7 +21,7 @@ import numpy as np
 
 from ssl4rl_envs import Stream
 from ssl4rl_envs.graphs.edge_prediction import EdgePrediction
-from ssl4rl_envs.sources.graph_builtin import cora
+from ssl4rl_envs.sources.graph_builtin import load_graph
 from ssl4rl_envs.sources.graph_models import stochastic_block_model
 from ssl4rl_envs.sources.graphs import GraphSource
 
@@ -85,11 +85,11 @@ def theirs(source: GraphSource, batch: int) -> Callable[[], int]:
     return step
 
 
-def beside(batch: int, seconds: float) -> dict[str, float | None]:
-    """Measure both on Cora in turns; theirs is None where it has nothing to sample with."""
-    steps: dict[str, Callable[[], int]] = {"ours": ours(cora(), batch), "ours, inline": ours(cora(), batch, "inline")}
+def beside(source: GraphSource, batch: int, seconds: float) -> dict[str, float | None]:
+    """Measure both on a graph in turns; theirs is None where it has nothing to sample with."""
+    steps: dict[str, Callable[[], int]] = {"ours": ours(source, batch), "ours, inline": ours(source, batch, "inline")}
     try:
-        steps["LinkNeighborLoader"] = theirs(cora(), batch)
+        steps["LinkNeighborLoader"] = theirs(source, batch)
     except ImportError as error:
         print(f"LinkNeighborLoader is left out: {error}")
     found: dict[str, list[float]] = {name: [] for name in steps}
@@ -137,11 +137,16 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Pairs of nodes a second.")
     parser.add_argument("--sizes", action="store_true", help="by the size of the graph")
+    parser.add_argument("--source", default="cora", help="the graph")
     parser.add_argument("--batch", type=int, default=1024, help="pairs at a time")
     parser.add_argument("--seconds", type=float, default=3.0, help="for each figure")
     parser.add_argument("--out", type=Path, help="with --sizes: the picture to write")
     flags = parser.parse_args()
-    found: Any = by_size(flags.batch, flags.seconds) if flags.sizes else beside(flags.batch, flags.seconds)
+    found: Any
+    if flags.sizes:
+        found = by_size(flags.batch, flags.seconds)
+    else:
+        found = beside(load_graph(flags.source), flags.batch, flags.seconds)
     print(json.dumps(found, indent=2))
     if flags.sizes and flags.out:
         draw(found, flags.out)

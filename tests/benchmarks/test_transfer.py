@@ -91,4 +91,4 @@ def test_the_sampler_is_measured_and_drawn(tmp_path, monkeypatch):
     assert [row["edges"] > 900 for row in rows] == [True, True]
     graph_throughput.draw(rows, tmp_path / "curve.png")
     assert (tmp_path / "curve.png").stat().st_size > 5_000
-    assert graph_throughput.beside(16, 0.02)["ours"] > 0
+    assert graph_throughput.beside(karate(), 16, 0.02)["ours"] > 0

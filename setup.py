@@ -20,7 +20,15 @@ AGENTS = [
     "transformers>=5.0",
     "tyro>=0.9",
 ]
+BENCH = [
+    "arch<8",  # what rliable draws bootstraps with; it breaks with pandas 3
+    "jinja2>=3",
+    "pandas<3",
+    "rliable>=1.2",
+    "sb3-contrib>=2.7",
+]
 DEEPSPEED = ["deepspeed>=0.19"]
+RAY = ["ray>=2.40"]
 DEV = ["hypothesis>=6.100", "mypy>=1.15", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.9"]
 
 setup(
@@ -42,13 +50,40 @@ setup(
         "scikit-image>=0.24",
         "scikit-learn>=1.5",
     ],
-    extras_require={"all": AGENTS, "dev": [*DEV, *DEEPSPEED], "deepspeed": DEEPSPEED, "trl": ["trl>=1.16", "datasets>=3"]},
+    extras_require={
+        "all": AGENTS,
+        "bench": BENCH,
+        "dev": [*DEV, *BENCH, *DEEPSPEED, *RAY],
+        "deepspeed": DEEPSPEED,
+        "ray": RAY,
+        "trl": ["trl>=1.16", "datasets>=3"],
+    },
     entry_points={
         "console_scripts": ["ssl4rl = ssl4rl_benchmarks.cli:main"],
         "ssl4rl.agents": [
             "random = ssl4rl_agents.baselines:RandomAgent",
             "constant = ssl4rl_agents.baselines:ConstantAgent",
             "oracle = ssl4rl_agents.baselines:OracleAgent",
+            "rule = ssl4rl_agents.rules.agent:RuleAgent",
+            "sb3-ppo = ssl4rl_agents.sb3:PPO",
+            "sb3-a2c = ssl4rl_agents.sb3:A2C",
+            "sb3-dqn = ssl4rl_agents.sb3:DQN",
+            "sb3-sac = ssl4rl_agents.sb3:SAC",
+            "sb3-trpo = ssl4rl_agents.sb3:TRPO",
+            "sb3-qrdqn = ssl4rl_agents.sb3:QRDQN",
+            "sb3-maskable-ppo = ssl4rl_agents.sb3:MaskablePPO",
+            "sb3-supervised = ssl4rl_agents.sb3:Supervised",
+            "nano-ppo = ssl4rl_agents.trained:NanoPPO",
+            "nano-grpo = ssl4rl_agents.trained:NanoGRPO",
+            "nano-rloo = ssl4rl_agents.trained:NanoRLOO",
+            "nano-reinforce++ = ssl4rl_agents.trained:NanoReinforce",
+            "nano-supervised = ssl4rl_agents.trained:NanoSupervised",
+            "gcn-ppo = ssl4rl_agents.trained:GCNPPO",
+            "gcn-grpo = ssl4rl_agents.trained:GCNGRPO",
+            "gcn-supervised = ssl4rl_agents.trained:GCNSupervised",
+            "sage-ppo = ssl4rl_agents.trained:SAGEPPO",
+            "gat-ppo = ssl4rl_agents.trained:GATPPO",
+            "gin-ppo = ssl4rl_agents.trained:GINPPO",
         ],
     },
 )

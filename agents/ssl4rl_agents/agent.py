@@ -40,8 +40,13 @@ class Agent(Protocol):
         ...
 
 
-AgentFactory = Callable[[SSLVectorEnv], Agent]
-"""What an entry point names: called with the environments the agent will act in (for spaces; not to be stepped)."""
+AgentFactory = Callable[..., Agent]
+"""What an entry point names: called with the environments the agent will act in (for spaces; not to be stepped), and with
+its settings as keyword arguments.
+
+An agent that must know more of the questions than is observed (action masks, say) has a method `enter(envs)`; it is called
+with the environments before it acts in others. One that learns has `learn`, see `lessons`.
+"""
 
 
 def agent_names() -> list[str]:
@@ -49,25 +54,28 @@ def agent_names() -> list[str]:
     return sorted(entry.name for entry in entry_points(group=ENTRY_POINTS))
 
 
-def load_agent(name: str | Path, envs: SSLVectorEnv | None = None) -> Agent:
+def load_agent(name: str | Path, envs: SSLVectorEnv | None = None, **settings: Any) -> Agent:
     """Return an agent by the folder of a trained run, a registered name, or "module:attribute".
 
     Args:
         name: "runs/rotation", "random", "constant", "oracle", a name that a plug-in registered, or where its factory is.
         envs: the environments it will act in; a trained run needs none.
+        settings: keyword arguments of the factory; a trained run takes none.
 
     Raises:
         ValueError: there is no such agent, or it needs `envs`.
-        TypeError: what the factory returned is no agent.
+        TypeError: what the factory returned is no agent, or it has no such setting.
     """
     if is_run(name):
+        if settings:
+            raise TypeError(f"{name} is a trained run, which has its settings already; it takes none, got {sorted(settings)}")
         from ssl4rl_agents.policies.agent import load_run
 
         return load_run(Path(name))
     factory = _factory(str(name))
     if envs is None:
         raise ValueError(f"agent {str(name)!r} needs to know its environments: load_agent({str(name)!r}, envs)")
-    agent = factory(envs)
+    agent = factory(envs, **settings)
     if not isinstance(agent, Agent):
         raise TypeError(f"{name} made a {type(agent).__name__}, which lacks `interface` or `act`")
     return agent

@@ -22,6 +22,10 @@ class RandomAgent:
     def __init__(self, envs: SSLVectorEnv, seed: int = 0) -> None:
         self._envs, self._seed, self._calls = envs.unwrapped, seed, 0
 
+    def enter(self, envs: SSLVectorEnv) -> None:
+        """Read what these environments are asking from now on."""
+        self._envs = envs.unwrapped
+
     def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> NDArray[Any]:  # noqa: ARG002
         """Return random answers; `deterministic` changes nothing."""
         count = _count(observations)
@@ -51,6 +55,10 @@ class OracleAgent:
     interface = "array"
 
     def __init__(self, envs: SSLVectorEnv) -> None:
+        self._envs = envs.unwrapped
+
+    def enter(self, envs: SSLVectorEnv) -> None:
+        """Read what these environments are asking from now on."""
         self._envs = envs.unwrapped
 
     def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> NDArray[Any]:  # noqa: ARG002

@@ -78,6 +78,7 @@ def evaluate_in(agent: Agent, envs: SSLVectorEnv, *, env: str, episodes: int, se
     gained, best = np.zeros(count), np.zeros(count)
     begun = np.ones(count, bool)
     rewards, successes, items, oracle = [], [], [], []
+    enter(agent, envs)
     observations, _ = envs.reset(seed=[hash_seed(seed, "evaluation", i) for i in range(count)])
     while (played < quota).any():
         batch = envs.batch
@@ -110,6 +111,13 @@ def evaluate_in(agent: Agent, envs: SSLVectorEnv, *, env: str, episodes: int, se
         normalised=(reward_mean - chance) / (oracle_mean - chance),
         seconds=round(time.perf_counter() - start, 3),
     )
+
+
+def enter(agent: Agent, envs: SSLVectorEnv) -> None:
+    """Show an agent that wants to see them the environments that it acts in from now on."""
+    wanted = getattr(agent, "enter", None)
+    if wanted is not None:
+        wanted(envs)
 
 
 def play(task: Task, batch: Batch, choose: Callable[[Batch, NDArray[np.int64]], NDArray[Any]]) -> NDArray[np.float64]:

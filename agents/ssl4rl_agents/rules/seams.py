@@ -1,4 +1,4 @@
-"""Solvers that look at no more than edges and equal pixels."""
+"""What edges and equal pixels tell: which tile continues which, what fits a hole, where a crop is from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from ssl4rl_benchmarks.audits.features import Pictures
+from ssl4rl_agents.rules.cells import Pictures
 from ssl4rl_envs.images.augmentations import crop
 
 Orders = NDArray[np.int64]

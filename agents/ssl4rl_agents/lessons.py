@@ -1,0 +1,115 @@
+"""Agents that learn: what they are given to learn from, and what is noted on the way.
+
+The same contract holds for the suite's own trainer, for stable-baselines3 and for anybody's plug-in, so that all of them can
+be compared by the episodes they were given.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from ssl4rl_agents.agent import Agent
+from ssl4rl_agents.evaluation import evaluate
+from ssl4rl_envs import SSLVectorEnv, hash_seed, make_task
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of a learning curve.
+
+    Args:
+        episodes: training episodes so far.
+        seconds: spent on learning so far, without the measurements.
+        reward, success: means on the validation split.
+    """
+
+    episodes: int
+    seconds: float
+    reward: float
+    success: float
+
+    def to_json(self) -> dict[str, float]:
+        """Return the point as plain data."""
+        return asdict(self)
+
+
+@dataclass
+class Lesson:
+    """What an agent may learn from: one environment's training split, for so many episodes.
+
+    Args:
+        env, env_args: the environment's id and its arguments.
+        episodes: how many an agent may play; it ends with the first decision that completes as many, or a few before.
+        seed: of this run; all randomness of learning derives from it.
+        folder: where an agent may leave files; it is removed afterwards unless it is asked for.
+        measurements: how often the agent is measured on the way.
+        measured_episodes: episodes of such a measurement.
+        device: "cpu", "cuda" or "auto".
+        curve: the points that were noted.
+        on_begin: is shown the agent as it is before it learns, once; a lesson that is gone on with does not begin again.
+    """
+
+    env: str
+    env_args: dict[str, Any]
+    episodes: int
+    seed: int
+    folder: Path
+    measurements: int = 10
+    measured_episodes: int = 256
+    device: str = "cpu"
+    curve: list[Point] = field(default_factory=list)
+    on_begin: Callable[[Agent], None] | None = None
+    _measuring: float = 0.0
+    _begun: float = field(default_factory=time.perf_counter)
+
+    def make_envs(self, num_envs: int, interface: str = "array", **arguments: Any) -> SSLVectorEnv:
+        """Return environments over the training split; reset them with `seeds(num_envs)`."""
+        task = make_task(self.env, **self.env_args)
+        return SSLVectorEnv(task, num_envs=num_envs, split="train", interface=interface, **arguments)
+
+    def seeds(self, num_envs: int) -> list[int]:
+        """Return a seed for each environment."""
+        return [hash_seed(self.seed, "training environment", number) for number in range(num_envs)]
+
+    def begin(self, agent: Agent) -> None:
+        """Tell that learning is about to begin; the time until now does not count."""
+        if self.on_begin is not None:
+            self.on_begin(agent)
+        self._begun = time.perf_counter()
+
+    def progress(self, agent: Agent, episodes: int) -> None:
+        """Tell how far learning has come; the agent is measured, and a point noted, where one is due."""
+        due = min(self.measurements, episodes * self.measurements // self.episodes)
+        if due <= len(self.curve):
+            return
+        start = time.perf_counter()
+        task = make_task(self.env, **self.env_args)
+        result = evaluate(agent, task, env=self.env, split="validation", episodes=self.measured_episodes)
+        self.note(Point(episodes, round(start - self._begun - self._measuring, 3), result.reward, result.success))
+        self._measuring += time.perf_counter() - start
+
+    def note(self, point: Point) -> None:
+        """Add a point that the agent measured itself."""
+        self.curve.append(point)
+
+
+@runtime_checkable
+class Learner(Agent, Protocol):
+    """An agent that learns before it is measured."""
+
+    def learn(self, lesson: Lesson) -> None:
+        """Learn from the training split; afterwards `act` does what was learned.
+
+        It calls `lesson.begin(self)` first, when it could act already, and tells `lesson.progress(self, episodes)` now and
+        then. It never sees a target except through the reward; one that does is a supervised ceiling and says so in its name.
+        """
+        ...
+
+
+def is_learner(agent: Agent) -> bool:
+    """Return whether an agent learns."""
+    return callable(getattr(agent, "learn", None))

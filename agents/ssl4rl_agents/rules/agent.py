@@ -1,0 +1,78 @@
+"""The agent `rule`: the hand-written rule of whatever task it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl4rl_agents.rules import graphs, pictures
+from ssl4rl_envs import SSLVectorEnv, Task
+from ssl4rl_envs.graphs.edge_prediction import EdgePrediction
+from ssl4rl_envs.graphs.graph_distance import GraphDistance
+from ssl4rl_envs.graphs.masked_features import MaskedFeatures
+from ssl4rl_envs.graphs.neighbor_choice import NeighborChoice
+from ssl4rl_envs.graphs.node_attribute import NodeAttribute
+from ssl4rl_envs.images.colorization import Colorization
+from ssl4rl_envs.images.contrastive import Contrastive
+from ssl4rl_envs.images.flip_prediction import FlipPrediction
+from ssl4rl_envs.images.masked_reconstruction import MaskedReconstruction
+from ssl4rl_envs.images.odd_patch import OddPatch
+from ssl4rl_envs.images.patch_ordering import PatchOrdering
+from ssl4rl_envs.images.patch_position import PatchPosition
+from ssl4rl_envs.images.patch_swap import PatchSwap
+from ssl4rl_envs.images.rotation import Rotation
+
+Rule = Callable[[Task, dict[str, NDArray[Any]]], NDArray[np.int64]]
+
+RULES: dict[type[Task], Rule] = {
+    Rotation: pictures.upright_side,
+    PatchOrdering: pictures.by_edges,
+    PatchPosition: pictures.by_duplicates,
+    MaskedReconstruction: pictures.by_edges,
+    Contrastive: pictures.same_colours,
+    FlipPrediction: pictures.mirror,
+    Colorization: pictures.natural_colours,
+    OddPatch: pictures.by_edges,
+    PatchSwap: pictures.next_swap,
+    EdgePrediction: graphs.joined,
+    NeighborChoice: graphs.nearest,
+    GraphDistance: graphs.hops,
+    MaskedFeatures: graphs.words_of_neighbours,
+}
+
+
+def rule_of(task: Task) -> Rule:
+    """Return the rule of a task.
+
+    Raises:
+        ValueError: nobody wrote one.
+    """
+    if isinstance(task, NodeAttribute) and task.attribute == "word":
+        return graphs.words_of_neighbours
+    painted = task.answer_format is None
+    for kind, rule in RULES.items():
+        if isinstance(task, kind) and not painted:
+            return rule
+    written = ", ".join(sorted(kind.__name__ for kind in RULES))
+    raise ValueError(f"there is no rule for {type(task).__name__} with these arguments; there are for {written}")
+
+
+class RuleAgent:
+    """Answers by the rule of the task.
+
+    Raises:
+        ValueError: the task has none.
+    """
+
+    interface = "array"
+
+    def __init__(self, envs: SSLVectorEnv) -> None:
+        self._task = envs.unwrapped.task
+        self._rule = rule_of(self._task)
+
+    def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> NDArray[Any]:  # noqa: ARG002
+        """Return an answer to each observation."""
+        return self._rule(self._task, observations).astype(self._task.action_space.dtype)

@@ -1,0 +1,79 @@
+"""Rules for tasks over graphs: common neighbours, words in common, and counting edges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl4rl_envs import Task
+from ssl4rl_envs.graphs.base import GraphTask
+
+Shown = dict[str, NDArray[Any]]
+Answers = NDArray[np.int64]
+
+ALIKE = 0.1
+"""Cosine of the features of two nodes above which they are taken to be joined."""
+
+
+def joined(task: Task, shown: Shown) -> Answers:
+    """EdgePrediction: nodes that have a neighbour in common, or features that agree, are joined."""
+    common, cosine = _pairs(task, shown)
+    return np.asarray((common[:, 0] > 0) | (cosine[:, 0] > ALIKE), np.int64)
+
+
+def nearest(task: Task, shown: Shown) -> Answers:
+    """NeighborChoice: the candidate with most common neighbours; among equals, the one with the most similar features."""
+    common, cosine = _pairs(task, shown)
+    return np.asarray((common + cosine).argmax(axis=1), np.int64)
+
+
+def hops(task: Task, shown: Shown) -> Answers:  # noqa: ARG001
+    """GraphDistance: count the edges of the shortest way that is shown."""
+    near = adjacency(shown)
+    row, (first, second) = np.arange(len(near)), shown["target"].T
+    reached = np.zeros(near.shape[:2], bool)
+    reached[row, first] = True
+    answers = np.full(len(near), 3, np.int64)
+    for away in range(3):
+        reached = reached | ((reached.astype(np.float32)[:, None] @ near)[:, 0] > 0)
+        answers = np.where(reached[row, second] & (answers == 3), away, answers)
+    return answers
+
+
+def words_of_neighbours(task: Task, shown: Shown) -> Answers:
+    """MaskedFeatures, NodeAttribute of words: a node has the words that its neighbours have."""
+    x, near = features(task, shown), adjacency(shown)
+    row = np.arange(len(near))[:, None]
+    around = near[row, shown["target"]] * shown["x_mask"][:, None]  # (n, K, M)
+    asked = np.take_along_axis(x, np.broadcast_to(shown["query"][:, None], (*x.shape[:2], shown["query"].shape[1])), axis=2)
+    answers = (np.einsum("nkm,nmk->nk", around, asked) > 0).astype(np.int64)
+    return np.asarray(answers if len(task.action_space.shape or ()) else answers[:, 0], np.int64)
+
+
+def adjacency(shown: Shown) -> NDArray[np.float32]:
+    """Return which local numbers are joined, (n, M, M)."""
+    count, width = shown["node_mask"].shape
+    result = np.zeros((count, width, width), np.float32)
+    kept = shown["edge_mask"] == 1
+    row = np.repeat(np.arange(count)[:, None], kept.shape[1], axis=1)[kept]
+    result[row, shown["edge_index"][:, 0][kept], shown["edge_index"][:, 1][kept]] = 1
+    return result
+
+
+def features(task: Task, shown: Shown) -> NDArray[np.float32]:
+    """Return the features of the nodes that are shown, (n, M, F)."""
+    assert isinstance(task, GraphTask)
+    found: NDArray[np.float32] = shown["x"] if task.inline else task.source.features[np.maximum(shown["node_id"], 0)]
+    return found
+
+
+def _pairs(task: Task, shown: Shown) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return common neighbours and cosines of features of the first target with each of the others, (n, K - 1) each."""
+    near, x = adjacency(shown), features(task, shown)
+    row, targets = np.arange(len(near))[:, None], shown["target"]
+    common = (near[row, targets[:, :1]] * near[row, targets[:, 1:]]).sum(axis=2)
+    one, others = x[row, targets[:, :1]], x[row, targets[:, 1:]]
+    norms = np.sqrt((one**2).sum(axis=2) * (others**2).sum(axis=2))
+    return common.astype(np.float64), (one * others).sum(axis=2) / np.maximum(norms, 1e-9)

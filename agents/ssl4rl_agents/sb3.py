@@ -1,0 +1,326 @@
+"""stable-baselines3 and sb3-contrib over the suite: environments as theirs, and their algorithms as agents that learn."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
+
+from ssl4rl_agents.lessons import Lesson
+from ssl4rl_envs import SSLVectorEnv, Stream, hash_seed
+
+ROLLOUT = 1024
+"""Steps that algorithms which learn from what they just did take between updates, over all environments."""
+
+NUM_ENVS = 64
+BUFFER = 10_000
+"""Steps that algorithms which learn from what they did before keep at most."""
+
+MIN_SIDE = 36
+"""Smallest pictures that SB3's convolutions take."""
+
+
+class SB3Env(VecEnv):
+    """An `SSLVectorEnv` as stable-baselines3's `VecEnv`: whole batches, no copies of environments.
+
+    Args:
+        envs: array environments.
+        seeds: of the environments, for the first `reset`.
+
+    Raises:
+        ValueError: the environments talk in words.
+    """
+
+    def __init__(self, envs: SSLVectorEnv, seeds: Sequence[int] | None = None) -> None:
+        if envs.questions.interface.text:
+            raise ValueError("stable-baselines3 takes arrays; use interface='array'")
+        self.envs, self._first = envs, list(seeds) if seeds is not None else None
+        self.render_mode = None
+        super().__init__(envs.num_envs, envs.single_observation_space, envs.single_action_space)
+        self._actions: NDArray[Any] | None = None
+        self._masks: NDArray[np.int8] | None = None
+
+    def reset(self) -> VecEnvObs:
+        """Ask first, or next, instances."""
+        observations, info = self.envs.reset(seed=cast("Any", self._first))
+        self._first = None
+        self._masks = info.get("action_mask")
+        return observations
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        """Keep the actions for `step_wait`."""
+        self._actions = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Answer; episodes that end are followed by the next instances, as SB3 wants it."""
+        observations, rewards, terminated, truncated, info = self.envs.step(self._actions)
+        ended = terminated | truncated
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        for row in np.flatnonzero(ended):
+            infos[row] = {
+                "terminal_observation": info["final_obs"][row],
+                "TimeLimit.truncated": bool(truncated[row] and not terminated[row]),
+                "success": bool(info["final_info"]["success"][row]),
+            }
+        self._masks = info.get("action_mask")
+        return observations, rewards, ended, infos
+
+    def close(self) -> None:
+        """Close the environments."""
+        self.envs.close()
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """Return an attribute of the environments, once for each; all share one task."""
+        value = getattr(self.envs, attr_name)
+        return [value for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:  # noqa: ARG002
+        """Refuse: the environments share their attributes."""
+        raise AttributeError(f"{attr_name} cannot be set: these environments share one task and its settings")
+
+    def env_method(
+        self,
+        method_name: str,
+        *args: Any,  # noqa: ARG002
+        indices: VecEnvIndices = None,
+        **kwargs: Any,  # noqa: ARG002
+    ) -> list[Any]:
+        """Return the action masks, the one thing that SB3 asks of single environments; all else is refused."""
+        if method_name != "action_masks" or self._masks is None:
+            raise AttributeError(f"these environments have no method {method_name} of their own")
+        return [self._masks[row] for row in self._get_indices(indices)]
+
+    def env_is_wrapped(self, wrapper_class: type[Any], indices: VecEnvIndices = None) -> list[bool]:  # noqa: ARG002
+        """Return False for each: nothing is wrapped."""
+        return [False for _ in self._get_indices(indices)]
+
+    def has_attr(self, attr_name: str) -> bool:
+        """Return whether the environments have an attribute; action masks are one where the task gives them."""
+        return self._masks is not None if attr_name == "action_masks" else hasattr(self.envs, attr_name)
+
+
+class _Progress(BaseCallback):
+    """Counts episodes, tells the lesson, and stops when it is over."""
+
+    def __init__(self, agent: SB3Agent, lesson: Lesson) -> None:
+        super().__init__()
+        self._agent, self._lesson, self.episodes = agent, lesson, 0
+
+    def _on_step(self) -> bool:
+        self.episodes += int(np.sum(self.locals["dones"]))
+        self._lesson.progress(self._agent, min(self.episodes, self._lesson.episodes))
+        return self.episodes < self._lesson.episodes
+
+
+class SB3Agent:
+    """An algorithm of stable-baselines3 or sb3-contrib, with its own network over dictionaries of arrays.
+
+    Args:
+        envs: the environments it will act in.
+        settings: keyword arguments of the algorithm, beside those of `settings`.
+
+    Raises:
+        ImportError: sb3-contrib is not installed.
+        ValueError: the algorithm does not take the environment's actions.
+    """
+
+    interface = "array"
+    algorithm: ClassVar[str] = "stable_baselines3:PPO"
+    settings: ClassVar[dict[str, Any]] = {}
+    num_envs: ClassVar[int] = NUM_ENVS
+    actions: ClassVar[tuple[type[spaces.Space[Any]], ...]] = (
+        spaces.Discrete,
+        spaces.MultiDiscrete,
+        spaces.MultiBinary,
+        spaces.Box,
+    )
+
+    def __init__(self, envs: SSLVectorEnv, **settings: Any) -> None:
+        space = envs.single_action_space
+        if not isinstance(space, self.actions):
+            taken = ", ".join(kind.__name__ for kind in self.actions)
+            raise ValueError(f"{type(self).__name__} takes actions of {taken}, not {space}")
+        self._settings = {**self.settings, **settings}
+        self._count = int(self._settings.pop("num_envs", self.num_envs))
+        self._model: BaseAlgorithm | None = None
+        self._envs = envs.unwrapped
+
+    def learn(self, lesson: Lesson) -> None:
+        """Play and learn until the lesson's episodes are over."""
+        envs = lesson.make_envs(min(self._count, lesson.episodes))
+        self._model = self._build(SB3Env(envs, lesson.seeds(envs.num_envs)), lesson)
+        lesson.begin(self)
+        counting = _Progress(self, lesson)
+        self._model.learn(lesson.episodes * envs.task.horizon + ROLLOUT, callback=counting)
+
+    def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> NDArray[Any]:
+        """Answer as was learned.
+
+        Raises:
+            RuntimeError: nothing was learned yet.
+        """
+        if self._model is None:
+            raise RuntimeError("this agent has not learned yet; call learn(lesson) first")
+        return self._choose(observations, deterministic=deterministic)
+
+    def _choose(self, observations: dict[str, Any], *, deterministic: bool) -> NDArray[Any]:
+        assert self._model is not None
+        return self._model.predict(observations, deterministic=deterministic)[0]
+
+    def _build(self, env: SB3Env, lesson: Lesson) -> BaseAlgorithm:
+        module, _, name = self.algorithm.partition(":")
+        try:
+            algorithm = getattr(importlib.import_module(module), name)
+        except ModuleNotFoundError as error:
+            if error.name != module:
+                raise
+            raise ImportError(f"{name} needs {module.replace('_', '-')}: pip install 'ssl4rl[bench]'") from error
+        seed = hash_seed(lesson.seed, "network") % 2**31
+        built: BaseAlgorithm = algorithm(
+            "MultiInputPolicy", env, seed=seed, device=lesson.device, **self._fitting(env, lesson)
+        )
+        return built
+
+    def _fitting(self, env: SB3Env, lesson: Lesson) -> dict[str, Any]:  # noqa: ARG002
+        return {"n_steps": max(1, ROLLOUT // env.num_envs), **self._settings}
+
+
+class PPO(SB3Agent):
+    """PPO (Schulman et al. 2017)."""
+
+    algorithm = "stable_baselines3:PPO"
+    settings: ClassVar = {"batch_size": 256, "n_epochs": 4, "ent_coef": 0.01}
+
+
+class A2C(SB3Agent):
+    """A2C (Mnih et al. 2016)."""
+
+    algorithm = "stable_baselines3:A2C"
+    settings: ClassVar = {"n_steps": 5}
+
+
+class TRPO(SB3Agent):
+    """TRPO (Schulman et al. 2015), of sb3-contrib."""
+
+    algorithm = "sb3_contrib:TRPO"
+    settings: ClassVar = {"batch_size": 256, "n_critic_updates": 5, "cg_max_steps": 5}
+
+
+class _OffPolicy(SB3Agent):
+    num_envs = 16
+
+    def _fitting(self, env: SB3Env, lesson: Lesson) -> dict[str, Any]:
+        kept = min(BUFFER, lesson.episodes * self._envs.task.horizon)
+        begun = min(1_000, lesson.episodes // 10)
+        return {
+            "buffer_size": max(kept, env.num_envs),
+            "learning_starts": begun,
+            "train_freq": 4,
+            "gradient_steps": 4,
+            "batch_size": 128,
+            **self._settings,
+        }
+
+
+class DQN(_OffPolicy):
+    """DQN (Mnih et al. 2015)."""
+
+    algorithm = "stable_baselines3:DQN"
+    actions = (spaces.Discrete,)
+    settings: ClassVar = {"target_update_interval": 500, "learning_rate": 3e-4}
+
+
+class QRDQN(_OffPolicy):
+    """QR-DQN (Dabney et al. 2018), of sb3-contrib."""
+
+    algorithm = "sb3_contrib:QRDQN"
+    actions = (spaces.Discrete,)
+    settings: ClassVar = {
+        "target_update_interval": 500,
+        "learning_rate": 3e-4,
+        "policy_kwargs": {"n_quantiles": 25},
+    }
+
+
+class SAC(_OffPolicy):
+    """SAC (Haarnoja et al. 2018), for answers that are numbers."""
+
+    algorithm = "stable_baselines3:SAC"
+    actions = (spaces.Box,)
+
+
+class MaskablePPO(PPO):
+    """PPO over the actions that have an effect (Huang & Ontañón 2022), of sb3-contrib; for tasks that say which these are."""
+
+    algorithm = "sb3_contrib:MaskablePPO"
+    actions = (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+
+    def __init__(self, envs: SSLVectorEnv, **settings: Any) -> None:
+        super().__init__(envs, **settings)
+        task = self._envs.task
+        if "action_mask" not in task.info(task.sample(Stream("train", [0], [0]))):
+            raise ValueError(f"{type(task).__name__} does not say which actions have an effect; use sb3-ppo")
+
+    def _choose(self, observations: dict[str, Any], *, deterministic: bool) -> NDArray[Any]:
+        assert self._model is not None
+        masks = self._envs.task.info(self._envs.batch)["action_mask"]
+        found = cast("Any", self._model).predict(observations, action_masks=masks, deterministic=deterministic)
+        return np.asarray(found[0])
+
+    def enter(self, envs: SSLVectorEnv) -> None:
+        """Take the masks from these environments from now on."""
+        self._envs = envs.unwrapped
+
+
+class Supervised(PPO):
+    """The supervised ceiling of SB3's network: PPO's actor trained on the right answers by cross-entropy."""
+
+    epochs: ClassVar[int] = 4
+
+    def learn(self, lesson: Lesson) -> None:
+        """See each question once with its answer, in batches as PPO does its rollouts."""
+        envs = lesson.make_envs(min(ROLLOUT, lesson.episodes))
+        if envs.task.horizon > 1:
+            raise ValueError(f"{lesson.env} takes several decisions, and there is one right answer to each question only")
+        self._model = self._build(SB3Env(lesson.make_envs(1)), lesson)
+        lesson.begin(self)
+        policy = cast("ActorCriticPolicy", self._model.policy)
+        observations, _ = envs.reset(seed=cast("Any", lesson.seeds(envs.num_envs)))
+        order = np.random.default_rng(hash_seed(lesson.seed, "order"))
+        seen = 0
+        while seen < lesson.episodes:
+            answers = envs.task.oracle(envs.batch)
+            self._fit(policy, observations, answers, order)
+            seen += envs.num_envs
+            lesson.progress(self, min(seen, lesson.episodes))
+            observations, *_ = envs.step(answers)
+
+    def _fit(
+        self, policy: ActorCriticPolicy, observations: dict[str, Any], answers: NDArray[Any], order: np.random.Generator
+    ) -> None:
+        size = int(self._settings["batch_size"])
+        policy.set_training_mode(True)
+        for _ in range(self.epochs):
+            shuffled = order.permutation(len(answers))
+            for start in range(0, len(answers), size):
+                rows = shuffled[start : start + size]
+                shown, _ = policy.obs_to_tensor({name: values[rows] for name, values in observations.items()})
+                wanted = torch.as_tensor(answers[rows], device=policy.device)
+                if answers.dtype.kind == "f":  # SB3's Gaussians are flat, whatever the shape of the space
+                    wanted = wanted.flatten(1)
+                loss = -policy.get_distribution(shown).log_prob(wanted).mean()
+                policy.optimizer.zero_grad()
+                torch.autograd.backward(loss)
+                torch.nn.utils.clip_grad_norm_(policy.parameters(), 0.5)
+                policy.optimizer.step()
+        policy.set_training_mode(False)

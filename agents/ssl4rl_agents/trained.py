@@ -1,0 +1,128 @@
+"""Networks trained by the suite's own trainer, as agents that learn: nano and graph networks, by any of its algorithms."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar, cast
+
+from ssl4rl_agents.lessons import Lesson, Point
+from ssl4rl_agents.policies.agent import PolicyAgent
+from ssl4rl_agents.policies.policy import Policy
+from ssl4rl_agents.ppo.config import GRAPH_MODELS, TrainConfig
+from ssl4rl_agents.ppo.metrics import read_metrics
+from ssl4rl_envs import SSLVectorEnv
+
+NOT_YET = "this agent has not learned yet; call learn(lesson) first, or load a trained run"
+
+
+class TrainedAgent:
+    """A network of `TrainConfig`'s policies, trained by the token-level trainer.
+
+    Args:
+        envs: the environments it will act in.
+        settings: of `TrainConfig`, nested as in a run's config.json; `iterations` follows from the episodes of the lesson,
+            one answer being one episode.
+
+    Raises:
+        ValueError: a setting is unknown, or the lesson is shorter than one iteration.
+    """
+
+    interface = "text"
+    settings: ClassVar[dict[str, Any]] = {}
+    """What the settings are if nothing else is said."""
+
+    def __init__(self, envs: SSLVectorEnv, **settings: Any) -> None:
+        self._config = TrainConfig.from_json(merged(self.settings, settings))
+        self.interface = self._config.policy.interface
+        self._prompt_style = envs.unwrapped.questions.interface.prompt_style
+        self._agent: PolicyAgent | None = None
+
+    def learn(self, lesson: Lesson) -> None:
+        """Train for as many whole iterations as the lesson has episodes for; the run folder is the lesson's."""
+        from ssl4rl_agents.ppo.trainer import Trainer  # after the registry, which the trainer imports
+
+        config, folder = self.configured(lesson), lesson.folder / "run"
+        trainer = Trainer(config, folder, resume=(folder / "config.json").exists(), quiet=True)
+        self._agent = PolicyAgent(trainer.policy, device=trainer.device)
+        trainer.run(begin=lambda: lesson.begin(self))
+        measured = 0.0
+        for line in read_metrics(folder):
+            if "validation/reward" in line:
+                measured += line["seconds/validation"]
+                seconds = round(line["seconds"] - measured, 3)
+                episodes = line["iteration"] * config.rollout.prompts * config.rollout.group_size
+                lesson.note(Point(episodes, seconds, line["validation/reward"], line["validation/success"]))
+
+    def configured(self, lesson: Lesson) -> TrainConfig:
+        """Return the settings of the run that a lesson asks for."""
+        rollout = self._config.rollout
+        if rollout.dynamic_sampling:
+            raise ValueError("rollout.dynamic_sampling asks as many questions as it needs, and a lesson has so many episodes")
+        # The supervised ceiling is shown each question once, with its answer, in place of answering it several times.
+        each = rollout.prompts * rollout.group_size
+        iterations = lesson.episodes // each
+        if iterations < 1:
+            raise ValueError(
+                f"an iteration takes {each} episodes (rollout.prompts x rollout.group_size), got {lesson.episodes}"
+            )
+        every = max(1, iterations // lesson.measurements)
+        return dataclasses.replace(
+            self._config,
+            env=lesson.env,
+            env_args=lesson.env_args,
+            prompt_style=cast("Any", self._prompt_style),
+            seed=lesson.seed,
+            iterations=iterations,
+            eval_every=every,
+            eval_episodes=lesson.measured_episodes,
+            save_every=max(25, every),
+            keep=1,
+            device=lesson.device,
+        )
+
+    @property
+    def policy(self) -> Policy:
+        """The network.
+
+        Raises:
+            RuntimeError: nothing was learned yet.
+        """
+        if self._agent is None:
+            raise RuntimeError(NOT_YET)
+        return self._agent.policy
+
+    def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> Any:
+        """Answer as was learned; raises as `policy` does."""
+        if self._agent is None:
+            raise RuntimeError(NOT_YET)
+        return self._agent.act(observations, deterministic=deterministic)
+
+
+def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return nested settings with some of them changed."""
+    result = dict(base)
+    for name, value in changes.items():
+        both = isinstance(value, dict) and isinstance(result.get(name), dict)
+        result[name] = merged(result[name], value) if both else value
+    return result
+
+
+def _agent(name: str, **settings: Any) -> type[TrainedAgent]:
+    model = settings.get("policy", {}).get("model", "nano")
+    interface = "array" if model in GRAPH_MODELS else "text"
+    return type(
+        name, (TrainedAgent,), {"settings": settings, "interface": interface, "__doc__": f"{name}; see TrainedAgent."}
+    )
+
+
+NanoPPO = _agent("NanoPPO")
+NanoGRPO = _agent("NanoGRPO", objective={"advantage": "grpo"})
+NanoRLOO = _agent("NanoRLOO", objective={"advantage": "rloo"})
+NanoReinforce = _agent("NanoReinforce", objective={"advantage": "reinforce++"})
+NanoSupervised = _agent("NanoSupervised", algorithm="sft")
+GCNPPO = _agent("GCNPPO", policy={"model": "gcn"}, rollout={"prompts": 256})
+GCNGRPO = _agent("GCNGRPO", policy={"model": "gcn"}, rollout={"prompts": 256}, objective={"advantage": "grpo"})
+GCNSupervised = _agent("GCNSupervised", policy={"model": "gcn"}, rollout={"prompts": 256}, algorithm="sft")
+SAGEPPO = _agent("SAGEPPO", policy={"model": "sage"}, rollout={"prompts": 256})
+GATPPO = _agent("GATPPO", policy={"model": "gat"}, rollout={"prompts": 256})
+GINPPO = _agent("GINPPO", policy={"model": "gin"}, rollout={"prompts": 256})

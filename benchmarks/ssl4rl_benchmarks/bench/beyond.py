@@ -1,0 +1,149 @@
+"""What an agent can do that it was not trained for: other tasks, labels of pictures, topics of nodes.
+
+A measurement is named by one word:
+
+- ``task:FlipPrediction``: the normalised score in that environment, without any training in it. Its pictures are those of
+  the environment of training.
+- ``probe:digits@10``: the accuracy of logistic regression on the network's features of pictures, with 10 labels a class;
+  ``digits`` (which digit), or of the scenes of training ``sky``, ``ground`` and ``light``. Means over `DRAWS` draws of
+  labels.
+- ``nodes:cora@20``: the same over the nodes of a graph, by the protocol of `ssl4rl_benchmarks.transfer`.
+
+Features of pictures are what the vision tower and its connector give, averaged over patches, standardised.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler, normalize
+
+from ssl4rl_agents.agent import Agent
+from ssl4rl_agents.evaluation import evaluate
+from ssl4rl_agents.policies.policy import Policy
+from ssl4rl_agents.policies.vlm import VLMPolicy
+from ssl4rl_benchmarks.bench.grid import Run
+from ssl4rl_envs import Stream, hash_seed, make_task
+from ssl4rl_envs.sources import load_images
+from ssl4rl_envs.sources.graph_builtin import load_graph
+from ssl4rl_envs.sources.scene_bank import SceneBank
+from ssl4rl_envs.sources.scenes import Scenes
+
+DRAWS = 10
+"""Draws of labelled examples that a probe's accuracy is averaged over."""
+
+PICTURES = 1_000
+"""Scenes that a probe has labels for, or is asked about."""
+
+SIDE = 48
+CHUNK = 256
+Values = dict[str, float]
+
+
+def measure(run: Run, agent: Agent) -> Values:
+    """Measure an agent on everything that its run names, as it is now; values by name."""
+    return {name: _measured(name, run, agent) for name in run.env.beyond}
+
+
+def compare(run: Run, agent: Agent, before: Values | None) -> list[dict[str, Any]]:
+    """Return rows of name, `before` (None where the agent did not say when it began), `after`, and values to compare with."""
+    rows = []
+    for name, after in measure(run, agent).items():
+        row: dict[str, Any] = {"what": name, "before": None if before is None else before.get(name), "after": after}
+        rows.append({**row, "beside": references(name, run)})
+    return rows
+
+
+def references(name: str, run: Run) -> Values:
+    """Return what is reached without the network, by the same protocol."""
+    kind, _, rest = name.partition(":")
+    what, _, labels = rest.partition("@")
+    if kind == "probe":
+        pictures, classes = labelled(what, run)
+        return {"pixels": probe(pictures.reshape(len(pictures), -1) / 255, classes, int(labels))}
+    if kind == "nodes":
+        from ssl4rl_benchmarks import transfer
+
+        source = load_graph(what)
+        raw, infomax = source.features, transfer.infomax(source, run.seed)
+        return {"raw features": _nodes(raw, what, int(labels)), "Deep Graph Infomax": _nodes(infomax, what, int(labels))}
+    return {}
+
+
+def _measured(name: str, run: Run, agent: Agent) -> float:
+    kind, _, rest = name.partition(":")
+    what, _, labels = rest.partition("@")
+    if kind == "task":
+        shared = {key: run.env.args[key] for key in ("source", "image_size") if key in run.env.args}
+        task = make_task(f"SSL4RL/{what}-v0", **shared)
+        return evaluate(agent, task, env=what, split="test", episodes=run.test_episodes).normalised
+    policy: Policy = cast("Any", agent).policy
+    if kind == "probe":
+        pictures, classes = labelled(what, run)
+        return probe(picture_features(policy, pictures), classes, int(labels))
+    if kind == "nodes":
+        from ssl4rl_benchmarks import transfer
+
+        return _nodes(transfer.represent(cast("Any", policy), load_graph(what)), what, int(labels))
+    raise ValueError(f"no measurement {name!r}; there are task:NAME, probe:LABELS@COUNT and nodes:GRAPH@COUNT")
+
+
+def labelled(what: str, run: Run) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return pictures (n, side, side, 3) and their classes (n,): of digits, or held-out scenes."""
+    if what == "digits":
+        source = load_images("digits")
+        items = np.arange(len(load_digits().target))
+        return source.pixels(source.whole(items), SIDE), np.asarray(load_digits().target, np.int64)
+    source = load_images(run.env.args["source"])
+    if not isinstance(source, (SceneBank, Scenes)):
+        raise ValueError(f"probe:{what} needs the labels of scenes, and {source.name} has none")
+    if isinstance(source, SceneBank):
+        items = source.items("test")
+    else:
+        items = source.draw(Stream("test", np.full(PICTURES, hash_seed(0, "probe"), np.uint64), np.arange(PICTURES)))
+    classes = source.labels(items)[what]
+    return source.pixels(source.whole(items), SIDE), np.asarray(classes, np.int64)
+
+
+@torch.no_grad()
+def picture_features(policy: Policy, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return what a network makes of pictures, (n, features): its tower's and connector's tokens, averaged."""
+    if not isinstance(policy, VLMPolicy):
+        raise ValueError(f"{type(policy).__name__} looks at no pictures; probe: is for vision-language models")
+    found = []
+    for start in range(0, len(pictures), CHUNK):
+        part = pictures[start : start + CHUNK]
+        inputs = policy.encode({"image": part, "prompt": ("What is this?",) * len(part)})
+        features = inputs.features if inputs.features is not None else policy.decoder.features(inputs.pictures)
+        found.append(features.tokens.float().mean(dim=1).cpu().numpy())
+    return np.concatenate(found)
+
+
+def probe(features: NDArray[Any], classes: NDArray[np.int64], labels: int) -> float:
+    """Return the accuracy of logistic regression with `labels` examples a class on all other examples, the mean of draws."""
+    found = []
+    for draw in range(DRAWS):
+        order = np.random.default_rng(hash_seed(draw, "labelled")).permutation(len(classes))
+        known = np.concatenate([order[classes[order] == each][:labels] for each in np.unique(classes)])
+        asked = np.setdiff1d(order, known)
+        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000))
+        model.fit(features[known], classes[known])
+        found.append(float((model.predict(features[asked]) == classes[asked]).mean()))
+    return float(np.mean(found))
+
+
+def _nodes(representations: NDArray[np.float32], graph: str, labels: int) -> float:
+    source = load_graph(graph)
+    if source.labels is None:
+        raise ValueError(f"graph {graph!r} has no labels to probe for")
+    from ssl4rl_benchmarks import transfer
+
+    if labels != transfer.LABELS:
+        return probe(normalize(representations), source.labels, labels)
+    return float(np.mean([transfer.probe(representations, source.labels, split) for split in range(transfer.SPLITS)]))

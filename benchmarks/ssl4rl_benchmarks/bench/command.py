@@ -1,0 +1,131 @@
+"""``ssl4rl bench``: do a suite, or a part of it, and write its report."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from ssl4rl_benchmarks.bench.engines import BenchEngine, LocalEngine, RayEngine
+from ssl4rl_benchmarks.bench.grid import Run, Suite, from_file
+from ssl4rl_benchmarks.bench.rows import Row, Rows, read_rows
+from ssl4rl_benchmarks.bench.suites import SUITES
+from ssl4rl_benchmarks.bench.sweep import WORK, sweep
+
+CONTRIB = ("sb3-trpo", "sb3-qrdqn", "sb3-maskable-ppo")
+PAGE, TABLES = "report.html", "report.md"
+
+
+@dataclass(frozen=True)
+class BenchFlags:
+    """Do the runs of a suite that have no row yet, side by side, and write a report over all rows."""
+
+    out: Path | None = None
+    """Where rows.jsonl and the report go; bench/SUITE by default. A killed sweep goes on from there."""
+    env: tuple[str, ...] = ()
+    """Only these environments of the suite."""
+    agent: tuple[str, ...] = ()
+    """Only these agents of the suite."""
+    seed: tuple[int, ...] = ()
+    """Only these seeds."""
+    seeds: int | None = None
+    """Another number of seeds than the suite's."""
+    episodes: int | None = None
+    """Another number of training episodes than the suite's."""
+    engine: Literal["local", "ray"] = "local"
+    """Processes of this machine, or Ray (an extra: pip install 'ssl4rl[ray]')."""
+    address: str | None = None
+    """Of a Ray cluster, e.g. auto or ray://HOST:10001; without one, Ray is started on this machine."""
+    cores: int | None = None
+    """Cores to use on this machine, all by default."""
+    threads: int = 1
+    """Threads of each run."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where networks learn."""
+    retry_failed: bool = False
+    """Do failed runs again."""
+    report: bool = True
+    """Write the report."""
+    rows: tuple[Path, ...] = ()
+    """Do nothing, and report over the rows of these files or folders."""
+    json: bool = False
+    """Print the rows as JSON."""
+
+
+def suite_of(name: str) -> Suite:
+    """Return a declared suite, or the one of a file.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name in SUITES:
+        return SUITES[name]
+    if name.endswith(".json"):
+        return from_file(Path(name))
+    raise ValueError(f"unknown suite {name!r}; known are {', '.join(SUITES)}, and files that end in .json")
+
+
+def bench(flags: BenchFlags, name: str) -> list[Row]:
+    """Do a suite; return the rows."""
+    suite = suite_of(name).sized(flags.seeds, flags.episodes)
+    out = flags.out or Path("bench") / Path(name).stem
+    if flags.rows:
+        rows = read_rows(list(flags.rows))
+    else:
+        runs = suite.runs(flags.env, flags.agent, flags.seed)
+        _check_packages(runs)
+        rows = sweep(runs, Rows(out), _engine(flags, out), retry_failed=flags.retry_failed, told=_tell)
+    if flags.report:
+        write_report(rows, suite, out)
+    if not flags.json:
+        failed = sum(row["status"] != "done" for row in rows)
+        print(f"{len(rows)} rows, {failed} of them failed: {out / 'rows.jsonl'}" if not flags.rows else f"{len(rows)} rows")
+        if flags.report:
+            print(f"report: {out / PAGE}, {out / TABLES}")
+    return rows
+
+
+def write_report(rows: list[Row], suite: Suite, out: Path) -> None:
+    """Write both forms of the report into a folder.
+
+    Raises:
+        ImportError: rliable is not installed.
+        ValueError: no run ended well.
+    """
+    if find_spec("rliable") is None:
+        raise ImportError("the report's statistics need rliable: pip install 'ssl4rl[bench]'; --no-report leaves it out")
+    from ssl4rl_benchmarks.bench.report import markdown, page
+    from ssl4rl_benchmarks.bench.report.summary import summarise
+
+    order = {run.key: number for number, run in enumerate(suite.runs())}
+    summary = summarise(suite.name, sorted(rows, key=lambda row: order.get(row["key"], len(order))))
+    out.mkdir(parents=True, exist_ok=True)
+    (out / TABLES).write_text(markdown.write(summary, suite.asks))
+    (out / PAGE).write_text(page.write(summary, suite.asks))
+
+
+def _engine(flags: BenchFlags, out: Path) -> BenchEngine:
+    if flags.engine == "ray":
+        return RayEngine(flags.address, flags.threads, flags.device)
+    if flags.address is not None:
+        raise ValueError("--address is of a Ray cluster; it goes with --engine ray")
+    cores = flags.cores or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    return LocalEngine(out.absolute() / WORK, cores, flags.threads, flags.device)
+
+
+def _check_packages(runs: list[Run]) -> None:
+    """Refuse at once what would fail in every run."""
+    if find_spec("sb3_contrib") is None and any(run.agent.name in CONTRIB for run in runs):
+        raise ImportError("some of these agents need sb3-contrib: pip install 'ssl4rl[bench]'; --agent chooses others")
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def names() -> dict[str, Any]:
+    """Return what suites there are, and what they ask."""
+    return {name: suite.asks for name, suite in SUITES.items()}

@@ -1,0 +1,1 @@
+"""What is made of rows: tables in Markdown, and one page of HTML."""

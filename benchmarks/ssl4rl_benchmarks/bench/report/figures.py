@@ -1,0 +1,155 @@
+"""The figures of a report, as SVG that stands in the page itself."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from ssl4rl_benchmarks.bench.report.summary import Summary
+from ssl4rl_benchmarks.bench.statistics import THRESHOLDS
+
+PALETTE = (
+    "#2f6fde",
+    "#d9622b",
+    "#1c9a6c",
+    "#a24bc4",
+    "#b8860b",
+    "#d1386f",
+    "#3d8fa6",
+    "#6b7280",
+    "#7a5230",
+    "#5b5bd6",
+    "#111827",
+)
+DASHES = ("-", "--", "-.", ":")
+INK = "#20242c"
+SETTINGS: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "ssl4rl",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#9aa3b2",
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e4e7ec",
+}
+
+
+def look_of(agents: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return a colour and a dash for each agent, the same in all figures: families of names share a dash."""
+    families = list(dict.fromkeys(agent.split("-")[0] for agent in agents))
+    return {
+        agent: {
+            "color": PALETTE[number % len(PALETTE)],
+            "linestyle": DASHES[families.index(agent.split("-")[0]) % len(DASHES)],
+        }
+        for number, agent in enumerate(sorted(agents))
+    }
+
+
+def scores(summary: Summary) -> str:
+    """Draw interquartile means with their intervals, the best on top."""
+    places = summary.standings[::-1]
+    look = look_of([place.agent for place in places])
+    figure, axes = _axes(1.4 + 0.32 * len(places))
+    for row, place in enumerate(places):
+        colour = look[place.agent]["color"]
+        axes.plot([place.score.low, place.score.high], [row, row], color=colour, lw=6, alpha=0.35, solid_capstyle="round")
+        axes.plot(place.score.value, row, "o", color=colour, mfc="white" if place.ceiling else colour)
+    axes.set_yticks(range(len(places)), [place.agent + " *" * place.ceiling for place in places])
+    axes.set(xlabel="normalised score, interquartile mean", ylim=(-0.6, len(places) - 0.4))
+    axes.axvline(0, color="#9aa3b2", lw=1)
+    axes.grid(visible=False, axis="y")
+    return _svg(figure)
+
+
+def curves(summary: Summary) -> str:
+    """Draw held-out scores over training episodes."""
+    look = look_of([place.agent for place in summary.standings])
+    figure, axes = _axes(4.2)
+    for agent, line in summary.curves.items():
+        if not line:
+            continue
+        episodes, value, low, high = (
+            np.array([point[name] for point in line]) for name in ("episodes", "value", "low", "high")
+        )
+        axes.plot(episodes, value, label=agent, lw=1.8, **look[agent])
+        axes.fill_between(episodes, low, high, color=look[agent]["color"], alpha=0.1, lw=0)
+    axes.set(xlabel="training episodes", ylabel="normalised score, held out")
+    _legend(axes)
+    return _svg(figure)
+
+
+def profiles(summary: Summary) -> str:
+    """Draw which share of runs scores more than a threshold."""
+    look = look_of([place.agent for place in summary.standings])
+    figure, axes = _axes(4.2)
+    for place in summary.standings:
+        axes.plot(THRESHOLDS, summary.profiles[place.agent], label=place.agent, lw=1.8, **look[place.agent])
+    axes.set(xlabel="normalised score", ylabel="share of runs above it", ylim=(-0.02, 1.02), xlim=(0, 1))
+    _legend(axes)
+    return _svg(figure)
+
+
+def improvements(summary: Summary) -> str:
+    """Draw how probably each agent beats the leader."""
+    places = [place for place in summary.standings if place.beats is not None][::-1]
+    look = look_of([place.agent for place in summary.standings])
+    figure, axes = _axes(1.4 + 0.32 * len(places))
+    for row, place in enumerate(places):
+        assert place.beats is not None
+        colour = look[place.agent]["color"]
+        axes.plot([place.beats.low, place.beats.high], [row, row], color=colour, lw=6, alpha=0.35, solid_capstyle="round")
+        axes.plot(place.beats.value, row, "o", color=colour)
+    axes.set_yticks(range(len(places)), [place.agent + " *" * place.ceiling for place in places])
+    leader = next(place.agent for place in summary.standings if not place.ceiling)
+    axes.set(xlabel=f"probability of beating {leader}", xlim=(-0.02, 1.02), ylim=(-0.6, len(places) - 0.4))
+    axes.axvline(0.5, color="#9aa3b2", lw=1)
+    axes.grid(visible=False, axis="y")
+    return _svg(figure)
+
+
+def cost(summary: Summary) -> str:
+    """Draw scores over seconds of learning."""
+    look = look_of([place.agent for place in summary.standings])
+    figure, axes = _axes(4.2)
+    for place in summary.standings:
+        colour = look[place.agent]["color"]
+        axes.plot([place.seconds] * 2, [place.score.low, place.score.high], color=colour, lw=5, alpha=0.3)
+        axes.plot(
+            place.seconds, place.score.value, "o", color=colour, mfc="white" if place.ceiling else colour, label=place.agent
+        )
+    axes.set(xlabel="seconds of learning, median of runs", ylabel="normalised score, IQM", xscale="log")
+    _legend(axes)
+    return _svg(figure)
+
+
+def _axes(height: float) -> tuple[Figure, Any]:
+    with mpl.rc_context(SETTINGS):
+        figure = Figure(figsize=(7.2, height), layout="constrained")
+        return figure, figure.subplots()
+
+
+def _legend(axes: Any) -> None:
+    axes.figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9, handlelength=3)
+
+
+def _svg(figure: Figure) -> str:
+    """Return a figure as SVG that scales with the page."""
+    file = io.StringIO()
+    with mpl.rc_context(SETTINGS):
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
+    text = file.getvalue()
+    text = text[text.index("<svg") :]
+    return re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1), count=1)

@@ -1,0 +1,114 @@
+"""The report as Markdown: a leaderboard, scores by environment, what else changed, what failed, and how to do it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ssl4rl_benchmarks.bench.report.summary import Change, Summary
+from ssl4rl_benchmarks.bench.statistics import Estimate
+
+NONE = "–"
+
+
+def write(summary: Summary, asks: str = "") -> str:
+    """Return the report."""
+    parts = [f"# {summary.suite}", asks, _about(summary)]
+    if summary.standings:
+        parts += ["## Leaderboard", _explained(summary), leaderboard(summary)]
+    parts += ["## By environment", BY_ENVIRONMENT, by_environment(summary)]
+    if summary.changes:
+        parts += ["## What else changed", CHANGED, changed(summary.changes)]
+    if summary.failed:
+        parts += ["## Failed runs", failures(summary)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+BY_ENVIRONMENT = (
+    "Normalised scores on held-out items, means over seeds with their 95 % intervals; 0 is the best that is possible without "
+    "looking, 1 the right answers. Where there is one seed there is no interval."
+)
+CHANGED = (
+    "Before and after training in the environment on the left, means over seeds; `gain` with its 95 % interval. `task:` are "
+    "normalised scores without training there, `probe:` and `nodes:` accuracies with so many labels a class (see "
+    "`ssl4rl_benchmarks.bench.beyond`). Where the interval lies below 0, training did harm."
+)
+
+
+def leaderboard(summary: Summary) -> str:
+    """Return the table of agents, from best to worst."""
+    head = ["agent", "score (IQM)", "95 % interval", "beats the leader", "learning", "memory"]
+    rows = []
+    for place in summary.standings:
+        name = f"{place.agent} *" if place.ceiling else place.agent
+        beats = NONE if place.beats is None else f"{place.beats.value:.2f} ({reach(place.beats, 2)})"
+        cells = [name, f"{place.score.value:.3f}", reach(place.score), beats, f"{place.seconds:.0f} s"]
+        rows.append([*cells, f"{place.memory_mb:.0f} MB"])
+    return table(head, rows)
+
+
+def by_environment(summary: Summary) -> str:
+    """Return the table of scores: environments down, agents across."""
+    found = summary.table
+    rows = [[env, *(cell(found.cell(agent, env)) for agent in found.agents)] for env in found.environments]
+    return table(["", *found.agents], rows)
+
+
+def changed(changes: Sequence[Change]) -> str:
+    """Return the table of what else became better or worse."""
+    rows = []
+    for change in changes:
+        beside = ", ".join(f"{name} {value:.3f}" for name, value in change.beside.items())
+        gain = f"{change.gain.value:+.3f} ({change.gain.low:+.3f} to {change.gain.high:+.3f})"
+        cells = [change.env, change.agent, change.what, f"{change.before.value:.3f}", f"{change.after.value:.3f}"]
+        rows.append([*cells, gain, change.verdict, beside])
+    return table(["trained in", "agent", "measured", "before", "after", "gain", "", "beside"], rows)
+
+
+def failures(summary: Summary) -> str:
+    """Return the list of failed runs with their errors."""
+    return "\n".join(f"- `{row['command']}`: {row['error']}" for row in summary.failed)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table; bars within cells are escaped."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in lines)
+
+
+def cell(found: Estimate | None) -> str:
+    """Return a score with its interval, as short as can be."""
+    if found is None:
+        return NONE
+    return f"{found.value:.2f}" if found.low == found.high else f"{found.value:.2f} ({reach(found, 2)})"
+
+
+def reach(found: Estimate, digits: int = 3) -> str:
+    """Return an interval."""
+    return f"{found.low:.{digits}f} to {found.high:.{digits}f}"
+
+
+def _about(summary: Summary) -> str:
+    done = summary.done
+    first = done[0]
+    machines = sorted({f"{row['machine']['cores']} cores, {row['machine']['gpu'] or 'no GPU'}" for row in done})
+    commits = sorted({str(row["commit"]) for row in done})
+    episodes = sorted({row["config"]["episodes"] for row in done if row["config"]["agent"]["learns"]})
+    versions = ", ".join(f"{name} {version}" for name, version in first["versions"].items())
+    hours = sum(row["seconds"]["total"] for row in done) / 3600
+    return (
+        f"    ssl4rl bench {summary.suite}\n\n"
+        f"{len(done)} runs ended well, {len(summary.failed)} failed; {', '.join(f'{n:,}' for n in episodes)} training "
+        f"episodes each, {hours:.1f} hours of processes in all. Measured on {' and '.join(machines)}; commit "
+        f"{', '.join(commits)}; {versions}. Any cell again: the same command with `--env NAME --agent NAME`. Every number "
+        "follows from the raw rows."
+    )
+
+
+def _explained(summary: Summary) -> str:
+    return (
+        f"Interquartile means of normalised scores over {len(summary.shared)} environments that all of these agents take "
+        f"({', '.join(summary.shared)}) and {summary.seeds} seeds, with 95 % intervals by stratified bootstrap (rliable). "
+        "`beats the leader`: how probably one of its runs beats one of the best agent's that is not told answers. Seconds of "
+        "learning and memory of the whole process are medians. An asterisk marks supervised ceilings, which are told the "
+        "right answers."
+    )

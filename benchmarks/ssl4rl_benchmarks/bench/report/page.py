@@ -1,0 +1,124 @@
+"""The report as one page of HTML that needs no network: tables that sort, figures, a gallery, the raw rows."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment as Templates
+from PIL import Image
+
+from ssl4rl_benchmarks.bench.report import figures
+from ssl4rl_benchmarks.bench.report.summary import Summary
+from ssl4rl_benchmarks.bench.rows import Row
+from ssl4rl_benchmarks.bench.running import GALLERY, gallery_envs, gallery_seeds, thawed
+from ssl4rl_envs import make_task
+
+FOLDER = "ssl4rl_benchmarks.bench.report"
+
+DRAWN = (
+    ("Scores", "Interquartile means with 95 % intervals; hollow points are supervised ceilings.", figures.scores),
+    ("Sample efficiency", "Held-out scores while learning, with 95 % intervals.", figures.curves),
+    ("Performance profile", "The share of runs that score more than a threshold: higher is better.", figures.profiles),
+    ("Probability of improvement", "How probably a run of an agent beats one of the best agent's.", figures.improvements),
+    ("Cost", "Scores over seconds of learning.", figures.cost),
+)
+SECTIONS = (
+    ("leaderboard", "Leaderboard"),
+    ("figures", "Figures"),
+    ("environments", "By environment"),
+    ("changes", "What else changed"),
+    ("gallery", "Questions and answers"),
+    ("failures", "Failed runs"),
+    ("rows", "Raw rows"),
+)
+
+
+def write(summary: Summary, asks: str = "") -> str:
+    """Return the page."""
+    templates = Templates(autoescape=True, trim_blocks=True)
+    page = templates.from_string(_file("page.html"))
+    absent = set()
+    if not summary.standings:
+        absent |= {"leaderboard", "figures"}
+    if not summary.changes:
+        absent.add("changes")
+    if not summary.failed:
+        absent.add("failures")
+    done = summary.done
+    return page.render(
+        summary=summary,
+        asks=asks,
+        css=_file("page.css"),
+        js=_file("page.js"),
+        sections=[section for section in SECTIONS if section[0] not in absent],
+        machines=", ".join(sorted({f"{row['machine']['cores']} cores, {row['machine']['gpu'] or 'no GPU'}" for row in done})),
+        commits=", ".join(sorted({str(row["commit"]) for row in done})),
+        compared=[place.agent for place in summary.standings],
+        changed_agents=sorted({change.agent for change in summary.changes}),
+        changed_envs=sorted({change.env for change in summary.changes}),
+        figures=[(title, text, draw(summary)) for title, text, draw in DRAWN] if summary.standings else [],
+        shade=shade,
+        gallery=gallery(summary.rows),
+        rows_json=json.dumps(summary.rows).replace("</", "<\\/"),
+    )
+
+
+def shade(score: float) -> str:
+    """Return the colour behind a score: white at 0, blue towards 1, red below 0."""
+    strength = min(1.0, abs(score))
+    red, green, blue = (32, 92, 190) if score >= 0 else (179, 38, 30)
+    return f"rgba({red},{green},{blue},{0.32 * strength:.2f})"
+
+
+def gallery(rows: list[Row]) -> list[dict[str, Any]]:
+    """Return the questions of each environment's gallery, with pictures, the truth, and the agents' answers."""
+    found = []
+    for env in dict.fromkeys(row["env"] for row in rows):
+        firsts: dict[str, Row] = {}
+        for row in sorted((r for r in rows if r["env"] == env and r.get("answers")), key=lambda row: row["seed"]):
+            firsts.setdefault(row["agent"], row)
+        if firsts:
+            config = next(iter(firsts.values()))["config"]["env"]
+            found.append({"name": env, "cards": _cards(config, firsts)})
+    return found
+
+
+def _cards(config: dict[str, Any], firsts: dict[str, Row]) -> list[dict[str, Any]]:
+    task = make_task(config["id"], **thawed(config["args"]))
+    envs = gallery_envs(task, "array")
+    envs.reset(seed=gallery_seeds())
+    batch = envs.batch
+    questions, truths = task.caption(batch), task.truths(batch)
+    cards = []
+    for number in range(GALLERY):
+        answers = []
+        for agent, row in firsts.items():
+            answer = row["answers"][number]
+            kind = "right" if answer["success"] else "part" if answer["reward"] > 0 else "wrong"
+            answers.append({"agent": agent, "said": answer["said"], "kind": kind})
+        pictures = [{"name": name, "data": _data(picture)} for name, picture in task.pictures(batch, number).items()]
+        truth = truths[number]
+        cards.append(
+            {
+                "number": number + 1,
+                "pictures": pictures,
+                "question": questions[number],
+                "truth": f"truth: {truth}" if truth is not None else "",
+                "answers": answers,
+            }
+        )
+    return cards
+
+
+def _data(picture: Any) -> str:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _file(name: str) -> str:
+    return (files(FOLDER) / name).read_text()

@@ -1,0 +1,176 @@
+"""The numbers of a report, worked out once from the rows: what the Markdown and the page both show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rliable import metrics
+
+from ssl4rl_benchmarks.bench import statistics
+from ssl4rl_benchmarks.bench.rows import Row
+from ssl4rl_benchmarks.bench.statistics import Estimate
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How an agent did over the environments that all compared agents share.
+
+    Args:
+        agent: its name.
+        score: interquartile mean of normalised scores.
+        beats: how probably one of its runs beats one of the leader's; None for the leader itself.
+        seconds, memory_mb: medians over its runs, of learning and of the whole process.
+        ceiling: whether it is told the right answers.
+    """
+
+    agent: str
+    score: Estimate
+    beats: Estimate | None
+    seconds: float
+    memory_mb: float
+    ceiling: bool
+
+
+@dataclass(frozen=True)
+class Change:
+    """What training in one environment did to something else: means over seeds.
+
+    Args:
+        env, agent: what was trained where.
+        what: the name of the measurement.
+        before, after, gain: before training, after it, and the difference, each with its interval.
+        beside: other means of reaching it.
+        seeds: how many.
+    """
+
+    env: str
+    agent: str
+    what: str
+    before: Estimate
+    after: Estimate
+    gain: Estimate
+    beside: dict[str, float]
+    seeds: int
+
+    @property
+    def verdict(self) -> str:
+        """In a word: better, worse, or neither for sure."""
+        if self.gain.low > 0:
+            return "better"
+        return "worse" if self.gain.high < 0 else "unclear"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Everything that a report of one suite shows.
+
+    Args:
+        suite: its name.
+        rows: of all its runs, failed ones too.
+        table: scores of those that ended well.
+        standings: from best to worst; empty where fewer than two agents learn.
+        shared: the environments over which standings are.
+        seeds: how many seeds standings are over.
+        curves, profiles, bands: of the agents in the standings.
+        changes: what else became better or worse.
+    """
+
+    suite: str
+    rows: list[Row]
+    table: statistics.Table
+    standings: list[Standing]
+    shared: list[str]
+    seeds: int
+    curves: dict[str, list[dict[str, float]]]
+    profiles: dict[str, Any]
+    bands: dict[str, Any]
+    changes: list[Change]
+
+    @property
+    def done(self) -> list[Row]:
+        """The rows of the runs that ended well."""
+        return [row for row in self.rows if row["status"] == "done"]
+
+    @property
+    def failed(self) -> list[Row]:
+        """The rows of the others."""
+        return [row for row in self.rows if row["status"] != "done"]
+
+
+def summarise(suite: str, rows: Sequence[Row]) -> Summary:
+    """Work out the numbers of a report.
+
+    Agents are compared over the environments that all of them have runs in. Those that take no more than half of the
+    environments that another takes are left out of the comparison, and stand in the table of environments alone.
+
+    Raises:
+        ValueError: no run ended well.
+    """
+    rows = list(rows)
+    table = statistics.table_of(rows)
+    if not table.scores:
+        raise ValueError("no run has ended well yet, so there is nothing to report")
+    compared = _compared(rows, table)
+    scores, shared = table.matrix(compared) if len(compared) > 1 else ({}, [])
+    if not shared:
+        scores = {}
+    best = statistics.interquartile_means(scores)
+    order = sorted(best, key=lambda agent: -best[agent].value)
+    told = {agent for agent in order if _is_ceiling(rows, agent)}
+    leaders = [agent for agent in order if agent not in told]
+    leader = leaders[0] if leaders else None
+    beats = statistics.improvements(scores, leader) if leader is not None else {}
+    standings = [
+        Standing(
+            agent,
+            best[agent],
+            beats.get(agent),
+            _median(rows, agent, lambda row: row["seconds"]["learning"]),
+            _median(rows, agent, lambda row: row["memory_mb"]),
+            agent in told,
+        )
+        for agent in order
+    ]
+    profiles, bands = statistics.profiles(scores) if scores else ({}, {})
+    seeds = min((len(values) for values in scores.values()), default=0)
+    curves = statistics.efficiency(rows, order, shared) if scores else {}
+    return Summary(suite, rows, table, standings, shared, seeds, curves, profiles, bands, changes(rows))
+
+
+def changes(rows: Sequence[Row]) -> list[Change]:
+    """Return what training did to everything that was measured beside the environment itself."""
+    found: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        for entry in row.get("beyond", ()):
+            if entry["before"] is not None:
+                found.setdefault((row["env"], row["agent"], entry["what"]), []).append(entry)
+    result = []
+    for (env, agent, what), entries in found.items():
+        before, after = (np.array([entry[name] for entry in entries]) for name in ("before", "after"))
+        of = {name: _mean(values) for name, values in {"before": before, "after": after, "gain": after - before}.items()}
+        beside = {name: float(np.mean([entry["beside"][name] for entry in entries])) for name in entries[0].get("beside", {})}
+        result.append(Change(env, agent, what, of["before"], of["after"], of["gain"], beside, len(entries)))
+    return result
+
+
+def _mean(values: Any) -> Estimate:
+    return statistics.interval({"": np.asarray(values)[:, None]}, metrics.aggregate_mean)[""]
+
+
+def _compared(rows: Sequence[Row], table: statistics.Table) -> list[str]:
+    learns = [agent for agent in table.agents if any(r["agent"] == agent and r["config"]["agent"]["learns"] for r in rows)]
+    counts = {agent: sum(bool(table.scores.get((agent, env))) for env in table.environments) for agent in learns}
+    most = max(counts.values(), default=0)
+    return [agent for agent in learns if 2 * counts[agent] > most]
+
+
+def _is_ceiling(rows: Sequence[Row], agent: str) -> bool:
+    return any(row["agent"] == agent and row["config"]["agent"]["ceiling"] for row in rows)
+
+
+def _median(rows: Sequence[Row], agent: str, of: Any) -> float:
+    values = [of(row) for row in rows if row["agent"] == agent and row["status"] == "done"]
+    return float(np.median(values)) if values else float("nan")

@@ -1,0 +1,185 @@
+"""One run, in a process of its own: learn, measure, answer the questions of the gallery, write the row.
+
+    python -m ssl4rl_benchmarks.bench.running SPEC FOLDER
+
+reads a run from the file SPEC (JSON) and leaves `row.json` in FOLDER.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl4rl_agents.agent import Agent, agent_interface, load_agent
+from ssl4rl_agents.evaluation import enter, evaluate_in
+from ssl4rl_agents.lessons import Learner, Lesson, is_learner
+from ssl4rl_agents.ppo.files import write_json
+from ssl4rl_benchmarks.bench.grid import Run
+from ssl4rl_benchmarks.bench.rows import Row, commit, machine, versions
+from ssl4rl_envs import SSLVectorEnv, hash_seed, make_task
+
+GALLERY = 6
+"""Held-out questions whose answers are kept."""
+
+ROW, BEFORE = "row.json", "before.json"
+MEASUREMENTS, MEASURED_EPISODES = 8, 256
+WATCH = 1.0  # seconds
+
+
+def perform(run: Run, folder: Path, device: str = "cpu") -> Row:
+    """Do a run and return its row.
+
+    Args:
+        run: which.
+        folder: for what the agent leaves; what an interrupted run left there is gone on with, where the agent can.
+        device: where networks learn.
+    """
+    start = time.perf_counter()
+    args = thawed(run.env.args)
+    interface = agent_interface(run.agent.name)
+    envs = SSLVectorEnv(make_task(run.env.id, **args), num_envs=128, split="test", interface=interface)
+    agent = load_agent(run.agent.name, envs, **settings_of(run))
+    learning, curve = 0.0, []
+    before = None
+    if is_learner(agent):
+        assert isinstance(agent, Learner)
+        lesson = Lesson(run.env.id, args, run.episodes, run.seed, folder, MEASUREMENTS, MEASURED_EPISODES, device)
+        first = folder / BEFORE
+        if run.env.beyond:
+            lesson.on_begin = lambda fresh: write_json(first, _beyond().measure(run, fresh))
+        begun = time.perf_counter()
+        agent.learn(lesson)
+        curve = [point.to_json() for point in lesson.curve]
+        learning = curve[-1]["seconds"] if curve else time.perf_counter() - begun
+        before = json.loads(first.read_text()) if first.exists() else None
+    result = evaluate_in(agent, envs, env=run.env.id, episodes=run.test_episodes)
+    return {
+        **head(run),
+        "status": "done",
+        "result": result.to_json(),
+        "curve": curve,
+        "beyond": _beyond().compare(run, agent, before) if run.env.beyond else [],
+        "answers": gallery(agent, envs),
+        "seconds": {"learning": round(learning, 2), "total": round(time.perf_counter() - start, 2)},
+        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform != "darwin" else 2**20),
+    }
+
+
+def _beyond() -> Any:
+    """Import what takes seconds to import only where it is needed."""
+    from ssl4rl_benchmarks.bench import beyond
+
+    return beyond
+
+
+def failed(run: Run, error: str) -> Row:
+    """Return the row of a run that came to nothing."""
+    return {**head(run), "status": "failed", "error": error}
+
+
+def head(run: Run) -> Row:
+    """Return what stands in front of every row."""
+    return {
+        "key": run.key,
+        "suite": run.suite,
+        "env": run.env.name,
+        "agent": run.agent.title,
+        "seed": run.seed,
+        "config": run.to_json(),
+        "command": run.command(),
+        "commit": commit(),
+        "versions": versions(),
+        "machine": machine(),
+        "ended": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def settings_of(run: Run) -> dict[str, Any]:
+    """Return the keyword arguments of the agent's factory; the random agent's seed is the run's."""
+    return {**run.agent.settings, "seed": run.seed} if run.agent.name == "random" else run.agent.settings
+
+
+def gallery(agent: Agent, envs: SSLVectorEnv) -> list[dict[str, Any]]:
+    """Return what an agent answers to the questions of the gallery: in words, and whether that is right."""
+    asked = gallery_envs(envs.unwrapped.task, agent.interface)
+    enter(agent, asked)
+    observations, _ = asked.reset(seed=gallery_seeds())
+    batch = asked.batch
+    actions = agent.act(observations, deterministic=True)
+    transition = asked.questions.interface.step(batch, actions)
+    score = transition.step.score
+    said = [words(transition.written[row], transition.answers[row], bool(transition.answered[row])) for row in range(GALLERY)]
+    return [
+        {"said": said[row], "reward": round(float(score.reward[row]), 4), "success": bool(score.success[row])}
+        for row in range(GALLERY)
+    ]
+
+
+def gallery_envs(task: Any, interface: str) -> SSLVectorEnv:
+    """Return environments that ask the questions of the gallery."""
+    return SSLVectorEnv(task, num_envs=GALLERY, split="test", interface=interface)
+
+
+def gallery_seeds() -> list[int]:
+    """Return the seeds of the questions of the gallery."""
+    return [hash_seed(0, "gallery", number) for number in range(GALLERY)]
+
+
+def words(written: str | None, answer: NDArray[Any], answered: bool) -> str:
+    """Put an answer in words, or in numbers where there are none."""
+    if written is not None:
+        return written
+    if not answered:
+        return "no valid answer"
+    return str(answer.tolist()) if answer.size <= 8 else f"{answer.size} numbers"
+
+
+def thawed(args: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments as tasks take them: what JSON made lists are tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in args.items()}
+
+
+def main(spec: Path, folder: Path) -> None:
+    """Do the run of a file; what goes wrong becomes a row too."""
+    _end_with_parent()
+    data = json.loads(spec.read_text())
+    run = Run.from_json(data["run"])
+    try:
+        row = perform(run, folder, data["device"])
+    except Exception as error:
+        traceback.print_exc()
+        row = failed(run, f"{type(error).__name__}: {error}")
+    write_json(folder / ROW, json.loads(json.dumps(row, default=_plain)))
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone, so that a run is never done twice at a time."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(WATCH)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} cannot be kept in a row")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

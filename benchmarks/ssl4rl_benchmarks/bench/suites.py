@@ -1,0 +1,203 @@
+"""The declared suites. All are sized so that two cores finish them in minutes to an hour."""
+
+from __future__ import annotations
+
+from ssl4rl_benchmarks.bench.grid import Entry, Environment, Suite, short
+
+SCENES = {"source": "scenes:1024", "image_size": 48}
+IMAGES = (
+    "Rotation",
+    "PatchOrdering",
+    "PatchPosition",
+    "MaskedReconstruction",
+    "Contrastive",
+    "FlipPrediction",
+    "Colorization",
+    "OddPatch",
+)
+GRAPHS = ("EdgePrediction", "NeighborChoice", "NodeAttribute", "MaskedFeatures", "GraphDistance")
+SEVERAL = ("PatchOrdering", "MaskedFeatures")
+"""Environments whose answers are several numbers."""
+
+NO_RULE = ("NodeAttribute",)
+VECTOR = "NodeAttribute (vector)"
+
+
+def _env(name: str, **args: object) -> Environment:
+    return Environment(f"SSL4RL/{name}-v0", dict(args))
+
+
+FRAME = (
+    Entry("random", learns=False),
+    Entry("constant", learns=False),
+    Entry("oracle", learns=False),
+    Entry("rule", learns=False),
+)
+NANO = (Entry("nano-ppo"), Entry("nano-grpo"), Entry("nano-rloo"), Entry("nano-reinforce++"))
+NANO_CEILING = Entry("nano-supervised", ceiling=True)
+SB3 = (Entry("sb3-ppo"), Entry("sb3-a2c"), Entry("sb3-dqn"), Entry("sb3-qrdqn"), Entry("sb3-trpo"))
+SAC = Entry("sb3-sac")
+SB3_CEILING = Entry("sb3-supervised", ceiling=True)
+GNN = (Entry("gcn-ppo"), Entry("gcn-grpo"), Entry("sage-ppo"), Entry("gat-ppo"), Entry("gin-ppo"))
+GNN_CEILING = Entry("gcn-supervised", ceiling=True)
+MASKABLE = Entry("sb3-maskable-ppo")
+
+DISCRETE_ONLY = ("sb3-dqn", "sb3-qrdqn")
+TAKE_NUMBERS = ("sb3-ppo", "sb3-a2c", "sb3-trpo", "sb3-supervised")
+
+
+def goes_together(env: Environment, agent: Entry) -> bool:
+    """Return whether an agent can act in an environment: by its actions, and by whether there is a rule."""
+    name = short(env.id)
+    numbers = "vector" in env.args.values() or env.args.get("answer") == "pixels"
+    if agent.name == "rule":
+        return name not in NO_RULE and not numbers
+    if agent.name == "sb3-sac":
+        return numbers
+    if agent.name == "sb3-maskable-ppo":
+        return name == "PatchSwap"
+    if numbers:
+        return agent.name in TAKE_NUMBERS or not agent.learns
+    return not (agent.name in DISCRETE_ONLY and name in SEVERAL)
+
+
+SMOKE = Suite(
+    "smoke",
+    "Does everything run?",
+    (
+        _env("Rotation", source="digits", image_size=36),
+        _env("PatchSwap", source="digits", image_size=36, grid=2, max_steps=4),
+        _env("EdgePrediction", source="sbm:500"),
+    ),
+    (
+        *FRAME,
+        Entry("sb3-ppo"),
+        Entry("sb3-dqn"),
+        Entry("nano-ppo", {"rollout": {"prompts": 64}, "format_warmup": 20}),
+        Entry("gcn-ppo", {"rollout": {"prompts": 64}}),
+    ),
+    seeds=1,
+    episodes=1024,
+    test_episodes=256,
+    fits=lambda env, agent: (
+        goes_together(env, agent)
+        and not (agent.name == "nano-ppo" and short(env.id) != "Rotation")
+        and not (agent.name == "gcn-ppo" and short(env.id) != "EdgePrediction")
+    ),
+)
+
+IMAGE_SUITE = Suite(
+    "images",
+    "Which algorithm, with which network, learns which question about pictures?",
+    (*(_env(name, **SCENES) for name in IMAGES),),
+    (*FRAME, *NANO, NANO_CEILING, *SB3, SB3_CEILING),
+    seeds=3,
+    episodes=6_144,
+    fits=goes_together,
+)
+
+GRAPH_SUITE = Suite(
+    "graphs",
+    "Which network and algorithm learn which question about a graph?",
+    (
+        *(_env(name, source="cora") for name in GRAPHS),
+        Environment("SSL4RL/NodeAttribute-v0", {"source": "cora", "attribute": "vector"}, VECTOR),
+    ),
+    (*FRAME, *GNN, GNN_CEILING, Entry("sb3-ppo"), SAC),
+    seeds=3,
+    episodes=10_240,
+    fits=goes_together,
+)
+
+SEQUENTIAL = Suite(
+    "sequential",
+    "Who learns to swap tiles until a picture is whole?",
+    (
+        Environment("SSL4RL/PatchSwap-v0", {**SCENES, "grid": 2, "max_steps": 4}, "PatchSwap 2x2"),
+        Environment("SSL4RL/PatchSwap-v0", {**SCENES, "grid": 3, "max_steps": 12}, "PatchSwap 3x3"),
+    ),
+    (*FRAME, *SB3, MASKABLE),
+    seeds=3,
+    episodes=4_096,
+    test_episodes=512,
+    fits=goes_together,
+)
+
+SIZES = {"nano 32": 32, "nano 64": 64, "nano 128": 128}
+LEVELS = {
+    "Rotation": ("angles-2", "angles-4", "angles-8"),
+    "PatchOrdering": ("2x2", "2x2-gap", "3x3"),
+    "PatchPosition": ("2x2", "2x2-weak", "2x2-strong"),
+}
+DIFFICULTY = Suite(
+    "difficulty",
+    "How do difficulty and the size of the network go together? (SSL4RL's ablation)",
+    tuple(
+        Environment(f"SSL4RL/{name}-v0", {**SCENES, "level": level}, f"{name} {level}")
+        for name, levels in LEVELS.items()
+        for level in levels
+    ),
+    (
+        Entry("random", learns=False),
+        *(
+            Entry("nano-ppo", {"policy": {"nano_hidden": hidden, "max_new_tokens": 32}}, label)
+            for label, hidden in SIZES.items()
+        ),
+    ),
+    seeds=2,
+    episodes=6_144,
+)
+
+MIXED = ("Rotation", "FlipPrediction", "Colorization", "OddPatch")
+OF_EACH = tuple(f"task:{name}" for name in MIXED)
+NAIVE, ADAPTIVE = Entry("nano-ppo"), Entry("nano-ppo", {"rollout": {"schedule": "progress"}}, "nano-ppo, adaptive")
+MIXING = Suite(
+    "mixing",
+    "Do tasks add up? Single tasks beside a plain and an adaptive mixture of them. (SSL4RL's non-additivity)",
+    (
+        *(Environment(f"SSL4RL/{name}-v0", {**SCENES}, beyond=OF_EACH) for name in MIXED),
+        Environment("SSL4RL/Mixture-v0", {**SCENES, "tasks": list(MIXED)}, beyond=OF_EACH),
+        Environment(
+            "SSL4RL/Mixture-v0",
+            {**SCENES, "tasks": list(MIXED)},
+            "Mixture, 4 times as long",
+            beyond=OF_EACH,
+            episodes=24_576,
+        ),
+    ),
+    (NAIVE, ADAPTIVE),
+    seeds=3,
+    episodes=6_144,
+    fits=lambda env, agent: agent == NAIVE or "Mixture" in env.id,
+)
+
+PROBES = (
+    *(f"probe:digits@{labels}" for labels in (1, 5, 10, 50)),
+    *(f"probe:{what}@10" for what in ("sky", "ground", "light")),
+)
+ASKED = {"format_tasks": list(MIXED)}
+TRANSFER = Suite(
+    "transfer",
+    "After learning one task, what else is better or worse than before?",
+    (
+        *(Environment(f"SSL4RL/{name}-v0", {**SCENES}, beyond=(*OF_EACH, *PROBES)) for name in MIXED),
+        Environment(
+            "SSL4RL/EdgePrediction-v0",
+            {"source": "cora", "features": "id", "fanouts": [10, 5]},
+            beyond=("nodes:cora@20",),
+            episodes=153_600,
+        ),
+        Environment("SSL4RL/NodeAttribute-v0", {"source": "cora"}, beyond=("nodes:cora@20",), episodes=51_200),
+    ),
+    (
+        Entry("nano-ppo", ASKED),
+        Entry("nano-supervised", ASKED, ceiling=True),
+        Entry("gcn-ppo"),
+        Entry("gcn-supervised", ceiling=True),
+    ),
+    seeds=3,
+    episodes=8_192,
+    fits=lambda env, agent: agent.name.startswith("nano") == (short(env.id) in MIXED),
+)
+
+SUITES = {suite.name: suite for suite in (SMOKE, IMAGE_SUITE, GRAPH_SUITE, SEQUENTIAL, DIFFICULTY, MIXING, TRANSFER)}

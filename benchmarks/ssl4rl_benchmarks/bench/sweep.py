@@ -1,0 +1,52 @@
+"""A sweep: the runs of a grid that have no row yet, done one after the other or side by side."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+
+from ssl4rl_benchmarks.bench.engines import BenchEngine
+from ssl4rl_benchmarks.bench.grid import Run
+from ssl4rl_benchmarks.bench.rows import Row, Rows
+
+WORK = "work"
+
+
+def sweep(
+    runs: Sequence[Run],
+    rows: Rows,
+    engine: BenchEngine,
+    *,
+    retry_failed: bool = False,
+    told: Callable[[str], None] = lambda _: None,
+) -> list[Row]:
+    """Do the runs that have no row yet, and return the rows of all.
+
+    Args:
+        runs: of the grid.
+        rows: where rows are and go.
+        engine: does the runs.
+        retry_failed: do those again whose row says that they failed.
+        told: is told of every run that ended.
+    """
+    done = {"done"} if retry_failed else {"done", "failed"}
+    missing = [run for run in runs if (rows.get(run.key) or {}).get("status") not in done]
+    told(f"{len(runs)} runs, {len(runs) - len(missing)} of them done before")
+    start = time.perf_counter()
+    for number, row in enumerate(engine.do(missing), start=1):
+        rows.add(row)
+        left = (time.perf_counter() - start) / number * (len(missing) - number)
+        told(f"{number} of {len(missing)}  {outcome(row)}  (about {left / 60:.0f} min left)")
+    shutil.rmtree(rows.file.parent / WORK, ignore_errors=True)
+    found = [rows.get(run.key) for run in runs]
+    return [row for row in found if row is not None]
+
+
+def outcome(row: Row) -> str:
+    """Put how a run ended in a line."""
+    named = f"{row['env']}, {row['agent']}, seed {row['seed']}"
+    if row["status"] == "failed":
+        return f"{named}: FAILED, {row['error']}"
+    result = row["result"]
+    return f"{named}: normalised {result['normalised']:.3f} in {row['seconds']['total']:.0f} s"

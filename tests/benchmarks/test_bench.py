@@ -1,0 +1,582 @@
+"""`ssl4rl bench`: grids, rows that survive kills, engines, statistics by hand, and a report that a browser takes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ssl4rl_agents.agent import load_agent
+from ssl4rl_benchmarks.bench import beyond, command, engines, rows, running, statistics, suites
+from ssl4rl_benchmarks.bench.grid import Entry, Environment, Run, Suite, from_file
+from ssl4rl_benchmarks.bench.report import markdown, page
+from ssl4rl_benchmarks.bench.report.summary import changes, summarise
+from ssl4rl_benchmarks.bench.sweep import sweep
+from ssl4rl_envs import SSLVectorEnv, env_ids, make_task, task_class
+from ssl4rl_envs.registration import at_level
+
+DIGITS = Environment("SSL4RL/Rotation-v0", {"source": "digits", "image_size": 36})
+KARATE = Environment("SSL4RL/EdgePrediction-v0", {"source": "karate"})
+PLUGIN = Path(__file__).parent / "plugin"
+BROWSER = next((found for found in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if found), None)
+
+
+def tiny(*agents: Entry, environments=(DIGITS,), seeds: int = 1) -> Suite:
+    return Suite("tiny", "Is it small?", tuple(environments), agents, seeds, episodes=64, test_episodes=32)
+
+
+class InProcess:
+    """An engine for tests: the same runs, without a process each."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.did = folder, []
+
+    def do(self, runs):
+        for run in runs:
+            self.did.append(run.key)
+            folder = self.folder / run.key
+            folder.mkdir(parents=True)
+            try:
+                row = running.perform(run, folder)
+            except ValueError as error:
+                row = running.failed(run, f"{type(error).__name__}: {error}")
+            yield json.loads(json.dumps(row))
+
+
+# Grids
+
+
+@pytest.mark.parametrize("suite", suites.SUITES.values(), ids=lambda suite: suite.name)
+def test_declared_suites_name_what_there_is(suite):
+    import inspect
+
+    from ssl4rl_agents.agent import agent_names
+
+    runs = suite.runs()
+    assert len({run.key for run in runs}) == len(runs)
+    for env in suite.environments:
+        assert env.id in env_ids()
+        known = inspect.signature(task_class(env.id)).parameters
+        args = dict(env.args)
+        level = args.pop("level", None)
+        assert set(args) <= set(known)
+        if level is not None:
+            at_level(task_class(env.id), level, args)
+    assert {agent.name for agent in suite.agents} <= set(agent_names())
+    assert len({env.name for env in suite.environments}) == len(suite.environments)
+    assert len({agent.title for agent in suite.agents}) == len(suite.agents)
+    for run in runs:
+        assert Run.from_json(run.to_json()) == run
+        assert Run.from_json(run.to_json()).key == run.key
+
+
+def test_pairs_that_do_not_go_together_are_no_runs():
+    pairs = {(run.env.name, run.agent.name) for suite in suites.SUITES.values() for run in suite.runs()}
+    assert ("PatchOrdering", "sb3-dqn") not in pairs
+    assert ("PatchOrdering", "sb3-trpo") in pairs
+    assert (suites.VECTOR, "sb3-sac") in pairs
+    assert ("Rotation", "sb3-sac") not in pairs
+    assert (suites.VECTOR, "gcn-ppo") not in pairs
+    assert ("NodeAttribute", "rule") not in pairs
+
+
+def test_a_part_of_a_grid():
+    suite = tiny(Entry("random", learns=False), Entry("constant", learns=False), environments=(DIGITS, KARATE), seeds=3)
+    assert len(suite.runs()) == 8  # the random agent has three seeds, the constant one
+    assert {run.env.name for run in suite.runs(envs=["SSL4RL/EdgePrediction-v0"])} == {"EdgePrediction"}
+    assert [run.seed for run in suite.runs(["Rotation"], ["random"], [2])] == [2]
+    for wrong in ({"envs": ["Sudoku"]}, {"agents": ["nobody"]}, {"seeds": [3]}):
+        with pytest.raises(ValueError, match=r"Sudoku|nobody|seeds 0 to 2"):
+            suite.runs(**wrong)
+    longer = replace(DIGITS, episodes=500)
+    assert tiny(Entry("random"), environments=(longer,)).runs()[0].episodes == 500
+    assert tiny(Entry("random"), environments=(longer,)).sized(episodes=7).runs()[0].episodes == 7
+
+
+def test_a_grid_of_ones_own(tmp_path):
+    file = tmp_path / "mine.json"
+    data = {
+        "environments": [{"id": DIGITS.id, "args": DIGITS.args}],
+        "agents": [{"name": "random"}],
+        "seeds": 2,
+        "episodes": 9,
+    }
+    file.write_text(json.dumps(data))
+    assert [(run.seed, run.episodes) for run in from_file(file).runs()] == [(0, 9), (1, 9)]
+    for broken in ("{", "[]", json.dumps({**data, "agents": [{"nome": 1}]}), json.dumps({**data, "extra": 1})):
+        file.write_text(broken)
+        with pytest.raises(ValueError, match="is no suite"):
+            from_file(file)
+    file.write_text(json.dumps({**data, "environments": [{"id": "SSL4RL/Sudoku-v0"}]}))
+    with pytest.raises(ValueError, match="Sudoku"):
+        from_file(file)
+
+
+def test_everything_that_decides_a_run_is_in_its_key():
+    run = tiny(Entry("random")).runs()[0]
+    others = [
+        replace(run, seed=1),
+        replace(run, episodes=65),
+        replace(run, test_episodes=33),
+        replace(run, agent=Entry("random", {"x": 1})),
+        replace(run, env=replace(DIGITS, args={})),
+        replace(run, env=replace(DIGITS, beyond=("task:Rotation",))),
+    ]
+    assert len({run.key, *(other.key for other in others)}) == 7
+
+
+# Rows and sweeps
+
+
+def test_a_finished_run_is_never_done_again(tmp_path):
+    suite = tiny(Entry("random", learns=False), Entry("constant", learns=False))
+    engine = InProcess(tmp_path / "work")
+    first = sweep(suite.runs(agents=["random"]), rows.Rows(tmp_path), engine)
+    both = sweep(suite.runs(), rows.Rows(tmp_path), engine)
+    assert len(engine.did) == 2
+    assert both[0] == first[0]
+    assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 2
+
+
+def test_failed_runs_are_rows_and_the_rest_goes_on(tmp_path):
+    suite = tiny(Entry("sb3-sac"), Entry("random", learns=False))  # the angles are no Box
+    engine = InProcess(tmp_path / "work")
+    told: list[str] = []
+    failed, done = sweep(suite.runs(), rows.Rows(tmp_path), engine, told=told.append)
+    assert failed["status"] == "failed"
+    assert "takes actions of Box" in failed["error"]
+    assert done["status"] == "done"
+    assert any("FAILED" in line for line in told)
+    sweep(suite.runs(), rows.Rows(tmp_path), engine)
+    assert len(engine.did) == 2
+    shutil.rmtree(tmp_path / "work", ignore_errors=True)
+    sweep(suite.runs(), rows.Rows(tmp_path), engine, retry_failed=True)
+    assert len(engine.did) == 3
+    assert len(rows.Rows(tmp_path)) == 2
+
+
+def test_a_line_that_a_kill_cut_off_is_cut_away(tmp_path):
+    kept = rows.Rows(tmp_path)
+    for key in ("a", "b"):
+        kept.add({"key": key, "status": "done"})
+    whole = kept.file.read_text()
+    for length in range(len(whole) // 2 + 1, len(whole)):
+        kept.file.write_text(whole[:length])
+        again = rows.Rows(tmp_path)
+        assert again.get("a") is not None
+        assert again.get("b") is None
+        again.add({"key": "b", "status": "done"})
+        assert kept.file.read_text() == whole
+
+
+def test_rows_say_where_they_come_from(tmp_path):
+    run = tiny(Entry("random", learns=False)).runs()[0]
+    row = running.perform(run, tmp_path)
+    assert row["config"] == run.to_json()
+    assert row["versions"]["gymnasium"]
+    assert row["machine"]["cores"] >= 1
+    assert row["command"] == "ssl4rl bench tiny --env Rotation --agent random --seed 0"
+    assert row["memory_mb"] > 10
+    assert len(row["answers"]) == running.GALLERY
+    assert {"said", "reward", "success"} == set(row["answers"][0])
+
+
+def test_the_oracle_is_right_about_the_gallery(tmp_path):
+    for env in (DIGITS, KARATE, Environment("SSL4RL/NodeAttribute-v0", {"source": "sbm:300", "attribute": "vector"})):
+        row = running.perform(tiny(Entry("oracle", learns=False), environments=(env,)).runs()[0], tmp_path)
+        assert all(answer["success"] for answer in row["answers"])
+        assert row["result"]["normalised"] == pytest.approx(1)
+
+
+# Engines
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory):
+    """Rows of real processes: a learner, a frame, a run that fails, and one whose process dies."""
+    folder = tmp_path_factory.mktemp("local")
+    suite = tiny(
+        Entry("sb3-ppo", {"num_envs": 8}),
+        Entry("random", learns=False),
+        Entry("sb3-sac"),
+        Entry("tests.benchmarks.dying:Dying", label="dying"),
+    )
+    found = sweep(suite.runs(), rows.Rows(folder), engines.LocalEngine(folder / "work", 2))
+    return {row["agent"]: row for row in found}
+
+
+def test_runs_have_processes_of_their_own(local):
+    assert local["sb3-ppo"]["status"] == local["random"]["status"] == "done"
+    assert local["sb3-ppo"]["curve"]
+    assert local["sb3-ppo"]["seconds"]["learning"] > 0
+    assert "takes actions of Box" in local["sb3-sac"]["error"]
+
+
+def test_a_process_that_dies_is_a_row(local):
+    assert local["dying"]["status"] == "failed"
+    assert "status 7" in local["dying"]["error"]
+    assert "going down" in local["dying"]["error"]
+
+
+def test_the_process_changes_nothing(local, tmp_path):
+    run = tiny(Entry("sb3-ppo", {"num_envs": 8})).runs()[0]
+    here = running.perform(run, tmp_path)
+    assert here["result"]["reward"] == local["sb3-ppo"]["result"]["reward"]
+    assert [point["reward"] for point in here["curve"]] == [point["reward"] for point in local["sb3-ppo"]["curve"]]
+
+
+def test_engines_need_cores():
+    with pytest.raises(ValueError, match="takes 2 threads"):
+        engines.LocalEngine(Path("x"), 1, threads=2)
+
+
+@pytest.mark.slow
+def test_a_killed_sweep_goes_on_where_it_stopped(tmp_path):
+    grid = {
+        "environments": [{"id": DIGITS.id, "args": DIGITS.args}],
+        "agents": [{"name": "random", "learns": False}, {"name": "tests.benchmarks.dying:Sleeping", "label": "sleeping"}],
+        "seeds": 1,
+        "episodes": 64,
+        "test_episodes": 16,
+    }
+    file = tmp_path / "grid.json"
+    file.write_text(json.dumps(grid))
+    words = [sys.executable, "-m", "ssl4rl_benchmarks", "bench", str(file), "--out", str(tmp_path / "out"), "--no-report"]
+    environment = {**os.environ, "SLEEPING": str(tmp_path / "awake")}
+    killed = subprocess.Popen([*words, "--cores", "1"], env=environment, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "awake").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    child = int((tmp_path / "awake").read_text())
+    while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not Path(f"/proc/{child}").exists()  # nobody is left who would do the run a second time
+    assert [row["agent"] for row in rows.Rows(tmp_path / "out").all()] == ["random"]
+    environment["SLEEPING"] = "awake"
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    assert "2 runs, 1 of them done before" in done.stderr
+    assert {row["status"] for row in rows.Rows(tmp_path / "out").all()} == {"done"}
+
+
+@pytest.mark.slow
+def test_ray_does_the_same_runs(tmp_path, local):
+    ray = pytest.importorskip("ray")
+    suite = tiny(Entry("sb3-ppo", {"num_envs": 8}), Entry("tests.benchmarks.dying:Dying", label="dying"))
+    try:
+        engine = engines.RayEngine(None)
+        found = {row["agent"]: row for row in sweep(suite.runs(), rows.Rows(tmp_path), engine)}
+    finally:
+        ray.shutdown()
+    assert found["sb3-ppo"]["result"]["reward"] == local["sb3-ppo"]["result"]["reward"]
+    assert "status 7" in found["dying"]["error"]
+
+
+def test_ray_is_an_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ImportError, match=r"ssl4rl\[ray\]"):
+        engines.RayEngine(None)
+
+
+# Beyond
+
+
+def test_probes_find_what_is_there():
+    classes = np.repeat(np.arange(4), 50)
+    assert beyond.probe(np.eye(4)[classes], classes, 2) == 1
+    noise = np.random.default_rng(0).standard_normal((200, 6))
+    assert beyond.probe(noise, classes, 5) < 0.4
+
+
+def test_more_labels_make_better_probes():
+    run = tiny(Entry("random")).runs()[0]
+    pictures, classes = beyond.labelled("digits", run)
+    assert pictures.shape == (1797, beyond.SIDE, beyond.SIDE, 3)
+    small = pictures[:, ::6, ::6, 0].reshape(len(pictures), -1)
+    few, many = (beyond.probe(small, classes, labels) for labels in (1, 10))
+    assert 0.2 < few < many < 1
+
+
+def test_before_and_after_are_measured(tmp_path):
+    env = Environment(
+        "SSL4RL/Rotation-v0",
+        {"source": "scenes:64", "image_size": 36},
+        beyond=("task:FlipPrediction", "probe:digits@2", "probe:light@2"),
+    )
+    settings = {
+        "rollout": {"prompts": 8, "group_size": 2},
+        "optimizer": {"minibatches": 2},
+        "format_warmup": 20,
+        "format_tasks": ["FlipPrediction"],
+    }
+    run = tiny(Entry("nano-ppo", settings), environments=(env,)).runs()[0]
+    row = running.perform(run, tmp_path)
+    assert [entry["what"] for entry in row["beyond"]] == list(env.beyond)
+    for entry in row["beyond"]:
+        assert entry["before"] is not None
+        assert -1 <= entry["after"] <= 1
+    assert row["beyond"][1]["beside"]["pixels"] > 0.2
+    found = changes([row])
+    assert [change.what for change in found] == list(env.beyond)
+    assert found[0].gain.value == pytest.approx(row["beyond"][0]["after"] - row["beyond"][0]["before"])
+
+
+def test_unknown_measurements_are_named(tmp_path):
+    run = tiny(Entry("nano-ppo")).runs()[0]
+    envs = SSLVectorEnv(make_task(DIGITS.id, **DIGITS.args), num_envs=2)
+    agent = load_agent("nano-ppo", envs)
+    agent._agent = type("Held", (), {"policy": None})()
+    with pytest.raises(ValueError, match="no measurement 'smell:roses@2'"):
+        beyond.measure(replace(run, env=replace(DIGITS, beyond=("smell:roses@2",))), agent)
+
+
+# Statistics
+
+
+def row_of(agent: str, env: str, seed: int, score: float, *, learns: bool = True, ceiling: bool = False, **more):
+    return {
+        "key": f"{agent}{env}{seed}",
+        "suite": "made up",
+        "env": env,
+        "agent": agent,
+        "seed": seed,
+        "status": "done",
+        "command": "ssl4rl bench made-up",
+        "commit": "abc",
+        "versions": {"python": "3.11"},
+        "machine": {"cores": 2, "gpu": None},
+        "config": {
+            "agent": {"learns": learns, "ceiling": ceiling},
+            "episodes": 64,
+            "env": {"id": DIGITS.id, "args": DIGITS.args},
+        },
+        "result": {"normalised": score, "success": score, "chance": 0.25, "oracle": 1.0},
+        "curve": [{"episodes": 32 * (i + 1), "reward": 0.25 + 0.75 * score * (i + 1) / 2} for i in range(2)],
+        "seconds": {"learning": 3.0, "total": 4.0},
+        "memory_mb": 100,
+        "answers": [{"said": "90", "reward": score, "success": score > 0.5}] * running.GALLERY,
+        "beyond": [],
+        **more,
+    }
+
+
+def made_up():
+    scores = {"good": (0.9, 0.8, 0.7), "poor": (0.3, 0.2, 0.1)}
+    found = [
+        row_of(agent, env, seed, score - shift)
+        for agent, values in scores.items()
+        for env, shift in (("one", 0.0), ("two", 0.1))
+        for seed, score in enumerate(values)
+    ]
+    found += [row_of("told", env, seed, 0.95, ceiling=True) for env in ("one", "two") for seed in range(3)]
+    return [*found, row_of("chance", "one", 0, 0.0, learns=False), row_of("partial", "three", 0, 0.5)]
+
+
+def test_interquartile_means_by_hand():
+    table = statistics.table_of(made_up())
+    scores, shared = table.matrix(["good", "poor"])
+    assert shared == ["one", "two"]
+    assert scores["good"].shape == (3, 2)
+    found = statistics.interquartile_means(scores)
+    # Of 0.6, 0.7, 0.7, 0.8, 0.8, 0.9 a quarter is cut off at each end, which is one value: the mean of the other four.
+    assert found["good"].value == pytest.approx(0.75)
+    assert found["good"].low < 0.75 < found["good"].high
+    assert statistics.interquartile_means(scores) == found
+
+
+def test_the_better_one_beats_the_other():
+    scores, _ = statistics.table_of(made_up()).matrix(["good", "poor"])
+    found = statistics.improvements(scores, "good")["poor"]
+    assert found.value == 0
+    other = statistics.improvements({"a": scores["good"], "b": scores["good"]}, "a")["b"]
+    assert other.value == pytest.approx(0.5)
+
+
+def test_profiles_fall_from_one_to_nothing():
+    scores, _ = statistics.table_of(made_up()).matrix(["good", "poor"])
+    found, reach = statistics.profiles(scores)
+    assert found["good"][0] == 1
+    assert found["good"][-1] == 0
+    assert (np.diff(found["good"]) <= 0).all()
+    assert reach["good"].shape == (2, len(statistics.THRESHOLDS))
+    # Half of good's six scores (0.6, 0.7, 0.7, 0.8, 0.8, 0.9) lie above 0.75.
+    assert found["good"][np.isclose(statistics.THRESHOLDS, 0.75)] == pytest.approx(0.5)
+
+
+def test_curves_are_normalised():
+    found = statistics.efficiency(made_up(), ["good"], ["one", "two"])["good"]
+    assert [point["episodes"] for point in found] == [32, 64]
+    assert found[1]["value"] == pytest.approx(0.75)
+    assert found[0]["value"] == pytest.approx(0.375)
+
+
+def test_numpys_generator_is_left_alone():
+    np.random.seed(5)  # noqa: NPY002
+    expected = np.random.rand()  # noqa: NPY002
+    np.random.seed(5)  # noqa: NPY002
+    statistics.interquartile_means({"a": np.ones((3, 2))})
+    assert np.random.rand() == expected  # noqa: NPY002
+
+
+# The report
+
+
+def test_standings_compare_what_is_comparable():
+    summary = summarise("made up", made_up())
+    assert [place.agent for place in summary.standings] == ["told", "good", "poor"]
+    assert [place.ceiling for place in summary.standings] == [True, False, False]
+    assert summary.standings[1].beats is None  # the leader is not told answers
+    assert summary.shared == ["one", "two"]
+    assert "partial" in summary.table.agents
+    with pytest.raises(ValueError, match="no run has ended well"):
+        summarise("made up", [{**made_up()[0], "status": "failed", "error": "x"}])
+
+
+def test_harm_is_shown_as_such():
+    entries = [
+        row_of(
+            "nano", "one", seed, 0.5, beyond=[{"what": "task:two", "before": 0.4, "after": 0.1 + seed / 100, "beside": {}}]
+        )
+        for seed in range(3)
+    ]
+    (change,) = changes(entries)
+    assert change.verdict == "worse"
+    assert change.gain.value == pytest.approx(-0.29)
+    assert "| worse |" in markdown.changed([change])
+
+
+def test_markdown_holds_every_score():
+    summary = summarise("made up", [*made_up(), running_failure()])
+    text = markdown.write(summary, "Who wins?")
+    for words in ("# made up", "Who wins?", "| good | 0.750 |", "told *", "## Failed runs", "it broke \\| badly"):
+        assert words in text or words.replace("\\", "") in text
+    assert text.count("| one |") == 1
+
+
+def running_failure():
+    return {**row_of("poor", "one", 9, 0), "status": "failed", "error": "it broke | badly"}
+
+
+def test_the_page_needs_no_network():
+    text = page.write(summarise("made up", [*made_up(), running_failure()]), "Who <wins>?")
+    assert "Who &lt;wins&gt;?" in text
+    for outside in ('src="http', 'href="http', "@import", "url(http"):
+        assert outside not in text
+    data = text.split('id="data">')[1].split("</script>")[0]
+    assert len(json.loads(data.replace("<\\/", "</"))) == len(made_up()) + 1
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+def test_a_browser_shows_the_page_without_complaint(tmp_path):
+    text = page.write(summarise("made up", [*made_up(), running_failure()]))
+    probe = """<script>
+      document.querySelector("#leaderboard thead th").click();
+      document.querySelector("button[data-agents]").click();
+      const wide = document.documentElement.scrollWidth > window.innerWidth;
+      const first = document.querySelector("#leaderboard tbody th").textContent;
+      document.title = [first, document.getElementById("shown").textContent, wide ? "too wide" : "fits"].join("; ");
+    </script></body>"""
+    file = tmp_path / "report.html"
+    file.write_text(text.replace("</body>", probe))
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    quiet = ["--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}"]
+    words = [
+        BROWSER,
+        *flags,
+        *quiet,
+        "--window-size=390,800",
+        "--enable-logging=stderr",
+        "--v=0",
+        "--dump-dom",
+        file.as_uri(),
+    ]
+    result = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
+    assert "CONSOLE" not in result.stderr, result.stderr
+    title = result.stdout.split("<title>")[1].split("</title>")[0]
+    assert title.startswith("told *; 19 of 21 runs.")
+    assert title.endswith("fits")
+
+
+# The command
+
+
+def test_the_command_runs_a_part_and_reports(run, tmp_path):
+    words = ["bench", "smoke", "--env", "Rotation", "--agent", "random", "constant", "oracle", "--out", tmp_path / "b"]
+    result = run(*words)
+    assert result.status == 0
+    assert "3 rows, 0 of them failed" in result.out
+    assert (tmp_path / "b" / "report.html").exists()
+    assert "| Rotation |" in (tmp_path / "b" / "report.md").read_text()
+    again = run(*words, "--json")
+    assert "3 of them done before" in again.err
+    assert [row["agent"] for row in again.json] == ["random", "constant", "oracle"]
+    shown = run("bench", "smoke", "--rows", tmp_path / "b", "--out", tmp_path / "c")
+    assert shown.status == 0
+    assert (tmp_path / "c" / "report.md").read_text() == (tmp_path / "b" / "report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "name a suite"),
+        (["sudoku"], "unknown suite 'sudoku'"),
+        (["smoke", "--env", "Sudoku"], "the suite has no Sudoku"),
+        (["smoke", "--address", "auto"], "--address is of a Ray cluster"),
+        (["nowhere.json"], "nowhere.json"),
+    ],
+)
+def test_mistakes_are_told(run, words, message):
+    result = run("bench", *words)
+    assert result.status == 2
+    assert message in result.err
+
+
+def test_failures_decide_the_exit_status(run, tmp_path, monkeypatch):
+    file = tmp_path / "grid.json"
+    file.write_text(
+        json.dumps(
+            {
+                "environments": [{"id": DIGITS.id, "args": DIGITS.args}],
+                "agents": [{"name": "sb3-sac"}, {"name": "random", "learns": False}],
+                "seeds": 1,
+                "episodes": 16,
+                "test_episodes": 16,
+            }
+        )
+    )
+    monkeypatch.setattr(command, "_engine", lambda flags, out: InProcess(out / "work"))
+    result = run("bench", file, "--out", tmp_path / "b")
+    assert result.status == 1
+    assert "1 of them failed" in result.out
+
+
+@pytest.mark.slow
+def test_a_third_partys_package_is_compared_by_its_name(tmp_path):
+    site = tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(site)]
+    source = shutil.copytree(PLUGIN, tmp_path / "plugin")
+    subprocess.run([*pip, str(source)], check=True, capture_output=True)
+    grid = {
+        "environments": [{"id": DIGITS.id, "args": DIGITS.args}],
+        "agents": [{"name": "bandit", "settings": {"exploration": 0.5}}],
+        "seeds": 2,
+        "episodes": 64,
+        "test_episodes": 64,
+    }
+    (tmp_path / "grid.json").write_text(json.dumps(grid))
+    words = [sys.executable, "-m", "ssl4rl_benchmarks", "bench", "grid.json", "--out", "out"]
+    subprocess.run(words, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(site)}, check=True, capture_output=True)
+    found = rows.Rows(tmp_path / "out").all()
+    assert [row["status"] for row in found] == ["done", "done"]
+    assert all(row["curve"][-1]["episodes"] == 64 for row in found)
+    assert abs(found[0]["result"]["normalised"]) < 0.4  # it cannot look, so it is at chance

@@ -580,3 +580,21 @@ def test_a_third_partys_package_is_compared_by_its_name(tmp_path):
     assert [row["status"] for row in found] == ["done", "done"]
     assert all(row["curve"][-1]["episodes"] == 64 for row in found)
     assert abs(found[0]["result"]["normalised"]) < 0.4  # it cannot look, so it is at chance
+
+
+# The documentation
+
+
+def test_the_documentation_shows_this_package_and_these_suites():
+    text = (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text()
+    for file in (PLUGIN / "pyproject.toml", PLUGIN / "src" / "ssl4rl_bandit.py"):
+        assert file.read_text().rstrip() in text
+    assert suites.table() in text
+
+
+def test_the_documented_grid_is_one(tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text()
+    file = tmp_path / "mine.json"
+    file.write_text(text.split("```json\n")[1].split("```")[0])
+    assert [agent.title for agent in from_file(file).agents] == ["random", "sb3-ppo, 8 epochs", "nano-grpo"]
+    assert len(from_file(file).runs()) == 18

@@ -201,3 +201,13 @@ TRANSFER = Suite(
 )
 
 SUITES = {suite.name: suite for suite in (SMOKE, IMAGE_SUITE, GRAPH_SUITE, SEQUENTIAL, DIFFICULTY, MIXING, TRANSFER)}
+
+
+def table() -> str:
+    """Return the suites as a Markdown table, for docs/benchmarks.md."""
+    lines = [
+        f"| `{suite.name}` | {suite.asks} {len(suite.environments)} environments, {len(suite.agents)} agents, "
+        f"{suite.episodes:,} episodes each | {len(suite.runs())} |"
+        for suite in SUITES.values()
+    ]
+    return "\n".join(lines)

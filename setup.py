@@ -82,8 +82,11 @@ setup(
             "gcn-grpo = ssl4rl_agents.trained:GCNGRPO",
             "gcn-supervised = ssl4rl_agents.trained:GCNSupervised",
             "sage-ppo = ssl4rl_agents.trained:SAGEPPO",
+            "sage-supervised = ssl4rl_agents.trained:SAGESupervised",
             "gat-ppo = ssl4rl_agents.trained:GATPPO",
+            "gat-supervised = ssl4rl_agents.trained:GATSupervised",
             "gin-ppo = ssl4rl_agents.trained:GINPPO",
+            "gin-supervised = ssl4rl_agents.trained:GINSupervised",
         ],
     },
 )

@@ -36,8 +36,11 @@ CASES = {
     "gcn-grpo": ("EdgePrediction", {"source": "karate"}, SMALL),
     "gcn-supervised": ("EdgePrediction", {"source": "karate"}, SMALL),
     "sage-ppo": ("MaskedFeatures", {"source": "sbm:300"}, SMALL),
+    "sage-supervised": ("MaskedFeatures", {"source": "sbm:300"}, SMALL),
     "gat-ppo": ("NeighborChoice", {"source": "les_miserables"}, SMALL),
+    "gat-supervised": ("NeighborChoice", {"source": "les_miserables"}, SMALL),
     "gin-ppo": ("GraphDistance", {"source": "sbm:300"}, SMALL),
+    "gin-supervised": ("GraphDistance", {"source": "sbm:300"}, SMALL),
 }
 EPISODES = 64
 

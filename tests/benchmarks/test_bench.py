@@ -443,16 +443,16 @@ def test_standings_compare_what_is_comparable():
 
 
 def test_harm_is_shown_as_such():
-    entries = [
-        row_of(
-            "nano", "one", seed, 0.5, beyond=[{"what": "task:two", "before": 0.4, "after": 0.1 + seed / 100, "beside": {}}]
-        )
-        for seed in range(3)
-    ]
-    (change,) = changes(entries)
+    measured = [{"what": "task:two", "before": 0.4, "after": 0.1 + seed / 100, "beside": {}} for seed in range(3)]
+    rows_of_seeds = [row_of("nano", "one", seed, 0.5, beyond=[entry]) for seed, entry in enumerate(measured)]
+    (change,) = changes(rows_of_seeds)
     assert change.verdict == "worse"
     assert change.gain.value == pytest.approx(-0.29)
     assert "| worse |" in markdown.changed([change])
+    assert markdown.gain(change).startswith("*-0.29* (")
+    summary = summarise("made up", rows_of_seeds)
+    assert "*-0.29* (" in markdown.write(summary)
+    assert "rgba(179,38,30" in page.write(summary)
 
 
 def test_markdown_holds_every_score():

@@ -17,7 +17,7 @@ def write(summary: Summary, asks: str = "") -> str:
         parts += ["## Leaderboard", _explained(summary), leaderboard(summary)]
     parts += ["## By environment", BY_ENVIRONMENT, by_environment(summary)]
     if summary.changes:
-        parts += ["## What else changed", CHANGED, changed(summary.changes)]
+        parts += ["## What else changed", CHANGED, *matrices(summary), "### In full", changed(summary.changes)]
     if summary.failed:
         parts += ["## Failed runs", failures(summary)]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -28,9 +28,9 @@ BY_ENVIRONMENT = (
     "looking, 1 the right answers. Where there is one seed there is no interval."
 )
 CHANGED = (
-    "Before and after training in the environment on the left, means over seeds; `gain` with its 95 % interval. `task:` are "
-    "normalised scores without training there, `probe:` and `nodes:` accuracies with so many labels a class (see "
-    "`ssl4rl_benchmarks.bench.beyond`). Where the interval lies below 0, training did harm."
+    "What training in the environment on the left did to what stands on top: after minus before, means over seeds with 95 % "
+    "intervals. `task:` are normalised scores without training there, `probe:` and `nodes:` accuracies with so many labels a "
+    "class (see `ssl4rl_benchmarks.bench.beyond`). Gains that are sure are bold, harm that is sure is in italics."
 )
 
 
@@ -53,14 +53,35 @@ def by_environment(summary: Summary) -> str:
     return table(["", *found.agents], rows)
 
 
+def matrices(summary: Summary) -> list[str]:
+    """Return a table of gains for each agent: where it was trained down, what was measured across."""
+    found = []
+    for agent, by_env in summary.matrices().items():
+        columns = list(dict.fromkeys(what for row in by_env.values() for what in row))
+        rows = [[env, *(gain(row.get(what)) for what in columns)] for env, row in by_env.items()]
+        found += [f"**{agent}**", table(["trained in", *columns], rows)]
+    return found
+
+
+def gain(change: Change | None) -> str:
+    """Return a gain with its interval; bold where it is one for sure, in italics where it is harm for sure."""
+    if change is None:
+        return NONE
+    mark = {"better": "**", "worse": "*", "unclear": ""}[change.verdict]
+    text = f"{mark}{change.gain.value:+.2f}{mark}"
+    if change.gain.low == change.gain.high:
+        return text
+    return f"{text} ({change.gain.low:+.2f} to {change.gain.high:+.2f})"
+
+
 def changed(changes: Sequence[Change]) -> str:
     """Return the table of what else became better or worse."""
     rows = []
     for change in changes:
         beside = ", ".join(f"{name} {value:.3f}" for name, value in change.beside.items())
-        gain = f"{change.gain.value:+.3f} ({change.gain.low:+.3f} to {change.gain.high:+.3f})"
+        gained = f"{change.gain.value:+.3f} ({change.gain.low:+.3f} to {change.gain.high:+.3f})"
         cells = [change.env, change.agent, change.what, f"{change.before.value:.3f}", f"{change.after.value:.3f}"]
-        rows.append([*cells, gain, change.verdict, beside])
+        rows.append([*cells, gained, change.verdict, beside])
     return table(["trained in", "agent", "measured", "before", "after", "gain", "", "beside"], rows)
 
 

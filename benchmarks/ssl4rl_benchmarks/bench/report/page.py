@@ -62,6 +62,7 @@ def write(summary: Summary, asks: str = "") -> str:
         changed_envs=sorted({change.env for change in summary.changes}),
         figures=[(title, text, draw(summary)) for title, text, draw in DRAWN] if summary.standings else [],
         shade=shade,
+        columns_of=lambda by_env: list(dict.fromkeys(what for row in by_env.values() for what in row)),
         gallery=gallery(summary.rows),
         rows_json=json.dumps(summary.rows).replace("</", "<\\/"),
     )

@@ -89,6 +89,13 @@ class Summary:
     bands: dict[str, Any]
     changes: list[Change]
 
+    def matrices(self) -> dict[str, dict[str, dict[str, Change]]]:
+        """Return the changes by agent, by where it was trained, by what was measured."""
+        found: dict[str, dict[str, dict[str, Change]]] = {}
+        for change in self.changes:
+            found.setdefault(change.agent, {}).setdefault(change.env, {})[change.what] = change
+        return found
+
     @property
     def done(self) -> list[Row]:
         """The rows of the runs that ended well."""

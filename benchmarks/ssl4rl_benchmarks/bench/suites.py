@@ -92,7 +92,7 @@ IMAGE_SUITE = Suite(
     (*(_env(name, **SCENES) for name in IMAGES),),
     (*FRAME, *NANO, NANO_CEILING, *SB3, SB3_CEILING),
     seeds=3,
-    episodes=6_144,
+    episodes=12_288,
     fits=goes_together,
 )
 
@@ -105,7 +105,7 @@ GRAPH_SUITE = Suite(
     ),
     (*FRAME, *GNN, *GNN_CEILINGS, Entry("sb3-ppo"), SAC),
     seeds=3,
-    episodes=10_240,
+    episodes=12_288,
     fits=goes_together,
 )
 
@@ -145,7 +145,7 @@ DIFFICULTY = Suite(
         ),
     ),
     seeds=2,
-    episodes=6_144,
+    episodes=12_288,
 )
 
 MIXED = ("Rotation", "FlipPrediction", "Colorization", "OddPatch")
@@ -162,12 +162,12 @@ MIXING = Suite(
             {**SCENES, "tasks": list(MIXED)},
             "Mixture, 4 times as long",
             beyond=OF_EACH,
-            episodes=24_576,
+            episodes=49_152,
         ),
     ),
     (NAIVE, ADAPTIVE),
     seeds=3,
-    episodes=6_144,
+    episodes=12_288,
     fits=lambda env, agent: agent == NAIVE or "Mixture" in env.id,
 )
 
@@ -176,6 +176,9 @@ PROBES = (
     *(f"probe:{what}@10" for what in ("sky", "ground", "light")),
 )
 ASKED = {"format_tasks": list(MIXED)}
+WIDE = {"rollout": {"prompts": 256}}
+"""As `ssl4rl_benchmarks.transfer` has it."""
+
 TRANSFER = Suite(
     "transfer",
     "After learning one task, what else is better or worse than before?",
@@ -192,11 +195,11 @@ TRANSFER = Suite(
     (
         Entry("nano-ppo", ASKED),
         Entry("nano-supervised", ASKED, ceiling=True),
-        Entry("gcn-ppo"),
-        Entry("gcn-supervised", ceiling=True),
+        Entry("gcn-ppo", WIDE),
+        Entry("gcn-supervised", WIDE, ceiling=True),
     ),
     seeds=3,
-    episodes=8_192,
+    episodes=12_288,
     fits=lambda env, agent: agent.name.startswith("nano") == (short(env.id) in MIXED),
 )
 

@@ -6,7 +6,6 @@ hashing (run seed, role, iteration), so a resumed run goes on with the same ques
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +29,7 @@ from ssl4rl_agents.ppo.files import write_json
 from ssl4rl_agents.ppo.interrupts import interruptible
 from ssl4rl_agents.ppo.metrics import Display, MetricsLog
 from ssl4rl_agents.ppo.microbatch import MicroBatches
+from ssl4rl_agents.ppo.preparation import format_task, own_part, require_plain
 from ssl4rl_agents.ppo.questions import Curriculum, questions_of
 from ssl4rl_agents.ppo.replay import Reference, replay
 from ssl4rl_agents.ppo.rollout import Rollout, ask, collect, collect_informative
@@ -77,9 +77,9 @@ class Trainer:
             raise FileExistsError(f"{self.out} holds a run already; resume it, overwrite it or choose another folder")
         self._quiet = quiet or not self.processes.is_main
         self.device = self.processes.device
-        self._part = self._own_part()
+        self._part = own_part(self.config, self.processes)
         self.task: Task = make_task(self.config.env, **self.config.env_args)
-        self.format_task = self._new_format_task()
+        self.format_task = format_task(self.config, self.task)
         if self.task.horizon > 1:
             raise ValueError(
                 f"{self.config.env} takes up to {self.task.horizon} decisions an episode; the trainer is for tasks of one"
@@ -87,7 +87,7 @@ class Trainer:
         self.interface = Interface(self.task, self.config.policy.interface, self.config.prompt_style)
         for split in SPLITS:
             ask(self.task, split, 0, 0, 1)  # a split without pictures is an error now, not at its first measurement
-        self._require_plain_settings()
+        require_plain(self.config)
         found = self._checkpoints() if resume else []
         self.policy: Policy = (
             load_policy(found[-1], self.config.policy, self.device, self.task)
@@ -351,28 +351,11 @@ class Trainer:
         fall = 1.0 if settings.schedule == "constant" else 1 - iteration / self.config.iterations
         return settings.learning_rate * rise * fall
 
-    def _require_plain_settings(self) -> None:
-        try:
-            json.dumps(self.config.to_json())
-        except TypeError as error:
-            raise ValueError(
-                f"a run's settings are kept as JSON, and env_args hold something else ({error}); give a source by name, e.g. "
-                "folder:PATH, rather than as arrays"
-            ) from error
-
     def _new_optimizer(self) -> torch.optim.Optimizer:
         settings = self.config.optimizer
         learning = [parameter for parameter in self.policy.parameters() if parameter.requires_grad]
         adamw = torch.optim.AdamW(learning, lr=0.0, betas=settings.betas, weight_decay=settings.weight_decay)
         return self.processes.distribute(self.policy, adamw, settings.max_grad_norm, self._example_pass)
-
-    def _new_format_task(self) -> Task:
-        """Return what the format warm-up asks: the task, mixed with those that the model will be asked besides."""
-        config = self.config
-        if not config.format_tasks:
-            return self.task
-        shared = {name: config.env_args[name] for name in ("source", "image_size") if name in config.env_args}
-        return make_task("SSL4RL/Mixture-v0", tasks=(config.env, *config.format_tasks), **shared)
 
     def _new_curriculum(self) -> Curriculum | None:
         if self.config.rollout.schedule == "none":
@@ -397,17 +380,6 @@ class Trainer:
         """Return this process's generator of the iteration."""
         rank = (self.processes.rank,) if self.processes.count > 1 else ()
         return torch.Generator(device or self.device).manual_seed(self._seed(role, self.iteration, *more, *rank))
-
-    def _own_part(self) -> range:
-        """Return which of an iteration's questions this process asks."""
-        prompts, minibatches, count = self.config.rollout.prompts, self.config.optimizer.minibatches, self.processes.count
-        part = self.processes.share(prompts, "rollout.prompts")
-        if len(part) % minibatches:
-            raise ValueError(
-                f"each of {count} processes asks {len(part)} of rollout.prompts ({prompts}), which must be a multiple of "
-                f"optimizer.minibatches ({minibatches})"
-            )
-        return part
 
     def _checkpoints(self) -> list[Path]:
         found = checkpoint.checkpoints(self.out / "checkpoints")

@@ -1,0 +1,48 @@
+"""What the settings of a run mean before it begins: whether they can be kept, whose part of the questions is whose."""
+
+from __future__ import annotations
+
+import json
+
+from ssl4rl_agents.ppo.config import TrainConfig
+from ssl4rl_agents.ppo.distributed import Processes
+from ssl4rl_envs import Task, make_task
+
+
+def require_plain(config: TrainConfig) -> None:
+    """Refuse settings that cannot be kept as JSON.
+
+    Raises:
+        ValueError: env_args hold something else.
+    """
+    try:
+        json.dumps(config.to_json())
+    except TypeError as error:
+        raise ValueError(
+            f"a run's settings are kept as JSON, and env_args hold something else ({error}); give a source by name, e.g. "
+            "folder:PATH, rather than as arrays"
+        ) from error
+
+
+def own_part(config: TrainConfig, processes: Processes) -> range:
+    """Return which of an iteration's questions this process asks.
+
+    Raises:
+        ValueError: the questions cannot be shared equally, or a share not be cut into minibatches.
+    """
+    prompts, minibatches = config.rollout.prompts, config.optimizer.minibatches
+    part = processes.share(prompts, "rollout.prompts")
+    if len(part) % minibatches:
+        raise ValueError(
+            f"each of {processes.count} processes asks {len(part)} of rollout.prompts ({prompts}), which must be a multiple "
+            f"of optimizer.minibatches ({minibatches})"
+        )
+    return part
+
+
+def format_task(config: TrainConfig, task: Task) -> Task:
+    """Return what the format warm-up asks: the task, mixed with those that the model will be asked besides."""
+    if not config.format_tasks:
+        return task
+    shared = {name: config.env_args[name] for name in ("source", "image_size") if name in config.env_args}
+    return make_task("SSL4RL/Mixture-v0", tasks=(config.env, *config.format_tasks), **shared)

@@ -43,13 +43,15 @@ class Lesson:
 
     Args:
         env, env_args: the environment's id and its arguments.
-        episodes: how many an agent may play; it ends with the first decision that completes as many, or a few before.
+        episodes: how many an agent may play. It may play fewer where it learns from whole batches, and more by those that end
+            within its last batch where episodes have several steps; the last point of the curve says how many they were.
         seed: of this run; all randomness of learning derives from it.
         folder: where an agent may leave files; it is removed afterwards unless it is asked for.
         measurements: how often the agent is measured on the way.
         measured_episodes: episodes of such a measurement.
         device: "cpu", "cuda" or "auto".
         curve: the points that were noted.
+        settings: what the agent learned with, plain data, if it says so.
         on_begin: is shown the agent as it is before it learns, once; a lesson that is gone on with does not begin again.
     """
 
@@ -62,7 +64,9 @@ class Lesson:
     measured_episodes: int = 256
     device: str = "cpu"
     curve: list[Point] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
     on_begin: Callable[[Agent], None] | None = None
+    _due: int = 0
     _measuring: float = 0.0
     _begun: float = field(default_factory=time.perf_counter)
 
@@ -84,8 +88,9 @@ class Lesson:
     def progress(self, agent: Agent, episodes: int) -> None:
         """Tell how far learning has come; the agent is measured, and a point noted, where one is due."""
         due = min(self.measurements, episodes * self.measurements // self.episodes)
-        if due <= len(self.curve):
+        if due <= self._due:
             return
+        self._due = due
         start = time.perf_counter()
         task = make_task(self.env, **self.env_args)
         result = evaluate(agent, task, env=self.env, split="validation", episodes=self.measured_episodes)

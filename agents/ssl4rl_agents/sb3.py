@@ -110,16 +110,31 @@ class SB3Env(VecEnv):
 
 
 class _Progress(BaseCallback):
-    """Counts episodes, tells the lesson, and stops when it is over."""
+    """Counts episodes, tells the lesson after updates, and stops after the update that follows the last one."""
 
     def __init__(self, agent: SB3Agent, lesson: Lesson) -> None:
         super().__init__()
-        self._agent, self._lesson, self.episodes = agent, lesson, 0
+        self._agent, self._lesson = agent, lesson
+        self.episodes = self._before = 0
 
     def _on_step(self) -> bool:
         self.episodes += int(np.sum(self.locals["dones"]))
-        self._lesson.progress(self._agent, min(self.episodes, self._lesson.episodes))
-        return self.episodes < self._lesson.episodes
+        return True
+
+    def _on_rollout_start(self) -> None:
+        self._before = self.episodes
+        self.tell()
+
+    def _on_rollout_end(self) -> None:
+        # One-step episodes are as many in every rollout; the next one must fit.
+        more = self.episodes - self._before if self._agent.one_step else 1
+        if self.episodes + more > self._lesson.episodes:
+            # Returning False from a step would lose the rollout that it belongs to; so SB3 takes its steps to be used up.
+            self.model.num_timesteps = max(self.model.num_timesteps, self.model._total_timesteps)
+
+    def tell(self) -> None:
+        """Tell the lesson how many episodes were played."""
+        self._lesson.progress(self._agent, self.episodes)
 
 
 class SB3Agent:
@@ -155,13 +170,20 @@ class SB3Agent:
         self._model: BaseAlgorithm | None = None
         self._envs = envs.unwrapped
 
+    @property
+    def one_step(self) -> bool:
+        """Whether an episode is one decision."""
+        return self._envs.task.horizon == 1
+
     def learn(self, lesson: Lesson) -> None:
         """Play and learn until the lesson's episodes are over."""
         envs = lesson.make_envs(min(self._count, lesson.episodes))
         self._model = self._build(SB3Env(envs, lesson.seeds(envs.num_envs)), lesson)
         lesson.begin(self)
         counting = _Progress(self, lesson)
-        self._model.learn(lesson.episodes * envs.task.horizon + ROLLOUT, callback=counting)
+        # One-step episodes end the run by their number; of longer ones there are at most as many steps as this.
+        self._model.learn(lesson.episodes * envs.task.horizon, callback=counting)
+        counting.tell()
 
     def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> NDArray[Any]:
         """Answer as was learned.
@@ -186,13 +208,15 @@ class SB3Agent:
                 raise
             raise ImportError(f"{name} needs {module.replace('_', '-')}: pip install 'ssl4rl[bench]'") from error
         seed = hash_seed(lesson.seed, "network") % 2**31
-        built: BaseAlgorithm = algorithm(
-            "MultiInputPolicy", env, seed=seed, device=lesson.device, **self._fitting(env, lesson)
-        )
+        settings = self._fitting(env, lesson)
+        lesson.settings = {"algorithm": self.algorithm, "num_envs": env.num_envs, **settings}
+        built: BaseAlgorithm = algorithm("MultiInputPolicy", env, seed=seed, device=lesson.device, **settings)
         return built
 
-    def _fitting(self, env: SB3Env, lesson: Lesson) -> dict[str, Any]:  # noqa: ARG002
-        return {"n_steps": max(1, ROLLOUT // env.num_envs), **self._settings}
+    def _fitting(self, env: SB3Env, lesson: Lesson) -> dict[str, Any]:
+        """Return the settings; one-step episodes fill whole rollouts, of `ROLLOUT` steps or a few less."""
+        rollouts = -(-lesson.episodes // ROLLOUT)
+        return {"n_steps": max(1, lesson.episodes // rollouts // env.num_envs), **self._settings}
 
 
 class PPO(SB3Agent):
@@ -300,9 +324,10 @@ class Supervised(PPO):
         seen = 0
         while seen < lesson.episodes:
             answers = envs.task.oracle(envs.batch)
-            self._fit(policy, observations, answers, order)
-            seen += envs.num_envs
-            lesson.progress(self, min(seen, lesson.episodes))
+            left = lesson.episodes - seen
+            self._fit(policy, {name: values[:left] for name, values in observations.items()}, answers[:left], order)
+            seen += len(answers[:left])
+            lesson.progress(self, seen)
             observations, *_ = envs.step(answers)
 
     def _fit(

@@ -12,6 +12,21 @@ from ssl4rl_agents.ppo.config import GRAPH_MODELS, TrainConfig
 from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_envs import SSLVectorEnv
 
+DECIDED = (
+    "env",
+    "env_args",
+    "prompt_style",
+    "seed",
+    "iterations",
+    "eval_every",
+    "eval_episodes",
+    "test_episodes",
+    "save_every",
+    "keep",
+    "device",
+)
+"""Settings that follow from the environments and the lesson."""
+
 NOT_YET = "this agent has not learned yet; call learn(lesson) first, or load a trained run"
 
 
@@ -24,7 +39,7 @@ class TrainedAgent:
             one answer being one episode.
 
     Raises:
-        ValueError: a setting is unknown, or the lesson is shorter than one iteration.
+        ValueError: a setting is unknown or decided by the lesson, or the lesson is shorter than one iteration.
     """
 
     interface = "text"
@@ -32,6 +47,9 @@ class TrainedAgent:
     """What the settings are if nothing else is said."""
 
     def __init__(self, envs: SSLVectorEnv, **settings: Any) -> None:
+        decided = sorted(set(settings) & set(DECIDED))
+        if decided:
+            raise ValueError(f"the lesson decides {', '.join(decided)}; leave out what it decides: {', '.join(DECIDED)}")
         self._config = TrainConfig.from_json(merged(self.settings, settings))
         self.interface = self._config.policy.interface
         self._prompt_style = envs.unwrapped.questions.interface.prompt_style
@@ -42,9 +60,11 @@ class TrainedAgent:
         from ssl4rl_agents.ppo.trainer import Trainer  # after the registry, which the trainer imports
 
         config, folder = self.configured(lesson), lesson.folder / "run"
+        lesson.settings = config.resolved().to_json()
         trainer = Trainer(config, folder, resume=(folder / "config.json").exists(), quiet=True)
         self._agent = PolicyAgent(trainer.policy, device=trainer.device)
-        trainer.run(begin=lambda: lesson.begin(self))
+        if not trainer.run(begin=lambda: lesson.begin(self)):
+            raise KeyboardInterrupt  # all is saved; half a run is no result
         measured = 0.0
         for line in read_metrics(folder):
             if "validation/reward" in line:
@@ -58,7 +78,6 @@ class TrainedAgent:
         rollout = self._config.rollout
         if rollout.dynamic_sampling:
             raise ValueError("rollout.dynamic_sampling asks as many questions as it needs, and a lesson has so many episodes")
-        # The supervised ceiling is shown each question once, with its answer, in place of answering it several times.
         each = rollout.prompts * rollout.group_size
         iterations = lesson.episodes // each
         if iterations < 1:
@@ -116,19 +135,22 @@ def _agent(name: str, **settings: Any) -> type[TrainedAgent]:
 
 
 SMALL: dict[str, Any] = {"rollout": {"prompts": 64}}
-"""Half the trainer's questions an iteration: twice as many updates for as many episodes."""
+"""Half the trainer's questions an iteration, four answers to each: twice as many updates for as many episodes."""
+
+TOLD: dict[str, Any] = {"algorithm": "sft", "rollout": {"prompts": 256, "group_size": 1}}
+"""The supervised ceiling sees as many questions as the others give answers, once each, in as many updates."""
 
 NanoPPO = _agent("NanoPPO", **SMALL)
 NanoGRPO = _agent("NanoGRPO", **SMALL, objective={"advantage": "grpo"})
 NanoRLOO = _agent("NanoRLOO", **SMALL, objective={"advantage": "rloo"})
 NanoReinforce = _agent("NanoReinforce", **SMALL, objective={"advantage": "reinforce++"})
-NanoSupervised = _agent("NanoSupervised", **SMALL, algorithm="sft")
+NanoSupervised = _agent("NanoSupervised", **TOLD)
 GCNPPO = _agent("GCNPPO", policy={"model": "gcn"}, **SMALL)
 GCNGRPO = _agent("GCNGRPO", policy={"model": "gcn"}, **SMALL, objective={"advantage": "grpo"})
-GCNSupervised = _agent("GCNSupervised", policy={"model": "gcn"}, **SMALL, algorithm="sft")
+GCNSupervised = _agent("GCNSupervised", policy={"model": "gcn"}, **TOLD)
 SAGEPPO = _agent("SAGEPPO", policy={"model": "sage"}, **SMALL)
-SAGESupervised = _agent("SAGESupervised", policy={"model": "sage"}, **SMALL, algorithm="sft")
+SAGESupervised = _agent("SAGESupervised", policy={"model": "sage"}, **TOLD)
 GATPPO = _agent("GATPPO", policy={"model": "gat"}, **SMALL)
-GATSupervised = _agent("GATSupervised", policy={"model": "gat"}, **SMALL, algorithm="sft")
+GATSupervised = _agent("GATSupervised", policy={"model": "gat"}, **TOLD)
 GINPPO = _agent("GINPPO", policy={"model": "gin"}, **SMALL)
-GINSupervised = _agent("GINSupervised", policy={"model": "gin"}, **SMALL, algorithm="sft")
+GINSupervised = _agent("GINSupervised", policy={"model": "gin"}, **TOLD)

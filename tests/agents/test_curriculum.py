@@ -108,6 +108,16 @@ def test_formats_of_other_tasks_are_taught_too(tmp_path):
     assert valid["together"] > 0.1  # it says mirrors, at random
 
 
+def test_the_own_task_is_taught_as_it_is(tmp_path):
+    """Its level and arguments count, and it is not asked twice where it stands among the others."""
+    settings = {"env_args": {"source": "scenes", "image_size": 36, "level": "angles-8"}, "format_warmup": 1}
+    trainer = Trainer(config(**settings, format_tasks=("Rotation", "FlipPrediction")), tmp_path / "run", quiet=True)
+    assert [type(part).__name__ for part in trainer.format_task.parts] == ["Rotation", "FlipPrediction"]
+    assert trainer.format_task.parts[0] is trainer.task
+    alone = Trainer(config(format_tasks=("Rotation",)), tmp_path / "alone", quiet=True)
+    assert alone.format_task is alone.task
+
+
 def test_the_beginning_is_shown_once(tmp_path):
     seen = []
     trainer = Trainer(config(), tmp_path / "run", quiet=True)

@@ -15,16 +15,17 @@ from ssl4rl_envs import SSLVectorEnv, make_task
 
 DIGITS = {"source": "digits", "image_size": 36}
 SMALL = {"rollout": {"prompts": 8, "group_size": 2}, "optimizer": {"minibatches": 2}}
-FEW = {"num_envs": 8}
+FEW = {"num_envs": 8, "n_steps": 4}
+PAST = {"num_envs": 8, "learning_starts": 8, "batch_size": 8}
 PAINTED = {"source": "scenes", "image_size": 36, "answer": "pixels", "patch_size": 8}
 WORDS = {**SMALL, "format_warmup": 2}
 CASES = {
     "sb3-ppo": ("Rotation", DIGITS, FEW),
     "sb3-a2c": ("Rotation", DIGITS, FEW),
     "sb3-trpo": ("PatchOrdering", DIGITS, FEW),
-    "sb3-dqn": ("Rotation", DIGITS, {}),
-    "sb3-qrdqn": ("EdgePrediction", {"source": "karate"}, {}),
-    "sb3-sac": ("MaskedReconstruction", PAINTED, {}),
+    "sb3-dqn": ("Rotation", DIGITS, PAST),
+    "sb3-qrdqn": ("EdgePrediction", {"source": "karate"}, PAST),
+    "sb3-sac": ("MaskedReconstruction", PAINTED, PAST),
     "sb3-maskable-ppo": ("PatchSwap", {**DIGITS, "grid": 2, "max_steps": 4}, FEW),
     "sb3-supervised": ("Rotation", DIGITS, {}),
     "nano-ppo": ("Rotation", DIGITS, WORDS),
@@ -71,6 +72,9 @@ def test_learners_learn_and_then_act(name, tmp_path):
     assert lesson.curve[-1].episodes > EPISODES * 0.7
     assert len(lesson.curve) == (1 if name == "sb3-supervised" else 2)  # which takes them all at once
     assert all(0 <= point.reward <= 1 and point.seconds >= 0 for point in lesson.curve)
+    assert lesson.settings
+    if name.startswith("sb3") and name != "sb3-supervised":
+        assert agent._model._n_updates > 0
     result = evaluate_in(agent, envs, env=lesson.env, episodes=16)
     assert 0 <= result.reward <= 1
 
@@ -120,6 +124,41 @@ def test_lessons_that_are_too_short_are_refused(tmp_path):
         taught("nano-ppo", tmp_path, episodes=8)
 
 
+def test_algorithms_learn_from_every_episode_they_play(tmp_path):
+    """Of 100 episodes three rollouts of 32 fit; the fourth would not, and none is thrown away."""
+    env, args, _ = CASES["sb3-ppo"]
+    envs = SSLVectorEnv(make_task(f"SSL4RL/{env}-v0", **args), num_envs=8)
+    agent = load_agent("sb3-ppo", envs, num_envs=8, n_steps=4, n_epochs=1)
+    lesson = Lesson(f"SSL4RL/{env}-v0", args, 100, 0, tmp_path, measurements=4, measured_episodes=8)
+    agent.learn(lesson)
+    assert agent._model._n_updates == 3
+    assert [point.episodes for point in lesson.curve] == [32, 64, 96]
+
+
+def test_ceilings_see_as_many_questions_as_others_give_answers(tmp_path):
+    budgets = {}
+    for name in ("nano-ppo", "nano-supervised", "gcn-ppo", "gcn-supervised"):
+        env, args, _ = CASES[name]
+        agent = load_agent(name, SSLVectorEnv(make_task(f"SSL4RL/{env}-v0", **args), num_envs=2))
+        config = agent.configured(Lesson(f"SSL4RL/{env}-v0", args, 12_288, 0, tmp_path))
+        budgets[name] = (config.iterations, config.rollout.prompts * config.rollout.group_size)
+    assert set(budgets.values()) == {(48, 256)}
+
+
+def test_what_the_lesson_decides_is_no_setting():
+    envs = SSLVectorEnv(make_task("SSL4RL/Rotation-v0", **DIGITS), num_envs=2)
+    with pytest.raises(ValueError, match="the lesson decides iterations, prompt_style"):
+        load_agent("nano-ppo", envs, iterations=3, prompt_style="think")
+
+
+def test_half_a_run_is_no_result(tmp_path, monkeypatch):
+    from ssl4rl_agents.ppo.trainer import Trainer
+
+    monkeypatch.setattr(Trainer, "run", lambda self, begin=None: False)
+    with pytest.raises(KeyboardInterrupt):
+        taught("nano-ppo", tmp_path)
+
+
 def test_a_lesson_begins_once_and_measures_where_it_is_due(tmp_path):
     class Zero:
         interface = "array"
@@ -136,6 +175,10 @@ def test_a_lesson_begins_once_and_measures_where_it_is_due(tmp_path):
         lesson.progress(agent, episodes)
     assert shown == [agent]
     assert [point.episodes for point in lesson.curve] == [25, 50, 75, 100]
+    jump = Lesson("SSL4RL/Rotation-v0", DIGITS, 100, 0, tmp_path, measurements=4, measured_episodes=8)
+    for episodes in (60, 61, 62, 80):
+        jump.progress(agent, episodes)
+    assert [point.episodes for point in jump.curve] == [60, 80]
     assert len(set(lesson.seeds(8))) == 8
 
 

@@ -48,4 +48,6 @@ def test_tasks_without_a_rule_are_named():
         RuleAgent(envs)
     with pytest.raises(ValueError, match="no rule for MaskedReconstruction"):
         rule_of(make_task("SSL4RL/MaskedReconstruction-v0", answer="pixels", patch_size=8))
-    assert rule_of(make_task("SSL4RL/NodeAttribute-v0", attribute="word"))
+    words = make_task("SSL4RL/NodeAttribute-v0", attribute="word")
+    envs = SSLVectorEnv(words, num_envs=64, split="test")
+    assert evaluate_in(RuleAgent(envs), envs, env="", episodes=512).reward > words.chance + 0.03

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from ssl4rl_agents.ppo.config import TrainConfig
 from ssl4rl_agents.ppo.distributed import Processes
-from ssl4rl_envs import Task, make_task
+from ssl4rl_envs import Task
+from ssl4rl_envs.mixture import Parts
+from ssl4rl_envs.registration import build_task, registered_task
 
 
 def require_plain(config: TrainConfig) -> None:
@@ -42,7 +45,10 @@ def own_part(config: TrainConfig, processes: Processes) -> range:
 
 def format_task(config: TrainConfig, task: Task) -> Task:
     """Return what the format warm-up asks: the task, mixed with those that the model will be asked besides."""
-    if not config.format_tasks:
+    own = registered_task(config.env)
+    others = [name for name in config.format_tasks if registered_task(name) != own]
+    if not others:
         return task
-    shared = {name: config.env_args[name] for name in ("source", "image_size") if name in config.env_args}
-    return make_task("SSL4RL/Mixture-v0", tasks=(config.env, *config.format_tasks), **shared)
+    shared: dict[str, Any] = {name: config.env_args[name] for name in ("source", "image_size") if name in config.env_args}
+    parts = task.parts or (task,)
+    return Parts([*parts, *(build_task(path, {**more, **shared}) for path, more in map(registered_task, others))])

@@ -43,24 +43,33 @@ PICTURES = 1_000
 
 SIDE = 48
 CHUNK = 256
-Values = dict[str, float]
+Values = dict[str, float | str]
+"""By name: a value, or what went wrong."""
 
 
 def measure(run: Run, agent: Agent) -> Values:
-    """Measure an agent on everything that its run names, as it is now; values by name."""
-    return {name: _measured(name, run, agent) for name in run.env.beyond}
+    """Measure an agent on everything that its run names, as it is now; what cannot be measured is said in its place."""
+    return {name: _tried(name, run, agent) for name in run.env.beyond}
 
 
 def compare(run: Run, agent: Agent, before: Values | None) -> list[dict[str, Any]]:
-    """Return rows of name, `before` (None where the agent did not say when it began), `after`, and values to compare with."""
-    rows = []
+    """Return rows of what was measured.
+
+    Each holds `what`, and either `error`, or `before` (None where the agent did not say when it began), `after`, and
+    `beside`, values to compare with.
+    """
+    rows: list[dict[str, Any]] = []
     for name, after in measure(run, agent).items():
-        row: dict[str, Any] = {"what": name, "before": None if before is None else before.get(name), "after": after}
-        rows.append({**row, "beside": references(name, run)})
+        first = None if before is None else before.get(name)
+        wrong = next((value for value in (after, first) if isinstance(value, str)), None)
+        if wrong is not None:
+            rows.append({"what": name, "error": wrong})
+        else:
+            rows.append({"what": name, "before": first, "after": after, "beside": references(name, run)})
     return rows
 
 
-def references(name: str, run: Run) -> Values:
+def references(name: str, run: Run) -> dict[str, float]:
     """Return what is reached without the network, by the same protocol."""
     kind, _, rest = name.partition(":")
     what, _, labels = rest.partition("@")
@@ -76,6 +85,13 @@ def references(name: str, run: Run) -> Values:
     return {}
 
 
+def _tried(name: str, run: Run, agent: Agent) -> float | str:
+    try:
+        return _measured(name, run, agent)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:  # a run is not lost for it
+        return f"{type(error).__name__}: {error}"
+
+
 def _measured(name: str, run: Run, agent: Agent) -> float:
     kind, _, rest = name.partition(":")
     what, _, labels = rest.partition("@")
@@ -83,7 +99,9 @@ def _measured(name: str, run: Run, agent: Agent) -> float:
         shared = {key: run.env.args[key] for key in ("source", "image_size") if key in run.env.args}
         task = make_task(f"SSL4RL/{what}-v0", **shared)
         return evaluate(agent, task, env=what, split="test", episodes=run.test_episodes).normalised
-    policy: Policy = cast("Any", agent).policy
+    policy: Policy | None = getattr(agent, "policy", None)
+    if policy is None:
+        raise ValueError(f"{type(agent).__name__} has no `policy` whose features could be probed")
     if kind == "probe":
         pictures, classes = labelled(what, run)
         return probe(picture_features(policy, pictures), classes, int(labels))

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from ssl4rl_benchmarks.bench.engines import BenchEngine, LocalEngine, RayEngine
 from ssl4rl_benchmarks.bench.grid import Run, Suite, from_file
-from ssl4rl_benchmarks.bench.rows import Row, Rows, read_rows
+from ssl4rl_benchmarks.bench.rows import FILE, Row, Rows, read_rows
 from ssl4rl_benchmarks.bench.suites import SUITES
-from ssl4rl_benchmarks.bench.sweep import WORK, sweep
+from ssl4rl_benchmarks.bench.sweep import WORK, rows_of, sweep
 
 CONTRIB = ("sb3-trpo", "sb3-qrdqn", "sb3-maskable-ppo")
 PAGE, TABLES = "report.html", "report.md"
@@ -21,7 +21,7 @@ PAGE, TABLES = "report.html", "report.md"
 
 @dataclass(frozen=True)
 class BenchFlags:
-    """Do the runs of a suite that have no row yet, side by side, and write a report over all rows."""
+    """Do the runs of a suite that have no row yet, side by side, and write a report over all of its rows in the folder."""
 
     out: Path | None = None
     """Where rows.jsonl and the report go; bench/SUITE by default. A killed sweep goes on from there."""
@@ -72,18 +72,20 @@ def bench(flags: BenchFlags, name: str) -> list[Row]:
     """Do a suite; return the rows."""
     suite = suite_of(name).sized(flags.seeds, flags.episodes)
     out = flags.out or Path("bench") / Path(name).stem
+    runs = suite.runs(flags.env, flags.agent, flags.seed)
+    _check_packages(runs, report=flags.report)
     if flags.rows:
-        rows = read_rows(list(flags.rows))
+        rows = shown = read_rows(flags.rows)
     else:
-        runs = suite.runs(flags.env, flags.agent, flags.seed)
-        _check_packages(runs)
-        rows = sweep(runs, Rows(out), _engine(flags, out), retry_failed=flags.retry_failed, told=_tell)
-    if flags.report:
-        write_report(rows, suite, out)
+        kept = Rows(out)
+        rows = sweep(runs, kept, _engine(flags, out), retry_failed=flags.retry_failed, told=_tell)
+        shown = rows_of(suite.runs(), kept)  # a part of the grid adds to the report of the whole
     if not flags.json:
         failed = sum(row["status"] != "done" for row in rows)
-        print(f"{len(rows)} rows, {failed} of them failed: {out / 'rows.jsonl'}" if not flags.rows else f"{len(rows)} rows")
-        if flags.report:
+        print(f"{len(rows)} rows, {failed} of them failed" + f": {out / FILE}" * (not flags.rows))
+    if flags.report and any(row["status"] == "done" for row in shown):
+        write_report(shown, suite, out)
+        if not flags.json:
             print(f"report: {out / PAGE}, {out / TABLES}")
     return rows
 
@@ -92,16 +94,13 @@ def write_report(rows: list[Row], suite: Suite, out: Path) -> None:
     """Write both forms of the report into a folder.
 
     Raises:
-        ImportError: rliable is not installed.
-        ValueError: no run ended well.
+        ValueError: no run ended well, or rows of different runs go by the same names.
     """
-    if find_spec("rliable") is None:
-        raise ImportError("the report's statistics need rliable: pip install 'ssl4rl[bench]'; --no-report leaves it out")
     from ssl4rl_benchmarks.bench.report import markdown, page
     from ssl4rl_benchmarks.bench.report.summary import summarise
 
     order = {run.key: number for number, run in enumerate(suite.runs())}
-    summary = summarise(suite.name, sorted(rows, key=lambda row: order.get(row["key"], len(order))))
+    summary = summarise(suite.name, sorted(rows, key=lambda row: order.get(row["key"], len(order))), suite.compared)
     out.mkdir(parents=True, exist_ok=True)
     (out / TABLES).write_text(markdown.write(summary, suite.asks))
     (out / PAGE).write_text(page.write(summary, suite.asks))
@@ -109,17 +108,21 @@ def write_report(rows: list[Row], suite: Suite, out: Path) -> None:
 
 def _engine(flags: BenchFlags, out: Path) -> BenchEngine:
     if flags.engine == "ray":
-        return RayEngine(flags.address, flags.threads, flags.device)
+        return RayEngine(flags.address, flags.threads, flags.device, flags.cores)
     if flags.address is not None:
         raise ValueError("--address is of a Ray cluster; it goes with --engine ray")
-    cores = flags.cores or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = there if flags.cores is None else flags.cores
     return LocalEngine(out.absolute() / WORK, cores, flags.threads, flags.device)
 
 
-def _check_packages(runs: list[Run]) -> None:
-    """Refuse at once what would fail in every run."""
+def _check_packages(runs: list[Run], *, report: bool) -> None:
+    """Refuse at once what would fail in every run, or at the end."""
     if find_spec("sb3_contrib") is None and any(run.agent.name in CONTRIB for run in runs):
         raise ImportError("some of these agents need sb3-contrib: pip install 'ssl4rl[bench]'; --agent chooses others")
+    missing = [name for name in ("rliable", "jinja2") if find_spec(name) is None]
+    if report and missing:
+        raise ImportError(f"the report needs {' and '.join(missing)}: pip install 'ssl4rl[bench]'; --no-report leaves it out")
 
 
 def _tell(line: str) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,45 +26,68 @@ ERROR_LINES = 3
 class BenchEngine(Protocol):
     """Does runs and hands out their rows as they end."""
 
-    def do(self, runs: Sequence[Run]) -> Iterator[Row]:
-        """Do runs; yield the row of each when it ends, in whatever order."""
+    def do(self, runs: Sequence[Run]) -> Generator[Row, None, None]:
+        """Do runs; yield the row of each when it ends, in whatever order.
+
+        When the next row is asked for, the last one is taken to be on the disk.
+        """
         ...
 
 
-def do_run(run: Run, folder: Path, threads: int, device: str) -> Row:
+@dataclass
+class Resources:
+    """What a run may use.
+
+    Args:
+        threads: of its libraries.
+        device: where networks learn.
+        gpu: which GPU it sees, or None for all.
+        children: the processes under way, to be ended where the sweep is.
+    """
+
+    threads: int
+    device: str
+    gpu: int | None = None
+    children: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+
+def do_run(run: Run, folder: Path, resources: Resources) -> Row:
     """Do a run in a process of its own and return its row; a process that dies is a row too.
 
     Args:
         run: which.
-        folder: its own; removed when the run has ended, kept when it was killed, so that it can be gone on with.
-        threads: that its libraries may use.
-        device: where networks learn.
+        folder: its own. A row that is there already is taken, and what else an interrupted run left is gone on with.
+        resources: what it may use.
     """
-    if (folder / ROW).exists():  # it ended when nobody was there to take its row any more
-        return _taken(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    spec, log = folder / "run.json", folder / "log.txt"
-    spec.write_text(json.dumps({"run": run.to_json(), "device": device}))
-    limits = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-    path = os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    environment = {**os.environ, **limits, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
-    with log.open("w") as file:
-        command = [sys.executable, "-m", "ssl4rl_benchmarks.bench.running", str(spec), str(folder)]
-        status = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=environment).returncode  # noqa: S603
-    if (folder / ROW).exists():
-        return _taken(folder)
-    said = " | ".join(log.read_text().splitlines()[-ERROR_LINES:])
-    return failed(run, f"its process ended with status {status}: {said}")
-
-
-def _taken(folder: Path) -> Row:
+    if not (folder / ROW).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        spec, log = folder / "run.json", folder / "log.txt"
+        told = {"run": run.to_json(), "device": resources.device, "threads": resources.threads, "parent": os.getpid()}
+        spec.write_text(json.dumps(told))
+        with log.open("wb") as file:
+            command = [sys.executable, "-m", "ssl4rl_benchmarks.bench.running", str(spec), str(folder)]
+            child = subprocess.Popen(  # noqa: S603 - our own module
+                command, stdout=file, stderr=subprocess.STDOUT, env=_environment(resources), start_new_session=True
+            )
+            resources.children.append(child)
+            status = child.wait()
+            resources.children.remove(child)
+        if not (folder / ROW).exists():
+            said = " | ".join(log.read_text(errors="replace").splitlines()[-ERROR_LINES:])
+            return failed(run, f"its process ended with status {status}: {said}", resources.device, resources.threads)
     row: Row = json.loads((folder / ROW).read_text())
-    shutil.rmtree(folder, ignore_errors=True)
     return row
 
 
+def _environment(resources: Resources) -> dict[str, str]:
+    limits = {name: str(resources.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    path = os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    found = {**os.environ, **limits, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
+    return found if resources.gpu is None else {**found, "CUDA_VISIBLE_DEVICES": str(resources.gpu)}
+
+
 class LocalEngine:
-    """Processes of this machine, as many at a time as its cores allow.
+    """Processes of this machine, as many at a time as its cores allow, and with device "cuda" as it has GPUs.
 
     Args:
         folder: for the runs under way.
@@ -71,7 +96,7 @@ class LocalEngine:
         device: where networks learn.
 
     Raises:
-        ValueError: there are not enough cores for one run.
+        ValueError: there are not enough cores for one run, or no GPU.
     """
 
     def __init__(self, folder: Path, cores: int, threads: int = 1, device: str = "cpu") -> None:
@@ -79,44 +104,79 @@ class LocalEngine:
             raise ValueError(f"a run takes {threads} threads, at least 1 and at most the {cores} cores")
         self.folder, self.threads, self.device = folder, threads, device
         self.workers = cores // threads
+        self._children: list[subprocess.Popen[bytes]] = []
+        self._gpus: queue.SimpleQueue[int] = queue.SimpleQueue()
+        if device == "cuda":
+            import torch
 
-    def do(self, runs: Sequence[Run]) -> Iterator[Row]:
-        """Do runs; see `BenchEngine.do`."""
+            gpus = torch.cuda.device_count()
+            if not gpus:
+                raise ValueError("--device cuda needs a GPU, and there is none")
+            self.workers = min(self.workers, gpus)
+            for number in range(gpus):
+                self._gpus.put(number)
+
+    def do(self, runs: Sequence[Run]) -> Generator[Row, None, None]:
+        """Do runs; see `BenchEngine.do`. If this ends early, so do the processes."""
         pending = iter(runs)
         with ThreadPoolExecutor(self.workers) as pool:
 
-            def begin(run: Run) -> Future[Row]:
-                return pool.submit(do_run, run, self.folder / run.key, self.threads, self.device)
+            def begin(count: int) -> dict[Future[Row], Run]:
+                return {pool.submit(self._do, run): run for run in islice(pending, count)}
 
-            going = {begin(run) for run in islice(pending, self.workers)}
-            while going:
-                ended, going = wait(going, return_when=FIRST_COMPLETED)
-                for future in ended:
-                    going |= {begin(run) for run in islice(pending, 1)}
-                    yield future.result()
+            going = begin(self.workers)
+            try:
+                while going:
+                    ended, _ = wait(going, return_when=FIRST_COMPLETED)
+                    for future in ended:
+                        run = going.pop(future)
+                        going |= begin(1)
+                        error = future.exception()
+                        if error is not None:
+                            yield failed(run, f"{type(error).__name__}: {error}", self.device, self.threads)
+                            continue
+                        yield future.result()
+                        shutil.rmtree(self.folder / run.key, ignore_errors=True)  # now that its row is on the disk
+            finally:
+                for child in self._children:
+                    child.terminate()
+
+    def _do(self, run: Run) -> Row:
+        gpu = self._gpus.get() if self.device == "cuda" else None
+        try:
+            return do_run(run, self.folder / run.key, Resources(self.threads, self.device, gpu, self._children))
+        finally:
+            if gpu is not None:
+                self._gpus.put(gpu)
 
 
 class RayEngine:
-    """A Ray cluster, on which the package must be installed.
+    """A Ray cluster, on which the package must be installed, in the same folder where an agent is named as module:attribute.
+
+    A run that is killed begins anew, since its folder is on the node that did it.
 
     Args:
         address: of the cluster, e.g. "auto" or "ray://head:10001"; None starts Ray on this machine.
         threads: of each run, which is as many of Ray's CPUs.
         device: where networks learn; "cuda" asks for one GPU a run.
+        cores: of a Ray that is started; all by default.
 
     Raises:
         ImportError: Ray is not installed.
+        ValueError: `cores` were named for a cluster that has its own.
     """
 
-    def __init__(self, address: str | None, threads: int = 1, device: str = "cpu") -> None:
+    def __init__(self, address: str | None, threads: int = 1, device: str = "cpu", cores: int | None = None) -> None:
         try:
             import ray
         except ImportError as error:
             raise ImportError("--engine ray needs Ray: pip install 'ssl4rl[ray]'") from error
+        if address is not None and cores is not None:
+            raise ValueError("a cluster has its own cores; leave out --cores, or --address")
         self._ray, self.threads, self.device = ray, threads, device
-        ray.init(address=address, ignore_reinit_error=True, log_to_driver=False)
+        ray.init(address=address, num_cpus=cores, ignore_reinit_error=True, log_to_driver=False)
 
-    def do(self, runs: Sequence[Run]) -> Iterator[Row]:
+    def do(self, runs: Sequence[Run]) -> Generator[Row, None, None]:
         """Do runs; see `BenchEngine.do`."""
         ray = self._ray
         remote = ray.remote(num_cpus=self.threads, num_gpus=int(self.device == "cuda"), max_retries=0)(_on_node)
@@ -125,12 +185,13 @@ class RayEngine:
             (ended, *_), _ = ray.wait(list(going), num_returns=1)
             run = going.pop(ended)
             try:
-                yield ray.get(ended)
-            except ray.exceptions.RayError as error:
-                yield failed(run, f"{type(error).__name__}: {error}")
+                row = ray.get(ended)
+            except Exception as error:  # of Ray, or of the node: whatever it is, the others go on
+                row = failed(run, f"{type(error).__name__}: {error}", self.device, self.threads)
+            yield row
 
 
 def _on_node(data: dict[str, Any], threads: int, device: str) -> Row:
     run = Run.from_json(data)
     with tempfile.TemporaryDirectory() as folder:
-        return do_run(run, Path(folder) / run.key, threads, device)
+        return do_run(run, Path(folder) / run.key, Resources(threads, device))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -73,6 +74,7 @@ class Run:
         seed: of everything random in it; all runs are asked the same held-out questions.
         episodes: of training.
         test_episodes: of the measurement at the end.
+        command: what does it again.
     """
 
     suite: str
@@ -81,11 +83,14 @@ class Run:
     seed: int
     episodes: int
     test_episodes: int
+    command: str = ""
 
     @property
     def key(self) -> str:
-        """Name of the run: a digest of all that decides its outcome."""
-        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:KEY]
+        """Name of the run: a digest of all that decides its outcome, and of nothing else."""
+        decides = [self.env.id, self.env.args, self.env.beyond, self.agent.name, self.agent.settings]
+        numbers = [self.seed, self.episodes, self.test_episodes]
+        return hashlib.sha256(json.dumps([*decides, *numbers], sort_keys=True).encode()).hexdigest()[:KEY]
 
     def to_json(self) -> dict[str, Any]:
         """Return the run as plain data."""
@@ -98,10 +103,6 @@ class Run:
         env = Environment(**{**data["env"], "beyond": tuple(data["env"]["beyond"])})
         return cls(**{**data, "env": env, "agent": Entry(**data["agent"])})
 
-    def command(self) -> str:
-        """Return the command that does this run again."""
-        return f"ssl4rl bench {self.suite} --env {self.env.name} --agent {self.agent.title} --seed {self.seed}"
-
 
 @dataclass(frozen=True)
 class Suite:
@@ -109,11 +110,17 @@ class Suite:
 
     Args:
         name, asks: what it is called, and which question it answers.
-        environments, agents: of the grid.
-        seeds: how many, counted from 0. Agents that do not learn get one, but for `random`.
+        environments, agents: of the grid; names are unique.
+        seeds: how many, counted from `first_seed`. Agents that do not learn get one, but for `random`.
         episodes: of training of each run.
         test_episodes: of each measurement at the end.
         fits: which pairs are part of the grid.
+        compared: names of the environments that agents are ranked over; all by default.
+        first_seed: the first one; another than 0 where settings were chosen by smaller ones.
+        flags: with which the suite was called, as they stand on a command line.
+
+    Raises:
+        ValueError: names are not unique, or a number is below 1.
     """
 
     name: str
@@ -124,6 +131,21 @@ class Suite:
     episodes: int
     test_episodes: int = 1024
     fits: Callable[[Environment, Entry], bool] = lambda *_: True
+    compared: tuple[str, ...] = ()
+    first_seed: int = 0
+    flags: str = ""
+
+    def __post_init__(self) -> None:
+        for what, names in {
+            "environments": [env.name for env in self.environments],
+            "agents": [agent.title for agent in self.agents],
+        }.items():
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{what} of suite {self.name} need names of their own; give a label: {', '.join(twice)}")
+        for name in ("seeds", "episodes", "test_episodes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} of suite {self.name} must be at least 1, got {getattr(self, name)}")
 
     def runs(self, envs: Sequence[str] = (), agents: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[Run]:
         """Return the runs of the grid, or of the named rows, columns and seeds of it, those of one seed side by side.
@@ -133,38 +155,57 @@ class Suite:
         """
         chosen_envs = _chosen(envs, {env.name: env for env in self.environments}, {env.id: env for env in self.environments})
         chosen_agents = _chosen(agents, {agent.title: agent for agent in self.agents}, {})
-        outside = sorted(set(seeds) - set(range(self.seeds)))
+        every = range(self.first_seed, self.first_seed + self.seeds)
+        outside = sorted(set(seeds) - set(every))
         if outside:
-            raise ValueError(f"suite {self.name} has the seeds 0 to {self.seeds - 1}, got {outside}")
+            raise ValueError(f"suite {self.name} has the seeds {every[0]} to {every[-1]}, got {outside}")
         return [
-            Run(self.name, env, agent, seed, env.episodes or self.episodes, self.test_episodes)
-            for seed in sorted(seeds or range(self.seeds))
+            Run(
+                self.name,
+                env,
+                agent,
+                seed,
+                env.episodes or self.episodes,
+                self.test_episodes,
+                self.command(env.name, agent.title, seed),
+            )
+            for seed in sorted(set(seeds) or every)
             for env in chosen_envs
             for agent in chosen_agents
-            if self.fits(env, agent) and (agent.learns or agent.name == "random" or seed == 0)
+            if self.fits(env, agent) and (agent.learns or agent.name == "random" or seed == self.first_seed)
         ]
+
+    def command(self, env: str = "", agent: str = "", seed: int | None = None) -> str:
+        """Return the command that does the suite, or a part of it."""
+        words = ["ssl4rl", "bench", self.name]
+        words += ["--env", env] * bool(env) + ["--agent", agent] * bool(agent)
+        words += ["--seed", str(seed)] if seed is not None else []
+        return shlex.join(words) + f" {self.flags}" * bool(self.flags)
 
     def sized(self, seeds: int | None = None, episodes: int | None = None) -> Suite:
         """Return the suite with another number of seeds, or of episodes in every environment."""
+        flags = {"seeds": seeds, "episodes": episodes}
+        said = " ".join(f"--{name} {value}" for name, value in flags.items() if value is not None)
+        suite = replace(self, seeds=self.seeds if seeds is None else seeds, flags=said)
         if episodes is None:
-            return replace(self, seeds=seeds or self.seeds)
+            return suite
         environments = tuple(replace(env, episodes=None) for env in self.environments)
-        return replace(self, seeds=seeds or self.seeds, episodes=episodes, environments=environments)
+        return replace(suite, episodes=episodes, environments=environments)
 
 
 def from_file(path: Path) -> Suite:
-    """Read a grid of one's own: JSON with name, environments, agents, seeds, episodes, as the fields of `Suite`.
+    """Read a grid of one's own: JSON with environments, agents, seeds, episodes, as the fields of `Suite`.
 
     Raises:
         ValueError: it is not such a file.
     """
     try:
         data = json.loads(path.read_text())
-        environments = tuple(
-            Environment(**{**env, "beyond": tuple(env.get("beyond", ()))}) for env in data.pop("environments")
-        )
+        environments = tuple(_environment(env) for env in data.pop("environments"))
         agents = tuple(Entry(**agent) for agent in data.pop("agents"))
-        suite = Suite(**{"name": str(path), "asks": "", **data, "environments": environments, "agents": agents})
+        data["compared"] = tuple(data.get("compared", ()))
+        asks = data.pop("asks", "")
+        suite = Suite(str(path), asks, environments, agents, **data)
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path} is no suite ({error}); it needs environments [{{id, args}}], agents [{{name, settings}}], seeds, "
@@ -172,9 +213,8 @@ def from_file(path: Path) -> Suite:
         ) from error
     unknown = [env.id for env in environments if env.id not in env_ids()]
     if unknown:
-        raise ValueError(
-            f"{path} names environments that there are not: {', '.join(unknown)}; known are {', '.join(env_ids())}"
-        )
+        known = ", ".join(env_ids())
+        raise ValueError(f"{path} names environments that there are not: {', '.join(unknown)}; known are {known}")
     return suite
 
 
@@ -183,9 +223,17 @@ def short(env_id: str) -> str:
     return env_id.split("/")[-1].removesuffix("-v0")
 
 
+def _environment(data: dict[str, Any]) -> Environment:
+    beyond = data.get("beyond", [])
+    if not isinstance(beyond, list):
+        raise TypeError(f"beyond is a list of measurements, got {beyond!r}")
+    return Environment(**{**data, "beyond": tuple(beyond)})
+
+
 def _chosen(names: Iterable[str], known: dict[str, Any], aliases: dict[str, Any]) -> list[Any]:
-    names = list(names)
-    unknown = [name for name in names if name not in known and name not in aliases]
+    wanted = list(dict.fromkeys(names))
+    unknown = [name for name in wanted if name not in known and name not in aliases]
     if unknown:
         raise ValueError(f"the suite has no {', '.join(unknown)}; it has {', '.join(known)}")
-    return [known.get(name, aliases.get(name)) for name in names] if names else list(known.values())
+    found = [known.get(name, aliases.get(name)) for name in wanted] if wanted else list(known.values())
+    return list({id(one): one for one in found}.values())

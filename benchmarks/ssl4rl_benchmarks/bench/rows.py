@@ -2,55 +2,57 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.metadata
 import json
 import os
 import platform
 import subprocess
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 Row = dict[str, Any]
 
-FILE = "rows.jsonl"
+FILE, LOCK = "rows.jsonl", ".lock"
 PACKAGES = ("gymnasium", "numpy", "ssl4rl", "sb3-contrib", "stable-baselines3", "torch", "torch-geometric", "transformers")
 
 
 class Rows:
     """The rows of a folder.
 
-    A line that a kill cut off is cut away. Only the newest row of a run counts: one that failed may have been tried again.
+    A last line that a kill cut off is cut away. Of several rows of a run the newest counts, and one that ended well more than
+    one that failed.
 
     Args:
         folder: where they are; it is made if need be.
+
+    Raises:
+        ValueError: a line is no row.
     """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.file = folder / FILE
         self.file.touch()
-        kept, whole = [], True
-        for line in self.file.read_text().splitlines(keepends=True):
-            whole = line.endswith("\n") and _reads(line)
-            if not whole:
-                break
-            kept.append(line)
-        if not whole:
+        text = self.file.read_text()
+        if text and not text.endswith("\n"):
             aside = self.file.with_suffix(".partial")
-            aside.write_text("".join(kept))
+            aside.write_text(text[: text.rfind("\n") + 1])
             aside.replace(self.file)
-        self._rows: dict[str, Row] = {row["key"]: row for row in map(json.loads, kept)}
+        self._rows = _newest(_read(self.file))
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def all(self) -> list[Row]:
-        """Return the newest row of each run."""
+        """Return the row of each run."""
         return list(self._rows.values())
 
     def get(self, key: str) -> Row | None:
-        """Return the newest row of a run."""
+        """Return the row of a run."""
         return self._rows.get(key)
 
     def add(self, row: Row) -> None:
@@ -59,25 +61,53 @@ class Rows:
             file.write(json.dumps(row) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        self._rows[row["key"]] = row
+        self._rows = _newest([*self._rows.values(), row])
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other sweeps out of the folder.
+
+        Raises:
+            ValueError: one is at work there.
+        """
+        with (self.file.parent / LOCK).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ValueError(
+                    f"another sweep is at work in {self.file.parent}; wait for it, or choose another folder with --out"
+                ) from error
+            yield
 
 
-def read_rows(files: list[Path]) -> list[Row]:
-    """Read rows from several files or folders; the newest of a run counts."""
-    found: dict[str, Row] = {}
-    for path in files:
-        file = path / FILE if path.is_dir() else path
-        for line in file.read_text().splitlines():
+def read_rows(files: Iterable[Path]) -> list[Row]:
+    """Read rows from several files or folders, a row for each run."""
+    paths = [path / FILE if path.is_dir() else path for path in files]
+    return list(_newest([row for path in paths for row in _read(path)]).values())
+
+
+def _read(file: Path) -> list[Row]:
+    """Read the whole lines of a file; one that is cut off at the end is left out."""
+    found = []
+    text = file.read_text()
+    for number, line in enumerate(text[: text.rfind("\n") + 1].splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
             row = json.loads(line)
+            found.append({**row, "key": row["key"], "status": row["status"]})
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise ValueError(f"{file}, line {number}, is no row of a benchmark: {line[:60]!r}") from error
+    return found
+
+
+def _newest(rows: Iterable[Row]) -> dict[str, Row]:
+    found: dict[str, Row] = {}
+    for row in rows:
+        before = found.get(row["key"])
+        if before is None or row["status"] == "done" or before["status"] != "done":
             found[row["key"]] = row
-    return list(found.values())
-
-
-def _reads(line: str) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except json.JSONDecodeError:
-        return False
+    return found
 
 
 @cache
@@ -104,11 +134,12 @@ def machine() -> dict[str, Any]:
 
 @cache
 def commit() -> str | None:
-    """Return the commit of the code, with "+" where files were changed since; None where it is not in a repository."""
-    here = Path(__file__).parent
+    """Return the commit of this code, with "+" where files were changed since; None where it is not from a repository."""
+    here = Path(__file__)
     try:
-        head = _git(here, "rev-parse", "--short=12", "HEAD")
-        return head + "+" * bool(_git(here, "status", "--porcelain", "--untracked-files=no"))
+        _git(here.parent, "ls-files", "--error-unmatch", here.name)  # not a repository that it is merely installed in
+        head = _git(here.parent, "rev-parse", "--short=12", "HEAD")
+        return head + "+" * bool(_git(here.parent, "status", "--porcelain", "--untracked-files=no"))
     except (OSError, subprocess.CalledProcessError):
         return None
 

@@ -24,6 +24,7 @@ from ssl4rl_agents.agent import Agent, agent_interface, load_agent
 from ssl4rl_agents.evaluation import enter, evaluate_in
 from ssl4rl_agents.lessons import Learner, Lesson, is_learner
 from ssl4rl_agents.ppo.files import write_json
+from ssl4rl_agents.runs import is_run, read_config
 from ssl4rl_benchmarks.bench.grid import Run
 from ssl4rl_benchmarks.bench.rows import Row, commit, machine, versions
 from ssl4rl_envs import SSLVectorEnv, hash_seed, make_task
@@ -36,21 +37,23 @@ MEASUREMENTS, MEASURED_EPISODES = 8, 256
 WATCH = 1.0  # seconds
 
 
-def perform(run: Run, folder: Path, device: str = "cpu") -> Row:
+def perform(run: Run, folder: Path, device: str = "cpu", threads: int = 1) -> Row:
     """Do a run and return its row.
 
     Args:
         run: which.
         folder: for what the agent leaves; what an interrupted run left there is gone on with, where the agent can.
         device: where networks learn.
+        threads: that libraries may use, for the record.
     """
     start = time.perf_counter()
-    args = thawed(run.env.args)
-    interface = agent_interface(run.agent.name)
-    envs = SSLVectorEnv(make_task(run.env.id, **args), num_envs=128, split="test", interface=interface)
-    agent = load_agent(run.agent.name, envs, **settings_of(run))
-    learning, curve = 0.0, []
-    before = None
+    row = head(run, device, threads)
+    args, name = thawed(run.env.args), run.agent.name
+    style = read_config(Path(name)).prompt_style if is_run(name) else "direct"
+    task, interface = make_task(run.env.id, **args), agent_interface(name)
+    envs = SSLVectorEnv(task, num_envs=128, split="test", interface=interface, prompt_style=style)
+    agent = load_agent(name, envs, **settings_of(run))
+    learning, lesson, before = 0.0, None, None
     if is_learner(agent):
         assert isinstance(agent, Learner)
         lesson = Lesson(run.env.id, args, run.episodes, run.seed, folder, MEASUREMENTS, MEASURED_EPISODES, device)
@@ -59,15 +62,15 @@ def perform(run: Run, folder: Path, device: str = "cpu") -> Row:
             lesson.on_begin = lambda fresh: write_json(first, _beyond().measure(run, fresh))
         begun = time.perf_counter()
         agent.learn(lesson)
-        curve = [point.to_json() for point in lesson.curve]
-        learning = curve[-1]["seconds"] if curve else time.perf_counter() - begun
+        learning = lesson.curve[-1].seconds if lesson.curve else time.perf_counter() - begun
         before = json.loads(first.read_text()) if first.exists() else None
     result = evaluate_in(agent, envs, env=run.env.id, episodes=run.test_episodes)
     return {
-        **head(run),
+        **row,
         "status": "done",
+        "settings": {} if lesson is None else lesson.settings,
         "result": result.to_json(),
-        "curve": curve,
+        "curve": [] if lesson is None else [point.to_json() for point in lesson.curve],
         "beyond": _beyond().compare(run, agent, before) if run.env.beyond else [],
         "answers": gallery(agent, envs),
         "seconds": {"learning": round(learning, 2), "total": round(time.perf_counter() - start, 2)},
@@ -82,13 +85,13 @@ def _beyond() -> Any:
     return beyond
 
 
-def failed(run: Run, error: str) -> Row:
+def failed(run: Run, error: str, device: str = "cpu", threads: int = 1) -> Row:
     """Return the row of a run that came to nothing."""
-    return {**head(run), "status": "failed", "error": error}
+    return {**head(run, device, threads), "status": "failed", "error": error}
 
 
-def head(run: Run) -> Row:
-    """Return what stands in front of every row."""
+def head(run: Run, device: str, threads: int) -> Row:
+    """Return what stands in front of every row: which run it is, and by what it was done."""
     return {
         "key": run.key,
         "suite": run.suite,
@@ -96,11 +99,13 @@ def head(run: Run) -> Row:
         "agent": run.agent.title,
         "seed": run.seed,
         "config": run.to_json(),
-        "command": run.command(),
+        "command": run.command,
+        "device": device,
+        "threads": threads,
         "commit": commit(),
         "versions": versions(),
         "machine": machine(),
-        "ended": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "begun": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 
 
@@ -111,7 +116,7 @@ def settings_of(run: Run) -> dict[str, Any]:
 
 def gallery(agent: Agent, envs: SSLVectorEnv) -> list[dict[str, Any]]:
     """Return what an agent answers to the questions of the gallery: in words, and whether that is right."""
-    asked = gallery_envs(envs.unwrapped.task, agent.interface)
+    asked = gallery_envs(envs.unwrapped.task, agent.interface, envs.questions.interface.prompt_style)
     enter(agent, asked)
     observations, _ = asked.reset(seed=gallery_seeds())
     batch = asked.batch
@@ -125,9 +130,9 @@ def gallery(agent: Agent, envs: SSLVectorEnv) -> list[dict[str, Any]]:
     ]
 
 
-def gallery_envs(task: Any, interface: str) -> SSLVectorEnv:
+def gallery_envs(task: Any, interface: str, prompt_style: str = "direct") -> SSLVectorEnv:
     """Return environments that ask the questions of the gallery."""
-    return SSLVectorEnv(task, num_envs=GALLERY, split="test", interface=interface)
+    return SSLVectorEnv(task, num_envs=GALLERY, split="test", interface=interface, prompt_style=prompt_style)
 
 
 def gallery_seeds() -> list[int]:
@@ -151,20 +156,19 @@ def thawed(args: dict[str, Any]) -> dict[str, Any]:
 
 def main(spec: Path, folder: Path) -> None:
     """Do the run of a file; what goes wrong becomes a row too."""
-    _end_with_parent()
     data = json.loads(spec.read_text())
-    run = Run.from_json(data["run"])
+    _end_with(data["parent"])
+    run, device, threads = Run.from_json(data["run"]), data["device"], data["threads"]
     try:
-        row = perform(run, folder, data["device"])
+        row = perform(run, folder, device, threads)
     except Exception as error:
         traceback.print_exc()
-        row = failed(run, f"{type(error).__name__}: {error}")
+        row = failed(run, f"{type(error).__name__}: {error}", device, threads)
     write_json(folder / ROW, json.loads(json.dumps(row, default=_plain)))
 
 
-def _end_with_parent() -> None:
+def _end_with(parent: int) -> None:
     """End this process when the one that started it is gone, so that a run is never done twice at a time."""
-    parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:

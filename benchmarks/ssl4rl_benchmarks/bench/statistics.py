@@ -1,11 +1,13 @@
 """Statistics over runs, by rliable (Agarwal et al. 2021, arXiv 2108.13264): interquartile means, profiles, improvement.
 
-Scores are normalised: 0 is the best that is possible without looking, 1 the right answers. Intervals are 95 % percentiles of
-stratified bootstraps: within each environment, seeds are drawn with replacement.
+Scores are normalised: 0 is the best that is possible without looking, 1 the right answers. Intervals of what is taken over
+several environments are 95 % percentiles of stratified bootstraps (within each environment, seeds are drawn with
+replacement); those of a mean over the seeds of one environment are by Student's t.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rliable import library, metrics
+from scipy.stats import t
 
 from ssl4rl_benchmarks.bench.rows import Row
 
@@ -40,46 +43,71 @@ class Table:
 
     Args:
         environments, agents: in the order of first appearance.
-        scores: by agent and environment, the normalised score of each seed.
+        scores: by agent and environment, the normalised score by seed.
     """
 
     environments: tuple[str, ...]
     agents: tuple[str, ...]
-    scores: dict[tuple[str, str], tuple[float, ...]]
+    scores: dict[tuple[str, str], dict[int, float]]
 
     def cell(self, agent: str, env: str) -> Estimate | None:
         """Return the mean over seeds of an agent in an environment, and its interval; None where there is no run."""
         found = self.scores.get((agent, env))
-        if not found:
-            return None
-        values = np.array(found)[:, None]
-        return interval({agent: values}, metrics.aggregate_mean)[agent]
+        return mean(list(found.values())) if found else None
 
-    def shared(self, agents: Sequence[str]) -> tuple[list[str], int]:
-        """Return the environments in which all of these agents have runs, and the fewest seeds that any has there."""
-        shared = [env for env in self.environments if all(self.scores.get((agent, env)) for agent in agents)]
-        counts = [len(self.scores[agent, env]) for agent in agents for env in shared]
-        return shared, min(counts, default=0)
+    def shared(self, agents: Sequence[str], environments: Sequence[str]) -> tuple[list[str], list[int]]:
+        """Return which of these environments all of these agents have runs in, and the seeds that all have in all of them."""
+        shared = [env for env in environments if all(self.scores.get((agent, env)) for agent in agents)]
+        seeds = [set(self.scores[agent, env]) for agent in agents for env in shared]
+        return shared, sorted(set.intersection(*seeds)) if seeds else []
 
-    def matrix(self, agents: Sequence[str]) -> tuple[Scores, list[str]]:
-        """Return the scores of agents over the environments that all of them share, and these environments."""
-        shared, seeds = self.shared(agents)
-        scores = {
-            agent: np.array([self.scores[agent, env][:seeds] for env in shared], np.float64).T.reshape(seeds, len(shared))
+    def matrix(self, agents: Sequence[str], environments: Sequence[str], seeds: Sequence[int]) -> Scores:
+        """Return the scores of agents over environments and seeds that all of them have."""
+        return {
+            agent: np.array([[self.scores[agent, env][seed] for env in environments] for seed in seeds], np.float64)
             for agent in agents
         }
-        return scores, shared
 
 
 def table_of(rows: Sequence[Row]) -> Table:
-    """Return the scores of rows that ended well."""
+    """Return the scores of rows that ended well.
+
+    Raises:
+        ValueError: rows of different runs go by the same names, so that they cannot be told apart.
+    """
     scores: dict[tuple[str, str], dict[int, float]] = {}
+    meant: dict[tuple[str, str], str] = {}
     for row in rows:
-        if row["status"] == "done":
-            scores.setdefault((row["agent"], row["env"]), {})[row["seed"]] = row["result"]["normalised"]
+        if row["status"] != "done":
+            continue
+        config = row["config"]
+        what = {
+            ("environment", row["env"]): [config["env"]["id"], config["env"]["args"], config["episodes"]],
+            ("agent", row["agent"]): [config["agent"]["name"], config["agent"]["settings"]],
+        }
+        for named, given in what.items():
+            if meant.setdefault(named, json.dumps(given, sort_keys=True)) != json.dumps(given, sort_keys=True):
+                raise ValueError(
+                    f"rows of different runs are called by the {named[0]} {named[1]!r}: other arguments, settings or numbers "
+                    "of episodes; report them apart"
+                )
+        seeds = scores.setdefault((row["agent"], row["env"]), {})
+        if row["seed"] in seeds:
+            raise ValueError(f"there are two rows of {row['agent']} in {row['env']} with seed {row['seed']}")
+        seeds[row["seed"]] = row["result"]["normalised"]
     environments = tuple(dict.fromkeys(row["env"] for row in rows))
-    agents = tuple(dict.fromkeys(row["agent"] for row in rows))
-    return Table(environments, agents, {key: tuple(seeds[s] for s in sorted(seeds)) for key, seeds in scores.items()})
+    return Table(environments, tuple(dict.fromkeys(row["agent"] for row in rows)), scores)
+
+
+def mean(values: Sequence[float]) -> Estimate:
+    """Return a mean and its 95 % interval by Student's t, which is honest about few seeds; of one value that value."""
+    found = np.asarray(values, np.float64)
+    middle = float(found.mean())
+    error = float(found.std(ddof=1) / np.sqrt(len(found))) if len(found) > 1 else 0.0
+    if error == 0:
+        return Estimate(middle, middle, middle)
+    low, high = t.interval(0.95, len(found) - 1, middle, error)
+    return Estimate(middle, float(low), float(high))
 
 
 def interval(scores: Scores, statistic: Any, repeats: int = REPEATS) -> dict[str, Estimate]:
@@ -128,24 +156,23 @@ def improvements(scores: Scores, over: str) -> dict[str, Estimate]:
     return found
 
 
-def efficiency(rows: Sequence[Row], agents: Sequence[str], environments: Sequence[str]) -> dict[str, list[dict[str, float]]]:
+def efficiency(
+    rows: Sequence[Row], agents: Sequence[str], environments: Sequence[str], seeds: Sequence[int]
+) -> dict[str, list[dict[str, float]]]:
     """Return the interquartile mean of held-out scores while learning, by agent: episodes, value, low, high.
 
-    Scores are those on the validation split; a point is there where all runs of the agent have one.
+    Scores are those on the validation split, normalised as those on the test split; a point is there where all of these
+    runs of the agent have one.
     """
     curves: dict[str, list[dict[str, float]]] = {}
     for agent in agents:
-        runs = [row for row in rows if row["agent"] == agent and row["env"] in environments and row["status"] == "done"]
-        points = min((len(row["curve"]) for row in runs), default=0)
-        seeds = min((sum(row["env"] == env for row in runs) for env in environments), default=0)
+        runs = {(row["seed"], row["env"]): row for row in rows if row["agent"] == agent and row["status"] == "done"}
+        grid = [[runs[seed, env] for env in environments] for seed in seeds]
         line = []
-        for number in range(points):
-            by_env = [
-                [_score(row, number) for row in sorted(runs, key=lambda row: row["seed"]) if row["env"] == env][:seeds]
-                for env in environments
-            ]
-            found = interval({agent: np.array(by_env).T}, metrics.aggregate_iqm, PAIRED_REPEATS)[agent]
-            episodes = float(np.mean([row["curve"][number]["episodes"] for row in runs]))
+        for number in range(min((len(row["curve"]) for part in grid for row in part), default=0)):
+            values = np.array([[_score(row, number) for row in part] for part in grid])
+            found = interval({agent: values}, metrics.aggregate_iqm, PAIRED_REPEATS)[agent]
+            episodes = float(np.mean([row["curve"][number]["episodes"] for part in grid for row in part]))
             line.append({"episodes": episodes, "value": found.value, "low": found.low, "high": found.high})
         curves[agent] = line
     return curves

@@ -103,7 +103,7 @@ GRAPH_SUITE = Suite(
         *(_env(name, source="cora") for name in GRAPHS),
         Environment("SSL4RL/NodeAttribute-v0", {"source": "cora", "attribute": "vector"}, VECTOR),
     ),
-    (*FRAME, *GNN, *GNN_CEILINGS, Entry("sb3-ppo"), SAC),
+    (*FRAME, *GNN, *GNN_CEILINGS, Entry("sb3-ppo"), SAC, SB3_CEILING),
     seeds=3,
     episodes=12_288,
     fits=goes_together,
@@ -150,34 +150,36 @@ DIFFICULTY = Suite(
 
 MIXED = ("Rotation", "FlipPrediction", "Colorization", "OddPatch")
 OF_EACH = tuple(f"task:{name}" for name in MIXED)
-NAIVE, ADAPTIVE = Entry("nano-ppo"), Entry("nano-ppo", {"rollout": {"schedule": "progress"}}, "nano-ppo, adaptive")
+ASKED = {"format_tasks": list(MIXED)}
+"""All of these agents are taught how the answers of all of these tasks are written, so that they can be asked them."""
+
+LONG = "Mixture, 4 times as long"
 MIXING = Suite(
     "mixing",
     "Do tasks add up? Single tasks beside a plain and an adaptive mixture of them. (SSL4RL's non-additivity)",
     (
         *(Environment(f"SSL4RL/{name}-v0", {**SCENES}, beyond=OF_EACH) for name in MIXED),
         Environment("SSL4RL/Mixture-v0", {**SCENES, "tasks": list(MIXED)}, beyond=OF_EACH),
-        Environment(
-            "SSL4RL/Mixture-v0",
-            {**SCENES, "tasks": list(MIXED)},
-            "Mixture, 4 times as long",
-            beyond=OF_EACH,
-            episodes=49_152,
-        ),
+        Environment("SSL4RL/Mixture-v0", {**SCENES, "tasks": list(MIXED)}, LONG, beyond=OF_EACH, episodes=49_152),
     ),
-    (NAIVE, ADAPTIVE),
+    (
+        Entry("nano-ppo", ASKED),
+        Entry("nano-ppo", {**ASKED, "rollout": {"schedule": "progress"}}, "nano-ppo, adaptive"),
+    ),
     seeds=3,
     episodes=12_288,
-    fits=lambda env, agent: agent == NAIVE or "Mixture" in env.id,
+    fits=lambda env, agent: "Mixture" in env.id or agent.title == "nano-ppo",
+    compared=("Mixture", LONG),
 )
 
 PROBES = (
     *(f"probe:digits@{labels}" for labels in (1, 5, 10, 50)),
     *(f"probe:{what}@10" for what in ("sky", "ground", "light")),
 )
-ASKED = {"format_tasks": list(MIXED)}
 WIDE = {"rollout": {"prompts": 256}}
 """As `ssl4rl_benchmarks.transfer` has it."""
+
+TOLD_WIDE = {"rollout": {"prompts": 1024}}
 
 TRANSFER = Suite(
     "transfer",
@@ -196,11 +198,12 @@ TRANSFER = Suite(
         Entry("nano-ppo", ASKED),
         Entry("nano-supervised", ASKED, ceiling=True),
         Entry("gcn-ppo", WIDE),
-        Entry("gcn-supervised", WIDE, ceiling=True),
+        Entry("gcn-supervised", TOLD_WIDE, ceiling=True),
     ),
     seeds=3,
     episodes=12_288,
     fits=lambda env, agent: agent.name.startswith("nano") == (short(env.id) in MIXED),
+    first_seed=10,  # by smaller ones the settings for graphs were chosen
 )
 
 SUITES = {suite.name: suite for suite in (SMOKE, IMAGE_SUITE, GRAPH_SUITE, SEQUENTIAL, DIFFICULTY, MIXING, TRANSFER)}

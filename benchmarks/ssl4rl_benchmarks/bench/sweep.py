@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 
 from ssl4rl_benchmarks.bench.engines import BenchEngine
 from ssl4rl_benchmarks.bench.grid import Run
@@ -29,18 +29,34 @@ def sweep(
         engine: does the runs.
         retry_failed: do those again whose row says that they failed.
         told: is told of every run that ended.
+
+    Raises:
+        ValueError: another sweep is at work in the same folder.
     """
     done = {"done"} if retry_failed else {"done", "failed"}
-    missing = [run for run in runs if (rows.get(run.key) or {}).get("status") not in done]
-    told(f"{len(runs)} runs, {len(runs) - len(missing)} of them done before")
-    start = time.perf_counter()
-    for number, row in enumerate(engine.do(missing), start=1):
-        rows.add(row)
-        left = (time.perf_counter() - start) / number * (len(missing) - number)
-        told(f"{number} of {len(missing)}  {outcome(row)}  (about {left / 60:.0f} min left)")
-    shutil.rmtree(rows.file.parent / WORK, ignore_errors=True)
-    found = [rows.get(run.key) for run in runs]
-    return [row for row in found if row is not None]
+    with rows.alone():
+        missing = [run for run in runs if (rows.get(run.key) or {}).get("status") not in done]
+        told(f"{len(runs)} runs, {len(runs) - len(missing)} of them done before")
+        start = time.perf_counter()
+        with closing(engine.do(missing)) as ended:
+            for number, row in enumerate(ended, start=1):
+                rows.add(row)
+                left = (time.perf_counter() - start) / number * (len(missing) - number)
+                told(f"{number} of {len(missing)}  {outcome(row)}  (about {left / 60:.0f} min left)")
+        with suppress(OSError):  # other runs may have left something there to go on with
+            (rows.file.parent / WORK).rmdir()
+    return rows_of(runs, rows)
+
+
+def rows_of(runs: Sequence[Run], rows: Rows) -> list[Row]:
+    """Return the rows that runs have, under the names that the grid has for them now."""
+    found = []
+    for run in runs:
+        row = rows.get(run.key)
+        if row is not None:
+            named = {"suite": run.suite, "env": run.env.name, "agent": run.agent.title, "command": run.command}
+            found.append({**row, **named, "config": run.to_json()})
+    return found
 
 
 def outcome(row: Row) -> str:

@@ -60,6 +60,8 @@ def look_of(agents: Sequence[str]) -> dict[str, dict[str, str]]:
 
 def scores(summary: Summary) -> str:
     """Draw interquartile means with their intervals, the best on top."""
+    if not summary.standings:
+        return ""
     places = summary.standings[::-1]
     look = look_of([place.agent for place in places])
     figure, axes = _axes(1.4 + 0.32 * len(places))
@@ -76,6 +78,8 @@ def scores(summary: Summary) -> str:
 
 def curves(summary: Summary) -> str:
     """Draw held-out scores over training episodes."""
+    if not summary.standings:
+        return ""
     look = look_of([place.agent for place in summary.standings])
     figure, axes = _axes(4.2)
     for agent, line in summary.curves.items():
@@ -93,10 +97,13 @@ def curves(summary: Summary) -> str:
 
 def profiles(summary: Summary) -> str:
     """Draw which share of runs scores more than a threshold."""
+    if not summary.standings:
+        return ""
     look = look_of([place.agent for place in summary.standings])
     figure, axes = _axes(4.2)
     for place in summary.standings:
         axes.plot(THRESHOLDS, summary.profiles[place.agent], label=place.agent, lw=1.8, **look[place.agent])
+        axes.fill_between(THRESHOLDS, *summary.bands[place.agent], color=look[place.agent]["color"], alpha=0.08, lw=0)
     axes.set(xlabel="normalised score", ylabel="share of runs above it", ylim=(-0.02, 1.02), xlim=(0, 1))
     _legend(axes)
     return _svg(figure)
@@ -105,6 +112,8 @@ def profiles(summary: Summary) -> str:
 def improvements(summary: Summary) -> str:
     """Draw how probably each agent beats the leader."""
     places = [place for place in summary.standings if place.beats is not None][::-1]
+    if not places:
+        return ""
     look = look_of([place.agent for place in summary.standings])
     figure, axes = _axes(1.4 + 0.32 * len(places))
     for row, place in enumerate(places):
@@ -122,6 +131,8 @@ def improvements(summary: Summary) -> str:
 
 def cost(summary: Summary) -> str:
     """Draw scores over seconds of learning."""
+    if not summary.standings:
+        return ""
     look = look_of([place.agent for place in summary.standings])
     figure, axes = _axes(4.2)
     for place in summary.standings:

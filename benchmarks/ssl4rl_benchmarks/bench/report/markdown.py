@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ssl4rl_benchmarks.bench.report.summary import Change, Summary
+from ssl4rl_benchmarks.bench.rows import Row
 from ssl4rl_benchmarks.bench.statistics import Estimate
 
 NONE = "–"
@@ -14,7 +15,7 @@ def write(summary: Summary, asks: str = "") -> str:
     """Return the report."""
     parts = [f"# {summary.suite}", asks, _about(summary)]
     if summary.standings:
-        parts += ["## Leaderboard", _explained(summary), leaderboard(summary)]
+        parts += ["## Leaderboard", _explained(summary), leaderboard(summary), " ".join(summary.left_out)]
     parts += ["## By environment", BY_ENVIRONMENT, by_environment(summary)]
     if summary.changes:
         parts += ["## What else changed", CHANGED, *matrices(summary), "### In full", changed(summary.changes)]
@@ -24,13 +25,14 @@ def write(summary: Summary, asks: str = "") -> str:
 
 
 BY_ENVIRONMENT = (
-    "Normalised scores on held-out items, means over seeds with their 95 % intervals; 0 is the best that is possible without "
-    "looking, 1 the right answers. Where there is one seed there is no interval."
+    "Normalised scores on held-out items, means over seeds with 95 % intervals by Student's t; 0 is the best that is "
+    "possible without looking, 1 the right answers. Where there is one seed there is no interval."
 )
 CHANGED = (
     "What training in the environment on the left did to what stands on top: after minus before, means over seeds with 95 % "
     "intervals. `task:` are normalised scores without training there, `probe:` and `nodes:` accuracies with so many labels a "
-    "class (see `ssl4rl_benchmarks.bench.beyond`). Gains that are sure are bold, harm that is sure is in italics."
+    "class (see `ssl4rl_benchmarks.bench.beyond`). Gains whose interval lies above 0 are bold, harm whose interval lies "
+    "below it is in italics; without any effect one cell in twenty is so by chance."
 )
 
 
@@ -40,7 +42,7 @@ def leaderboard(summary: Summary) -> str:
     rows = []
     for place in summary.standings:
         name = f"{place.agent} *" if place.ceiling else place.agent
-        beats = NONE if place.beats is None else f"{place.beats.value:.2f} ({reach(place.beats, 2)})"
+        beats = NONE if place.beats is None else cell(place.beats)
         cells = [name, f"{place.score.value:.3f}", reach(place.score), beats, f"{place.seconds:.0f} s"]
         rows.append([*cells, f"{place.memory_mb:.0f} MB"])
     return table(head, rows)
@@ -79,7 +81,7 @@ def changed(changes: Sequence[Change]) -> str:
     rows = []
     for change in changes:
         beside = ", ".join(f"{name} {value:.3f}" for name, value in change.beside.items())
-        gained = f"{change.gain.value:+.3f} ({change.gain.low:+.3f} to {change.gain.high:+.3f})"
+        gained = gain(change)
         cells = [change.env, change.agent, change.what, f"{change.before.value:.3f}", f"{change.after.value:.3f}"]
         rows.append([*cells, gained, change.verdict, beside])
     return table(["trained in", "agent", "measured", "before", "after", "gain", "", "beside"], rows)
@@ -104,31 +106,44 @@ def cell(found: Estimate | None) -> str:
 
 
 def reach(found: Estimate, digits: int = 3) -> str:
-    """Return an interval."""
+    """Return an interval; of one value there is none."""
+    if found.low == found.high:
+        return NONE
     return f"{found.low:.{digits}f} to {found.high:.{digits}f}"
 
 
 def _about(summary: Summary) -> str:
     done = summary.done
-    first = done[0]
-    machines = sorted({f"{row['machine']['cores']} cores, {row['machine']['gpu'] or 'no GPU'}" for row in done})
+    machines = sorted({machine_of(row) for row in done})
     commits = sorted({str(row["commit"]) for row in done})
     episodes = sorted({row["config"]["episodes"] for row in done if row["config"]["agent"]["learns"]})
-    versions = ", ".join(f"{name} {version}" for name, version in first["versions"].items())
+    trained = f", {' or '.join(f'{n:,}' for n in episodes)} training episodes each" * bool(episodes)
+    versions: dict[str, list[str]] = {}
+    for row in done:
+        for name, version in row["versions"].items():
+            if version not in versions.setdefault(name, []):
+                versions[name].append(version)
+    installed = ", ".join(f"{name} {' and '.join(found)}" for name, found in versions.items())
     hours = sum(row["seconds"]["total"] for row in done) / 3600
+    counts = f"{len(done)} runs ended well, {len(summary.failed)} failed{trained}; {hours:.1f} hours of processes in all."
     return (
-        f"    ssl4rl bench {summary.suite}\n\n"
-        f"{len(done)} runs ended well, {len(summary.failed)} failed; {', '.join(f'{n:,}' for n in episodes)} training "
-        f"episodes each, {hours:.1f} hours of processes in all. Measured on {' and '.join(machines)}; commit "
-        f"{', '.join(commits)}; {versions}. Any cell again: the same command with `--env NAME --agent NAME`. Every number "
-        "follows from the raw rows."
+        f"    {summary.command}\n\n"
+        f"{counts} Measured on {' and '.join(machines)}; commit {', '.join(commits)}; {installed}. Any cell again: the same "
+        "command with `--env NAME --agent NAME`. Every number follows from the raw rows."
     )
 
 
+def machine_of(row: Row) -> str:
+    """Return what a run was done on."""
+    gpu = f", {row['machine']['gpu']}" if row["device"] == "cuda" else ""
+    return f"{row['machine']['cores']} cores{gpu}, {row['threads']} thread{'s' * (row['threads'] > 1)} a run"
+
+
 def _explained(summary: Summary) -> str:
+    seeds = f"seed{'s' * (len(summary.seeds) > 1)} {', '.join(map(str, summary.seeds))}"
     return (
         f"Interquartile means of normalised scores over {len(summary.shared)} environments that all of these agents take "
-        f"({', '.join(summary.shared)}) and {summary.seeds} seeds, with 95 % intervals by stratified bootstrap (rliable). "
+        f"({', '.join(summary.shared)}) and {seeds}, with 95 % intervals by stratified bootstrap (rliable). "
         "`beats the leader`: how probably one of its runs beats one of the best agent's that is not told answers. Seconds of "
         "learning and memory of the whole process are medians. An asterisk marks supervised ceilings, which are told the "
         "right answers."

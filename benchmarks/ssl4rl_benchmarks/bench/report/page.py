@@ -12,6 +12,7 @@ from jinja2 import Environment as Templates
 from PIL import Image
 
 from ssl4rl_benchmarks.bench.report import figures
+from ssl4rl_benchmarks.bench.report.markdown import machine_of
 from ssl4rl_benchmarks.bench.report.summary import Summary
 from ssl4rl_benchmarks.bench.rows import Row
 from ssl4rl_benchmarks.bench.running import GALLERY, gallery_envs, gallery_seeds, thawed
@@ -55,12 +56,12 @@ def write(summary: Summary, asks: str = "") -> str:
         css=_file("page.css"),
         js=_file("page.js"),
         sections=[section for section in SECTIONS if section[0] not in absent],
-        machines=", ".join(sorted({f"{row['machine']['cores']} cores, {row['machine']['gpu'] or 'no GPU'}" for row in done})),
+        machines=", ".join(sorted({machine_of(row) for row in done})),
         commits=", ".join(sorted({str(row["commit"]) for row in done})),
         compared=[place.agent for place in summary.standings],
         changed_agents=sorted({change.agent for change in summary.changes}),
         changed_envs=sorted({change.env for change in summary.changes}),
-        figures=[(title, text, draw(summary)) for title, text, draw in DRAWN] if summary.standings else [],
+        figures=[(title, text, drawn) for title, text, draw in DRAWN if (drawn := draw(summary))],
         shade=shade,
         columns_of=lambda by_env: list(dict.fromkeys(what for row in by_env.values() for what in row)),
         gallery=gallery(summary.rows),
@@ -84,7 +85,10 @@ def gallery(rows: list[Row]) -> list[dict[str, Any]]:
             firsts.setdefault(row["agent"], row)
         if firsts:
             config = next(iter(firsts.values()))["config"]["env"]
-            found.append({"name": env, "cards": _cards(config, firsts)})
+            try:
+                found.append({"name": env, "cards": _cards(config, firsts), "problem": ""})
+            except (ValueError, OSError) as error:  # its pictures may lie on another machine
+                found.append({"name": env, "cards": [], "problem": f"The questions cannot be shown here: {error}"})
     return found
 
 

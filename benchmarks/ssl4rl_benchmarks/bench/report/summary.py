@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from rliable import metrics
 
 from ssl4rl_benchmarks.bench import statistics
 from ssl4rl_benchmarks.bench.rows import Row
@@ -58,6 +57,8 @@ class Change:
     @property
     def verdict(self) -> str:
         """In a word: better, worse, or neither for sure."""
+        if self.seeds < 2:
+            return "unclear"
         if self.gain.low > 0:
             return "better"
         return "worse" if self.gain.high < 0 else "unclear"
@@ -72,8 +73,8 @@ class Summary:
         rows: of all its runs, failed ones too.
         table: scores of those that ended well.
         standings: from best to worst; empty where fewer than two agents learn.
-        shared: the environments over which standings are.
-        seeds: how many seeds standings are over.
+        shared, seeds: the environments and seeds over which standings are.
+        left_out: sentences that say which agents, environments and seeds standings leave out.
         curves, profiles, bands: of the agents in the standings.
         changes: what else became better or worse.
     """
@@ -83,7 +84,8 @@ class Summary:
     table: statistics.Table
     standings: list[Standing]
     shared: list[str]
-    seeds: int
+    seeds: list[int]
+    left_out: list[str]
     curves: dict[str, list[dict[str, float]]]
     profiles: dict[str, Any]
     bands: dict[str, Any]
@@ -97,6 +99,12 @@ class Summary:
         return found
 
     @property
+    def command(self) -> str:
+        """What does these runs, as far as they have one command."""
+        flags = {str(row["command"]).partition(f"--seed {row['seed']}")[2] for row in self.rows}
+        return str(self.rows[0]["command"]).split(" --env ")[0] + (flags.pop() if len(flags) == 1 else "")
+
+    @property
     def done(self) -> list[Row]:
         """The rows of the runs that ended well."""
         return [row for row in self.rows if row["status"] == "done"]
@@ -107,44 +115,50 @@ class Summary:
         return [row for row in self.rows if row["status"] != "done"]
 
 
-def summarise(suite: str, rows: Sequence[Row]) -> Summary:
+def summarise(suite: str, rows: Sequence[Row], over: Sequence[str] = ()) -> Summary:
     """Work out the numbers of a report.
 
-    Agents are compared over the environments that all of them have runs in. Those that take no more than half of the
+    Agents are compared over the environments and seeds that all of them have. Those that take no more than half of the
     environments that another takes are left out of the comparison, and stand in the table of environments alone.
 
+    Args:
+        suite: its name.
+        rows: of its runs.
+        over: the environments that agents are compared over; all by default.
+
     Raises:
-        ValueError: no run ended well.
+        ValueError: no run ended well, or rows of different runs cannot be told apart.
     """
     rows = list(rows)
     table = statistics.table_of(rows)
     if not table.scores:
         raise ValueError("no run has ended well yet, so there is nothing to report")
-    compared = _compared(rows, table)
-    scores, shared = table.matrix(compared) if len(compared) > 1 else ({}, [])
-    if not shared:
-        scores = {}
+    environments = [env for env in table.environments if not over or env in over]
+    learns = [agent for agent in table.agents if any(r["agent"] == agent and r["config"]["agent"]["learns"] for r in rows)]
+    compared = _compared(table, learns, environments)
+    shared, seeds = table.shared(compared, environments)
+    enough = len(compared) > 1 and bool(seeds)
+    scores = table.matrix(compared, shared, seeds) if enough else {}
     best = statistics.interquartile_means(scores)
     order = sorted(best, key=lambda agent: -best[agent].value)
     told = {agent for agent in order if _is_ceiling(rows, agent)}
-    leaders = [agent for agent in order if agent not in told]
-    leader = leaders[0] if leaders else None
+    leader = next((agent for agent in order if agent not in told), None)
     beats = statistics.improvements(scores, leader) if leader is not None else {}
     standings = [
         Standing(
             agent,
             best[agent],
             beats.get(agent),
-            _median(rows, agent, lambda row: row["seconds"]["learning"]),
-            _median(rows, agent, lambda row: row["memory_mb"]),
+            _median(rows, agent, shared, lambda row: row["seconds"]["learning"]),
+            _median(rows, agent, shared, lambda row: row["memory_mb"]),
             agent in told,
         )
         for agent in order
     ]
     profiles, bands = statistics.profiles(scores) if scores else ({}, {})
-    seeds = min((len(values) for values in scores.values()), default=0)
-    curves = statistics.efficiency(rows, order, shared) if scores else {}
-    return Summary(suite, rows, table, standings, shared, seeds, curves, profiles, bands, changes(rows))
+    curves = statistics.efficiency(rows, order, shared, seeds) if scores else {}
+    left_out = _left_out(table, learns, compared, environments, shared, seeds)
+    return Summary(suite, rows, table, standings, shared, seeds, left_out, curves, profiles, bands, changes(rows))
 
 
 def changes(rows: Sequence[Row]) -> list[Change]:
@@ -152,32 +166,53 @@ def changes(rows: Sequence[Row]) -> list[Change]:
     found: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for row in rows:
         for entry in row.get("beyond", ()):
-            if entry["before"] is not None:
+            if entry.get("before") is not None:
                 found.setdefault((row["env"], row["agent"], entry["what"]), []).append(entry)
     result = []
     for (env, agent, what), entries in found.items():
         before, after = (np.array([entry[name] for entry in entries]) for name in ("before", "after"))
-        of = {name: _mean(values) for name, values in {"before": before, "after": after, "gain": after - before}.items()}
+        of = {
+            name: statistics.mean(values)
+            for name, values in {"before": before, "after": after, "gain": after - before}.items()
+        }
         beside = {name: float(np.mean([entry["beside"][name] for entry in entries])) for name in entries[0].get("beside", {})}
         result.append(Change(env, agent, what, of["before"], of["after"], of["gain"], beside, len(entries)))
     return result
 
 
-def _mean(values: Any) -> Estimate:
-    return statistics.interval({"": np.asarray(values)[:, None]}, metrics.aggregate_mean)[""]
-
-
-def _compared(rows: Sequence[Row], table: statistics.Table) -> list[str]:
-    learns = [agent for agent in table.agents if any(r["agent"] == agent and r["config"]["agent"]["learns"] for r in rows)]
-    counts = {agent: sum(bool(table.scores.get((agent, env))) for env in table.environments) for agent in learns}
+def _compared(table: statistics.Table, learns: Sequence[str], environments: Sequence[str]) -> list[str]:
+    counts = {agent: sum(bool(table.scores.get((agent, env))) for env in environments) for agent in learns}
     most = max(counts.values(), default=0)
     return [agent for agent in learns if 2 * counts[agent] > most]
+
+
+def _left_out(
+    table: statistics.Table,
+    learns: Sequence[str],
+    compared: Sequence[str],
+    environments: Sequence[str],
+    shared: Sequence[str],
+    seeds: Sequence[int],
+) -> list[str]:
+    """Say what a comparison leaves out, and why."""
+    agents = [agent for agent in learns if agent not in compared]
+    others = [env for env in environments if env not in shared]
+    every = {seed for found in table.scores.values() for seed in found}
+    lacking = sorted(every - set(seeds))
+    sentences = []
+    if agents:
+        sentences.append(f"Not compared, since they have runs in half of the environments or fewer: {', '.join(agents)}.")
+    if others and compared:
+        sentences.append(f"Not every agent has a run in {', '.join(others)}.")
+    if lacking and compared:
+        sentences.append(f"Not every agent has a run with seed {', '.join(map(str, lacking))} in all of them.")
+    return sentences
 
 
 def _is_ceiling(rows: Sequence[Row], agent: str) -> bool:
     return any(row["agent"] == agent and row["config"]["agent"]["ceiling"] for row in rows)
 
 
-def _median(rows: Sequence[Row], agent: str, of: Any) -> float:
-    values = [of(row) for row in rows if row["agent"] == agent and row["status"] == "done"]
+def _median(rows: Sequence[Row], agent: str, environments: Sequence[str], of: Any) -> float:
+    values = [of(row) for row in rows if row["agent"] == agent and row["env"] in environments and row["status"] == "done"]
     return float(np.median(values)) if values else float("nan")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ class BenchFlags:
     """Write the report."""
     rows: tuple[Path, ...] = ()
     """Do nothing, and report over the rows of these files or folders."""
+    publish: Path | None = None
+    """Also write SUITE.md and its rows, SUITE.jsonl, into this folder, without what only the page shows."""
     json: bool = False
     """Print the rows as JSON."""
 
@@ -84,14 +87,14 @@ def bench(flags: BenchFlags, name: str) -> list[Row]:
         failed = sum(row["status"] != "done" for row in rows)
         print(f"{len(rows)} rows, {failed} of them failed" + f": {out / FILE}" * (not flags.rows))
     if flags.report and any(row["status"] == "done" for row in shown):
-        write_report(shown, suite, out)
+        write_report(shown, suite, out, flags.publish)
         if not flags.json:
             print(f"report: {out / PAGE}, {out / TABLES}")
     return rows
 
 
-def write_report(rows: list[Row], suite: Suite, out: Path) -> None:
-    """Write both forms of the report into a folder.
+def write_report(rows: list[Row], suite: Suite, out: Path, publish: Path | None = None) -> None:
+    """Write both forms of the report into a folder, and the tables with their rows into another.
 
     Raises:
         ValueError: no run ended well, or rows of different runs go by the same names.
@@ -104,6 +107,16 @@ def write_report(rows: list[Row], suite: Suite, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / TABLES).write_text(markdown.write(summary, suite.asks))
     (out / PAGE).write_text(page.write(summary, suite.asks))
+    if publish is not None:
+        publish.mkdir(parents=True, exist_ok=True)
+        name = Path(suite.name).stem
+        (publish / f"{name}.md").write_text(markdown.write(summary, suite.asks))
+        (publish / f"{name}.jsonl").write_text("".join(json.dumps(published(row)) + "\n" for row in summary.rows))
+
+
+def published(row: Row) -> Row:
+    """Return what a table needs of a row: all but the answers of the gallery and the settings that follow from defaults."""
+    return {name: value for name, value in row.items() if name not in ("answers", "settings")}
 
 
 def _engine(flags: BenchFlags, out: Path) -> BenchEngine:

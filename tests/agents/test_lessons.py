@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
+
 import numpy as np
 import pytest
 import torch
 
-from ssl4rl_agents.agent import agent_names, load_agent
+from ssl4rl_agents.agent import ENTRY_POINTS, load_agent
 from ssl4rl_agents.evaluation import evaluate_in
 from ssl4rl_agents.lessons import Learner, Lesson, is_learner
 from ssl4rl_agents.sb3 import SB3Env
@@ -61,7 +63,8 @@ def taught(name: str, folder, episodes: int = EPISODES, seed: int = 0):
 def test_every_registered_learner_has_a_case(tmp_path):
     envs = SSLVectorEnv(make_task("SSL4RL/Rotation-v0", **DIGITS), num_envs=2)
     frame = {"random", "constant", "oracle", "rule"}
-    assert frame | set(CASES) == set(agent_names())
+    ours = {entry.name for entry in entry_points(group=ENTRY_POINTS) if entry.value.startswith("ssl4rl_agents.")}
+    assert frame | set(CASES) == ours
     assert not any(is_learner(load_agent(name, envs)) for name in frame)
 
 

@@ -604,6 +604,10 @@ def test_harm_is_shown_as_such():
     assert alone.verdict == "unclear"
 
 
+def test_nought_has_no_sign():
+    assert [markdown.fixed(value, 2) for value in (-0.001, 0.004, -0.006)] == ["0.00", "0.00", "-0.01"]
+
+
 def test_ceilings_alone_make_a_page():
     summary = summarise(
         "made up",

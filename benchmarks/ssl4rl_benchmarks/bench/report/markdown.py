@@ -102,14 +102,20 @@ def cell(found: Estimate | None) -> str:
     """Return a score with its interval, as short as can be."""
     if found is None:
         return NONE
-    return f"{found.value:.2f}" if found.low == found.high else f"{found.value:.2f} ({reach(found, 2)})"
+    value = fixed(found.value, 2)
+    return value if found.low == found.high else f"{value} ({reach(found, 2)})"
 
 
 def reach(found: Estimate, digits: int = 3) -> str:
     """Return an interval; of one value there is none."""
     if found.low == found.high:
         return NONE
-    return f"{found.low:.{digits}f} to {found.high:.{digits}f}"
+    return f"{fixed(found.low, digits)} to {fixed(found.high, digits)}"
+
+
+def fixed(value: float, digits: int) -> str:
+    """Return a number with so many digits behind the point, and nought without a sign."""
+    return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def _about(summary: Summary) -> str:

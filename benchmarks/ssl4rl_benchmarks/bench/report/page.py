@@ -12,7 +12,7 @@ from jinja2 import Environment as Templates
 from PIL import Image
 
 from ssl4rl_benchmarks.bench.report import figures
-from ssl4rl_benchmarks.bench.report.markdown import machine_of
+from ssl4rl_benchmarks.bench.report.markdown import fixed, machine_of
 from ssl4rl_benchmarks.bench.report.summary import Summary
 from ssl4rl_benchmarks.bench.rows import Row
 from ssl4rl_benchmarks.bench.running import GALLERY, gallery_envs, gallery_seeds, thawed
@@ -63,6 +63,7 @@ def write(summary: Summary, asks: str = "") -> str:
         changed_envs=sorted({change.env for change in summary.changes}),
         figures=[(title, text, drawn) for title, text, draw in DRAWN if (drawn := draw(summary))],
         shade=shade,
+        fixed=fixed,
         columns_of=lambda by_env: list(dict.fromkeys(what for row in by_env.values() for what in row)),
         gallery=gallery(summary.rows),
         rows_json=json.dumps(summary.rows).replace("</", "<\\/"),

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssl4rl_agents.policies.policy import Samples
-from ssl4rl_agents.ppo import trainer as trainer_module
+from ssl4rl_agents.ppo import questions as questions_module
 from ssl4rl_agents.ppo.checkpoint import newest
 from ssl4rl_agents.ppo.config import TrainConfig
 from ssl4rl_agents.ppo.metrics import read_metrics
@@ -232,7 +232,7 @@ def asked(monkeypatch) -> list[list[int]]:
             rounds.append(list(range(first, first + count)))
         return ask(task, split, seed, first, count)
 
-    monkeypatch.setattr(trainer_module, "ask", recorded)
+    monkeypatch.setattr(questions_module, "ask", recorded)
     return rounds
 
 

@@ -396,7 +396,7 @@ def test_a_zoom_outside_its_range_is_an_error(min_zoom):
 
 
 def test_unknown_names_are_errors_that_list_the_known():
-    with pytest.raises(ValueError, match=r"unknown source 'cifar'.*photos, faces, digits and folder:PATH"):
+    with pytest.raises(ValueError, match=r"unknown source 'cifar'.*photos, faces, digits, scenes:N and folder:PATH"):
         load_images("cifar")
 
 

@@ -15,6 +15,7 @@ import pytest
 import torch.distributed as dist
 from accelerate.state import PartialState
 
+from ssl4rl_agents.ppo import questions as questions_module
 from ssl4rl_agents.ppo import trainer as trainer_module
 from ssl4rl_agents.ppo.checkpoint import newest
 from ssl4rl_agents.ppo.distributed import Processes
@@ -125,7 +126,8 @@ def test_processes_ask_disjoint_questions_that_together_are_those_of_one(tmp_pat
         asked.extend((seed, index) for index in range(first, first + count))
         return ask(task, split, seed, first, count)
 
-    monkeypatch.setattr(trainer_module, "ask", recorded)
+    for module in (trainer_module, questions_module):
+        monkeypatch.setattr(module, "ask", recorded)
     found = []
     for rank, count in ((0, 1), (0, 2), (1, 2)):
         processes = Pretended(rank, count)

@@ -113,8 +113,3 @@ class Learner(Agent, Protocol):
         then. It never sees a target except through the reward; one that does is a supervised ceiling and says so in its name.
         """
         ...
-
-
-def is_learner(agent: Agent) -> bool:
-    """Return whether an agent learns."""
-    return callable(getattr(agent, "learn", None))

@@ -103,7 +103,8 @@ def write_report(rows: list[Row], suite: Suite, out: Path, publish: Path | None 
     from ssl4rl_benchmarks.bench.report.summary import summarise
 
     order = {run.key: number for number, run in enumerate(suite.runs())}
-    summary = summarise(suite.name, sorted(rows, key=lambda row: order.get(row["key"], len(order))), suite.compared)
+    ordered = sorted(rows, key=lambda row: order.get(row["key"], len(order)))
+    summary = summarise(suite.name, ordered, suite.compared, suite.command())
     out.mkdir(parents=True, exist_ok=True)
     (out / TABLES).write_text(markdown.write(summary, suite.asks))
     (out / PAGE).write_text(page.write(summary, suite.asks))

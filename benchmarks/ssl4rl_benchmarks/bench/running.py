@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ssl4rl_agents.agent import Agent, agent_interface, load_agent
 from ssl4rl_agents.evaluation import enter, evaluate_in
-from ssl4rl_agents.lessons import Learner, Lesson, is_learner
+from ssl4rl_agents.lessons import Learner, Lesson
 from ssl4rl_agents.ppo.files import write_json
 from ssl4rl_agents.runs import is_run, read_config
 from ssl4rl_benchmarks.bench.grid import Run
@@ -54,8 +54,7 @@ def perform(run: Run, folder: Path, device: str = "cpu", threads: int = 1) -> Ro
     envs = SSLVectorEnv(task, num_envs=128, split="test", interface=interface, prompt_style=style)
     agent = load_agent(name, envs, **settings_of(run))
     learning, lesson, before = 0.0, None, None
-    if is_learner(agent):
-        assert isinstance(agent, Learner)
+    if isinstance(agent, Learner):
         lesson = Lesson(run.env.id, args, run.episodes, run.seed, folder, MEASUREMENTS, MEASURED_EPISODES, device)
         first = folder / BEFORE
         if run.env.beyond:

@@ -21,7 +21,9 @@ from scipy.stats import t
 from ssl4rl_benchmarks.bench.rows import Row
 
 REPEATS = 2_000
-PAIRED_REPEATS = 500
+FEWER_REPEATS = 200
+"""Of what takes a millisecond a time, or is asked for at many points."""
+
 THRESHOLDS = np.linspace(0.0, 1.0, 41)
 
 Scores = dict[str, NDArray[np.float64]]
@@ -110,16 +112,18 @@ def mean(values: Sequence[float]) -> Estimate:
     return Estimate(middle, float(low), float(high))
 
 
-def interval(scores: Scores, statistic: Any, repeats: int = REPEATS) -> dict[str, Estimate]:
-    """Return a statistic of each agent's scores with its interval; the interval of a single number is that number."""
+def interval(scores: Scores, statistic: Any, repeats: int | None = None) -> dict[str, Estimate]:
+    """Return a statistic of each agent's scores with its interval; of one seed there is none, and it is the value itself."""
     found = {}
     for agent, values in scores.items():
-        if values.size == 1:
-            value = float(values.reshape(-1)[0])
+        if len(values) == 1:
+            value = float(statistic(values))
             found[agent] = Estimate(value, value, value)
             continue
         with _repeatable():
-            points, reach = library.get_interval_estimates({agent: values}, lambda x: np.array([statistic(x)]), reps=repeats)
+            points, reach = library.get_interval_estimates(
+                {agent: values}, lambda x: np.array([statistic(x)]), reps=repeats or REPEATS
+            )
         low, high = reach[agent][:, 0]
         found[agent] = Estimate(float(points[agent][0]), float(low), float(high))
     return found
@@ -130,14 +134,14 @@ def interquartile_means(scores: Scores) -> dict[str, Estimate]:
     return interval(scores, metrics.aggregate_iqm)
 
 
-def profiles(scores: Scores) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
-    """Return the share of runs that score above each of `THRESHOLDS`, by agent, and its interval (2, thresholds)."""
-    found, reach = {}, {}
+def profiles(scores: Scores) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Return the share of runs that score above each of `THRESHOLDS`, (thresholds,), and its interval, (2, thresholds)."""
+    found = {}
     for agent, values in scores.items():
         with _repeatable():
-            points, bands = library.create_performance_profile({agent: values}, THRESHOLDS, reps=PAIRED_REPEATS)
-        found[agent], reach[agent] = points[agent], bands[agent]
-    return found, reach
+            points, bands = library.create_performance_profile({agent: values}, THRESHOLDS, reps=FEWER_REPEATS)
+        found[agent] = (points[agent], bands[agent])
+    return found
 
 
 def improvements(scores: Scores, over: str) -> dict[str, Estimate]:
@@ -149,7 +153,7 @@ def improvements(scores: Scores, over: str) -> dict[str, Estimate]:
         pair = f"{agent},{over}"
         with _repeatable():
             points, reach = library.get_interval_estimates(
-                {pair: (values, scores[over])}, metrics.probability_of_improvement, reps=PAIRED_REPEATS
+                {pair: (values, scores[over])}, metrics.probability_of_improvement, reps=FEWER_REPEATS
             )
         low, high = np.asarray(reach[pair]).reshape(-1)
         found[agent] = Estimate(float(points[pair]), float(low), float(high))
@@ -171,7 +175,7 @@ def efficiency(
         line = []
         for number in range(min((len(row["curve"]) for part in grid for row in part), default=0)):
             values = np.array([[_score(row, number) for row in part] for part in grid])
-            found = interval({agent: values}, metrics.aggregate_iqm, PAIRED_REPEATS)[agent]
+            found = interval({agent: values}, metrics.aggregate_iqm, FEWER_REPEATS)[agent]
             episodes = float(np.mean([row["curve"][number]["episodes"] for part in grid for row in part]))
             line.append({"episodes": episodes, "value": found.value, "low": found.low, "high": found.high})
         curves[agent] = line

@@ -11,8 +11,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from ssl4rl_benchmarks.bench.report.summary import Summary
-from ssl4rl_benchmarks.bench.statistics import THRESHOLDS
+from ssl4rl_benchmarks.bench.report.summary import Standing, Summary
+from ssl4rl_benchmarks.bench.statistics import THRESHOLDS, Estimate
 
 PALETTE = (
     "#2f6fde",
@@ -60,20 +60,8 @@ def look_of(agents: Sequence[str]) -> dict[str, dict[str, str]]:
 
 def scores(summary: Summary) -> str:
     """Draw interquartile means with their intervals, the best on top."""
-    if not summary.standings:
-        return ""
-    places = summary.standings[::-1]
-    look = look_of([place.agent for place in places])
-    figure, axes = _axes(1.4 + 0.32 * len(places))
-    for row, place in enumerate(places):
-        colour = look[place.agent]["color"]
-        axes.plot([place.score.low, place.score.high], [row, row], color=colour, lw=6, alpha=0.35, solid_capstyle="round")
-        axes.plot(place.score.value, row, "o", color=colour, mfc="white" if place.ceiling else colour)
-    axes.set_yticks(range(len(places)), [place.agent + " *" * place.ceiling for place in places])
-    axes.set(xlabel="normalised score, interquartile mean", ylim=(-0.6, len(places) - 0.4))
-    axes.axvline(0, color="#9aa3b2", lw=1)
-    axes.grid(visible=False, axis="y")
-    return _svg(figure)
+    found = {place: place.score for place in summary.standings}
+    return _ranked(summary, found, "normalised score, interquartile mean", 0) if found else ""
 
 
 def curves(summary: Summary) -> str:
@@ -102,8 +90,9 @@ def profiles(summary: Summary) -> str:
     look = look_of([place.agent for place in summary.standings])
     figure, axes = _axes(4.2)
     for place in summary.standings:
-        axes.plot(THRESHOLDS, summary.profiles[place.agent], label=place.agent, lw=1.8, **look[place.agent])
-        axes.fill_between(THRESHOLDS, *summary.bands[place.agent], color=look[place.agent]["color"], alpha=0.08, lw=0)
+        found, band = summary.profiles[place.agent]
+        axes.plot(THRESHOLDS, found, label=place.agent, lw=1.8, **look[place.agent])
+        axes.fill_between(THRESHOLDS, *band, color=look[place.agent]["color"], alpha=0.08, lw=0)
     axes.set(xlabel="normalised score", ylabel="share of runs above it", ylim=(-0.02, 1.02), xlim=(0, 1))
     _legend(axes)
     return _svg(figure)
@@ -111,22 +100,11 @@ def profiles(summary: Summary) -> str:
 
 def improvements(summary: Summary) -> str:
     """Draw how probably each agent beats the leader."""
-    places = [place for place in summary.standings if place.beats is not None][::-1]
-    if not places:
+    found = {place: place.beats for place in summary.standings if place.beats is not None}
+    if not found:
         return ""
-    look = look_of([place.agent for place in summary.standings])
-    figure, axes = _axes(1.4 + 0.32 * len(places))
-    for row, place in enumerate(places):
-        assert place.beats is not None
-        colour = look[place.agent]["color"]
-        axes.plot([place.beats.low, place.beats.high], [row, row], color=colour, lw=6, alpha=0.35, solid_capstyle="round")
-        axes.plot(place.beats.value, row, "o", color=colour)
-    axes.set_yticks(range(len(places)), [place.agent + " *" * place.ceiling for place in places])
     leader = next(place.agent for place in summary.standings if not place.ceiling)
-    axes.set(xlabel=f"probability of beating {leader}", xlim=(-0.02, 1.02), ylim=(-0.6, len(places) - 0.4))
-    axes.axvline(0.5, color="#9aa3b2", lw=1)
-    axes.grid(visible=False, axis="y")
-    return _svg(figure)
+    return _ranked(summary, found, f"probability of beating {leader}", 0.5)
 
 
 def cost(summary: Summary) -> str:
@@ -143,6 +121,22 @@ def cost(summary: Summary) -> str:
         )
     axes.set(xlabel="seconds of learning, median of runs", ylabel="normalised score, IQM", xscale="log")
     _legend(axes)
+    return _svg(figure)
+
+
+def _ranked(summary: Summary, found: dict[Standing, Estimate], label: str, line: float) -> str:
+    """Draw a value and its interval for each agent, the first on top; ceilings are hollow."""
+    look = look_of([place.agent for place in summary.standings])
+    places = list(found)[::-1]
+    figure, axes = _axes(1.4 + 0.32 * len(places))
+    for row, place in enumerate(places):
+        colour, value = look[place.agent]["color"], found[place]
+        axes.plot([value.low, value.high], [row, row], color=colour, lw=6, alpha=0.35, solid_capstyle="round")
+        axes.plot(value.value, row, "o", color=colour, mfc="white" if place.ceiling else colour)
+    axes.set_yticks(range(len(places)), [place.agent + " *" * place.ceiling for place in places])
+    axes.set(xlabel=label, ylim=(-0.6, len(places) - 0.4))
+    axes.axvline(line, color="#9aa3b2", lw=1)
+    axes.grid(visible=False, axis="y")
     return _svg(figure)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -75,8 +76,8 @@ class Summary:
         standings: from best to worst; empty where fewer than two agents learn.
         shared, seeds: the environments and seeds over which standings are.
         left_out: sentences that say which agents, environments and seeds standings leave out.
-        curves, profiles, bands: of the agents in the standings.
         changes: what else became better or worse.
+        command: what does these runs.
     """
 
     suite: str
@@ -86,10 +87,8 @@ class Summary:
     shared: list[str]
     seeds: list[int]
     left_out: list[str]
-    curves: dict[str, list[dict[str, float]]]
-    profiles: dict[str, Any]
-    bands: dict[str, Any]
     changes: list[Change]
+    command: str
 
     def matrices(self) -> dict[str, dict[str, dict[str, Change]]]:
         """Return the changes by agent, by where it was trained, by what was measured."""
@@ -98,11 +97,16 @@ class Summary:
             found.setdefault(change.agent, {}).setdefault(change.env, {})[change.what] = change
         return found
 
-    @property
-    def command(self) -> str:
-        """What does these runs, as far as they have one command."""
-        flags = {str(row["command"]).partition(f"--seed {row['seed']}")[2] for row in self.rows}
-        return str(self.rows[0]["command"]).split(" --env ")[0] + (flags.pop() if len(flags) == 1 else "")
+    @cached_property
+    def curves(self) -> dict[str, list[dict[str, float]]]:
+        """The learning curves of the agents in the standings; see `statistics.efficiency`."""
+        return statistics.efficiency(self.rows, [place.agent for place in self.standings], self.shared, self.seeds)
+
+    @cached_property
+    def profiles(self) -> dict[str, Any]:
+        """The performance profiles of the agents in the standings; see `statistics.profiles`."""
+        agents = [place.agent for place in self.standings]
+        return statistics.profiles(self.table.matrix(agents, self.shared, self.seeds))
 
     @property
     def done(self) -> list[Row]:
@@ -115,7 +119,7 @@ class Summary:
         return [row for row in self.rows if row["status"] != "done"]
 
 
-def summarise(suite: str, rows: Sequence[Row], over: Sequence[str] = ()) -> Summary:
+def summarise(suite: str, rows: Sequence[Row], over: Sequence[str] = (), command: str = "") -> Summary:
     """Work out the numbers of a report.
 
     Agents are compared over the environments and seeds that all of them have. Those that take no more than half of the
@@ -125,6 +129,7 @@ def summarise(suite: str, rows: Sequence[Row], over: Sequence[str] = ()) -> Summ
         suite: its name.
         rows: of its runs.
         over: the environments that agents are compared over; all by default.
+        command: what does these runs.
 
     Raises:
         ValueError: no run ended well, or rows of different runs cannot be told apart.
@@ -155,10 +160,8 @@ def summarise(suite: str, rows: Sequence[Row], over: Sequence[str] = ()) -> Summ
         )
         for agent in order
     ]
-    profiles, bands = statistics.profiles(scores) if scores else ({}, {})
-    curves = statistics.efficiency(rows, order, shared, seeds) if scores else {}
     left_out = _left_out(table, learns, compared, environments, shared, seeds)
-    return Summary(suite, rows, table, standings, shared, seeds, left_out, curves, profiles, bands, changes(rows))
+    return Summary(suite, rows, table, standings, shared, seeds, left_out, changes(rows), command)
 
 
 def changes(rows: Sequence[Row]) -> list[Change]:

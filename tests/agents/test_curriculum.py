@@ -12,7 +12,7 @@ from ssl4rl_agents.evaluation import evaluate
 from ssl4rl_agents.policies.agent import PolicyAgent
 from ssl4rl_agents.ppo.distributed import Processes
 from ssl4rl_agents.ppo.metrics import read_metrics
-from ssl4rl_agents.ppo.questions import Curriculum, questions_of
+from ssl4rl_agents.ppo.questions import TrainingQuestions
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_envs import make_task
 from tests.agents.tiny_runs import config, tasks_built_once  # noqa: F401 - a fixture
@@ -29,28 +29,31 @@ def mixture():
 
 
 def test_what_is_learned_is_asked_more(tmp_path):
-    curriculum = Curriculum(mixture(), 0, Processes("cpu"))
+    questions = TrainingQuestions(mixture(), "progress", 0, Processes("cpu"))
     for step in range(30):
-        batch = curriculum.ask(1, 64 * step, 64, range(64))
+        batch = questions.ask(64 * step, 64, range(64))
         rotation = batch.observation["task"] == 0
         # Rotation gets better from step to step, mirrors never do.
         success = torch.as_tensor(rotation & (np.arange(64) % 30 < step))
-        weights = curriculum.record(batch, type("Rollout", (), {"success": success, "group_size": 1})())
+        weights = questions.record(batch, type("Rollout", (), {"success": success, "group_size": 1})())
     assert weights["schedule/Rotation"] > 0.7
     assert sum(weights.values()) == pytest.approx(1)
 
 
 def test_processes_share_what_one_would_ask():
-    whole = Curriculum(mixture(), 3, Processes("cpu")).ask(5, 10, 8, range(8))
-    parts = [Curriculum(mixture(), 3, Processes("cpu")).ask(5, 10, 8, part) for part in (range(4), range(4, 8))]
+    whole = TrainingQuestions(mixture(), "progress", 3, Processes("cpu")).ask(10, 8, range(8))
+    parts = [
+        TrainingQuestions(mixture(), "progress", 3, Processes("cpu")).ask(10, 8, part) for part in (range(4), range(4, 8))
+    ]
     for name, values in whole.observation.items():
         assert np.array_equal(values, np.concatenate([part.observation[name] for part in parts]))
 
 
 def test_without_a_schedule_the_mixture_draws():
-    batch = questions_of(mixture(), None, 5, 10, 8, range(2, 6))
-    whole = questions_of(mixture(), None, 5, 10, 8, range(8))
+    questions = TrainingQuestions(mixture(), "none", 5, Processes("cpu"))
+    batch, whole = (questions.ask(10, 8, part) for part in (range(2, 6), range(8)))
     assert np.array_equal(batch.target, whole.target[2:6])
+    assert questions.record(batch, None) == questions.state_dict() == {}
 
 
 def test_a_scheduled_run_logs_its_weights_and_goes_on_bit_for_bit(tmp_path):
@@ -75,7 +78,7 @@ def test_a_scheduled_run_logs_its_weights_and_goes_on_bit_for_bit(tmp_path):
     again = Trainer(half.config, tmp_path / "half", resume=True, quiet=True)
     assert again.iteration == 2
     assert again.run()
-    assert again.curriculum.state_dict() == whole.curriculum.state_dict()
+    assert again.questions.state_dict() == whole.questions.state_dict()
     for one, other in zip(whole.policy.state_dict().values(), again.policy.state_dict().values(), strict=True):
         assert torch.equal(one, other)
 
@@ -85,6 +88,7 @@ def test_a_scheduled_run_logs_its_weights_and_goes_on_bit_for_bit(tmp_path):
     [
         ({"rollout": {"schedule": "progress"}}, "chooses among the tasks of a mixture"),
         ({**SCHEDULED, "algorithm": "sft"}, "leave out dynamic_sampling, and algorithm sft"),
+        ({"format_warmup": 0, "format_tasks": ("FlipPrediction",)}, "format_tasks does nothing with format_warmup 0"),
         ({"policy": {"nano_hidden": 48}}, "policy.nano_hidden must be a multiple of 32"),
         ({"policy": {"nano_layers": 0}}, "policy.nano_layers must be at least 1"),
     ],

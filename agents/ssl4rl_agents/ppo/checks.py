@@ -107,6 +107,7 @@ IDLE: tuple[tuple[tuple[str, ...], Counts, str], ...] = (
     (("objective.gae_lambda",), lambda config: config.objective.length_adaptive_alpha is None, "length_adaptive_alpha"),
     (("objective.dual_clip",), lambda config: config.objective.surrogate != "cispo", "surrogate cispo"),
     (("objective.kl_loss",), lambda config: config.objective.kl_coefficient != 0, "kl_coefficient 0"),
+    (("format_tasks",), lambda config: bool(config.format_warmup), "format_warmup 0"),
     (("rollout.max_rounds",), lambda config: config.rollout.dynamic_sampling, "dynamic_sampling off"),
     (
         ("policy.nano_hidden", "policy.nano_layers"),

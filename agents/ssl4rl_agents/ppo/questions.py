@@ -9,38 +9,43 @@ import torch
 
 from ssl4rl_agents.ppo.distributed import Processes
 from ssl4rl_agents.ppo.rollout import Rollout, ask
-from ssl4rl_envs import Stream, Task
+from ssl4rl_envs import Stream, Task, hash_seed
 from ssl4rl_envs.mixture import TASK
 from ssl4rl_envs.schedules import Progress
 from ssl4rl_envs.task import Batch
 
 
-class Curriculum:
-    """Chooses among the parts of a mixture by how they are being learned, alike in all processes.
+class TrainingQuestions:
+    """The questions of a run, alike in all processes.
 
     Args:
-        task: the mixture.
-        seed: of the choices.
+        task: what is asked.
+        schedule: "none", or "progress" to ask more of those tasks of a mixture that are being learned.
+        seed: of the run.
         processes: those that train together.
 
     Raises:
-        ValueError: the task is no mixture.
+        ValueError: there is a schedule, and the task is no mixture.
     """
 
-    def __init__(self, task: Task, seed: int, processes: Processes) -> None:
-        if not task.parts:
+    def __init__(self, task: Task, schedule: str, seed: int, processes: Processes) -> None:
+        if schedule != "none" and not task.parts:
             raise ValueError(f"rollout.schedule chooses among the tasks of a mixture, and {type(task).__name__} is none")
-        self._task, self._processes = task, processes
-        self.schedule = Progress(len(task.parts), seed=seed)
+        self._task, self._processes, self._seed = task, processes, hash_seed(seed, "questions")
+        self.schedule = None if schedule == "none" else Progress(len(task.parts), seed=hash_seed(seed, "schedule"))
 
-    def ask(self, seed: int, first: int, count: int, part: range) -> Batch:
-        """Return the questions `part` of `count` that are asked next; the others are for the other processes."""
+    def ask(self, first: int, count: int, part: range) -> Batch:
+        """Return the questions `part` of the `count` from the run's question `first` on; other processes ask the rest."""
+        if self.schedule is None:
+            return ask(self._task, "train", self._seed, first + part.start, len(part))
         chosen = self.schedule.choose(count)[part.start : part.stop]
         indices = np.arange(first + part.start, first + part.stop)
-        return self._task.sample_parts(Stream("train", np.full(len(part), seed, np.uint64), indices), chosen)
+        return self._task.sample_parts(Stream("train", np.full(len(part), self._seed, np.uint64), indices), chosen)
 
     def record(self, batch: Batch, rollout: Rollout) -> dict[str, float]:
-        """Take note of what all processes' answers earned; return the weights of the tasks from now on, by name."""
+        """Let the schedule note what all processes' answers earned; return the tasks' weights from now on, by name."""
+        if self.schedule is None:
+            return {}
         tasks = torch.as_tensor(np.repeat(batch.observation[TASK], rollout.group_size), device=rollout.success.device)
         tasks, success = self._processes.gather(tasks), self._processes.gather(rollout.success)
         self.schedule.record(tasks.cpu().numpy(), success.cpu().numpy())
@@ -48,12 +53,10 @@ class Curriculum:
         return {f"schedule/{name}": weight for name, weight in zip(names, self.schedule.weights.tolist(), strict=True)}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state as plain data, for a checkpoint."""
-        return self.schedule.state_dict()
+        """Return what a checkpoint must keep, plain data by name; nothing without a schedule."""
+        return {} if self.schedule is None else {"schedule": self.schedule.state_dict()}
 
-
-def questions_of(task: Task, curriculum: Curriculum | None, seed: int, first: int, count: int, part: range) -> Batch:
-    """Return the questions `part` of the `count` that begin with the run's question `first`."""
-    if curriculum is not None:
-        return curriculum.ask(seed, first, count, part)
-    return ask(task, "train", seed, first + part.start, len(part))
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave; other names are left alone."""
+        if self.schedule is not None and "schedule" in state:
+            self.schedule.load_state_dict(state["schedule"])

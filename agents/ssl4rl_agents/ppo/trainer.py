@@ -30,7 +30,7 @@ from ssl4rl_agents.ppo.interrupts import interruptible
 from ssl4rl_agents.ppo.metrics import Display, MetricsLog
 from ssl4rl_agents.ppo.microbatch import MicroBatches
 from ssl4rl_agents.ppo.preparation import format_task, own_part, require_plain
-from ssl4rl_agents.ppo.questions import Curriculum, questions_of
+from ssl4rl_agents.ppo.questions import TrainingQuestions
 from ssl4rl_agents.ppo.replay import Reference, replay
 from ssl4rl_agents.ppo.rollout import Rollout, ask, collect, collect_informative
 from ssl4rl_agents.ppo.summary import summarise, summarise_asked
@@ -112,7 +112,8 @@ class Trainer:
             self.iteration = int(self._counters.pop("iteration"))
         self.resumed = bool(found)
         """Whether it goes on from a checkpoint."""
-        self.curriculum = self._new_curriculum()
+        self.questions = TrainingQuestions(self.task, self.config.rollout.schedule, self.config.seed, self.processes)
+        self.questions.load_state_dict(self._counters)
         self.reference: Reference | None = None
         self.processes.barrier()
         if self.processes.is_main:
@@ -197,7 +198,7 @@ class Trainer:
         micro, sampling = self._passes("micro_batch", pass_size), self._passes("sampling_batch", len(part))
 
         def questions(turn: int) -> Batch:
-            return questions_of(self.task, self.curriculum, self._seed("questions"), first + turn * count, count, part)
+            return self.questions.ask(first + turn * count, count, part)
 
         def answer(batch: Batch, turn: int) -> Rollout:
             def work() -> Rollout:
@@ -260,9 +261,8 @@ class Trainer:
                 self._counters[name] = passes.size
         clock.append(time.perf_counter())
         values = summarise(processes, rollout, estimated.returns, divergence, statistics, objective.importance_cap)
-        if self.curriculum is not None:
-            values |= self.curriculum.record(batch, rollout)
-            self._counters["schedule"] = self.curriculum.state_dict()
+        values |= self.questions.record(batch, rollout)
+        self._counters |= self.questions.state_dict()
         if dynamic:
             values |= summarise_asked(processes, asked)
         for phase, begin, end in zip(("questions", "answers", "update"), clock, clock[1:], strict=False):
@@ -356,14 +356,6 @@ class Trainer:
         learning = [parameter for parameter in self.policy.parameters() if parameter.requires_grad]
         adamw = torch.optim.AdamW(learning, lr=0.0, betas=settings.betas, weight_decay=settings.weight_decay)
         return self.processes.distribute(self.policy, adamw, settings.max_grad_norm, self._example_pass)
-
-    def _new_curriculum(self) -> Curriculum | None:
-        if self.config.rollout.schedule == "none":
-            return None
-        curriculum = Curriculum(self.task, self._seed("schedule"), self.processes)
-        if "schedule" in self._counters:
-            curriculum.schedule.load_state_dict(self._counters["schedule"])
-        return curriculum
 
     def _example_pass(self) -> tuple[Any, Tensor, Tensor]:
         """Return a question and an answer as the policy takes them."""

@@ -20,7 +20,7 @@ from ssl4rl_agents.policies.policy import Samples
 from ssl4rl_agents.ppo import checks, supervised
 from ssl4rl_agents.ppo import trainer as trainer_module
 from ssl4rl_agents.ppo.checkpoint import newest
-from ssl4rl_agents.ppo.config import TrainConfig
+from ssl4rl_agents.ppo.config import OptimizerConfig, TrainConfig
 from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.rollout import ask, collect
 from ssl4rl_agents.ppo.trainer import Trainer
@@ -144,12 +144,11 @@ def test_the_critic_can_learn_first_and_alone(tmp_path):
     assert "model.vision_tower.positions" in {name.removeprefix("model.") for name in changed[2]}
 
 
-def test_the_learning_rate_rises_and_falls(tmp_path):
-    optimizer = {"learning_rate": 1.0, "warmup_iterations": 1}
-    trainer = Trainer(config(iterations=10, optimizer=optimizer), tmp_path, quiet=True)
-    assert [trainer._learning_rate(i) for i in (0, 1, 5, 9)] == pytest.approx([0.5, 0.9, 0.5, 0.1])
-    constant = Trainer(config(optimizer={**optimizer, "schedule": "constant"}), tmp_path / "constant", quiet=True)
-    assert [constant._learning_rate(i) for i in (0, 1, 5)] == pytest.approx([0.5, 1, 1])
+def test_the_learning_rate_rises_and_falls():
+    falling = OptimizerConfig(learning_rate=1.0, warmup_iterations=1)
+    assert [falling.rate_at(i, 10) for i in (0, 1, 5, 9)] == pytest.approx([0.5, 0.9, 0.5, 0.1])
+    constant = OptimizerConfig(learning_rate=1.0, warmup_iterations=1, schedule="constant")
+    assert [constant.rate_at(i, 10) for i in (0, 1, 5)] == pytest.approx([0.5, 1, 1])
 
 
 def test_a_cut_off_answer_scores_nothing(tmp_path):

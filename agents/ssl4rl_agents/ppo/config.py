@@ -112,6 +112,18 @@ class OptimizerConfig:
     """Questions (with all their answers) a forward pass; None takes a whole minibatch. Changes the memory of the update, not
     its gradients. It is halved by itself where memory runs out."""
 
+    def rate_at(self, iteration: int, iterations: int) -> float:
+        """Return the step size of an iteration, counted from 0: it rises at first, then stays or falls linearly to 0.
+
+        Args:
+            iteration: which one.
+            iterations: of the whole run.
+        """
+        assert self.learning_rate is not None
+        rise = min(1.0, (iteration + 1) / (self.warmup_iterations + 1))
+        fall = 1.0 if self.schedule == "constant" else 1 - iteration / iterations
+        return self.learning_rate * rise * fall
+
 
 @dataclass(frozen=True)
 class ObjectiveConfig:

@@ -166,7 +166,7 @@ class Trainer:
         """Do one iteration and what comes with it; return all its numbers."""
         start = time.perf_counter()
         for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate(self.iteration)
+            group["lr"] = self.config.optimizer.rate_at(self.iteration, self.config.iterations)
         values = self.iterate() if self.config.algorithm == "ppo" else self._iterate_supervised()
         self.iteration += 1
         seconds = time.perf_counter() - start
@@ -342,14 +342,6 @@ class Trainer:
                 resumed=self.resumed,
                 warmed=warmed,
             )
-
-    def _learning_rate(self, iteration: int) -> float:
-        """Rise over the first iterations, then stay or fall linearly to 0 at the end of the run."""
-        settings = self.config.optimizer
-        assert settings.learning_rate is not None
-        rise = min(1.0, (iteration + 1) / (settings.warmup_iterations + 1))
-        fall = 1.0 if settings.schedule == "constant" else 1 - iteration / self.config.iterations
-        return settings.learning_rate * rise * fall
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
         settings = self.config.optimizer

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -331,6 +332,29 @@ def test_a_sweep_that_is_interrupted_ends_its_processes(tmp_path, monkeypatch):
 def test_engines_need_cores():
     with pytest.raises(ValueError, match="takes 2 threads"):
         engines.LocalEngine(Path("x"), 1, threads=2)
+
+
+@pytest.mark.parametrize(("runs_per_gpu", "together"), [(1, [0, 1]), (2, [0, 0, 1, 1])])
+def test_runs_share_the_gpus_there_are(runs_per_gpu, together, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    seen, every = [], threading.Barrier(len(together))
+
+    def do_run(run, folder, resources):
+        seen.append(resources.gpu)
+        every.wait(timeout=60)  # all of them are under way at a time
+        return running.failed(run, "made up")
+
+    monkeypatch.setattr(engines, "do_run", do_run)
+    engine = engines.LocalEngine(tmp_path, 8, device="cuda", runs_per_gpu=runs_per_gpu)
+    runs = tiny(Entry("random", learns=False)).sized(seeds=len(together)).runs()
+    assert len(list(engine.do(runs))) == len(together)
+    assert sorted(seen) == together
+
+
+@pytest.mark.parametrize("flags", [{"runs_per_gpu": 0, "device": "cuda"}, {"runs_per_gpu": 2}])
+def test_gpus_are_shared_where_there_are_some(flags):
+    with pytest.raises(ValueError, match="--runs-per-gpu is at least 1 and goes with --device cuda"):
+        command.bench(command.BenchFlags(**flags), "smoke")
 
 
 def alive(process: int) -> bool:

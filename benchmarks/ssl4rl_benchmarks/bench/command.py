@@ -46,6 +46,8 @@ class BenchFlags:
     """Threads of each run."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where networks learn."""
+    runs_per_gpu: int = 1
+    """Runs that share a GPU at a time, with --device cuda; small networks leave most of one idle."""
     retry_failed: bool = False
     """Do failed runs again."""
     report: bool = True
@@ -121,13 +123,15 @@ def published(row: Row) -> Row:
 
 
 def _engine(flags: BenchFlags, out: Path) -> BenchEngine:
+    if flags.runs_per_gpu < 1 or (flags.runs_per_gpu > 1 and flags.device != "cuda"):
+        raise ValueError(f"--runs-per-gpu is at least 1 and goes with --device cuda, got {flags.runs_per_gpu}")
     if flags.engine == "ray":
-        return RayEngine(flags.address, flags.threads, flags.device, flags.cores)
+        return RayEngine(flags.address, flags.threads, flags.device, flags.cores, flags.runs_per_gpu)
     if flags.address is not None:
         raise ValueError("--address is of a Ray cluster; it goes with --engine ray")
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     cores = there if flags.cores is None else flags.cores
-    return LocalEngine(out.absolute() / WORK, cores, flags.threads, flags.device)
+    return LocalEngine(out.absolute() / WORK, cores, flags.threads, flags.device, flags.runs_per_gpu)
 
 
 def _check_packages(runs: list[Run], *, report: bool) -> None:

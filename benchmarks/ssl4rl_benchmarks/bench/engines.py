@@ -87,19 +87,20 @@ def _environment(resources: Resources) -> dict[str, str]:
 
 
 class LocalEngine:
-    """Processes of this machine, as many at a time as its cores allow, and with device "cuda" as it has GPUs.
+    """Processes of this machine, as many at a time as its cores allow, and with device "cuda" as its GPUs do.
 
     Args:
         folder: for the runs under way.
         cores: to use in all.
         threads: of each run.
         device: where networks learn.
+        runs_per_gpu: that share a GPU at a time, with device "cuda".
 
     Raises:
         ValueError: there are not enough cores for one run, or no GPU.
     """
 
-    def __init__(self, folder: Path, cores: int, threads: int = 1, device: str = "cpu") -> None:
+    def __init__(self, folder: Path, cores: int, threads: int = 1, device: str = "cpu", runs_per_gpu: int = 1) -> None:
         if threads < 1 or cores < threads:
             raise ValueError(f"a run takes {threads} threads, at least 1 and at most the {cores} cores")
         self.folder, self.threads, self.device = folder, threads, device
@@ -112,9 +113,9 @@ class LocalEngine:
             gpus = torch.cuda.device_count()
             if not gpus:
                 raise ValueError("--device cuda needs a GPU, and there is none")
-            self.workers = min(self.workers, gpus)
-            for number in range(gpus):
-                self._gpus.put(number)
+            self.workers = min(self.workers, gpus * runs_per_gpu)
+            for place in range(gpus * runs_per_gpu):
+                self._gpus.put(place % gpus)
 
     def do(self, runs: Sequence[Run]) -> Generator[Row, None, None]:
         """Do runs; see `BenchEngine.do`. If this ends early, so do the processes."""
@@ -158,15 +159,23 @@ class RayEngine:
     Args:
         address: of the cluster, e.g. "auto" or "ray://head:10001"; None starts Ray on this machine.
         threads: of each run, which is as many of Ray's CPUs.
-        device: where networks learn; "cuda" asks for one GPU a run.
+        device: where networks learn; "cuda" asks for a GPU a run, or for a share of one.
         cores: of a Ray that is started; all by default.
+        runs_per_gpu: that share a GPU at a time, with device "cuda".
 
     Raises:
         ImportError: Ray is not installed.
         ValueError: `cores` were named for a cluster that has its own.
     """
 
-    def __init__(self, address: str | None, threads: int = 1, device: str = "cpu", cores: int | None = None) -> None:
+    def __init__(
+        self,
+        address: str | None,
+        threads: int = 1,
+        device: str = "cpu",
+        cores: int | None = None,
+        runs_per_gpu: int = 1,
+    ) -> None:
         try:
             import ray
         except ImportError as error:
@@ -174,12 +183,13 @@ class RayEngine:
         if address is not None and cores is not None:
             raise ValueError("a cluster has its own cores; leave out --cores, or --address")
         self._ray, self.threads, self.device = ray, threads, device
+        self.gpus = 1 / runs_per_gpu if device == "cuda" else 0
         ray.init(address=address, num_cpus=cores, ignore_reinit_error=True, log_to_driver=False)
 
     def do(self, runs: Sequence[Run]) -> Generator[Row, None, None]:
         """Do runs; see `BenchEngine.do`."""
         ray = self._ray
-        remote = ray.remote(num_cpus=self.threads, num_gpus=int(self.device == "cuda"), max_retries=0)(_on_node)
+        remote = ray.remote(num_cpus=self.threads, num_gpus=self.gpus, max_retries=0)(_on_node)
         going: dict[Any, Run] = {remote.remote(run.to_json(), self.threads, self.device): run for run in runs}
         while going:
             (ended, *_), _ = ray.wait(list(going), num_returns=1)

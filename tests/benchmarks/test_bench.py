@@ -528,6 +528,31 @@ def test_interquartile_means_by_hand():
     assert statistics.interquartile_means(scores) == found
 
 
+def test_who_wins_where_by_hand():
+    found = {won.env: won for won in summarise("made up", made_up()).winners}
+    assert list(found) == ["one", "two"]  # one agent alone in "three" beats nobody
+    won = found["two"]
+    assert (won.agent, won.second, won.sure, won.named) == ("good", "poor", True, "good")
+    assert won.ceiling is not None
+    assert (won.ceiling[0], won.ceiling[1].value) == ("told", pytest.approx(0.95))
+    # Two means of three values with a standard deviation of 0.1: 0.6 apart, t of 4 degrees of freedom is 2.776.
+    reach = 2.776 * np.sqrt(2 * 0.1**2 / 3)
+    assert (won.ahead.value, won.ahead.low) == pytest.approx((0.6, 0.6 - reach), abs=1e-3)
+
+
+def test_a_winner_may_be_no_better_than_chance():
+    rows = [row_of(agent, "one", seed, score) for agent in ("a", "b") for seed, score in enumerate((-0.1, 0.2, 0.0))]
+    (won,) = summarise("made up", rows).winners
+    assert (won.named, won.sure, won.ceiling) == ("a, at chance", False, None)
+    assert "at chance" in markdown.winners(summarise("made up", rows))
+
+
+@pytest.mark.parametrize(("values", "others"), [([0.5], [0.1, 0.2]), ([0.5, 0.5], [0.1, 0.1])])
+def test_a_difference_without_spread_has_no_interval(values, others):
+    found = statistics.difference(values, others)
+    assert found.low == found.value == found.high == pytest.approx(np.mean(values) - np.mean(others))
+
+
 def test_the_better_one_beats_the_other():
     scores = statistics.table_of(made_up()).matrix(["good", "poor"], ["one", "two"], [0, 1, 2])
     found = statistics.improvements(scores, "good")["poor"]
@@ -654,7 +679,7 @@ def test_markdown_holds_every_score():
     text = markdown.write(summary, "Who wins?")
     for words in ("# made up", "Who wins?", "| good | 0.750 |", "told *", "## Failed runs", "it broke | badly"):
         assert words in text
-    assert text.count("| one |") == 1
+    assert text.count("| one |") == 2  # who wins there, and its scores
 
 
 def running_failure():

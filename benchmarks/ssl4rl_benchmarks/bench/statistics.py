@@ -2,7 +2,7 @@
 
 Scores are normalised: 0 is the best that is possible without looking, 1 the right answers. Intervals of what is taken over
 several environments are 95 % percentiles of stratified bootstraps (within each environment, seeds are drawn with
-replacement); those of a mean over the seeds of one environment are by Student's t.
+replacement); those of a mean over the seeds of one environment are by Student's t, of a difference of two by Welch's.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rliable import library, metrics
-from scipy.stats import t
+from scipy.stats import t, ttest_ind
 
 from ssl4rl_benchmarks.bench.rows import Row
 
@@ -110,6 +110,15 @@ def mean(values: Sequence[float]) -> Estimate:
         return Estimate(middle, middle, middle)
     low, high = t.interval(0.95, len(found) - 1, middle, error)
     return Estimate(middle, float(low), float(high))
+
+
+def difference(values: Sequence[float], others: Sequence[float]) -> Estimate:
+    """Return how much higher a mean is than another, and its 95 % interval by Welch's t; without spread there is none."""
+    gap = float(np.mean(values) - np.mean(others))
+    if min(len(values), len(others)) < 2 or np.ptp(values) + np.ptp(others) == 0:
+        return Estimate(gap, gap, gap)
+    reach = ttest_ind(values, others, equal_var=False).confidence_interval(0.95)
+    return Estimate(gap, float(reach.low), float(reach.high))
 
 
 def interval(scores: Scores, statistic: Any, repeats: int | None = None) -> dict[str, Estimate]:

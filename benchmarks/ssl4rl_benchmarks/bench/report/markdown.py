@@ -16,6 +16,8 @@ def write(summary: Summary, asks: str = "") -> str:
     parts = [f"# {summary.suite}", asks, _about(summary)]
     if summary.standings:
         parts += ["## Leaderboard", _explained(summary), leaderboard(summary), " ".join(summary.left_out)]
+    if summary.winners:
+        parts += ["## Who wins where", WINNERS, winners(summary)]
     parts += ["## By environment", BY_ENVIRONMENT, by_environment(summary)]
     if summary.changes:
         parts += ["## What else changed", CHANGED, *matrices(summary), "### In full", changed(summary.changes)]
@@ -24,6 +26,11 @@ def write(summary: Summary, asks: str = "") -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+WINNERS = (
+    "Of the agents that learn from reward, the one with the highest mean over seeds, and by how much it is ahead of the next "
+    "one (95 % intervals by Welch's t; bold where it lies above 0). The best of many is flattered a little by chance; `at "
+    "chance` stands where its interval reaches down to 0. The ceiling is the best network that is told the right answers."
+)
 BY_ENVIRONMENT = (
     "Normalised scores on held-out items, means over seeds with 95 % intervals by Student's t; 0 is the best that is "
     "possible without looking, 1 the right answers. Where there is one seed there is no interval."
@@ -48,6 +55,16 @@ def leaderboard(summary: Summary) -> str:
     return table(head, rows)
 
 
+def winners(summary: Summary) -> str:
+    """Return the table of the best agent of each environment."""
+    rows = []
+    for won in summary.winners:
+        ahead = signed(won.ahead, "**" * won.sure)
+        told = NONE if won.ceiling is None else f"{won.ceiling[0]} {cell(won.ceiling[1])}"
+        rows.append([won.env, won.named, cell(won.score), f"{won.second}: {ahead}", told])
+    return table(["", "best", "score", "ahead of", "ceiling"], rows)
+
+
 def by_environment(summary: Summary) -> str:
     """Return the table of scores: environments down, agents across."""
     found = summary.table
@@ -69,11 +86,7 @@ def gain(change: Change | None) -> str:
     """Return a gain with its interval; bold where it is one for sure, in italics where it is harm for sure."""
     if change is None:
         return NONE
-    mark = {"better": "**", "worse": "*", "unclear": ""}[change.verdict]
-    text = f"{mark}{change.gain.value:+.2f}{mark}"
-    if change.gain.low == change.gain.high:
-        return text
-    return f"{text} ({change.gain.low:+.2f} to {change.gain.high:+.2f})"
+    return signed(change.gain, {"better": "**", "worse": "*", "unclear": ""}[change.verdict])
 
 
 def changed(changes: Sequence[Change]) -> str:
@@ -104,6 +117,12 @@ def cell(found: Estimate | None) -> str:
         return NONE
     value = fixed(found.value, 2)
     return value if found.low == found.high else f"{value} ({reach(found, 2)})"
+
+
+def signed(found: Estimate, mark: str = "") -> str:
+    """Return a difference with its interval, the difference between marks."""
+    text = f"{mark}{found.value:+.2f}{mark}"
+    return text if found.low == found.high else f"{text} ({found.low:+.2f} to {found.high:+.2f})"
 
 
 def reach(found: Estimate, digits: int = 3) -> str:

@@ -30,6 +30,7 @@ DRAWN = (
 SECTIONS = (
     ("leaderboard", "Leaderboard"),
     ("figures", "Figures"),
+    ("winners", "Who wins where"),
     ("environments", "By environment"),
     ("changes", "What else changed"),
     ("gallery", "Questions and answers"),
@@ -45,6 +46,8 @@ def write(summary: Summary, asks: str = "") -> str:
     absent = set()
     if not summary.standings:
         absent |= {"leaderboard", "figures"}
+    if not summary.winners:
+        absent.add("winners")
     if not summary.changes:
         absent.add("changes")
     if not summary.failed:

@@ -35,6 +35,35 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class Winner:
+    """Who did best in an environment, of those that learn from reward.
+
+    Args:
+        env: the environment.
+        agent, score: who, and its mean over seeds.
+        second, ahead: who comes next, and how much lower.
+        ceiling: the best of those that are told the right answers, and its score; None where there is none.
+    """
+
+    env: str
+    agent: str
+    score: Estimate
+    second: str
+    ahead: Estimate
+    ceiling: tuple[str, Estimate] | None
+
+    @property
+    def sure(self) -> bool:
+        """Whether the interval of the lead lies above 0."""
+        return 0 < self.ahead.low < self.ahead.high
+
+    @property
+    def named(self) -> str:
+        """The agent, and whether its score could be chance."""
+        return self.agent if self.score.low > 0 else f"{self.agent}, at chance"
+
+
+@dataclass(frozen=True)
 class Change:
     """What training in one environment did to something else: means over seeds.
 
@@ -74,6 +103,7 @@ class Summary:
         rows: of all its runs, failed ones too.
         table: scores of those that ended well.
         standings: from best to worst; empty where fewer than two agents learn.
+        winners: of each environment; none where fewer than two agents learn from reward.
         shared, seeds: the environments and seeds over which standings are.
         left_out: sentences that say which agents, environments and seeds standings leave out.
         changes: what else became better or worse.
@@ -84,6 +114,7 @@ class Summary:
     rows: list[Row]
     table: statistics.Table
     standings: list[Standing]
+    winners: list[Winner]
     shared: list[str]
     seeds: list[int]
     left_out: list[str]
@@ -161,7 +192,8 @@ def summarise(suite: str, rows: Sequence[Row], over: Sequence[str] = (), command
         for agent in order
     ]
     left_out = _left_out(table, learns, compared, environments, shared, seeds)
-    return Summary(suite, rows, table, standings, shared, seeds, left_out, changes(rows), command)
+    winners = _winners(table, learns, {agent for agent in learns if _is_ceiling(rows, agent)})
+    return Summary(suite, rows, table, standings, winners, shared, seeds, left_out, changes(rows), command)
 
 
 def changes(rows: Sequence[Row]) -> list[Change]:
@@ -181,6 +213,21 @@ def changes(rows: Sequence[Row]) -> list[Change]:
         beside = {name: float(np.mean([entry["beside"][name] for entry in entries])) for name in entries[0].get("beside", {})}
         result.append(Change(env, agent, what, of["before"], of["after"], of["gain"], beside, len(entries)))
     return result
+
+
+def _winners(table: statistics.Table, learns: Sequence[str], told: set[str]) -> list[Winner]:
+    found = []
+    for env in table.environments:
+        scores = {agent: score for agent in learns if (score := table.cell(agent, env)) is not None}
+        best = sorted(scores, key=lambda agent: -scores[agent].value)
+        by_reward, ceilings = [a for a in best if a not in told], [a for a in best if a in told]
+        if len(by_reward) < 2:
+            continue
+        first, second = by_reward[:2]
+        ahead = statistics.difference(*(list(table.scores[agent, env].values()) for agent in (first, second)))
+        ceiling = (ceilings[0], scores[ceilings[0]]) if ceilings else None
+        found.append(Winner(env, first, scores[first], second, ahead, ceiling))
+    return found
 
 
 def _compared(table: statistics.Table, learns: Sequence[str], environments: Sequence[str]) -> list[str]:

@@ -14,6 +14,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -827,6 +828,18 @@ def test_published_tables_follow_from_published_rows(file, monkeypatch):
     kept = (RESULTS / f"{file.stem}.md").read_text()
     one, other = (re.sub(rf"{NUMBER} to {NUMBER}", "", text) for text in (made, kept))
     assert one == other
+
+
+def test_tables_are_published_with_their_rows_and_curves(tmp_path, monkeypatch):
+    monkeypatch.setattr(statistics, "REPEATS", 2)
+    monkeypatch.setattr(statistics, "FEWER_REPEATS", 2)
+    found = [*made_up(), running_failure()]
+    command.write_report(found, tiny(Entry("good")), tmp_path / "out", tmp_path / "docs")
+    assert sorted(file.name for file in (tmp_path / "docs").iterdir()) == ["tiny.jsonl", "tiny.md", "tiny.svg"]
+    assert len(rows.read_rows([tmp_path / "docs" / "tiny.jsonl"])) == len(found)
+    assert (tmp_path / "docs" / "tiny.md").read_text() == (tmp_path / "out" / "report.md").read_text()
+    drawing = ElementTree.parse(tmp_path / "docs" / "tiny.svg").getroot()
+    assert drawing[0].attrib == {"width": "100%", "height": "100%", "fill": "white"}
 
 
 def test_published_reports_need_no_gallery(tmp_path):

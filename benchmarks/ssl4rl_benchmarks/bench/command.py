@@ -55,7 +55,7 @@ class BenchFlags:
     rows: tuple[Path, ...] = ()
     """Do nothing, and report over the rows of these files or folders."""
     publish: Path | None = None
-    """Also write SUITE.md and its rows, SUITE.jsonl, into this folder, without what only the page shows."""
+    """Also write tables, curves and rows (SUITE.md, SUITE.svg, SUITE.jsonl) into this folder, without the page's gallery."""
     json: bool = False
     """Print the rows as JSON."""
 
@@ -96,12 +96,12 @@ def bench(flags: BenchFlags, name: str) -> list[Row]:
 
 
 def write_report(rows: list[Row], suite: Suite, out: Path, publish: Path | None = None) -> None:
-    """Write both forms of the report into a folder, and the tables with their rows into another.
+    """Write both forms of the report into a folder, and the tables with curves and rows into another.
 
     Raises:
         ValueError: no run ended well, or rows of different runs go by the same names.
     """
-    from ssl4rl_benchmarks.bench.report import markdown, page
+    from ssl4rl_benchmarks.bench.report import figures, markdown, page
     from ssl4rl_benchmarks.bench.report.summary import summarise
 
     order = {run.key: number for number, run in enumerate(suite.runs())}
@@ -114,6 +114,9 @@ def write_report(rows: list[Row], suite: Suite, out: Path, publish: Path | None 
         publish.mkdir(parents=True, exist_ok=True)
         name = Path(suite.name).stem
         (publish / f"{name}.md").write_text(markdown.write(summary, suite.asks))
+        drawn = figures.curves(summary)
+        if drawn:
+            (publish / f"{name}.svg").write_text(figures.on_white(drawn))
         (publish / f"{name}.jsonl").write_text("".join(json.dumps(published(row)) + "\n" for row in summary.rows))
 
 

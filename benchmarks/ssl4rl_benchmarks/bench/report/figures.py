@@ -83,6 +83,11 @@ def curves(summary: Summary) -> str:
     return _svg(figure)
 
 
+def on_white(svg: str) -> str:
+    """Return a figure as a file of its own, readable on a dark page too."""
+    return re.sub(r"(<svg[^>]*>)", r'\1<rect width="100%" height="100%" fill="white"/>', svg, count=1)
+
+
 def profiles(summary: Summary) -> str:
     """Draw which share of runs scores more than a threshold."""
     if not summary.standings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 from typing import Any, ClassVar, cast
 
@@ -126,7 +127,8 @@ class SB3Agent:
         seed = hash_seed(lesson.seed, "network") % 2**31
         settings = self._fitting(env, lesson)
         lesson.settings = {"algorithm": self.algorithm, "num_envs": env.num_envs, **settings}
-        built: BaseAlgorithm = algorithm("MultiInputPolicy", env, seed=seed, device=lesson.device, **settings)
+        kept = copy.deepcopy(settings)  # some algorithms write into them
+        built: BaseAlgorithm = algorithm("MultiInputPolicy", env, seed=seed, device=lesson.device, **kept)
         return built
 
     def _fitting(self, env: SB3Env, lesson: Lesson) -> dict[str, Any]:

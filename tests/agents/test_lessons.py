@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.metadata import entry_points
 
 import numpy as np
@@ -75,7 +76,7 @@ def test_learners_learn_and_then_act(name, tmp_path):
     assert lesson.curve[-1].episodes > EPISODES * 0.7
     assert len(lesson.curve) == (1 if name == "sb3-supervised" else 2)  # which takes them all at once
     assert all(0 <= point.reward <= 1 and point.seconds >= 0 for point in lesson.curve)
-    assert lesson.settings
+    assert json.loads(json.dumps(lesson.settings))  # they go into a row
     if name.startswith("sb3") and name != "sb3-supervised":
         assert agent._model._n_updates > 0
     result = evaluate_in(agent, envs, env=lesson.env, episodes=16)

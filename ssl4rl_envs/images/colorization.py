@@ -57,7 +57,7 @@ class Colorization(ImageTask[Views]):
     After one answer.
 
     ## Arguments
-    - `source`: the pictures; "scenes", "photos", "folder:PATH", or in Python arrays: coloured ones.
+    - `source`: the pictures; "scenes", "scenes:N", "photos", "folder:PATH", or in Python arrays: coloured ones.
     - `image_size`: side of the whole picture in pixels.
     - `candidates`: how many colourings, 2 to 9.
 

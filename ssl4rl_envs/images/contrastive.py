@@ -47,7 +47,7 @@ class Contrastive(ImageTask[Draft]):
     After one answer.
 
     ## Arguments
-    - `source`: the pictures; "scenes", "photos", "faces", "digits", "folder:PATH", or in Python arrays.
+    - `source`: the pictures; "scenes", "scenes:N", "photos", "faces", "digits", "folder:PATH", or in Python arrays.
     - `image_size`: side of both pictures in pixels.
     - `strength`: "weak" (mirrored at random, mild changes of light) or "strong" (colour, blur and more, as SimCLR does).
     - `min_overlap`: least overlap of two views of one picture (intersection over union), 0.05 to 0.9.

@@ -45,7 +45,7 @@ class FlipPrediction(ImageTask[Views]):
     After one answer.
 
     ## Arguments
-    - `source`: the pictures; "scenes", "photos", "faces", "digits", "folder:PATH", or in Python arrays.
+    - `source`: the pictures; "scenes", "scenes:N", "photos", "faces", "digits", "folder:PATH", or in Python arrays.
     - `image_size`: side of the pictures in pixels.
     - `reference`: show the original beside the mirrored picture.
 

@@ -61,7 +61,7 @@ class MaskedReconstruction(ImageTask[Draft]):
     After one answer.
 
     ## Arguments
-    - `source`: the pictures; "scenes", "photos", "faces", "digits", "folder:PATH", or in Python arrays.
+    - `source`: the pictures; "scenes", "scenes:N", "photos", "faces", "digits", "folder:PATH", or in Python arrays.
     - `image_size`: side of the pictures in pixels.
     - `answer`: "choice" or "pixels".
     - `candidates`: how many to choose from, 2 to 9.

@@ -49,7 +49,7 @@ class PatchOrdering(ImageTask[Views]):
     After one answer.
 
     ## Arguments
-    - `source`: the pictures; "scenes", "photos", "faces", "digits", "folder:PATH", or in Python arrays.
+    - `source`: the pictures; "scenes", "scenes:N", "photos", "faces", "digits", "folder:PATH", or in Python arrays.
     - `image_size`: side of the picture in pixels, a multiple of `grid`.
     - `grid`: tiles a side, 2 to 5.
     - `reward`: "fraction" or "exact".

@@ -52,7 +52,7 @@ class PatchPosition(ImageTask[Draft]):
     After one answer.
 
     ## Arguments
-    - `source`: the pictures; "scenes", "photos", "faces", "digits", "folder:PATH", or in Python arrays.
+    - `source`: the pictures; "scenes", "scenes:N", "photos", "faces", "digits", "folder:PATH", or in Python arrays.
     - `image_size`: side of both pictures in pixels.
     - `grid`: cells a side, 2 to 5.
     - `augmentation`: what is done to the crop: "none", "weak" (mirrored at random, mild changes of light) or "strong"

@@ -47,7 +47,7 @@ class PatchSwap(ImageTask[Views]):
     When the picture is whole; truncated after `max_steps`. A reply that names no pair uses up a step.
 
     ## Arguments
-    - `source`: the pictures; "scenes", "photos", "faces", "digits", "folder:PATH", or in Python arrays.
+    - `source`: the pictures; "scenes", "scenes:N", "photos", "faces", "digits", "folder:PATH", or in Python arrays.
     - `image_size`: side of the picture in pixels, a multiple of `grid`.
     - `grid`: tiles a side, 2 to 5.
     - `max_steps`: most swaps; at least grid**2 - 1, which are always enough.

@@ -54,7 +54,7 @@ class Rotation(ImageTask[Views]):
     After one answer.
 
     ## Arguments
-    - `source`: the pictures; "scenes", "photos", "faces", "digits", "folder:PATH", or in Python arrays.
+    - `source`: the pictures; "scenes", "scenes:N", "photos", "faces", "digits", "folder:PATH", or in Python arrays.
     - `image_size`: side of the pictures in pixels, at least 8 (stable-baselines3's CNN needs 36).
     - `angles`: number of different angles; 2 or more, a divisor of 360.
     - `reference`: show the upright picture beside the turned one.

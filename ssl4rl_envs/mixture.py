@@ -26,7 +26,7 @@ class Parts(Task):
 
     Args:
         parts: the tasks; their observations are pictures, their actions all Discrete or MultiDiscrete, or all the same.
-        weights: how likely each part is, positive; in proportion to one another.
+        weights: how likely each part is, in proportion to one another; parts of weight 0 are never drawn.
 
     Raises:
         ValueError: there is no part, the weights do not fit, or the parts do not fit together.
@@ -41,8 +41,8 @@ class Parts(Task):
         if weights and len(weights) != len(parts):
             raise ValueError(f"need one weight a task: {len(parts)} tasks, {len(weights)} weights")
         shares = np.array(weights or [1.0] * len(parts), np.float64)
-        if not np.isfinite(shares).all() or (shares <= 0).any():
-            raise ValueError(f"weights must be positive, got {list(weights)}")
+        if not np.isfinite(shares).all() or (shares < 0).any() or not shares.any():
+            raise ValueError(f"weights must be numbers from 0, one of them above it, got {list(weights)}")
         for part in parts:
             if set(part.observation_space) != set(part.images):
                 raise ValueError(f"{type(part).__name__} shows more than pictures, which a mixture cannot pad")
@@ -68,8 +68,7 @@ class Parts(Task):
     def sample(self, stream: Stream) -> Batch:
         """Draw a part for each row, and make its instance."""
         edges = np.cumsum(self.weights)
-        drawn = np.searchsorted(edges, stream.branch("mixture").uniform(), side="right")
-        return self.sample_parts(stream, np.minimum(drawn, len(self.parts) - 1))
+        return self.sample_parts(stream, np.searchsorted(edges / edges[-1], stream.branch("mixture").uniform(), side="right"))
 
     def sample_parts(self, stream: Stream, chosen: NDArray[np.int64]) -> Batch:
         """Make the instances of a stream, each of the part that `chosen` (n,) names."""

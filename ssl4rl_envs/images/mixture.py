@@ -34,7 +34,7 @@ class Mixture(Parts):
 
     ## Arguments
     - `tasks`: names of image tasks, e.g. Rotation PatchOrdering, or ids of environments.
-    - `weights`: how likely each is, in proportion; all alike if none are given.
+    - `weights`: how likely each is, in proportion; all alike if none are given. A task of weight 0 is never asked.
     - `source`: the pictures; "scenes", "scenes:N", "photos", "faces", "digits", "folder:PATH", or in Python arrays.
     - `image_size`: side of the pictures in pixels; it must suit every task.
 

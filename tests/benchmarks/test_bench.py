@@ -26,7 +26,7 @@ from ssl4rl_benchmarks.bench.report import markdown, page
 from ssl4rl_benchmarks.bench.report.summary import changes, summarise
 from ssl4rl_benchmarks.bench.sweep import sweep
 from ssl4rl_benchmarks.flags import parse
-from ssl4rl_envs import SSLVectorEnv, env_ids, make_task, task_class
+from ssl4rl_envs import SSLVectorEnv, Stream, env_ids, make_task, task_class
 from ssl4rl_envs.registration import at_level
 
 DIGITS = Environment("SSL4RL/Rotation-v0", {"source": "digits", "image_size": 36})
@@ -456,6 +456,16 @@ def test_before_and_after_are_measured(tmp_path):
     found = changes([row])
     assert [change.what for change in found] == list(env.beyond)
     assert found[0].gain.value == pytest.approx(row["beyond"][0]["after"] - row["beyond"][0]["before"])
+
+
+def test_tasks_of_a_mixture_are_asked_as_it_does():
+    args = {"source": "digits", "image_size": 36, "tasks": ["Rotation", "FlipPrediction"]}
+    run = tiny(Entry("nano-ppo"), environments=(Environment("SSL4RL/Mixture-v0", args),)).runs()[0]
+    task = beyond.asked("FlipPrediction", run)
+    batch = task.sample(Stream("test", range(8), range(8)))
+    assert (batch.observation["task"] == 1).all()
+    assert set(batch.observation) == {"image_1", "image_2", "task"}
+    assert set(beyond.asked("OddPatch", run).observation_space) == {"image"}  # which it does not ask
 
 
 def test_unknown_measurements_are_named(tmp_path):

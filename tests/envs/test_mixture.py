@@ -119,7 +119,7 @@ def test_people_see_the_pictures_of_the_part_alone():
     assert set(mixture.pictures(batch, 1)) == {"crop", "image"}
 
 
-@pytest.mark.parametrize("weights", [(1, 1, 1), (1, 2, 5), (0.1, 0.8, 0.1), (1e-3, 1, 1)])
+@pytest.mark.parametrize("weights", [(1, 1, 1), (1, 2, 5), (0.1, 0.8, 0.1), (1e-3, 1, 1), (1, 0, 1), (0, 1, 0)])
 def test_parts_are_asked_as_often_as_their_weights_say(weights):
     tasks = [Rotation(SOURCE, 8), FlipPrediction(SOURCE, 8, reference=False), Rotation(SOURCE, 8, angles=2)]
     asked = Parts(tasks, weights).sample(stream(4_000)).observation["task"]
@@ -315,6 +315,11 @@ def test_painting_in_two_sizes_of_pictures_is_a_mixture_of_equal_actions():
     assert (mixture.score(mixture.oracle(batch), batch).reward == 1).all()
 
 
+def test_a_part_that_is_never_asked_does_not_count():
+    tasks = [Rotation(SOURCE, 8), FlipPrediction(SOURCE, 8, reference=False), Rotation(SOURCE, 8, angles=2)]
+    assert [Parts(tasks, weights).chance for weights in ((1, 0, 0), (0, 0, 1), (1, 0, 1))] == [0.25, 0.5, 0.375]
+
+
 # Errors
 
 
@@ -322,10 +327,10 @@ def test_painting_in_two_sizes_of_pictures_is_a_mixture_of_equal_actions():
     ("weights", "message"),
     [
         ((1,), "one weight a task: 2 tasks, 1 weights"),
-        ((1, 0), "positive"),
-        ((1, -1), "positive"),
-        ((1, float("nan")), "positive"),
-        ((1, float("inf")), "positive"),
+        ((0, 0), "one of them above it"),
+        ((1, -1), "numbers from 0"),
+        ((1, float("nan")), "numbers from 0"),
+        ((1, float("inf")), "numbers from 0"),
     ],
 )
 def test_wrong_weights_are_errors(weights, message):

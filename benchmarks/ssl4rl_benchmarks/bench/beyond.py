@@ -3,7 +3,8 @@
 A measurement is named by one word:
 
 - ``task:FlipPrediction``: the normalised score in that environment, without any training in it. Its pictures are those of
-  the environment of training.
+  the environment of training. Of a mixture that has the task among its own, it is what the mixture scores when it asks
+  nothing else; a mixture may show a blank second picture, which the task on its own does not.
 - ``probe:digits@10``: the accuracy of logistic regression on the network's features of pictures, with 10 labels a class;
   ``digits`` (which digit), or of the scenes of training ``sky``, ``ground`` and ``light``. Means over `DRAWS` draws of
   labels.
@@ -28,8 +29,8 @@ from ssl4rl_agents.agent import Agent
 from ssl4rl_agents.evaluation import evaluate
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.policies.vlm import VLMPolicy
-from ssl4rl_benchmarks.bench.grid import Run
-from ssl4rl_envs import Stream, hash_seed, make_task
+from ssl4rl_benchmarks.bench.grid import Run, thawed
+from ssl4rl_envs import Stream, Task, hash_seed, make_task
 from ssl4rl_envs.sources import load_images
 from ssl4rl_envs.sources.graph_builtin import load_graph
 from ssl4rl_envs.sources.scene_bank import SceneBank
@@ -85,6 +86,16 @@ def references(name: str, run: Run) -> dict[str, float]:
     return {}
 
 
+def asked(what: str, run: Run) -> Task:
+    """Return the task of a name, over the pictures of a run; as a part of the run's mixture if it is one of those."""
+    tasks = run.env.args.get("tasks", ())
+    if what in tasks:
+        alone = tuple(float(name == what) for name in tasks)
+        return make_task(run.env.id, **{**thawed(run.env.args), "weights": alone})
+    shared = {key: run.env.args[key] for key in ("source", "image_size") if key in run.env.args}
+    return make_task(f"SSL4RL/{what}-v0", **shared)
+
+
 def _tried(name: str, run: Run, agent: Agent) -> float | str:
     try:
         return _measured(name, run, agent)
@@ -96,9 +107,7 @@ def _measured(name: str, run: Run, agent: Agent) -> float:
     kind, _, rest = name.partition(":")
     what, _, labels = rest.partition("@")
     if kind == "task":
-        shared = {key: run.env.args[key] for key in ("source", "image_size") if key in run.env.args}
-        task = make_task(f"SSL4RL/{what}-v0", **shared)
-        return evaluate(agent, task, env=what, split="test", episodes=run.test_episodes).normalised
+        return evaluate(agent, asked(what, run), env=what, split="test", episodes=run.test_episodes).normalised
     policy: Policy | None = getattr(agent, "policy", None)
     if policy is None:
         raise ValueError(f"{type(agent).__name__} has no `policy` whose features could be probed")

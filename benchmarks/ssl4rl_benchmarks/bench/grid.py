@@ -223,6 +223,11 @@ def short(env_id: str) -> str:
     return env_id.split("/")[-1].removesuffix("-v0")
 
 
+def thawed(args: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments as tasks take them: what JSON made lists are tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in args.items()}
+
+
 def _environment(data: dict[str, Any]) -> Environment:
     beyond = data.get("beyond", [])
     if not isinstance(beyond, list):

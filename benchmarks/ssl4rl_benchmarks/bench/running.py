@@ -25,7 +25,7 @@ from ssl4rl_agents.evaluation import enter, evaluate_in
 from ssl4rl_agents.lessons import Learner, Lesson
 from ssl4rl_agents.ppo.files import write_json
 from ssl4rl_agents.runs import is_run, read_config
-from ssl4rl_benchmarks.bench.grid import Run
+from ssl4rl_benchmarks.bench.grid import Run, thawed
 from ssl4rl_benchmarks.bench.rows import Row, commit, machine, versions
 from ssl4rl_envs import SSLVectorEnv, hash_seed, make_task
 
@@ -146,11 +146,6 @@ def words(written: str | None, answer: NDArray[Any], answered: bool) -> str:
     if not answered:
         return "no valid answer"
     return str(answer.tolist()) if answer.size <= 8 else f"{answer.size} numbers"
-
-
-def thawed(args: dict[str, Any]) -> dict[str, Any]:
-    """Return arguments as tasks take them: what JSON made lists are tuples."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in args.items()}
 
 
 def main(spec: Path, folder: Path) -> None:

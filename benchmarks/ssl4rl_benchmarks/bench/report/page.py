@@ -11,11 +11,12 @@ from typing import Any
 from jinja2 import Environment as Templates
 from PIL import Image
 
+from ssl4rl_benchmarks.bench.grid import thawed
 from ssl4rl_benchmarks.bench.report import figures
 from ssl4rl_benchmarks.bench.report.markdown import fixed, machine_of
 from ssl4rl_benchmarks.bench.report.summary import Summary
 from ssl4rl_benchmarks.bench.rows import Row
-from ssl4rl_benchmarks.bench.running import GALLERY, gallery_envs, gallery_seeds, thawed
+from ssl4rl_benchmarks.bench.running import GALLERY, gallery_envs, gallery_seeds
 from ssl4rl_envs import make_task
 
 FOLDER = "ssl4rl_benchmarks.bench.report"

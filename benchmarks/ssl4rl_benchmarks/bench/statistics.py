@@ -8,6 +8,7 @@ replacement); those of a mean over the seeds of one environment are by Student's
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -117,7 +118,9 @@ def difference(values: Sequence[float], others: Sequence[float]) -> Estimate:
     gap = float(np.mean(values) - np.mean(others))
     if min(len(values), len(others)) < 2 or np.ptp(values) + np.ptp(others) == 0:
         return Estimate(gap, gap, gap)
-    reach = ttest_ind(values, others, equal_var=False).confidence_interval(0.95)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # one of them may be without spread
+        reach = ttest_ind(values, others, equal_var=False).confidence_interval(0.95)
     return Estimate(gap, float(reach.low), float(reach.high))
 
 

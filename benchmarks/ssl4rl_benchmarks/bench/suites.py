@@ -144,7 +144,7 @@ DIFFICULTY = Suite(
             for label, hidden in SIZES.items()
         ),
     ),
-    seeds=2,
+    seeds=3,
     episodes=8_192,
 )
 

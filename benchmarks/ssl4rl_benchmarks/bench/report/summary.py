@@ -60,7 +60,7 @@ class Winner:
     @property
     def named(self) -> str:
         """The agent, and whether its score could be chance."""
-        return self.agent if self.score.low > 0 else f"{self.agent}, at chance"
+        return self.agent if self.score.low > 0 else f"{self.agent}, maybe chance"
 
 
 @dataclass(frozen=True)

@@ -458,8 +458,9 @@ def test_before_and_after_are_measured(tmp_path):
     assert found[0].gain.value == pytest.approx(row["beyond"][0]["after"] - row["beyond"][0]["before"])
 
 
-def test_tasks_of_a_mixture_are_asked_as_it_does():
-    args = {"source": "digits", "image_size": 36, "tasks": ["Rotation", "FlipPrediction"]}
+@pytest.mark.parametrize("tasks", [["Rotation", "FlipPrediction"], ["SSL4RL/Rotation-v0", "SSL4RL/FlipPrediction-v0"]])
+def test_tasks_of_a_mixture_are_asked_as_it_does(tasks):
+    args = {"source": "digits", "image_size": 36, "tasks": tasks}
     run = tiny(Entry("nano-ppo"), environments=(Environment("SSL4RL/Mixture-v0", args),)).runs()[0]
     task = beyond.asked("FlipPrediction", run)
     batch = task.sample(Stream("test", range(8), range(8)))

@@ -88,10 +88,10 @@ def references(name: str, run: Run) -> dict[str, float]:
 
 def asked(what: str, run: Run) -> Task:
     """Return the task of a name, over the pictures of a run; as a part of the run's mixture if it is one of those."""
-    tasks = run.env.args.get("tasks", ())
-    if what in tasks:
-        alone = tuple(float(name == what) for name in tasks)
-        return make_task(run.env.id, **{**thawed(run.env.args), "weights": alone})
+    args = thawed(run.env.args)
+    parts = [type(part).__name__ for part in make_task(run.env.id, **args).parts]
+    if what in parts:
+        return make_task(run.env.id, **{**args, "weights": tuple(float(name == what) for name in parts)})
     shared = {key: run.env.args[key] for key in ("source", "image_size") if key in run.env.args}
     return make_task(f"SSL4RL/{what}-v0", **shared)
 

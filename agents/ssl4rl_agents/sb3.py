@@ -12,6 +12,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from ssl4rl_agents.lessons import Lesson
@@ -129,6 +130,9 @@ class SB3Agent:
         lesson.settings = {"algorithm": self.algorithm, "num_envs": env.num_envs, **settings}
         kept = copy.deepcopy(settings)  # some algorithms write into them
         built: BaseAlgorithm = algorithm("MultiInputPolicy", env, seed=seed, device=lesson.device, **kept)
+        if not (built.verbose or built.tensorboard_log):
+            # The logger it would make for itself leaves an empty folder among the machine's temporary files.
+            built.set_logger(Logger(folder=None, output_formats=[]))
         return built
 
     def _fitting(self, env: SB3Env, lesson: Lesson) -> dict[str, Any]:

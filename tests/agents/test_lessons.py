@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from importlib.metadata import entry_points
 
 import numpy as np
@@ -81,6 +82,15 @@ def test_learners_learn_and_then_act(name, tmp_path):
         assert agent._model._n_updates > 0
     result = evaluate_in(agent, envs, env=lesson.env, episodes=16)
     assert 0 <= result.reward <= 1
+
+
+@pytest.mark.parametrize("name", ["sb3-ppo", "sb3-dqn", "sb3-qrdqn", "sb3-sac"])
+def test_learners_of_sb3_leave_nothing_among_temporary_files(name, tmp_path, monkeypatch):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    taught(name, tmp_path / "lesson")
+    assert not list(folder.iterdir())
 
 
 @pytest.mark.parametrize("name", ["sb3-ppo", "sb3-dqn", "nano-ppo", "gcn-ppo"])

@@ -164,7 +164,7 @@ class NodeAttribute(GraphTask):
         if self.attribute == "word":
             return np.zeros(0, np.int64)
         if self.attribute == "degree":
-            return np.digitize(self.source.degrees, (2, 4, 8))
+            return self.range_of(self.source.degrees)
         groups = self.source.clusters(self.groups)
         if self.attribute == "cluster":
             return groups
@@ -210,14 +210,20 @@ class NodeAttribute(GraphTask):
         values = self._values[self.source.nodes_of(split)].astype(np.float64)
         return float(1 - np.abs(values - np.median(values, axis=0)).mean() / 2)
 
+    def range_of(self, degrees: NDArray[Any]) -> NDArray[np.int64]:
+        """Return the number of the range that each degree is in."""
+        return np.asarray(np.digitize(degrees, (2, 4, 8)), np.int64)
+
+    def typical_words(self) -> NDArray[np.int64]:
+        """Return the commonest words of each group, (groups, `TYPICAL`), which text tells; none where there are no words."""
+        if not self.source.binary:
+            return np.zeros((self.groups, 0), np.int64)
+        groups = self.source.clusters(self.groups)
+        counts = np.stack([self.source.features[groups == group].sum(axis=0) for group in range(self.groups)])
+        return np.argsort(-counts, axis=1, kind="stable")[:, :TYPICAL]
+
     @property
     def _typical(self) -> str:
         """The commonest words of each group, in text."""
-        if not self.source.binary:
-            return ""
-        groups = self.source.clusters(self.groups)
-        counts = [self.source.features[groups == group].sum(axis=0) for group in range(self.groups)]
-        words = [" ".join(map(str, np.argsort(-count, kind="stable")[:TYPICAL].tolist())) for count in counts]
-        return " ".join(
-            f"Group {label} often has the words {told}." for label, told in zip(self._labels(), words, strict=True)
-        )
+        told = zip(self._labels(), self.typical_words().tolist(), strict=True)
+        return " ".join(f"Group {label} often has the words {' '.join(map(str, words))}." for label, words in told if words)

@@ -7,7 +7,7 @@ import pytest
 
 from ssl4rl_agents.agent import load_agent
 from ssl4rl_agents.evaluation import evaluate_in
-from ssl4rl_agents.rules import pictures
+from ssl4rl_agents.rules import graphs, pictures
 from ssl4rl_agents.rules.agent import RULES, RuleAgent, rule_of
 from ssl4rl_envs import SSLVectorEnv, make_task
 
@@ -43,11 +43,27 @@ def test_a_mirror_is_undone():
 
 
 def test_tasks_without_a_rule_are_named():
-    envs = SSLVectorEnv(make_task("SSL4RL/NodeAttribute-v0"), num_envs=2)
+    envs = SSLVectorEnv(make_task("SSL4RL/NodeAttribute-v0", attribute="vector"), num_envs=2)
     with pytest.raises(ValueError, match="no rule for NodeAttribute"):
         RuleAgent(envs)
     with pytest.raises(ValueError, match="no rule for MaskedReconstruction"):
         rule_of(make_task("SSL4RL/MaskedReconstruction-v0", answer="pixels", patch_size=8))
-    words = make_task("SSL4RL/NodeAttribute-v0", attribute="word")
-    envs = SSLVectorEnv(words, num_envs=64, split="test")
-    assert evaluate_in(RuleAgent(envs), envs, env="", episodes=512).reward > words.chance + 0.03
+    with pytest.raises(ValueError, match="no rule for NodeAttribute"):
+        rule_of(make_task("SSL4RL/NodeAttribute-v0", source="barabasi_albert"))
+
+
+@pytest.mark.parametrize(("attribute", "ahead"), [("word", 0.03), ("degree", 0.3)])
+def test_other_hidden_properties_have_rules_too(attribute, ahead):
+    task = make_task("SSL4RL/NodeAttribute-v0", attribute=attribute)
+    envs = SSLVectorEnv(task, num_envs=64, split="test")
+    assert evaluate_in(RuleAgent(envs), envs, env="", episodes=512).reward > task.chance + ahead
+
+
+def test_a_word_of_two_groups_counts_half_for_each(monkeypatch):
+    task = make_task("SSL4RL/NodeAttribute-v0", source="sbm:300", groups=3)
+    monkeypatch.setattr(type(task), "typical_words", lambda _: np.array([[0, 1], [0, 2], [3, 4]]))
+    x = np.zeros((2, 4, task.source.features.shape[1]), np.float32)
+    x[0, 1:, 0] = x[0, 2:, 3] = 1  # three nodes have the word of two groups, two the other group's own
+    x[1, 1, 2] = x[1, 3, [3, 4]] = 1  # the last of them is not shown
+    shown = {"x": x, "x_mask": np.array([[0, 1, 1, 1], [0, 1, 1, 0]], np.int8), "target": np.zeros((2, 1), np.int64)}
+    assert graphs.hidden_property(task, shown).tolist() == [2, 1]

@@ -41,6 +41,7 @@ RULES: dict[type[Task], Rule] = {
     NeighborChoice: graphs.nearest,
     GraphDistance: graphs.hops,
     MaskedFeatures: graphs.words_of_neighbours,
+    NodeAttribute: graphs.hidden_property,
 }
 
 
@@ -50,11 +51,10 @@ def rule_of(task: Task) -> Rule:
     Raises:
         ValueError: nobody wrote one.
     """
-    if isinstance(task, NodeAttribute) and task.attribute == "word":
-        return graphs.words_of_neighbours
-    painted = task.answer_format is None
+    numbers = task.answer_format is None
+    untold = isinstance(task, NodeAttribute) and task.attribute == "cluster" and not task.source.binary
     for kind, rule in RULES.items():
-        if isinstance(task, kind) and not painted:
+        if isinstance(task, kind) and not (numbers or untold):
             return rule
     written = ", ".join(sorted(kind.__name__ for kind in RULES))
     raise ValueError(f"there is no rule for {type(task).__name__} with these arguments; there are for {written}")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs import Task
 from ssl4rl_envs.graphs.base import GraphTask
+from ssl4rl_envs.graphs.node_attribute import NodeAttribute
 
 Shown = dict[str, NDArray[Any]]
 Answers = NDArray[np.int64]
@@ -43,13 +45,32 @@ def hops(task: Task, shown: Shown) -> Answers:  # noqa: ARG001
 
 
 def words_of_neighbours(task: Task, shown: Shown) -> Answers:
-    """MaskedFeatures, NodeAttribute of words: a node has the words that its neighbours have."""
+    """MaskedFeatures: a node has the words that its neighbours have."""
     x, near = features(task, shown), adjacency(shown)
     row = np.arange(len(near))[:, None]
     around = near[row, shown["target"]] * shown["x_mask"][:, None]  # (n, K, M)
     asked = np.take_along_axis(x, np.broadcast_to(shown["query"][:, None], (*x.shape[:2], shown["query"].shape[1])), axis=2)
     answers = (np.einsum("nkm,nmk->nk", around, asked) > 0).astype(np.int64)
     return np.asarray(answers if len(task.action_space.shape or ()) else answers[:, 0], np.int64)
+
+
+def hidden_property(task: Task, shown: Shown) -> Answers:
+    """NodeAttribute: words as the neighbours', as many edges as are shown, or the group whose typical words are around.
+
+    A word that is typical of several groups counts for each of them by a share.
+    """
+    assert isinstance(task, NodeAttribute)
+    if task.attribute == "word":
+        return words_of_neighbours(task, shown)
+    if task.attribute == "degree":
+        edges = adjacency(shown)[np.arange(len(shown["target"])), shown["target"][:, 0]].sum(axis=1)
+        return np.asarray(np.minimum(task.range_of(edges), int(cast("spaces.Discrete", task.action_space).n) - 1), np.int64)
+    x = features(task, shown)
+    stands_for = np.zeros((task.groups, x.shape[2]), np.float32)
+    np.put_along_axis(stands_for, task.typical_words(), 1, axis=1)
+    stands_for /= np.maximum(stands_for.sum(axis=0), 1)
+    found = np.einsum("nm,nmf,gf->ng", shown["x_mask"].astype(np.float32), x, stands_for, optimize=True)
+    return np.asarray(found.argmax(axis=1), np.int64)
 
 
 def adjacency(shown: Shown) -> NDArray[np.float32]:

@@ -67,6 +67,7 @@ class Lesson:
     settings: dict[str, Any] = field(default_factory=dict)
     on_begin: Callable[[Agent], None] | None = None
     _due: int = 0
+    _told: int = 0
     _measuring: float = 0.0
     _begun: float = field(default_factory=time.perf_counter)
 
@@ -87,10 +88,19 @@ class Lesson:
 
     def progress(self, agent: Agent, episodes: int) -> None:
         """Tell how far learning has come; the agent is measured, and a point noted, where one is due."""
+        self._told = episodes
         due = min(self.measurements, episodes * self.measurements // self.episodes)
         if due <= self._due:
             return
         self._due = due
+        self._measure(agent, episodes)
+
+    def end(self, agent: Agent) -> None:
+        """Tell that learning is over; a last point is noted if the agent told of more episodes than the curve has."""
+        if self._told > (self.curve[-1].episodes if self.curve else 0):
+            self._measure(agent, self._told)
+
+    def _measure(self, agent: Agent, episodes: int) -> None:
         start = time.perf_counter()
         task = make_task(self.env, **self.env_args)
         result = evaluate(agent, task, env=self.env, split="validation", episodes=self.measured_episodes)

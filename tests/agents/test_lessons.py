@@ -193,6 +193,12 @@ def test_a_lesson_begins_once_and_measures_where_it_is_due(tmp_path):
     for episodes in (60, 61, 62, 80):
         jump.progress(agent, episodes)
     assert [point.episodes for point in jump.curve] == [60, 80]
+    jump.progress(agent, 93)
+    jump.end(agent)
+    assert [point.episodes for point in jump.curve] == [60, 80, 93]
+    jump.end(agent)
+    lesson.end(agent)
+    assert [len(jump.curve), len(lesson.curve)] == [3, 4]
     assert len(set(lesson.seeds(8))) == 8
 
 

@@ -93,7 +93,8 @@ def test_pairs_that_do_not_go_together_are_no_runs():
     assert (suites.VECTOR, "sb3-sac") in pairs
     assert ("Rotation", "sb3-sac") not in pairs
     assert (suites.VECTOR, "gcn-ppo") not in pairs
-    assert ("NodeAttribute", "rule") not in pairs
+    assert (suites.VECTOR, "rule") not in pairs
+    assert ("NodeAttribute", "rule") in pairs
 
 
 def test_a_part_of_a_grid():
@@ -119,7 +120,8 @@ def test_a_grid_of_ones_own(tmp_path):
     }
     file.write_text(json.dumps(data))
     assert [(run.seed, run.episodes) for run in from_file(file).runs()] == [(0, 9), (1, 9)]
-    wrong = [{**data, "agents": [{"nome": 1}]}, {**data, "extra": 1}]
+    wrong = [{**data, "agents": [{"nome": 1}]}, {**data, "agents": ["random"]}, {**data, "extra": 1}]
+    wrong.append({**data, "agents": [{"name": "random", "environments": "Rotation"}]})
     wrong.append({**data, "environments": [{"id": DIGITS.id, "beyond": "task:Rotation"}]})
     for broken in ("{", "[]", *map(json.dumps, wrong)):
         file.write_text(broken)
@@ -127,6 +129,23 @@ def test_a_grid_of_ones_own(tmp_path):
             from_file(file)
     file.write_text(json.dumps({**data, "environments": [{"id": "SSL4RL/Sudoku-v0"}]}))
     with pytest.raises(ValueError, match="Sudoku"):
+        from_file(file)
+
+
+def test_agents_of_ones_own_grid_may_take_part_in_some_environments(tmp_path):
+    file = tmp_path / "mine.json"
+    data = {
+        "environments": [{"id": DIGITS.id, "args": DIGITS.args}, {"id": KARATE.id, "label": "karate"}],
+        "agents": [{"name": "random"}, {"name": "constant", "environments": ["karate"]}],
+        "seeds": 1,
+        "episodes": 9,
+    }
+    file.write_text(json.dumps(data))
+    pairs = [(run.env.name, run.agent.name) for run in from_file(file).runs()]
+    assert pairs == [("Rotation", "random"), ("karate", "random"), ("karate", "constant")]
+    data["agents"][1]["environments"] = ["EdgePrediction"]
+    file.write_text(json.dumps(data))
+    with pytest.raises(ValueError, match="take part in EdgePrediction; its environments are Rotation, karate"):
         from_file(file)
 
 
@@ -209,10 +228,20 @@ def test_a_line_that_a_kill_cut_off_is_cut_away(tmp_path):
     for length in range(len(whole) // 2 + 1, len(whole)):
         kept.file.write_text(whole[:length])
         again = rows.Rows(tmp_path)
-        assert again.get("a") is not None
-        assert again.get("b") is None
-        again.add({"key": "b", "status": "done"})
+        assert kept.file.read_text() == whole[:length]  # it may be somebody else's who is writing it
+        with again.alone():
+            assert again.get("a") is not None
+            assert again.get("b") is None
+            again.add({"key": "b", "status": "done"})
         assert kept.file.read_text() == whole
+
+
+def test_a_sweep_sees_what_another_one_did_since_the_rows_were_read(tmp_path):
+    suite = tiny(Entry("random", learns=False))
+    early, engine = rows.Rows(tmp_path), InProcess(tmp_path / "work")
+    (done,) = sweep(suite.runs(), rows.Rows(tmp_path), engine)
+    assert sweep(suite.runs(), early, engine) == [done]
+    assert len(engine.did) == 1
 
 
 def test_lines_that_are_no_rows_are_told_and_nothing_is_lost(tmp_path):
@@ -409,6 +438,17 @@ def test_ray_does_the_same_runs(tmp_path, local):
     assert "status 7" in found["dying"]["error"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("wanted", "lacking"), [({"threads": 2}, "2 CPUs, of 1"), ({"device": "cuda"}, "1.0 GPUs, of 0")])
+def test_a_ray_of_this_machine_has_enough_for_one_run(wanted, lacking):
+    ray = pytest.importorskip("ray")
+    try:
+        with pytest.raises(ValueError, match=lacking):
+            engines.RayEngine(None, cores=1, **wanted)
+    finally:
+        ray.shutdown()
+
+
 def test_ray_is_an_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ImportError, match=r"ssl4rl\[ray\]"):
@@ -591,6 +631,19 @@ def test_curves_are_normalised():
     assert found[0]["value"] == pytest.approx(0.375)
 
 
+def test_curves_over_other_numbers_of_episodes_are_apart():
+    found = made_up()
+    for row in found:
+        if row["env"] == "two":
+            row["config"] = {**row["config"], "episodes": 256}
+            row["curve"] = [{**point, "episodes": point["episodes"] * 4} for point in row["curve"]]
+    curves = summarise("made up", found).curves
+    assert [(one.episodes, one.environments) for one in curves] == [(64, ["one"]), (256, ["two"])]
+    assert [[point["episodes"] for point in one.lines["good"]] for one in curves] == [[32, 64], [128, 256]]
+    assert [one.lines["good"][1]["value"] for one in curves] == [pytest.approx(0.8), pytest.approx(0.7)]
+    assert "two: 256" in page.write(summarise("made up", found))
+
+
 def test_means_of_few_seeds_by_hand():
     found = statistics.mean([0.4, 0.5, 0.6])
     assert found.value == pytest.approx(0.5)
@@ -666,8 +719,52 @@ def test_harm_is_shown_as_such():
     assert alone.verdict == "unclear"
 
 
+def mixed_and_alone():
+    scores = {"Rotation": (0.6, 0.7, 0.8), "OddPatch": (0.1, 0.2, 0.3)}
+    found = []
+    for task, values in scores.items():
+        for seed, score in enumerate(values):
+            alone = row_of("nano", task, seed, score)
+            alone["config"]["env"] = {"id": f"SSL4RL/{task}-v0", "args": {"source": "digits"}}
+            other = row_of("nano", f"{task} of faces", seed, 0.0)
+            other["config"]["env"] = {"id": f"SSL4RL/{task}-v0", "args": {"source": "faces"}}
+            found += [alone, other]
+    for seed in range(3):
+        after = {"Rotation": 0.1 * seed, "OddPatch": 0.5 + 0.1 * seed}
+        measured = [{"what": f"task:{task}", "before": 0.0, "after": score, "beside": {}} for task, score in after.items()]
+        row = row_of("nano, adaptive", "Mixture", seed, 0.3, beyond=measured)
+        args = {"source": "digits", "tasks": ["Rotation", "SSL4RL/OddPatch-v0"]}
+        row["config"] |= {"env": {"id": "SSL4RL/Mixture-v0", "args": args}}
+        row["config"]["agent"] |= {"name": "nano", "settings": {"adaptive": True}}
+        found.append(row)
+    return found
+
+
+def test_what_was_learned_together_stands_beside_what_was_learned_alone():
+    summary = summarise("made up", mixed_and_alone())
+    found = {one.task: one for one in summary.together}
+    assert list(found) == ["Rotation", "OddPatch", "mean"]
+    values = {task: (one.together.value, one.alone.value, one.ahead.value) for task, one in found.items()}
+    assert values["Rotation"] == pytest.approx((0.1, 0.7, -0.6))
+    assert values["OddPatch"] == pytest.approx((0.6, 0.2, 0.4))
+    assert values["mean"] == pytest.approx((0.35, 0.45, -0.1))
+    # Two means of three values with a standard deviation of 0.1; t of 4 degrees of freedom is 2.776.
+    reach = 2.776 * np.sqrt(2 * 0.1**2 / 3)
+    assert found["OddPatch"].ahead.low == pytest.approx(0.4 - reach, abs=1e-3)
+    assert [one.sure for one in found.values()] == [True, True, False]
+    text = markdown.together(summary)
+    assert "| Mixture, nano, adaptive | 0.10, *-0.60* (-0.83 to -0.37) | 0.60, **+0.40** (+0.17 to +0.63) |" in text
+    assert text.splitlines()[-1].startswith("| alone | 0.70 (")
+    assert 'class="worse">-0.60' in page.write(summary)
+    without = [row for row in mixed_and_alone() if row["env"] != "OddPatch"]
+    assert [one.task for one in summarise("made up", without).together] == ["Rotation"]
+    assert summarise("made up", made_up()).together == []
+    assert "Together or alone" not in markdown.write(summarise("made up", made_up()))
+
+
 def test_nought_has_no_sign():
     assert [markdown.fixed(value, 2) for value in (-0.001, 0.004, -0.006)] == ["0.00", "0.00", "-0.01"]
+    assert [markdown.plus(value, 2) for value in (-0.001, 0.004, -0.006, 0.006)] == ["0.00", "0.00", "-0.01", "+0.01"]
 
 
 def test_ceilings_alone_make_a_page():
@@ -841,6 +938,7 @@ def test_published_tables_follow_from_published_rows(file, monkeypatch):
     for row in found:
         assert row["key"] in runs, f"{row['command']} is no run of the suite as it is declared now"
         assert row["command"] == runs[row["key"]].command
+        assert row["settings"] or not row["config"]["agent"]["learns"], "what it learned with"
     made = markdown.write(summarise(suite.name, found, suite.compared, suite.command()), suite.asks)
     kept = (RESULTS / f"{file.stem}.md").read_text()
     assert without_bootstraps(made) == without_bootstraps(kept)
@@ -858,10 +956,10 @@ def test_tables_are_published_with_their_rows_and_curves(tmp_path, monkeypatch):
     assert drawing[0].attrib == {"width": "100%", "height": "100%", "fill": "white"}
 
 
-def test_published_reports_need_no_gallery(tmp_path):
-    summary = summarise("made up", [command.published(row) for row in made_up()])
-    assert "Questions and answers" in page.write(summary)
-    assert page.gallery(summary.rows) == []
+def test_a_page_without_answers_has_no_gallery():
+    bare = [{name: value for name, value in row.items() if name != "answers"} for row in made_up()]
+    assert "Questions and answers" in page.write(summarise("made up", made_up()))
+    assert "Questions and answers" not in page.write(summarise("made up", bare))
 
 
 def test_the_documentation_shows_this_package_and_these_suites():
@@ -875,5 +973,5 @@ def test_the_documented_grid_is_one(tmp_path):
     text = (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text()
     file = tmp_path / "mine.json"
     file.write_text(text.split("```json\n")[1].split("```")[0])
-    assert [agent.title for agent in from_file(file).agents] == ["random", "sb3-ppo, 8 epochs", "nano-grpo"]
-    assert len(from_file(file).runs()) == 18
+    assert [agent.title for agent in from_file(file).agents] == ["random", "sb3-ppo, 8 epochs", "sb3-dqn", "nano-grpo"]
+    assert len(from_file(file).runs()) == 21

@@ -55,7 +55,7 @@ class BenchFlags:
     rows: tuple[Path, ...] = ()
     """Do nothing, and report over the rows of these files or folders."""
     publish: Path | None = None
-    """Also write tables, curves and rows (SUITE.md, SUITE.svg, SUITE.jsonl) into this folder, without the page's gallery."""
+    """Also write tables, curves and rows into this folder, as small files: SUITE.md, SUITE.svg, SUITE.jsonl."""
     json: bool = False
     """Print the rows as JSON."""
 
@@ -117,12 +117,7 @@ def write_report(rows: list[Row], suite: Suite, out: Path, publish: Path | None 
         drawn = figures.curves(summary)
         if drawn:
             (publish / f"{name}.svg").write_text(figures.on_white(drawn))
-        (publish / f"{name}.jsonl").write_text("".join(json.dumps(published(row)) + "\n" for row in summary.rows))
-
-
-def published(row: Row) -> Row:
-    """Return what a table needs of a row: all but the answers of the gallery and the settings that follow from defaults."""
-    return {name: value for name, value in row.items() if name not in ("answers", "settings")}
+        (publish / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in summary.rows))
 
 
 def _engine(flags: BenchFlags, out: Path) -> BenchEngine:

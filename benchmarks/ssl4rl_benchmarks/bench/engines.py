@@ -165,7 +165,8 @@ class RayEngine:
 
     Raises:
         ImportError: Ray is not installed.
-        ValueError: `cores` were named for a cluster that has its own.
+        ValueError: `cores` were named for a cluster that has its own, or a Ray that was started here has less than one run
+            takes.
     """
 
     def __init__(
@@ -182,9 +183,17 @@ class RayEngine:
             raise ImportError("--engine ray needs Ray: pip install 'ssl4rl[ray]'") from error
         if address is not None and cores is not None:
             raise ValueError("a cluster has its own cores; leave out --cores, or --address")
-        self._ray, self.threads, self.device = ray, threads, device
+        self._ray: Any = ray
+        self.threads, self.device = threads, device
         self.gpus = 1 / runs_per_gpu if device == "cuda" else 0
         ray.init(address=address, num_cpus=cores, ignore_reinit_error=True, log_to_driver=False)
+        there = self._ray.cluster_resources()
+        wanted = {"CPU": self.threads, "GPU": self.gpus}
+        lacking = [
+            f"{count} {kind}s, of {there.get(kind, 0):.0f}" for kind, count in wanted.items() if there.get(kind, 0) < count
+        ]
+        if address is None and lacking:  # a cluster may grow; this machine would wait for ever
+            raise ValueError(f"a run takes more than Ray has here: {' and '.join(lacking)}")
 
     def do(self, runs: Sequence[Run]) -> Generator[Row, None, None]:
         """Do runs; see `BenchEngine.do`."""

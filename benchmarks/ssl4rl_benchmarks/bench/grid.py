@@ -196,21 +196,37 @@ class Suite:
 def from_file(path: Path) -> Suite:
     """Read a grid of one's own: JSON with environments, agents, seeds, episodes, as the fields of `Suite`.
 
+    An agent may name the `environments` that it takes part in; without, it is all of them.
+
     Raises:
         ValueError: it is not such a file.
     """
     try:
         data = json.loads(path.read_text())
         environments = tuple(_environment(env) for env in data.pop("environments"))
-        agents = tuple(Entry(**agent) for agent in data.pop("agents"))
+        written = [{**agent} for agent in data.pop("agents")]
+        chosen = [_names(agent.pop("environments", None)) for agent in written]
+        agents = tuple(Entry(**agent) for agent in written)
         data["compared"] = tuple(data.get("compared", ()))
         asks = data.pop("asks", "")
-        suite = Suite(str(path), asks, environments, agents, **data)
+        taken = {agent.title: envs for agent, envs in zip(agents, chosen, strict=True) if envs is not None}
+        suite = Suite(
+            str(path),
+            asks,
+            environments,
+            agents,
+            fits=lambda env, agent: agent.title not in taken or env.name in taken[agent.title],
+            **data,
+        )
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path} is no suite ({error}); it needs environments [{{id, args}}], agents [{{name, settings}}], seeds, "
             "episodes"
         ) from error
+    names = [env.name for env in environments]
+    nowhere = sorted({str(env) for envs in taken.values() for env in envs} - set(names))
+    if nowhere:
+        raise ValueError(f"{path} has agents take part in {', '.join(nowhere)}; its environments are {', '.join(names)}")
     unknown = [env.id for env in environments if env.id not in env_ids()]
     if unknown:
         known = ", ".join(env_ids())
@@ -233,6 +249,12 @@ def _environment(data: dict[str, Any]) -> Environment:
     if not isinstance(beyond, list):
         raise TypeError(f"beyond is a list of measurements, got {beyond!r}")
     return Environment(**{**data, "beyond": tuple(beyond)})
+
+
+def _names(given: Any) -> list[str] | None:
+    if given is not None and not isinstance(given, list):
+        raise TypeError(f"environments of an agent is a list of names, got {given!r}")
+    return given
 
 
 def _chosen(names: Iterable[str], known: dict[str, Any], aliases: dict[str, Any]) -> list[Any]:

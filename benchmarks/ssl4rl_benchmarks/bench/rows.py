@@ -23,8 +23,8 @@ PACKAGES = ("gymnasium", "numpy", "ssl4rl", "sb3-contrib", "stable-baselines3", 
 class Rows:
     """The rows of a folder.
 
-    A last line that a kill cut off is cut away. Of several rows of a run the newest counts, and one that ended well more than
-    one that failed.
+    A last line that a kill cut off does not count. Of several rows of a run the newest counts, and one that ended well more
+    than one that failed.
 
     Args:
         folder: where they are; it is made if need be.
@@ -37,11 +37,6 @@ class Rows:
         folder.mkdir(parents=True, exist_ok=True)
         self.file = folder / FILE
         self.file.touch()
-        text = self.file.read_text()
-        if text and not text.endswith("\n"):
-            aside = self.file.with_suffix(".partial")
-            aside.write_text(text[: text.rfind("\n") + 1])
-            aside.replace(self.file)
         self._rows = _newest(_read(self.file))
 
     def __len__(self) -> int:
@@ -65,7 +60,7 @@ class Rows:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep other sweeps out of the folder.
+        """Keep other sweeps out of the folder; read what they left there, and cut away a last line that a kill cut off.
 
         Raises:
             ValueError: one is at work there.
@@ -77,6 +72,12 @@ class Rows:
                 raise ValueError(
                     f"another sweep is at work in {self.file.parent}; wait for it, or choose another folder with --out"
                 ) from error
+            text = self.file.read_text()
+            if text and not text.endswith("\n"):
+                aside = self.file.with_suffix(".partial")
+                aside.write_text(text[: text.rfind("\n") + 1])
+                aside.replace(self.file)
+            self._rows = _newest(_read(self.file))
             yield
 
 

@@ -61,6 +61,7 @@ def perform(run: Run, folder: Path, device: str = "cpu", threads: int = 1) -> Ro
             lesson.on_begin = lambda fresh: write_json(first, _beyond().measure(run, fresh))
         begun = time.perf_counter()
         agent.learn(lesson)
+        lesson.end(agent)
         learning = lesson.curve[-1].seconds if lesson.curve else time.perf_counter() - begun
         before = json.loads(first.read_text()) if first.exists() else None
     result = evaluate_in(agent, envs, env=run.env.id, episodes=run.test_episodes)

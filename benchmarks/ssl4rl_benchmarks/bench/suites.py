@@ -19,7 +19,6 @@ GRAPHS = ("EdgePrediction", "NeighborChoice", "NodeAttribute", "MaskedFeatures",
 SEVERAL = ("PatchOrdering", "MaskedFeatures")
 """Environments whose answers are several numbers."""
 
-NO_RULE = ("NodeAttribute",)
 VECTOR = "NodeAttribute (vector)"
 
 
@@ -47,11 +46,11 @@ TAKE_NUMBERS = ("sb3-ppo", "sb3-a2c", "sb3-trpo", "sb3-supervised")
 
 
 def goes_together(env: Environment, agent: Entry) -> bool:
-    """Return whether an agent can act in an environment: by its actions, and by whether there is a rule."""
+    """Return whether an agent can act in an environment: by its actions; rules answer in words."""
     name = short(env.id)
     numbers = "vector" in env.args.values() or env.args.get("answer") == "pixels"
     if agent.name == "rule":
-        return name not in NO_RULE and not numbers
+        return not numbers
     if agent.name == "sb3-sac":
         return numbers
     if agent.name == "sb3-maskable-ppo":
@@ -211,9 +210,11 @@ SUITES = {suite.name: suite for suite in (SMOKE, IMAGE_SUITE, GRAPH_SUITE, SEQUE
 
 def table() -> str:
     """Return the suites as a Markdown table, for docs/benchmarks.md."""
-    lines = [
-        f"| `{suite.name}` | {suite.asks} {len(suite.environments)} environments, {len(suite.agents)} agents, "
-        f"{suite.episodes:,} episodes each | {len(suite.runs())} |"
-        for suite in SUITES.values()
-    ]
+    lines = []
+    for suite in SUITES.values():
+        episodes = sorted({env.episodes or suite.episodes for env in suite.environments})
+        lines.append(
+            f"| `{suite.name}` | {suite.asks} {len(suite.environments)} environments, {len(suite.agents)} agents, "
+            f"{' or '.join(f'{number:,}' for number in episodes)} episodes each | {len(suite.runs())} |"
+        )
     return "\n".join(lines)

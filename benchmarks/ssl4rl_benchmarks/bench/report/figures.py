@@ -69,17 +69,21 @@ def curves(summary: Summary) -> str:
     if not summary.standings:
         return ""
     look = look_of([place.agent for place in summary.standings])
-    figure, axes = _axes(4.2)
-    for agent, line in summary.curves.items():
-        if not line:
-            continue
-        episodes, value, low, high = (
-            np.array([point[name] for point in line]) for name in ("episodes", "value", "low", "high")
-        )
-        axes.plot(episodes, value, label=agent, lw=1.8, **look[agent])
-        axes.fill_between(episodes, low, high, color=look[agent]["color"], alpha=0.1, lw=0)
-    axes.set(xlabel="training episodes", ylabel="normalised score, held out")
-    _legend(axes)
+    figure, panels = _axes(4.2, len(summary.curves))
+    for axes, learning in zip(panels, summary.curves, strict=True):
+        for agent, line in learning.lines.items():
+            if not line:
+                continue
+            episodes, value, low, high = (
+                np.array([point[name] for point in line]) for name in ("episodes", "value", "low", "high")
+            )
+            axes.plot(episodes, value, label=agent if axes is panels[0] else None, lw=1.8, **look[agent])
+            axes.fill_between(episodes, low, high, color=look[agent]["color"], alpha=0.1, lw=0)
+        axes.set(xlabel="training episodes")
+        if len(panels) > 1:
+            axes.set_title(f"{', '.join(learning.environments)}: {learning.episodes:,}", fontsize=9)
+    panels[0].set(ylabel="normalised score, held out")
+    _legend(figure)
     return _svg(figure)
 
 
@@ -93,13 +97,13 @@ def profiles(summary: Summary) -> str:
     if not summary.standings:
         return ""
     look = look_of([place.agent for place in summary.standings])
-    figure, axes = _axes(4.2)
+    figure, (axes,) = _axes(4.2)
     for place in summary.standings:
         found, band = summary.profiles[place.agent]
         axes.plot(THRESHOLDS, found, label=place.agent, lw=1.8, **look[place.agent])
         axes.fill_between(THRESHOLDS, *band, color=look[place.agent]["color"], alpha=0.08, lw=0)
     axes.set(xlabel="normalised score", ylabel="share of runs above it", ylim=(-0.02, 1.02), xlim=(0, 1))
-    _legend(axes)
+    _legend(figure)
     return _svg(figure)
 
 
@@ -117,7 +121,7 @@ def cost(summary: Summary) -> str:
     if not summary.standings:
         return ""
     look = look_of([place.agent for place in summary.standings])
-    figure, axes = _axes(4.2)
+    figure, (axes,) = _axes(4.2)
     for place in summary.standings:
         colour = look[place.agent]["color"]
         axes.plot([place.seconds] * 2, [place.score.low, place.score.high], color=colour, lw=5, alpha=0.3)
@@ -125,7 +129,7 @@ def cost(summary: Summary) -> str:
             place.seconds, place.score.value, "o", color=colour, mfc="white" if place.ceiling else colour, label=place.agent
         )
     axes.set(xlabel="seconds of learning, median of runs", ylabel="normalised score, IQM", xscale="log")
-    _legend(axes)
+    _legend(figure)
     return _svg(figure)
 
 
@@ -133,7 +137,7 @@ def _ranked(summary: Summary, found: dict[Standing, Estimate], label: str, line:
     """Draw a value and its interval for each agent, the first on top; ceilings are hollow."""
     look = look_of([place.agent for place in summary.standings])
     places = list(found)[::-1]
-    figure, axes = _axes(1.4 + 0.32 * len(places))
+    figure, (axes,) = _axes(1.4 + 0.32 * len(places))
     for row, place in enumerate(places):
         colour, value = look[place.agent]["color"], found[place]
         axes.plot([value.low, value.high], [row, row], color=colour, lw=6, alpha=0.35, solid_capstyle="round")
@@ -145,14 +149,15 @@ def _ranked(summary: Summary, found: dict[Standing, Estimate], label: str, line:
     return _svg(figure)
 
 
-def _axes(height: float) -> tuple[Figure, Any]:
+def _axes(height: float, panels: int = 1) -> tuple[Figure, Any]:
+    """Return a figure and its axes, side by side."""
     with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(7.2, height), layout="constrained")
-        return figure, figure.subplots()
+        return figure, figure.subplots(1, panels, sharey=True, squeeze=False)[0]
 
 
-def _legend(axes: Any) -> None:
-    axes.figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9, handlelength=3)
+def _legend(figure: Figure) -> None:
+    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9, handlelength=3)
 
 
 def _svg(figure: Figure) -> str:

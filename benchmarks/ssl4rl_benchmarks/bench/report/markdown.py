@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ssl4rl_benchmarks.bench.report.summary import Change, Summary
+from ssl4rl_benchmarks.bench.report.summary import Change, Summary, Together
 from ssl4rl_benchmarks.bench.rows import Row
 from ssl4rl_benchmarks.bench.statistics import Estimate
 
@@ -19,6 +19,8 @@ def write(summary: Summary, asks: str = "") -> str:
     if summary.winners:
         parts += ["## Who wins where", WINNERS, winners(summary)]
     parts += ["## By environment", BY_ENVIRONMENT, by_environment(summary)]
+    if summary.together:
+        parts += ["## Together or alone", TOGETHER, together(summary)]
     if summary.changes:
         parts += ["## What else changed", CHANGED, *matrices(summary), "### In full", changed(summary.changes)]
     if summary.failed:
@@ -33,7 +35,12 @@ WINNERS = (
 )
 BY_ENVIRONMENT = (
     "Normalised scores on held-out items, means over seeds with 95 % intervals by Student's t; 0 is the best that is "
-    "possible without looking, 1 the right answers. Where there is one seed there is no interval."
+    "possible without looking, 1 the right answers. A cell without an interval has one seed, or seeds that score the same."
+)
+TOGETHER = (
+    "An agent that learned several tasks at once, asked one of them, beside one that learned only that one (the last row); "
+    "`mean` is of all of the tasks. Behind each score, how much higher it is than alone, with 95 % intervals by Welch's t: "
+    "bold where they lie above 0, in italics where they lie below."
 )
 CHANGED = (
     "What training in the environment on the left did to what stands on top: after minus before, means over seeds with 95 % "
@@ -70,6 +77,27 @@ def by_environment(summary: Summary) -> str:
     found = summary.table
     rows = [[env, *(cell(found.cell(agent, env)) for agent in found.agents)] for env in found.environments]
     return table(["", *found.agents], rows)
+
+
+def together(summary: Summary) -> str:
+    """Return the table of mixtures beside their tasks alone."""
+    mixtures = summary.mixtures()
+    columns = list(dict.fromkeys(task for by_task in mixtures.values() for task in by_task))
+    rows: list[list[str]] = []
+    alone: dict[str, Estimate] = {}
+    for (env, agent), by_task in mixtures.items():
+        rows.append([f"{env}, {agent}", *(beside(by_task.get(task)) for task in columns)])
+        alone |= {task: one.alone for task, one in by_task.items()}
+    rows.append(["alone", *(cell(alone[task]) for task in columns)])
+    return table(["", *columns], rows)
+
+
+def beside(found: Together | None) -> str:
+    """Return a score, and how much higher it is than alone."""
+    if found is None:
+        return NONE
+    mark = ("**" if found.ahead.value > 0 else "*") * found.sure
+    return f"{fixed(found.together.value, 2)}, {signed(found.ahead, mark)}"
 
 
 def matrices(summary: Summary) -> list[str]:
@@ -121,8 +149,8 @@ def cell(found: Estimate | None) -> str:
 
 def signed(found: Estimate, mark: str = "") -> str:
     """Return a difference with its interval, the difference between marks."""
-    text = f"{mark}{found.value:+.2f}{mark}"
-    return text if found.low == found.high else f"{text} ({found.low:+.2f} to {found.high:+.2f})"
+    text = f"{mark}{plus(found.value, 2)}{mark}"
+    return text if found.low == found.high else f"{text} ({plus(found.low, 2)} to {plus(found.high, 2)})"
 
 
 def reach(found: Estimate, digits: int = 3) -> str:
@@ -135,6 +163,12 @@ def reach(found: Estimate, digits: int = 3) -> str:
 def fixed(value: float, digits: int) -> str:
     """Return a number with so many digits behind the point, and nought without a sign."""
     return f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def plus(value: float, digits: int) -> str:
+    """Return a number with its sign, and nought without one."""
+    rounded = round(value, digits)
+    return f"{rounded:+.{digits}f}" if rounded else fixed(0, digits)
 
 
 def _about(summary: Summary) -> str:
@@ -154,7 +188,7 @@ def _about(summary: Summary) -> str:
     return (
         f"    {summary.command}\n\n"
         f"{counts} Measured on {' and '.join(machines)}; commit {', '.join(commits)}; {installed}. Any cell again: the same "
-        "command with `--env NAME --agent NAME`. Every number follows from the raw rows."
+        "command with `--env 'NAME' --agent 'NAME'`. Every number follows from the raw rows."
     )
 
 

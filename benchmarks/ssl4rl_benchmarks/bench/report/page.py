@@ -13,7 +13,7 @@ from PIL import Image
 
 from ssl4rl_benchmarks.bench.grid import thawed
 from ssl4rl_benchmarks.bench.report import figures
-from ssl4rl_benchmarks.bench.report.markdown import fixed, machine_of
+from ssl4rl_benchmarks.bench.report.markdown import fixed, machine_of, plus
 from ssl4rl_benchmarks.bench.report.summary import Summary
 from ssl4rl_benchmarks.bench.rows import Row
 from ssl4rl_benchmarks.bench.running import GALLERY, gallery_envs, gallery_seeds
@@ -33,6 +33,7 @@ SECTIONS = (
     ("figures", "Figures"),
     ("winners", "Who wins where"),
     ("environments", "By environment"),
+    ("together", "Together or alone"),
     ("changes", "What else changed"),
     ("gallery", "Questions and answers"),
     ("failures", "Failed runs"),
@@ -49,10 +50,15 @@ def write(summary: Summary, asks: str = "") -> str:
         absent |= {"leaderboard", "figures"}
     if not summary.winners:
         absent.add("winners")
+    if not summary.together:
+        absent.add("together")
     if not summary.changes:
         absent.add("changes")
     if not summary.failed:
         absent.add("failures")
+    questions = gallery(summary.rows)
+    if not questions:
+        absent.add("gallery")
     done = summary.done
     return page.render(
         summary=summary,
@@ -68,8 +74,9 @@ def write(summary: Summary, asks: str = "") -> str:
         figures=[(title, text, drawn) for title, text, draw in DRAWN if (drawn := draw(summary))],
         shade=shade,
         fixed=fixed,
+        plus=plus,
         columns_of=lambda by_env: list(dict.fromkeys(what for row in by_env.values() for what in row)),
-        gallery=gallery(summary.rows),
+        gallery=questions,
         rows_json=json.dumps(summary.rows).replace("</", "<\\/"),
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ssl4rl_benchmarks.bench import statistics
+from ssl4rl_benchmarks.bench.grid import short
 from ssl4rl_benchmarks.bench.rows import Row
 from ssl4rl_benchmarks.bench.statistics import Estimate
 
@@ -95,6 +96,47 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Together:
+    """How an agent that learned several tasks at once does on one of them, beside one that learned this task alone.
+
+    Args:
+        env, agent: what was trained on which mixture.
+        task: the task, or `EACH` for the mean of them.
+        together, alone: normalised scores, means over seeds.
+        ahead: how much higher the first is.
+    """
+
+    env: str
+    agent: str
+    task: str
+    together: Estimate
+    alone: Estimate
+    ahead: Estimate
+
+    @property
+    def sure(self) -> bool:
+        """Whether the interval of the difference leaves out 0."""
+        return self.ahead.low < self.ahead.high and not self.ahead.low <= 0 <= self.ahead.high
+
+
+EACH = "mean"
+
+
+@dataclass(frozen=True)
+class Learning:
+    """Learning curves over environments with equally many training episodes.
+
+    Args:
+        episodes, environments: how many, and which.
+        lines: by agent; see `statistics.efficiency`.
+    """
+
+    episodes: int
+    environments: list[str]
+    lines: dict[str, list[dict[str, float]]]
+
+
+@dataclass(frozen=True)
 class Summary:
     """Everything that a report of one suite shows.
 
@@ -107,6 +149,7 @@ class Summary:
         shared, seeds: the environments and seeds over which standings are.
         left_out: sentences that say which agents, environments and seeds standings leave out.
         changes: what else became better or worse.
+        together: several tasks at once beside each alone.
         command: what does these runs.
     """
 
@@ -119,6 +162,7 @@ class Summary:
     seeds: list[int]
     left_out: list[str]
     changes: list[Change]
+    together: list[Together]
     command: str
 
     def matrices(self) -> dict[str, dict[str, dict[str, Change]]]:
@@ -128,10 +172,24 @@ class Summary:
             found.setdefault(change.agent, {}).setdefault(change.env, {})[change.what] = change
         return found
 
+    def mixtures(self) -> dict[tuple[str, str], dict[str, Together]]:
+        """Return what was learned together by mixture and agent, by task."""
+        found: dict[tuple[str, str], dict[str, Together]] = {}
+        for one in self.together:
+            found.setdefault((one.env, one.agent), {})[one.task] = one
+        return found
+
     @cached_property
-    def curves(self) -> dict[str, list[dict[str, float]]]:
-        """The learning curves of the agents in the standings; see `statistics.efficiency`."""
-        return statistics.efficiency(self.rows, [place.agent for place in self.standings], self.shared, self.seeds)
+    def curves(self) -> list[Learning]:
+        """The learning curves of the agents in the standings, apart for each number of training episodes."""
+        agents = [place.agent for place in self.standings]
+        numbers = {row["env"]: row["config"]["episodes"] for row in self.done if row["agent"] in agents}
+        found = []
+        for episodes in sorted({numbers[env] for env in self.shared}):
+            environments = [env for env in self.shared if numbers[env] == episodes]
+            lines = statistics.efficiency(self.rows, agents, environments, self.seeds)
+            found.append(Learning(episodes, environments, lines))
+        return found
 
     @cached_property
     def profiles(self) -> dict[str, Any]:
@@ -193,7 +251,7 @@ def summarise(suite: str, rows: Sequence[Row], over: Sequence[str] = (), command
     ]
     left_out = _left_out(table, learns, compared, environments, shared, seeds)
     winners = _winners(table, learns, {agent for agent in learns if _is_ceiling(rows, agent)})
-    return Summary(suite, rows, table, standings, winners, shared, seeds, left_out, changes(rows), command)
+    return Summary(suite, rows, table, standings, winners, shared, seeds, left_out, changes(rows), together(rows), command)
 
 
 def changes(rows: Sequence[Row]) -> list[Change]:
@@ -213,6 +271,55 @@ def changes(rows: Sequence[Row]) -> list[Change]:
         beside = {name: float(np.mean([entry["beside"][name] for entry in entries])) for name in entries[0].get("beside", {})}
         result.append(Change(env, agent, what, of["before"], of["after"], of["gain"], beside, len(entries)))
     return result
+
+
+def together(rows: Sequence[Row]) -> list[Together]:
+    """Return how agents that learned a mixture do on each of its tasks, beside runs on that task alone.
+
+    Those are by the same agent, or else by one that goes by the same name with other settings.
+    """
+    mixed: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row["status"] == "done" and "tasks" in row["config"]["env"]["args"]:
+            mixed.setdefault((row["env"], row["agent"]), []).append(row)
+    found = []
+    for (env, agent), runs in mixed.items():
+        tasks = [short(task) for task in runs[0]["config"]["env"]["args"]["tasks"]]
+        both = {task: (_after(runs, task), _alone(rows, runs[0], task)) for task in tasks}
+        both[EACH] = _mean_by_seed([pair[0] for pair in both.values()]), _mean_by_seed([pair[1] for pair in both.values()])
+        for task, pair in both.items():
+            values, others = (list(scores.values()) for scores in pair)
+            if values and others:
+                ahead = statistics.difference(values, others)
+                found.append(Together(env, agent, task, statistics.mean(values), statistics.mean(others), ahead))
+    return found
+
+
+def _after(runs: Sequence[Row], task: str) -> dict[int, float]:
+    """Return what runs score on another task after training, by seed."""
+    return {
+        row["seed"]: entry["after"]
+        for row in runs
+        for entry in row["beyond"]
+        if entry["what"] == f"task:{task}" and "after" in entry
+    }
+
+
+def _alone(rows: Sequence[Row], mixed: Row, task: str) -> dict[int, float]:
+    """Return the scores of runs on one task of a mixture, over the same pictures, by seed."""
+    agent, args = mixed["config"]["agent"]["name"], mixed["config"]["env"]["args"]
+    shared = {name: value for name, value in args.items() if name not in ("tasks", "weights")}
+    found: dict[str, dict[int, float]] = {}
+    for row in rows:
+        env, name = row["config"]["env"], row["config"]["agent"]["name"]
+        if row["status"] == "done" and (short(env["id"]), env["args"], name) == (task, shared, agent):
+            found.setdefault(row["agent"], {})[row["seed"]] = row["result"]["normalised"]
+    return found.get(mixed["agent"]) or next(iter(found.values()), {})
+
+
+def _mean_by_seed(scores: Sequence[dict[int, float]]) -> dict[int, float]:
+    seeds = sorted(set.intersection(*(set(each) for each in scores)))
+    return {seed: float(np.mean([each[seed] for each in scores])) for seed in seeds}
 
 
 def _winners(table: statistics.Table, learns: Sequence[str], told: set[str]) -> list[Winner]:

@@ -597,6 +597,8 @@ def test_a_winner_may_be_no_better_than_chance():
     (won,) = summarise("made up", rows).winners
     assert (won.named, won.sure, won.ceiling) == ("a, maybe chance", False, None)
     assert "maybe chance" in markdown.winners(summarise("made up", rows))
+    worse = [row_of(agent, "one", seed, score) for agent in ("a", "b") for seed, score in enumerate((-0.3, -0.2, -0.25))]
+    assert summarise("made up", worse).winners[0].named == "a, below chance"
 
 
 @pytest.mark.parametrize(("values", "others"), [([0.5], [0.1, 0.2]), ([0.5, 0.5], [0.1, 0.1])])

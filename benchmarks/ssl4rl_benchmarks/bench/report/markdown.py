@@ -31,7 +31,8 @@ def write(summary: Summary, asks: str = "") -> str:
 WINNERS = (
     "Of the agents that learn from reward, the one with the highest mean over seeds, and by how much it is ahead of the next "
     "one (95 % intervals by Welch's t; bold where it lies above 0). The best of many is flattered a little by chance; `maybe "
-    "chance` stands where its interval reaches down to 0. The ceiling is the best network that is told the right answers."
+    "chance` stands where its interval holds 0, `below chance` where it lies below. The ceiling is the best network that is "
+    "told the right answers."
 )
 BY_ENVIRONMENT = (
     "Normalised scores on held-out items, means over seeds with 95 % intervals by Student's t; 0 is the best that is "

@@ -60,8 +60,10 @@ class Winner:
 
     @property
     def named(self) -> str:
-        """The agent, and whether its score could be chance."""
-        return self.agent if self.score.low > 0 else f"{self.agent}, maybe chance"
+        """The agent, and whether its score could be chance or is below."""
+        if self.score.low > 0:
+            return self.agent
+        return f"{self.agent}, {'below' if self.score.high < 0 else 'maybe'} chance"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from ssl4rl_envs import rendering
 from ssl4rl_envs.questions import Questions
@@ -92,11 +93,9 @@ class SSLEnv(gym.Env[dict[str, Any], Any]):
             raise ValueError(f"{type(self.task).__name__} has no action mask: every action has an effect")
         return np.asarray(facts["action_mask"][0], bool)
 
+    @override
     def reset(
-        self,
-        *,
-        seed: int | None = None,
-        options: dict[str, Any] | None = None,  # noqa: ARG002 (Gymnasium's signature)
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Ask the first instance of `seed`, or the next one without a seed; `options` are not used."""
         super().reset(seed=seed)

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
+from ssl4rl_agents.agent import Agent
 from ssl4rl_envs import SSLVectorEnv, Stream, hash_seed
 
 
@@ -14,7 +16,7 @@ def _count(observations: dict[str, Any]) -> int:
     return len(next(iter(observations.values())))
 
 
-class RandomAgent:
+class RandomAgent(Agent):
     """Answers uniformly at random among the valid answers; the same sequence for the same seed."""
 
     interface = "array"
@@ -26,7 +28,8 @@ class RandomAgent:
         """Read what these environments are asking from now on."""
         self._envs = envs.unwrapped
 
-    def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> NDArray[Any]:  # noqa: ARG002
+    @override
+    def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> NDArray[Any]:
         """Return random answers; `deterministic` changes nothing."""
         count = _count(observations)
         self._calls += 1
@@ -36,7 +39,7 @@ class RandomAgent:
         )
 
 
-class ConstantAgent:
+class ConstantAgent(Agent):
     """Gives the same answer every time: the one that the prompt shows as its example."""
 
     interface = "array"
@@ -44,12 +47,13 @@ class ConstantAgent:
     def __init__(self, envs: SSLVectorEnv) -> None:
         self._answer = np.asarray(envs.unwrapped.task.example())
 
-    def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> NDArray[Any]:  # noqa: ARG002
+    @override
+    def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> NDArray[Any]:
         """Return the answer once for each observation."""
         return np.repeat(self._answer[None], _count(observations), axis=0)
 
 
-class OracleAgent:
+class OracleAgent(Agent):
     """Gives the true answer, which it reads from the environments: the top of the scale, not a policy."""
 
     interface = "array"
@@ -61,6 +65,7 @@ class OracleAgent:
         """Read what these environments are asking from now on."""
         self._envs = envs.unwrapped
 
-    def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> NDArray[Any]:  # noqa: ARG002
+    @override
+    def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> NDArray[Any]:
         """Return the answers to what the environments are asking at this moment."""
         return np.asarray(self._envs.task.oracle(self._envs.batch))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
+from typing_extensions import override
 
 from ssl4rl_envs import SSLVectorEnv
 
@@ -67,23 +68,20 @@ class SB3Env(VecEnv):
         value = getattr(self.envs, attr_name)
         return [value for _ in self._get_indices(indices)]
 
-    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:  # noqa: ARG002
+    @override
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
         """Refuse: the environments share their attributes."""
         raise AttributeError(f"{attr_name} cannot be set: these environments share one task and its settings")
 
-    def env_method(
-        self,
-        method_name: str,
-        *args: Any,  # noqa: ARG002
-        indices: VecEnvIndices = None,
-        **kwargs: Any,  # noqa: ARG002
-    ) -> list[Any]:
+    @override
+    def env_method(self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any) -> list[Any]:
         """Return the action masks, the one thing that SB3 asks of single environments; all else is refused."""
         if method_name != "action_masks" or self._masks is None:
             raise AttributeError(f"these environments have no method {method_name} of their own")
         return [self._masks[row] for row in self._get_indices(indices)]
 
-    def env_is_wrapped(self, wrapper_class: type[Any], indices: VecEnvIndices = None) -> list[bool]:  # noqa: ARG002
+    @override
+    def env_is_wrapped(self, wrapper_class: type[Any], indices: VecEnvIndices = None) -> list[bool]:
         """Return False for each: nothing is wrapped."""
         return [False for _ in self._get_indices(indices)]
 

@@ -120,5 +120,6 @@ def folder(path: str) -> FolderSource:
 
 
 @lru_cache(maxsize=4)
-def _read_once(root: Path, listing: tuple[tuple[str, int, int], ...]) -> FolderSource:  # noqa: ARG001 (part of the key)
+def _read_once(root: Path, _listing: tuple[tuple[str, int, int], ...]) -> FolderSource:
+    """Read a folder again only where the listing, which is a part of the cache's key, is another."""
     return FolderSource(root)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from ssl4rl_envs.sources.base import TURN, UNIT, PictureSource, Views
 from ssl4rl_envs.sources.scene_models import GLOW, NOTHING, POLYGON
@@ -65,7 +66,8 @@ class Scenes(PictureSource):
         """Return the items: no two are of one scene, (n,)."""
         return items
 
-    def variety(self, split: str) -> None:  # noqa: ARG002 - the contract's
+    @override
+    def variety(self, split: str) -> None:
         """Return None: there is no end of scenes."""
         return None
 
@@ -81,14 +83,8 @@ class Scenes(PictureSource):
         """
         return compose(np.asarray(items, np.int64)).labels
 
-    def pixels(
-        self,
-        views: Views,
-        size: int,
-        angle: NDArray[np.int64] | int = 0,
-        *,
-        fine: bool = False,  # noqa: ARG002 - every turn is sharp, and nothing shows a lattice
-    ) -> NDArray[np.uint8]:
+    @override
+    def pixels(self, views: Views, size: int, angle: NDArray[np.int64] | int = 0, *, fine: bool = False) -> NDArray[np.uint8]:
         """Draw views and turn what they show; see `PictureSource.pixels`. `fine` makes no difference: all turns are sharp."""
         angles = np.broadcast_to(np.asarray(angle, np.int64), views.items.shape)
         quarters = (angles + _QUARTER // 2) // _QUARTER

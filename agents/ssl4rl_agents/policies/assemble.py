@@ -138,7 +138,7 @@ def match_scales(model: LlavaForConditionalGeneration, pictures: Tensor) -> None
 
 
 def _example() -> Any:
-    return data.astronaut()  # type: ignore[no-untyped-call]  # scikit-image has no annotations
+    return data.astronaut()
 
 
 def _packaged(package: str, pattern: str) -> Path:

@@ -149,11 +149,11 @@ class EfficientNetLite(PreTrainedModel):
                 width = channels
         self.blocks = nn.ModuleList(blocks)
         self.head = SameConv(width, config.hidden_size)
-        self.post_init()  # type: ignore[no-untyped-call]
+        self.post_init()
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        super()._init_weights(module)  # type: ignore[no-untyped-call]
+        super()._init_weights(module)
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from huggingface_hub.dataclasses import strict
@@ -56,7 +56,7 @@ class NanoVLMConfig(PreTrainedConfig):
     """
 
     model_type = "ssl4rl_nano"
-    sub_configs_defaults = {  # noqa: RUF012 (transformers' own)
+    sub_configs_defaults: ClassVar[dict[str, SubConfigSpec]] = {
         "text_config": SubConfigSpec(config_class=AutoConfig, model_type="llama")
     }
 

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers.modeling_layers import GradientCheckpointingLayer
+from typing_extensions import override
 
 from ssl4rl_agents.policies.decoder import Decoder
 from ssl4rl_agents.policies.loading import load_weights_checked
@@ -121,7 +122,8 @@ class VLMPolicy(Policy):
         """With adapters, the model without them is what training began with."""
         return without_lora(self.model) if has_lora(self.model) else None
 
-    def train(self, mode: bool = True) -> VLMPolicy:  # noqa: ARG002 (torch's signature)
+    @override
+    def train(self, mode: bool = True) -> VLMPolicy:
         """Keep evaluation mode: dropout stays off, so that sampling and update see the same network."""
         return super().train(False)
 

@@ -144,7 +144,7 @@ class ZeroOptimizer(torch.optim.Optimizer):
         """Say whether the next passes are the last of a step."""
         self.engine.set_gradient_accumulation_boundary(last)
 
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # torch's decides by the closure
+    def step(self, closure: Any = None) -> Any:
         """Clip and step, unless the gradients are not finite."""
         assert closure is None
         for held, group in zip(self.engine.optimizer.param_groups, self.param_groups, strict=True):

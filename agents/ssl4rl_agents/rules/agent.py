@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
+from ssl4rl_agents.agent import Agent
 from ssl4rl_agents.rules import graphs, pictures
 from ssl4rl_envs import SSLVectorEnv, Task
 from ssl4rl_envs.graphs.edge_prediction import EdgePrediction
@@ -60,7 +62,7 @@ def rule_of(task: Task) -> Rule:
     raise ValueError(f"there is no rule for {type(task).__name__} with these arguments; there are for {written}")
 
 
-class RuleAgent:
+class RuleAgent(Agent):
     """Answers by the rule of the task.
 
     Raises:
@@ -73,6 +75,7 @@ class RuleAgent:
         self._task = envs.unwrapped.task
         self._rule = rule_of(self._task)
 
-    def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> NDArray[Any]:  # noqa: ARG002
+    @override
+    def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> NDArray[Any]:
         """Return an answer to each observation."""
         return self._rule(self._task, observations).astype(self._task.action_space.dtype)

@@ -31,7 +31,7 @@ def nearest(task: Task, shown: Shown) -> Answers:
     return np.asarray((common + cosine).argmax(axis=1), np.int64)
 
 
-def hops(task: Task, shown: Shown) -> Answers:  # noqa: ARG001
+def hops(_: Task, shown: Shown) -> Answers:
     """GraphDistance: count the edges of the shortest way that is shown."""
     near = adjacency(shown)
     row, (first, second) = np.arange(len(near)), shown["target"].T

@@ -439,7 +439,10 @@ def test_ray_does_the_same_runs(tmp_path, local):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("wanted", "lacking"), [({"threads": 2}, "2 CPUs, of 1"), ({"device": "cuda"}, "1.0 GPUs, of 0")])
+@pytest.mark.parametrize(
+    ("wanted", "lacking"),
+    [({"threads": 2}, "takes 2 CPU, and Ray has 1"), ({"device": "cuda"}, "takes 1 GPU, and Ray has 0")],
+)
 def test_a_ray_of_this_machine_has_enough_for_one_run(wanted, lacking):
     ray = pytest.importorskip("ray")
     try:
@@ -584,7 +587,7 @@ def test_who_wins_where_by_hand():
     found = {won.env: won for won in summarise("made up", made_up()).winners}
     assert list(found) == ["one", "two"]  # one agent alone in "three" beats nobody
     won = found["two"]
-    assert (won.agent, won.second, won.sure, won.named) == ("good", "poor", True, "good")
+    assert (won.agent, won.second, won.ahead.verdict, won.named) == ("good", "poor", "better", "good")
     assert won.ceiling is not None
     assert (won.ceiling[0], won.ceiling[1].value) == ("told", pytest.approx(0.95))
     # Two means of three values with a standard deviation of 0.1: 0.6 apart, t of 4 degrees of freedom is 2.776.
@@ -595,7 +598,7 @@ def test_who_wins_where_by_hand():
 def test_a_winner_may_be_no_better_than_chance():
     rows = [row_of(agent, "one", seed, score) for agent in ("a", "b") for seed, score in enumerate((-0.1, 0.2, 0.0))]
     (won,) = summarise("made up", rows).winners
-    assert (won.named, won.sure, won.ceiling) == ("a, maybe chance", False, None)
+    assert (won.named, won.ahead.verdict, won.ceiling) == ("a, maybe chance", "unclear", None)
     assert "maybe chance" in markdown.winners(summarise("made up", rows))
     worse = [row_of(agent, "one", seed, score) for agent in ("a", "b") for seed, score in enumerate((-0.3, -0.2, -0.25))]
     assert summarise("made up", worse).winners[0].named == "a, below chance"
@@ -710,15 +713,15 @@ def test_harm_is_shown_as_such():
     measured = [{"what": "task:two", "before": 0.4, "after": 0.1 + seed / 100, "beside": {}} for seed in range(3)]
     rows_of_seeds = [row_of("nano", "one", seed, 0.5, beyond=[entry]) for seed, entry in enumerate(measured)]
     (change,) = changes(rows_of_seeds)
-    assert change.verdict == "worse"
+    assert change.gain.verdict == "worse"
     assert change.gain.value == pytest.approx(-0.29)
     assert "| worse |" in markdown.changed([change])
-    assert markdown.gain(change).startswith("*-0.29* (")
+    assert markdown.signed(change.gain).startswith("*-0.29* (")
     summary = summarise("made up", rows_of_seeds)
     assert "*-0.29* (" in markdown.write(summary)
     assert "rgba(179,38,30" in page.write(summary)
     (alone,) = changes(rows_of_seeds[:1])
-    assert alone.verdict == "unclear"
+    assert alone.gain.verdict == "unclear"
 
 
 def mixed_and_alone():
@@ -753,10 +756,13 @@ def test_what_was_learned_together_stands_beside_what_was_learned_alone():
     # Two means of three values with a standard deviation of 0.1; t of 4 degrees of freedom is 2.776.
     reach = 2.776 * np.sqrt(2 * 0.1**2 / 3)
     assert found["OddPatch"].ahead.low == pytest.approx(0.4 - reach, abs=1e-3)
-    assert [one.sure for one in found.values()] == [True, True, False]
+    assert [one.ahead.verdict for one in found.values()] == ["worse", "better", "unclear"]
     text = markdown.together(summary)
-    assert "| Mixture, nano, adaptive | 0.10, *-0.60* (-0.83 to -0.37) | 0.60, **+0.40** (+0.17 to +0.63) |" in text
-    assert text.splitlines()[-1].startswith("| alone | 0.70 (")
+    assert (
+        "| Mixture | nano, adaptive | Rotation | 0.10 (-0.15 to 0.35) | 0.70 (0.45 to 0.95) | *-0.60* (-0.83 to -0.37) |"
+        in text
+    )
+    assert "| OddPatch | 0.60 (0.35 to 0.85) | 0.20 (-0.05 to 0.45) | **+0.40** (+0.17 to +0.63) |" in text
     assert 'class="worse">-0.60' in page.write(summary)
     without = [row for row in mixed_and_alone() if row["env"] != "OddPatch"]
     assert [one.task for one in summarise("made up", without).together] == ["Rotation"]

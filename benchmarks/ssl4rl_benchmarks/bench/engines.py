@@ -188,12 +188,9 @@ class RayEngine:
         self.gpus = 1 / runs_per_gpu if device == "cuda" else 0
         ray.init(address=address, num_cpus=cores, ignore_reinit_error=True, log_to_driver=False)
         there = self._ray.cluster_resources()
-        wanted = {"CPU": self.threads, "GPU": self.gpus}
-        lacking = [
-            f"{count} {kind}s, of {there.get(kind, 0):.0f}" for kind, count in wanted.items() if there.get(kind, 0) < count
-        ]
-        if address is None and lacking:  # a cluster may grow; this machine would wait for ever
-            raise ValueError(f"a run takes more than Ray has here: {' and '.join(lacking)}")
+        for kind, wanted in {"CPU": threads, "GPU": self.gpus}.items():
+            if address is None and there.get(kind, 0) < wanted:  # a cluster may grow; this machine would wait for ever
+                raise ValueError(f"a run takes {wanted:g} {kind}, and Ray has {there.get(kind, 0):g} here")
 
     def do(self, runs: Sequence[Run]) -> Generator[Row, None, None]:
         """Do runs; see `BenchEngine.do`."""

@@ -33,11 +33,18 @@ Scores = dict[str, NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value and its 95 % interval."""
+    """A value and its 95 % interval; where there is none, both ends are the value."""
 
     value: float
     low: float
     high: float
+
+    @property
+    def verdict(self) -> str:
+        """Of a difference: "better" or "worse" where its interval leaves out 0; if not, or if there is none, "unclear"."""
+        if self.low == self.high or self.low <= 0 <= self.high:
+            return "unclear"
+        return "better" if self.low > 0 else "worse"
 
 
 @dataclass(frozen=True)

@@ -70,8 +70,8 @@ def curves(summary: Summary) -> str:
         return ""
     look = look_of([place.agent for place in summary.standings])
     figure, panels = _axes(4.2, len(summary.curves))
-    for axes, learning in zip(panels, summary.curves, strict=True):
-        for agent, line in learning.lines.items():
+    for axes, found in zip(panels, summary.curves, strict=True):
+        for agent, line in found.lines.items():
             if not line:
                 continue
             episodes, value, low, high = (
@@ -81,7 +81,7 @@ def curves(summary: Summary) -> str:
             axes.fill_between(episodes, low, high, color=look[agent]["color"], alpha=0.1, lw=0)
         axes.set(xlabel="training episodes")
         if len(panels) > 1:
-            axes.set_title(f"{', '.join(learning.environments)}: {learning.episodes:,}", fontsize=9)
+            axes.set_title(f"{', '.join(found.environments)}: {found.episodes:,}", fontsize=9)
     panels[0].set(ylabel="normalised score, held out")
     _legend(figure)
     return _svg(figure)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ssl4rl_benchmarks.bench.report.summary import Change, Summary, Together
+from ssl4rl_benchmarks.bench.report.summary import Change, Summary
 from ssl4rl_benchmarks.bench.rows import Row
 from ssl4rl_benchmarks.bench.statistics import Estimate
 
@@ -39,9 +39,8 @@ BY_ENVIRONMENT = (
     "possible without looking, 1 the right answers. A cell without an interval has one seed, or seeds that score the same."
 )
 TOGETHER = (
-    "An agent that learned several tasks at once, asked one of them, beside one that learned only that one (the last row); "
-    "`mean` is of all of the tasks. Behind each score, how much higher it is than alone, with 95 % intervals by Welch's t: "
-    "bold where they lie above 0, in italics where they lie below."
+    "An agent that learned several tasks at once, asked one of them, beside one that learned only that; `mean` is of all. "
+    "Differences have 95 % intervals by Welch's t: bold where they lie above 0, in italics where they lie below."
 )
 CHANGED = (
     "What training in the environment on the left did to what stands on top: after minus before, means over seeds with 95 % "
@@ -67,9 +66,8 @@ def winners(summary: Summary) -> str:
     """Return the table of the best agent of each environment."""
     rows = []
     for won in summary.winners:
-        ahead = signed(won.ahead, "**" * won.sure)
         told = NONE if won.ceiling is None else f"{won.ceiling[0]} {cell(won.ceiling[1])}"
-        rows.append([won.env, won.named, cell(won.score), f"{won.second}: {ahead}", told])
+        rows.append([won.env, won.named, cell(won.score), f"{won.second}: {signed(won.ahead)}", told])
     return table(["", "best", "score", "ahead of", "ceiling"], rows)
 
 
@@ -82,23 +80,10 @@ def by_environment(summary: Summary) -> str:
 
 def together(summary: Summary) -> str:
     """Return the table of mixtures beside their tasks alone."""
-    mixtures = summary.mixtures()
-    columns = list(dict.fromkeys(task for by_task in mixtures.values() for task in by_task))
-    rows: list[list[str]] = []
-    alone: dict[str, Estimate] = {}
-    for (env, agent), by_task in mixtures.items():
-        rows.append([f"{env}, {agent}", *(beside(by_task.get(task)) for task in columns)])
-        alone |= {task: one.alone for task, one in by_task.items()}
-    rows.append(["alone", *(cell(alone[task]) for task in columns)])
-    return table(["", *columns], rows)
-
-
-def beside(found: Together | None) -> str:
-    """Return a score, and how much higher it is than alone."""
-    if found is None:
-        return NONE
-    mark = ("**" if found.ahead.value > 0 else "*") * found.sure
-    return f"{fixed(found.together.value, 2)}, {signed(found.ahead, mark)}"
+    rows = [
+        [one.env, one.agent, one.task, cell(one.together), cell(one.alone), signed(one.ahead)] for one in summary.together
+    ]
+    return table(["trained on", "agent", "asked", "together", "alone", "difference"], rows)
 
 
 def matrices(summary: Summary) -> list[str]:
@@ -106,16 +91,9 @@ def matrices(summary: Summary) -> list[str]:
     found = []
     for agent, by_env in summary.matrices().items():
         columns = list(dict.fromkeys(what for row in by_env.values() for what in row))
-        rows = [[env, *(gain(row.get(what)) for what in columns)] for env, row in by_env.items()]
+        rows = [[env, *(signed(row[what].gain) if what in row else NONE for what in columns)] for env, row in by_env.items()]
         found += [f"**{agent}**", table(["trained in", *columns], rows)]
     return found
-
-
-def gain(change: Change | None) -> str:
-    """Return a gain with its interval; bold where it is one for sure, in italics where it is harm for sure."""
-    if change is None:
-        return NONE
-    return signed(change.gain, {"better": "**", "worse": "*", "unclear": ""}[change.verdict])
 
 
 def changed(changes: Sequence[Change]) -> str:
@@ -123,9 +101,8 @@ def changed(changes: Sequence[Change]) -> str:
     rows = []
     for change in changes:
         beside = ", ".join(f"{name} {value:.3f}" for name, value in change.beside.items())
-        gained = gain(change)
         cells = [change.env, change.agent, change.what, f"{change.before.value:.3f}", f"{change.after.value:.3f}"]
-        rows.append([*cells, gained, change.verdict, beside])
+        rows.append([*cells, signed(change.gain), change.gain.verdict, beside])
     return table(["trained in", "agent", "measured", "before", "after", "gain", "", "beside"], rows)
 
 
@@ -148,8 +125,9 @@ def cell(found: Estimate | None) -> str:
     return value if found.low == found.high else f"{value} ({reach(found, 2)})"
 
 
-def signed(found: Estimate, mark: str = "") -> str:
-    """Return a difference with its interval, the difference between marks."""
+def signed(found: Estimate) -> str:
+    """Return a difference with its interval: bold where it is better for sure, in italics where it is worse for sure."""
+    mark = {"better": "**", "worse": "*", "unclear": ""}[found.verdict]
     text = f"{mark}{plus(found.value, 2)}{mark}"
     return text if found.low == found.high else f"{text} ({plus(found.low, 2)} to {plus(found.high, 2)})"
 

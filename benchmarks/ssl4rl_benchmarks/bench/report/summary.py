@@ -14,6 +14,9 @@ from ssl4rl_benchmarks.bench.grid import short
 from ssl4rl_benchmarks.bench.rows import Row
 from ssl4rl_benchmarks.bench.statistics import Estimate
 
+EACH = "mean"
+"""In place of a task: the mean of all that were learned together."""
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -54,11 +57,6 @@ class Winner:
     ceiling: tuple[str, Estimate] | None
 
     @property
-    def sure(self) -> bool:
-        """Whether the interval of the lead lies above 0."""
-        return 0 < self.ahead.low < self.ahead.high
-
-    @property
     def named(self) -> str:
         """The agent, and whether its score could be chance or is below."""
         if self.score.low > 0:
@@ -75,7 +73,6 @@ class Change:
         what: the name of the measurement.
         before, after, gain: before training, after it, and the difference, each with its interval.
         beside: other means of reaching it.
-        seeds: how many.
     """
 
     env: str
@@ -85,16 +82,6 @@ class Change:
     after: Estimate
     gain: Estimate
     beside: dict[str, float]
-    seeds: int
-
-    @property
-    def verdict(self) -> str:
-        """In a word: better, worse, or neither for sure."""
-        if self.seeds < 2:
-            return "unclear"
-        if self.gain.low > 0:
-            return "better"
-        return "worse" if self.gain.high < 0 else "unclear"
 
 
 @dataclass(frozen=True)
@@ -115,17 +102,9 @@ class Together:
     alone: Estimate
     ahead: Estimate
 
-    @property
-    def sure(self) -> bool:
-        """Whether the interval of the difference leaves out 0."""
-        return self.ahead.low < self.ahead.high and not self.ahead.low <= 0 <= self.ahead.high
-
-
-EACH = "mean"
-
 
 @dataclass(frozen=True)
-class Learning:
+class Curves:
     """Learning curves over environments with equally many training episodes.
 
     Args:
@@ -174,15 +153,8 @@ class Summary:
             found.setdefault(change.agent, {}).setdefault(change.env, {})[change.what] = change
         return found
 
-    def mixtures(self) -> dict[tuple[str, str], dict[str, Together]]:
-        """Return what was learned together by mixture and agent, by task."""
-        found: dict[tuple[str, str], dict[str, Together]] = {}
-        for one in self.together:
-            found.setdefault((one.env, one.agent), {})[one.task] = one
-        return found
-
     @cached_property
-    def curves(self) -> list[Learning]:
+    def curves(self) -> list[Curves]:
         """The learning curves of the agents in the standings, apart for each number of training episodes."""
         agents = [place.agent for place in self.standings]
         numbers = {row["env"]: row["config"]["episodes"] for row in self.done if row["agent"] in agents}
@@ -190,7 +162,7 @@ class Summary:
         for episodes in sorted({numbers[env] for env in self.shared}):
             environments = [env for env in self.shared if numbers[env] == episodes]
             lines = statistics.efficiency(self.rows, agents, environments, self.seeds)
-            found.append(Learning(episodes, environments, lines))
+            found.append(Curves(episodes, environments, lines))
         return found
 
     @cached_property
@@ -271,12 +243,12 @@ def changes(rows: Sequence[Row]) -> list[Change]:
             for name, values in {"before": before, "after": after, "gain": after - before}.items()
         }
         beside = {name: float(np.mean([entry["beside"][name] for entry in entries])) for name in entries[0].get("beside", {})}
-        result.append(Change(env, agent, what, of["before"], of["after"], of["gain"], beside, len(entries)))
+        result.append(Change(env, agent, what, of["before"], of["after"], of["gain"], beside))
     return result
 
 
 def together(rows: Sequence[Row]) -> list[Together]:
-    """Return how agents that learned a mixture do on each of its tasks, beside runs on that task alone.
+    """Return how agents that learned a mixture (one that names its `tasks`) do on each of them, beside runs on it alone.
 
     Those are by the same agent, or else by one that goes by the same name with other settings.
     """

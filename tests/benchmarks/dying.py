@@ -1,4 +1,4 @@
-"""Agents for tests of the engines: one whose process dies, one that sleeps until it is killed."""
+"""Agents for tests: one whose process dies, one that sleeps until it is killed, one that stops early."""
 
 from __future__ import annotations
 
@@ -34,3 +34,12 @@ class Sleeping(Dying):
         if file.is_absolute():
             file.write_text(str(os.getpid()))
             time.sleep(600)
+
+
+class Short(Dying):
+    """Stops a few episodes after a point of its curve."""
+
+    def learn(self, lesson) -> None:
+        lesson.begin(self)
+        lesson.progress(self, 56)
+        lesson.progress(self, 60)

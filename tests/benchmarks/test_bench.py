@@ -281,6 +281,12 @@ def test_rows_say_where_they_come_from(tmp_path):
     assert {"said", "reward", "success"} == set(row["answers"][0])
 
 
+def test_the_curve_ends_where_learning_did(tmp_path):
+    row = running.perform(tiny(Entry("tests.benchmarks.dying:Short", label="short")).runs()[0], tmp_path)
+    assert [point["episodes"] for point in row["curve"]] == [56, 60]
+    assert row["seconds"]["learning"] == round(row["curve"][-1]["seconds"], 2)
+
+
 def test_the_oracle_is_right_about_the_gallery(tmp_path):
     for env in (DIGITS, KARATE, Environment("SSL4RL/NodeAttribute-v0", {"source": "sbm:300", "attribute": "vector"})):
         row = running.perform(tiny(Entry("oracle", learns=False), environments=(env,)).runs()[0], tmp_path)
@@ -733,7 +739,9 @@ def mixed_and_alone():
             alone["config"]["env"] = {"id": f"SSL4RL/{task}-v0", "args": {"source": "digits"}}
             other = row_of("nano", f"{task} of faces", seed, 0.0)
             other["config"]["env"] = {"id": f"SSL4RL/{task}-v0", "args": {"source": "faces"}}
-            found += [alone, other]
+            stranger = row_of("gcn", task, seed, -1.0)
+            stranger["config"]["env"] = alone["config"]["env"]
+            found += [stranger, alone, other]
     for seed in range(3):
         after = {"Rotation": 0.1 * seed, "OddPatch": 0.5 + 0.1 * seed}
         measured = [{"what": f"task:{task}", "before": 0.0, "after": score, "beside": {}} for task, score in after.items()]

@@ -53,13 +53,16 @@ def rule_of(task: Task) -> Rule:
     Raises:
         ValueError: nobody wrote one.
     """
-    numbers = task.answer_format is None
-    untold = isinstance(task, NodeAttribute) and task.attribute == "cluster" and not task.source.binary
-    for kind, rule in RULES.items():
-        if isinstance(task, kind) and not (numbers or untold):
-            return rule
-    written = ", ".join(sorted(kind.__name__ for kind in RULES))
-    raise ValueError(f"there is no rule for {type(task).__name__} with these arguments; there are for {written}")
+    rule = next((rule for kind, rule in RULES.items() if isinstance(task, kind)), None)
+    if rule is None:
+        why = f"there are rules for {', '.join(sorted(kind.__name__ for kind in RULES))}"
+    elif task.answer_format is None:
+        why = "its answers are numbers, and rules give answers that have words"
+    elif isinstance(task, NodeAttribute) and task.attribute == "cluster" and not task.source.binary:
+        why = f"it goes by words, and the features of graph {task.source.name!r} are none"
+    else:
+        return rule
+    raise ValueError(f"there is no rule for {type(task).__name__} with these arguments: {why}")
 
 
 class RuleAgent(Agent):

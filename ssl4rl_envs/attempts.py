@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from ssl4rl_envs import blind
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Score, Step, Task, bounds
 
@@ -21,8 +23,9 @@ class Attempts(Task):
 
     Beside what the task shows, an agent sees its earlier answers: in text as words after the prompt, as arrays under
     `previous_answers` (k - 1, ...), with `Task.no_answer` where there is none, and `tries` (1,), how many there were. It is
-    told that they were not right, not how good they were: so the best policy that does not look at the question scores at
-    most k times `chance`, which is the `chance` declared here.
+    told that they were not right, not how good they were: so the best policy that does not look at the question gives k
+    answers that were chosen beforehand, and what the best such answers are paid is the `chance` declared here
+    (`blind.chance_of`). With as many attempts as there are answers it is 1, and nothing is left to be learned.
 
     Args:
         task: what is asked.
@@ -41,7 +44,7 @@ class Attempts(Task):
             )
         self.task, self.horizon = task, attempts
         self.action_space, self.answer_format, self.images = task.action_space, task.answer_format, task.images
-        self.parts, self.chance = task.parts, min(1.0, attempts * task.chance)
+        self.parts = task.parts
         low, high = bounds(task.action_space)
         kind = task.action_space.dtype
         shape = (attempts - 1, *low.shape)
@@ -50,6 +53,11 @@ class Attempts(Task):
         )
         shown = {PREVIOUS: previous, TRIES: spaces.Box(0, attempts, (1,), np.int64)}
         self.observation_space = spaces.Dict({**task.observation_space.spaces, **shown})
+
+    @cached_property
+    def chance(self) -> float:
+        """What the best answers are paid that are chosen without looking."""
+        return blind.chance_of(self.task, self.horizon)
 
     @property
     def has_text(self) -> bool:
@@ -61,9 +69,20 @@ class Attempts(Task):
         """What stands in the place of an answer that could not be read."""
         return self.task.no_answer
 
-    def sample(self, stream: Stream) -> Batch:
+    @property
+    def stream_key(self) -> int:
+        """The task's own: what is asked does not depend on how often it may be answered."""
+        return self.task.stream_key
+
+    def paired(self, word: str) -> Self:
+        """Return a copy around the task paired by this word."""
+        task = super().paired(word)
+        task.task = self.task.paired(word)
+        return task
+
+    def make(self, stream: Stream) -> Batch:
         """Make the task's instances, with nothing answered yet."""
-        return self._begin(self.task.sample(stream))
+        return self._begin(self.task.make(stream))
 
     def sample_parts(self, stream: Stream, chosen: NDArray[np.int64]) -> Batch:
         """Make instances of the chosen parts of a mixture, with nothing answered yet."""

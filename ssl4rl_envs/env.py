@@ -19,8 +19,8 @@ class SSLEnv(gym.Env[dict[str, Any], Any]):
     """One self-supervised question an episode; the reward is the score of the answer.
 
     `reset(seed=s)` asks instance 0 of the stream of seed s, every later `reset()` the next one. `info` holds `index`; after a
-    step also `success`, with text `valid` and `parsed` (the answer as it was understood, or None), and once the episode has
-    ended `target`. Some tasks add to it, e.g. `action_mask`.
+    step also `success` (and the same as `is_success`, as stable-baselines3 calls it), with text `valid` and `parsed` (the
+    answer as it was understood, or None), and once the episode has ended `target`. Some tasks add to it, e.g. `action_mask`.
 
     Args:
         task: a `Task`, or where to find its class ("module:Class"), which is then built from `arguments`.
@@ -31,7 +31,9 @@ class SSLEnv(gym.Env[dict[str, Any], Any]):
         attempts: how often a question may be answered: a wrong answer is followed by another try until they are used up
             (see `Attempts`).
         render_mode: "rgb_array", "ansi", "human" (a window) or None.
-        arguments: the keyword arguments of the task's class, or a `level` of it.
+        arguments: the keyword arguments of the task's class, or a `level` of it; and `pairing`, a word: environments of one
+            word draw the same numbers, for ablations that ask the same under two arguments. Without it two environments that
+            differ in anything ask unrelated questions (see `Task.stream_key`).
 
     Raises:
         ValueError: an argument is not one of its values, or "human" was asked for on a machine without a display.
@@ -97,10 +99,18 @@ class SSLEnv(gym.Env[dict[str, Any], Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Ask the first instance of `seed`, or the next one without a seed; `options` are not used."""
+        """Ask the first instance of `seed`, or the next one without a seed.
+
+        Args:
+            seed: of the stream of questions; None goes on with it.
+            options: ``{"index": k}`` asks instance k of the stream; the next reset asks instance k + 1.
+
+        Raises:
+            ValueError: an option is unknown, or the index no whole number from 0 on.
+        """
         super().reset(seed=seed)
         every = np.ones(1, bool)
-        self.questions.restart([seed], every, self.np_random)
+        self.questions.restart([seed], every, self.np_random, options)
         self.questions.ask(every)
         self._ended, self._return, self._verdict = False, 0.0, None
         if self.render_mode == "human":
@@ -124,7 +134,8 @@ class SSLEnv(gym.Env[dict[str, Any], Any]):
         terminated, truncated = bool(transition.step.terminated[0]), bool(truncated_rows[0])
         self._ended = terminated or truncated
         self._return += float(score.reward[0])
-        info: dict[str, Any] = {"success": bool(score.success[0]), **self._facts()}
+        success = bool(score.success[0])
+        info: dict[str, Any] = {"success": success, "is_success": success, **self._facts()}
         if self.questions.interface.text:
             info |= {"valid": bool(transition.answered[0]), "parsed": transition.written[0]}
         if self._ended:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from gymnasium import spaces
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs import answers
 from ssl4rl_envs.task import MAX_PROMPT, MAX_REPLY, Batch, Step, Task, inside
+
+SpaceT = TypeVar("SpaceT", bound=spaces.Space[Any])
 
 INTERFACES: tuple[str, ...] = ("array", "text")
 
@@ -54,10 +57,10 @@ class Interface:
                 f"{type(task).__name__}.images must be in alphabetical order, as Gymnasium keeps them: {task.images}"
             )
         self.task, self.text, self.prompt_style = task, name == "text", answers.check_style(prompt_style)
-        self.observation_space: spaces.Dict = task.observation_space
-        self.action_space: spaces.Space[Any] = task.action_space
+        self.observation_space: spaces.Dict = _own(task.observation_space)
+        self.action_space: spaces.Space[Any] = _own(task.action_space)
         if self.text:
-            shown: dict[str, spaces.Space[Any]] = {key: task.observation_space[key] for key in task.images}
+            shown: dict[str, spaces.Space[Any]] = {key: self.observation_space[key] for key in task.images}
             self.observation_space = spaces.Dict({**shown, "prompt": answers.PromptSpace(MAX_PROMPT)})
             self.action_space = answers.ReplySpace(MAX_REPLY)
 
@@ -90,3 +93,10 @@ class Interface:
             array = given.astype(self.task.action_space.dtype)
             answered = self.task.valid(array)
         return Transition(self.task.advance(state, array), answered, self.task.format_all(array, state), array)
+
+
+def _own(space: SpaceT) -> SpaceT:
+    """Return a copy of a task's space with a generator of its own: sampling in one environment must not move another's."""
+    own = copy.deepcopy(space)
+    own.seed()
+    return own

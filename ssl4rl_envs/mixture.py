@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from ssl4rl_envs.stream import Stream
+from ssl4rl_envs.stream import Stream, hash_seed
 from ssl4rl_envs.task import Batch, Score, Step, Task
 
 TASK = "task"
@@ -22,7 +23,7 @@ class Parts(Task):
     An observation holds the pictures of the part that is asked in the order of showing, as `image` where no part has more
     than one and as `image_1`, `image_2`, ... otherwise, with zeros where the part has fewer or smaller ones; and `task`, the
     number of the part. Actions are the union of the parts': what a part has no use for is ignored. Instance i of a part is
-    instance i of that task on its own.
+    instance i of that task on its own; which part is asked is drawn from the mixture's own numbers.
 
     Args:
         parts: the tasks; their observations are pictures, their actions all Discrete or MultiDiscrete, or all the same.
@@ -51,7 +52,6 @@ class Parts(Task):
         self._shapes: list[tuple[int, ...]] = []
         self.action_space = _union([part.action_space for part in parts])
         self.horizon = max(part.horizon for part in parts)
-        self.chance = float(sum(w * part.chance for w, part in zip(self.weights, parts, strict=True)))
         most = max(len(part.images) for part in parts)
         self.images = ("image",) if most == 1 else tuple(f"image_{i + 1}" for i in range(most))
         shown: dict[str, spaces.Space[Any]] = {}
@@ -60,12 +60,28 @@ class Parts(Task):
             shown[name] = spaces.Box(0, 255, (*np.max(sides, axis=0)[:2].tolist(), 3), np.uint8)
         self.observation_space = spaces.Dict({**shown, TASK: spaces.Discrete(len(parts))})
 
+    @cached_property
+    def chance(self) -> float:
+        """The weighted mean of the parts'."""
+        return float(sum(w * part.chance for w, part in zip(self.weights, self.parts, strict=True)))
+
     @property
     def has_text(self) -> bool:
         """Whether every part can be answered in words."""
         return all(part.has_text for part in self.parts)
 
-    def sample(self, stream: Stream) -> Batch:
+    @property
+    def stream_key(self) -> int:
+        """What it is drawn from which part is asked: the parts and their weights."""
+        return hash_seed("parts", *(part.stream_key for part in self.parts), *self.weights.tobytes())
+
+    def paired(self, word: str) -> Self:
+        """Return a copy whose parts are paired by this word."""
+        task = super().paired(word)
+        task.parts = tuple(part.paired(word) for part in self.parts)
+        return task
+
+    def make(self, stream: Stream) -> Batch:
         """Draw a part for each row, and make its instance."""
         edges = np.cumsum(self.weights)
         return self.sample_parts(stream, np.searchsorted(edges / edges[-1], stream.branch("mixture").uniform(), side="right"))

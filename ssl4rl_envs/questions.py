@@ -84,14 +84,36 @@ class Questions:
         self.schedule = schedule
         self._use(task)
 
-    def restart(self, seeds: Sequence[int | None], rows: NDArray[np.bool_], generator: np.random.Generator) -> None:
-        """Set the seeds of the marked environments; None lets a stream go on, and draws its seed if it has none yet."""
+    def restart(
+        self,
+        seeds: Sequence[int | None],
+        rows: NDArray[np.bool_],
+        generator: np.random.Generator,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        """Set the seeds of the marked environments; None lets a stream go on, and draws its seed if it has none yet.
+
+        Args:
+            seeds: (count,) one an environment.
+            rows: (count,) the marked environments.
+            generator: for seeds that were never given.
+            options: of ``reset``: ``{"index": k}`` (one for all, or (count,)) asks instance k of the stream next.
+
+        Raises:
+            ValueError: an option is unknown, or an index no whole number from 0 on.
+        """
+        unknown = sorted(set(options or {}) - {"index"})
+        if unknown:
+            raise ValueError(f"reset() knows no option {', '.join(unknown)}; it takes index")
         if self._seeds is None:
             self._seeds = generator.integers(1 << 63, size=self._count).astype(np.uint64)
         for row, value in enumerate(seeds):
             if value is not None and rows[row]:
                 self._seeds[row] = as_words([value], "seed")[0]
                 self._episodes[row] = -1
+        if options and options.get("index") is not None:
+            index = as_words(np.broadcast_to(np.asarray(options["index"]), self._count), "index").astype(np.int64)
+            self._episodes[rows] = index[rows] * self.group_size - 1
 
     def ask(self, rows: NDArray[np.bool_]) -> None:
         """Move the marked environments on: to the next repeat of their instance, or to the next instance."""
@@ -107,16 +129,26 @@ class Questions:
             fresh = self.task.sample_parts(stream, self._chosen[rows])
         self._batch = fresh if rows.all() else self.batch.replace(rows, fresh)
 
-    def answer(self, actions: Any) -> tuple[Transition, NDArray[np.bool_]]:
-        """Take one decision in each environment; return what it led to, and which episodes are cut off by the horizon."""
-        transition = self.interface.step(self.batch, actions)
+    def answer(self, actions: Any, rows: NDArray[np.bool_] | None = None) -> tuple[Transition, NDArray[np.bool_]]:
+        """Take one decision in each environment, or in the marked ones.
+
+        Args:
+            actions: as many as there are marked environments.
+            rows: (count,) the marked environments; all by default.
+
+        Returns:
+            What it led to in these, and which of their episodes are cut off by the horizon.
+        """
+        whole = rows is None or bool(rows.all())
+        chosen = np.ones(self._count, bool) if rows is None else rows
+        transition = self.interface.step(self.batch if whole else self.batch.rows(chosen), actions)
         step = transition.step
-        self._batch = step.state
-        self._steps += 1
-        truncated = ~step.terminated & (self._steps >= self.task.horizon)
+        self._batch = step.state if whole else self.batch.replace(chosen, step.state)
+        self._steps[chosen] += 1
+        truncated = ~step.terminated & (self._steps[chosen] >= self.task.horizon)
         if self.schedule is not None:
             ended = step.terminated | truncated
-            self.schedule.record(self._chosen[ended], step.score.success[ended])
+            self.schedule.record(self._chosen[chosen][ended], step.score.success[ended])
         return transition, truncated
 
     def observe(self) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def task_class(env_id: str) -> type[Task]:
 
 
 def build_task(task: Task | str, arguments: dict[str, Any]) -> Task:
-    """Return `task` itself, or build it from its class's path and keyword arguments, `level` among them.
+    """Return `task` itself, or build it from its class's path and keyword arguments, `level` and `pairing` among them.
 
     Raises:
         TypeError: an argument is unknown to the task, or arguments came with a task that is built already.
@@ -114,14 +114,15 @@ def _build_once(path: str, arguments: tuple[tuple[str, Any], ...]) -> Task:
 
 def _build(path: str, arguments: dict[str, Any]) -> Task:
     cls = load_class(path)
-    level = arguments.pop("level", None)
+    level, pairing = arguments.pop("level", None), arguments.pop("pairing", None)
     if level is not None:
         arguments = at_level(cls, level, arguments)
     known = list(inspect.signature(cls).parameters)
     unknown = sorted(set(arguments) - set(known))
     if unknown:
-        raise TypeError(f"{cls.__name__} has no argument {', '.join(unknown)}; it takes {', '.join(known)}, level")
-    return cls(**arguments)
+        raise TypeError(f"{cls.__name__} has no argument {', '.join(unknown)}; it takes {', '.join(known)}, level, pairing")
+    task = cls(**arguments)
+    return task if pairing is None else task.paired(pairing)
 
 
 def at_level(cls: type[Task], name: str, arguments: dict[str, Any]) -> dict[str, Any]:

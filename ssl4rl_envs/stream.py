@@ -1,13 +1,14 @@
 """Counter-based randomness, vectorised over instances.
 
 An instance must be the same bits in any process, batch size and worker, so no generator state is carried from one
-instance to the next. Every number is a hash of (split, seed, index, redraw, draw), chained key by key: nothing is ever
-summed into a seed, so neighbouring seeds and indices share nothing.
+instance to the next. Every number is a hash of (split, seed, index, task, redraw, draw), chained key by key: nothing is ever
+summed into a seed, so neighbouring seeds and indices share nothing, nor do two tasks with one seed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -72,6 +73,7 @@ def as_words(values: ArrayLike, what: str) -> NDArray[np.uint64]:
     return array.astype(np.uint64)
 
 
+@lru_cache(maxsize=4096)
 def hash_seed(*parts: int | str) -> int:
     """Derive a seed in [0, 2**63) from a run seed and the roles it is used for, e.g. ``hash_seed(0, "rollout", 17)``.
 
@@ -121,6 +123,10 @@ class Stream:
         if attempt < 1:
             raise ValueError(f"attempt counts from 1, got {attempt}")
         return self._derived(rows, hash_seed("redraw", attempt))
+
+    def keyed(self, key: int) -> Stream:
+        """Return a stream of the same rows for whoever has this key in [0, 2**63): streams of two keys share nothing."""
+        return self._derived(slice(None), hash_seed("keyed", key))
 
     def branch(self, role: str) -> Stream:
         """Return a stream of the same rows whose numbers have nothing to do with this one's, by the name of their use."""

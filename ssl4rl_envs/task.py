@@ -6,18 +6,20 @@ A task is pure. It holds its configuration and its source, never a state or a ge
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from ssl4rl_envs import answers
+from ssl4rl_envs import answers, blind, identity
 from ssl4rl_envs.answers import AnswerFormat
-from ssl4rl_envs.stream import Stream
+from ssl4rl_envs.stream import Stream, hash_seed
 
 MAX_PROMPT = 16_384
 """Longest prompt, in characters."""
@@ -120,7 +122,7 @@ class Task(ABC):
     """One pretext task over one source.
 
     Subclasses set the attributes below in their constructor, whose keyword arguments are the arguments of the environment,
-    and implement `sample`, `score`, `question` and `example`. All arrays are batch-first; n is the number of instances.
+    and implement `make`, `score`, `question` and `example`. All arrays are batch-first; n is the number of instances.
 
     Attributes:
         observation_space: of one instance; a `Dict` of `Box`es (and `Discrete`s).
@@ -128,7 +130,6 @@ class Task(ABC):
         images: the keys of the observation that are uint8 RGB pictures (height, width, 3), in the order of showing,
             which is alphabetical, because that is how Gymnasium orders the keys of a Dict space.
         answer_format: how an answer is written, or None for a task that has no text interface.
-        chance: expected reward of an episode under the best policy that ignores the observation.
         horizon: most decisions of an episode.
     """
 
@@ -145,14 +146,49 @@ class Task(ABC):
     action_space: spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary | spaces.Box
     images: tuple[str, ...]
     answer_format: AnswerFormat | None
-    chance: float
     horizon: int = 1
     parts: tuple[Task, ...] = ()
     """The tasks that a mixture is made of; none for all others."""
 
-    @abstractmethod
+    _configuration: tuple[str, ...]
+    _pairing: str | None
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Note the arguments: they are a part of what questions are drawn from."""
+        task = super().__new__(cls)
+        task._configuration = identity.configuration(cls, args, kwargs)
+        task._pairing = None
+        return task
+
+    @property
+    def stream_key(self) -> int:
+        """What questions are drawn from beside split, seed and index: class, arguments and the content of the source.
+
+        So two tasks with one seed ask unrelated questions. Tasks that are `paired` by one word draw from the word alone.
+        """
+        if self._pairing is not None:
+            return hash_seed("paired", self._pairing)
+        source = getattr(getattr(self, "source", None), "fingerprint", "")
+        return hash_seed("task", *self._configuration, source)
+
+    def paired(self, word: str) -> Self:
+        """Return a copy of the task whose random numbers are those of every task that is paired by this word.
+
+        For ablations that ask the same under two arguments: what both draw alike is the same, targets above all.
+        """
+        if not isinstance(word, str) or not word:
+            raise ValueError(f"tasks are paired by a word, e.g. pairing='my ablation', got {word!r}")
+        task = copy.copy(self)
+        task._pairing = word
+        return task
+
     def sample(self, stream: Stream) -> Batch:
         """Make the instances of a stream, one a row; a pure function of the task's configuration and the stream's keys."""
+        return self.make(stream.keyed(self.stream_key))
+
+    @abstractmethod
+    def make(self, stream: Stream) -> Batch:
+        """Make the instances of a stream that is the task's own (see `stream_key`), one a row."""
 
     @abstractmethod
     def score(self, answers: NDArray[Any], batch: Batch) -> Score:
@@ -168,6 +204,14 @@ class Task(ABC):
     @abstractmethod
     def example(self) -> Any:
         """Return a valid answer for the instructions to show; the same for all instances."""
+
+    @cached_property
+    def chance(self) -> float:
+        """Expected reward of an episode under the best policy that ignores the observation, in [0, 1].
+
+        A task that knows it assigns it. By default it is searched for (`blind.chance_of`), which is for one decision.
+        """
+        return blind.chance_of(self, 1)
 
     @property
     def has_text(self) -> bool:
@@ -193,6 +237,19 @@ class Task(ABC):
         if isinstance(space, spaces.MultiBinary):
             return stream.integers(0, 2, space.shape).astype(space.dtype)
         return (space.low + stream.uniform(space.shape) * (space.high - space.low)).astype(space.dtype)
+
+    def blind_answers(self) -> NDArray[Any]:
+        """Return answers (m, ...) that may earn something from who does not look; see `ssl4rl_envs.blind`.
+
+        It is asked where the answers are too many to list. By default random ones and, of numbers, their mean.
+        """
+        stream = Stream("train", np.zeros(blind.TRIED, np.uint64), np.arange(blind.TRIED)).branch("blind")
+        batch = self.sample(stream)
+        answers = self.random_answers(batch, stream)
+        if not isinstance(self.action_space, spaces.Box):
+            return answers
+        right = self.oracle(batch)
+        return np.concatenate([right.mean(axis=0, keepdims=True), right]).astype(self.action_space.dtype)
 
     def sample_parts(self, stream: Stream, chosen: NDArray[np.int64]) -> Batch:
         """Make the instances of a stream, each of the part of a mixture that `chosen` (n,) names.

@@ -12,6 +12,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from ssl4rl_envs import rendering
+from ssl4rl_envs.interface import Transition
 from ssl4rl_envs.questions import Questions
 from ssl4rl_envs.schedules import Schedule
 from ssl4rl_envs.task import Batch, Task
@@ -20,16 +21,19 @@ from ssl4rl_envs.task import Batch, Task
 class SSLVectorEnv(gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
     """`num_envs` environments of one task, as `gymnasium.make_vec` makes them.
 
-    For the same seed and actions it gives what ``SyncVectorEnv(..., autoreset_mode=AutoresetMode.SAME_STEP)`` over as many
-    `SSLEnv` gives, by whole batches: sub-environment i has seed s + i, an episode that ends is followed in the same step by
-    the next instance, and the last observation and info of the ended one are in ``infos["final_obs"]`` and
-    ``infos["final_info"]``. Rewards are float32.
+    For the same seed and actions it gives what ``SyncVectorEnv(..., autoreset_mode=autoreset_mode)`` over as many `SSLEnv`
+    gives, by whole batches: sub-environment i has seed s + i. In SAME_STEP, the default, an episode that ends is followed in
+    the same step by the next instance, and the last observation and info of the ended one are in ``infos["final_obs"]`` and
+    ``infos["final_info"]``. In NEXT_STEP the step after an end asks the next instance, ignores the action and pays 0: with
+    episodes of one step that is every second step. DISABLED leaves it to ``reset(options={"reset_mask": ...})``.
+    Rewards are float32.
 
     Args:
         task, split, interface, prompt_style, group_size, attempts, render_mode, arguments: as for `SSLEnv`; of the render
             modes "rgb_array" and
             "ansi", one picture an environment.
         num_envs: how many environments, at least 1.
+        autoreset_mode: a `gymnasium.vector.AutoresetMode`, or its name or value.
 
     Raises:
         ValueError: an argument is not one of its values.
@@ -46,6 +50,7 @@ class SSLVectorEnv(gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
         task: Task | str,
         *,
         num_envs: int = 1,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         split: str = "train",
         interface: str = "array",
         prompt_style: str = "direct",
@@ -59,6 +64,9 @@ class SSLVectorEnv(gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
         if render_mode not in (None, "rgb_array", "ansi"):
             raise ValueError(f"render_mode of a vector environment must be 'rgb_array' or 'ansi', got {render_mode!r}")
         self.num_envs, self.render_mode = num_envs, render_mode
+        self.autoreset_mode = _mode(autoreset_mode)
+        self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
+        self._ended = np.zeros(num_envs, bool)
         self.questions = Questions(task, arguments, num_envs, split, interface, prompt_style, group_size, attempts)
         self._take_spaces()
 
@@ -80,6 +88,7 @@ class SSLVectorEnv(gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
     def follow(self, schedule: Schedule, task: Task) -> None:
         """Let a schedule choose among the parts of a mixture from now on; see `ssl4rl_envs.wrappers`."""
         self.questions.follow(schedule, task)
+        self._ended[:] = False
         self._take_spaces()
 
     def reset(
@@ -89,40 +98,56 @@ class SSLVectorEnv(gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
 
         Args:
             seed: s for s, s + 1, ...; or a list of one seed, or None, an environment.
-            options: ``{"reset_mask": (num_envs,) bool}`` resets the marked environments alone.
+            options: ``{"reset_mask": (num_envs,) bool}`` resets the marked environments alone; ``{"index": k}`` (or one an
+                environment) asks instance k of their streams.
         """
         super().reset(seed=seed if isinstance(seed, int) else None)
         mask = self._reset_mask(options)
+        others = {name: value for name, value in (options or {}).items() if name != "reset_mask"}
         if isinstance(seed, int):
             seed = [seed + i for i in range(self.num_envs)]
         elif seed is None:
             seed = [None] * self.num_envs
         if len(seed) != self.num_envs:
             raise ValueError(f"need {self.num_envs} seeds, one an environment, got {len(seed)}")
-        self.questions.restart(seed, mask, self.np_random)
+        self.questions.restart(seed, mask, self.np_random, others)
         self.questions.ask(mask)
+        self._ended[mask] = False
         return self.questions.observe(), _masked(self.questions.facts(), mask)
 
     def step(
         self, actions: Any
     ) -> tuple[dict[str, Any], NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
-        """Answer all questions; the environments whose episode ends ask their next one.
+        """Answer all questions; what follows the end of an episode, `autoreset_mode` says.
 
         Args:
             actions: num_envs elements of the action space, or num_envs strings in the text interface.
+
+        Raises:
+            TypeError, ValueError: the actions are not of the interface's kind, or not num_envs.
+            RuntimeError: nothing is being asked, or with DISABLED an environment has ended and was not reset.
         """
-        transition, truncated = self.questions.answer(actions)
-        score, terminated = transition.step.score, transition.step.terminated.copy()
-        ended = terminated | truncated
-        info: dict[str, NDArray[Any]] = {"success": score.success, **self.questions.facts()}
-        if self.questions.interface.text:
-            info |= {"valid": transition.answered, "parsed": np.array(transition.written, object)}
-        infos = _masked(info, ~ended)
-        if ended.any():
-            infos |= self._final(info, ended)
-            self.questions.ask(ended)
-            infos |= _masked(self.questions.facts(), np.ones(self.num_envs, bool))
-        return self.questions.observe(), score.reward.astype(np.float32), terminated, truncated, infos
+        going = self._going(actions)
+        reward, (terminated, truncated) = np.zeros(self.num_envs, np.float32), np.zeros((2, self.num_envs), bool)
+        heard: dict[str, NDArray[Any]] = {}
+        if going.any():
+            taken = actions if going.all() else [action for action, goes in zip(actions, going, strict=True) if goes]
+            transition, truncated[going] = self.questions.answer(taken, going)
+            reward[going], terminated[going] = transition.step.score.reward, transition.step.terminated
+            heard = {name: _spread(values, going) for name, values in self._heard(transition).items()}
+        ended, every = terminated | truncated, np.ones(self.num_envs, bool)
+        if self.autoreset_mode is AutoresetMode.SAME_STEP:
+            infos = _masked(heard, ~ended)
+            if ended.any():
+                infos |= self._final({**heard, **self.questions.facts()}, ended)
+                self.questions.ask(ended)
+        else:
+            infos = _masked(heard, going) | _masked({"target": self.batch.target}, ended)
+            self._ended = ended
+            if not going.all():
+                self.questions.ask(~going)
+        infos |= _masked(self.questions.facts(), every)
+        return self.questions.observe(), reward, terminated, truncated, infos
 
     def render(self) -> tuple[Any, ...] | None:
         """Return one picture (or text) an environment of what is being asked; None without a render mode."""
@@ -130,6 +155,25 @@ class SSLVectorEnv(gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
             return None
         cards = [rendering.card(self.task, self.batch, row, None) for row in range(self.num_envs)]
         return tuple(rendering.to_ansi(card) if self.render_mode == "ansi" else rendering.draw(card) for card in cards)
+
+    def _going(self, actions: Any) -> NDArray[np.bool_]:
+        """Return in which environments a decision is taken; in the others, whose episode has ended, the next one begins."""
+        if not isinstance(actions, str) and len(actions) != self.num_envs:
+            raise ValueError(f"need {self.num_envs} actions, one an environment, got {len(actions)}")
+        if self.autoreset_mode is AutoresetMode.DISABLED and self._ended.any():
+            raise RuntimeError(
+                f"the episodes of environments {np.flatnonzero(self._ended).tolist()} have ended; reset them by "
+                "reset(options={'reset_mask': ...}) before step()"
+            )
+        return ~self._ended
+
+    def _heard(self, transition: Transition) -> dict[str, NDArray[Any]]:
+        """Return what `info` says of the answers, arrays of as many rows as there were answers."""
+        success = transition.step.score.success
+        info: dict[str, NDArray[Any]] = {"success": success, "is_success": success}
+        if self.questions.interface.text:
+            info |= {"valid": transition.answered, "parsed": np.array(transition.written, object)}
+        return info
 
     def _reset_mask(self, options: dict[str, Any] | None) -> NDArray[np.bool_]:
         mask = (options or {}).get("reset_mask")
@@ -155,6 +199,25 @@ class SSLVectorEnv(gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
         self.single_action_space = self.questions.interface.action_space
         self.observation_space: Any = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
+
+
+def _mode(mode: AutoresetMode | str) -> AutoresetMode:
+    """Return the mode that is named by itself, its name or its value.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    for known in AutoresetMode:
+        if mode in (known, known.name, known.value):
+            return known
+    raise ValueError(f"autoreset_mode must be one of {', '.join(known.name for known in AutoresetMode)}, got {mode!r}")
+
+
+def _spread(values: NDArray[Any], rows: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return values of the marked rows among zeros, (num_envs, ...)."""
+    spread = np.zeros((len(rows), *values.shape[1:]), values.dtype)
+    spread[rows] = values
+    return spread
 
 
 def _masked(info: dict[str, NDArray[Any]], mask: NDArray[np.bool_]) -> dict[str, Any]:

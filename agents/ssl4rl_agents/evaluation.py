@@ -15,6 +15,8 @@ from ssl4rl_envs import Batch, SSLVectorEnv, Task, hash_seed
 
 NUM_ENVS = 128
 RESAMPLES = 2000
+LEAST_RANGE = 1e-6
+"""Rewards are float32: a smaller lead of the right answers over chance is none."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,9 @@ def evaluate(
         episodes: how many; the same seed asks the same questions.
         seed: of the questions.
         prompt_style: "direct" or "think".
+
+    Raises:
+        ValueError: the right answers earn no more than chance (see `normalise`).
     """
     envs = SSLVectorEnv(
         task, num_envs=min(NUM_ENVS, episodes), split=split, interface=agent.interface, prompt_style=prompt_style
@@ -73,6 +78,7 @@ def evaluate(
 def evaluate_in(agent: Agent, envs: SSLVectorEnv, *, env: str, episodes: int, seed: int = 0) -> Result:
     """Do as `evaluate` in given environments, each of which plays its share of the episodes."""
     start, count = time.perf_counter(), envs.num_envs
+    normalise(0.0, envs.task.chance, 1.0)  # what cannot be more than chance in the end is refused before it is played
     quota = np.full(count, episodes // count) + (np.arange(count) < episodes % count)
     played = np.zeros(count, np.int64)
     gained, best = np.zeros(count), np.zeros(count)
@@ -108,9 +114,23 @@ def evaluate_in(agent: Agent, envs: SSLVectorEnv, *, env: str, episodes: int, se
         items=len(np.unique(item)),
         chance=chance,
         oracle=oracle_mean,
-        normalised=(reward_mean - chance) / (oracle_mean - chance),
+        normalised=normalise(reward_mean, chance, oracle_mean),
         seconds=round(time.perf_counter() - start, 3),
     )
+
+
+def normalise(reward: float, chance: float, oracle: float) -> float:
+    """Return (reward - chance) / (oracle - chance): 0 for answers without looking, 1 for the right ones.
+
+    Raises:
+        ValueError: the right answers earn no more than chance, so there is nothing to measure.
+    """
+    if oracle - chance < LEAST_RANGE:
+        raise ValueError(
+            f"there is no normalised score: the best answers without looking earn {chance:.3f}, the right ones {oracle:.3f}, "
+            "so nothing is left to be learned; use fewer attempts, or a task with more answers"
+        )
+    return (reward - chance) / (oracle - chance)
 
 
 def enter(agent: Agent, envs: SSLVectorEnv) -> None:

@@ -81,7 +81,7 @@ class EdgePrediction(GraphTask):
         self.chance = 0.5
         self.check_source()
 
-    def sample(self, stream: Stream) -> Batch:
+    def make(self, stream: Stream) -> Batch:
         """Draw one pair a row; observation and target as the class's text says."""
         target = stream.integers(0, 2)
         edges = self.source.edges_of(stream.split)

@@ -75,7 +75,7 @@ class GraphDistance(GraphTask):
         self.chance = 1 / len(HOPS)
         self.check_source()
 
-    def sample(self, stream: Stream) -> Batch:
+    def make(self, stream: Stream) -> Batch:
         """Draw one neighbourhood and two of its nodes a row; observation and target as the class's text says."""
         target = stream.integers(0, len(HOPS))
         parts = self.until_all(stream.branch("neighbourhoods"), self._draft)

@@ -72,7 +72,7 @@ class MaskedFeatures(GraphTask):
         self.chance = 0.5
         self.check_source()
 
-    def sample(self, stream: Stream) -> Batch:
+    def make(self, stream: Stream) -> Batch:
         """Draw one neighbourhood and its masked nodes a row; observation and target as the class's text says."""
         answers = stream.integers(0, 2, (self.masked,))
         parts = self.until_all(stream.branch("neighbourhoods"), self._draft)

@@ -81,7 +81,7 @@ class NeighborChoice(GraphTask):
         self.chance = 1 / candidates
         self.check_source()
 
-    def sample(self, stream: Stream) -> Batch:
+    def make(self, stream: Stream) -> Batch:
         """Draw one node and its candidates a row; observation and target as the class's text says."""
         target = stream.integers(0, self.candidates)
         node, true, others = self.until_all(stream.branch("candidates"), self._draft)

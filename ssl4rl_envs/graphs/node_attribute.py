@@ -106,7 +106,7 @@ class NodeAttribute(GraphTask):
             self.chance = 1 / len(labels)
         self.check_source()
 
-    def sample(self, stream: Stream) -> Batch:
+    def make(self, stream: Stream) -> Batch:
         """Draw one node a row; observation and target as the class's text says."""
         query = None
         if self.attribute == "word":

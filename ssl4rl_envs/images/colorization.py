@@ -114,7 +114,7 @@ class Colorization(ImageTask[Views]):
         apart = np.abs(3 * colourful - grey).sum(axis=(1, 2, 3))
         return np.asarray(apart >= MIN_CHROMA * 9 * LOOK * LOOK, np.bool_)
 
-    def sample(self, stream: Stream) -> Batch:
+    def make(self, stream: Stream) -> Batch:
         """Colour one view a row in several ways; observation and target as the class's text says."""
         order = stream.permutation(self.candidates)
         views = self.draw(stream)

@@ -100,7 +100,7 @@ class Contrastive(ImageTask[Draft]):
         overlapping[rows] = different_pictures(self.source, first.items[rows], far.items[rows], MIN_DIFFERENCE)
         return overlapping
 
-    def sample(self, stream: Stream) -> Batch:
+    def make(self, stream: Stream) -> Batch:
         """Show two views a row; observation and target as the class's text says."""
         target = stream.integers(0, 2)
         first, near, _, far = self.draw(stream)

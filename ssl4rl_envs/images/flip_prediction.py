@@ -84,7 +84,7 @@ class FlipPrediction(ImageTask[Views]):
         changed = [differs(look, flip(look, every & across, every & down), MIN_DIFFERENCE) for across, down in mirrors]
         return np.asarray(np.all(changed, axis=0), np.bool_)
 
-    def sample(self, stream: Stream) -> Batch:
+    def make(self, stream: Stream) -> Batch:
         """Mirror one view a row; observation and target as the class's text says."""
         target = stream.integers(0, len(self.flips))
         views = self.draw(stream)

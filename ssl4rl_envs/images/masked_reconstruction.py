@@ -8,6 +8,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from ssl4rl_envs import blind
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.images.base import ImageTask, one_of
 from ssl4rl_envs.images.tiles import numbers, panel_grid, panels
@@ -28,7 +29,8 @@ PAINTED = 0.5
 GREY = 128
 """What the mask looks like."""
 
-_BLIND = 256
+PAINTINGS = 16
+"""Fixed paintings that are searched for what is paid without looking."""
 
 Draft = tuple[Views, Views, NDArray[np.int64], NDArray[np.int64]]
 
@@ -55,7 +57,7 @@ class MaskedReconstruction(ImageTask[Draft]):
     ## Rewards
     "choice": 1 for the true patch, 0 otherwise; chance is 1 / candidates. "pixels": 1 - e / c, not below 0, for e the
     mean squared error of the painting and c that of the best constant fill, the patch's mean colour; success is 0.5 or more.
-    Its chance is what the mean patch of 256 training instances is paid.
+    Its chance is what the best fixed painting found by a search over 512 training instances is paid on 512 others.
 
     ## Termination
     After one answer.
@@ -123,7 +125,6 @@ class MaskedReconstruction(ImageTask[Draft]):
             self.action_space = spaces.Box(-1, 1, (patch_size, patch_size, 3), np.float32)
             self.answer_format = None
             self.check_source()
-            self.chance = self._blind_reward()
 
     def draft(self, stream: Stream) -> Draft:
         """Draw a view, one of another photograph, and the corners (n, candidates, 2) of the mask and of the other patches."""
@@ -150,7 +151,7 @@ class MaskedReconstruction(ImageTask[Draft]):
         result[rows] = all_differ(patches, MIN_DIFFERENCE)
         return result
 
-    def sample(self, stream: Stream) -> Batch:
+    def make(self, stream: Stream) -> Batch:
         """Mask a patch of one view a row; observation and target as the class's text says."""
         place = stream.integers(0, self.candidates)
         draft = self.draw(stream)
@@ -176,7 +177,7 @@ class MaskedReconstruction(ImageTask[Draft]):
         given = np.where(valid.reshape(-1, 1, 1, 1), answers, 0).astype(np.float64)
         truth = batch.target.astype(np.float64)
         error = ((given - truth) ** 2).mean(axis=(1, 2, 3))
-        constant = ((truth - truth.mean(axis=(1, 2), keepdims=True)) ** 2).mean(axis=(1, 2, 3))
+        constant = _constant_error(batch.target)
         reward = np.where(valid, np.clip(1 - error / constant, 0, 1), 0).astype(np.float32)
         return Score(reward, reward >= PAINTED)
 
@@ -243,12 +244,18 @@ class MaskedReconstruction(ImageTask[Draft]):
         total, squares = patches.sum(axis=(1, 2)), (patches**2).sum(axis=(1, 2))
         return np.asarray(np.sqrt((squares - total**2 / count).sum(axis=1) / (3 * count)), np.float64)
 
-    def _blind_reward(self) -> float:
-        """Return what painting the mean patch is paid, whatever is shown."""
-        split = self.source.splits[0]
-        batch = self.sample(Stream(split, np.zeros(_BLIND, np.uint64), np.arange(_BLIND)))
-        mean = np.repeat(batch.target.mean(axis=0, keepdims=True), _BLIND, axis=0)
-        return float(self.score(mean, batch).reward.mean())
+    def blind_answers(self) -> NDArray[Any]:
+        """Return paintings that are paid most whatever is shown, best first, (m, patch_size, patch_size, 3)."""
+        batch = self.sample(Stream("train", np.zeros(blind.SAMPLED, np.uint64), np.arange(blind.SAMPLED)))
+        targets = batch.target.reshape(len(batch), -1).astype(np.float64)
+        found = blind.best_painting(targets, _constant_error(batch.target), PAINTINGS)
+        return np.clip(found, -1, 1).reshape(-1, *self.action_space.shape).astype(np.float32)
+
+
+def _constant_error(targets: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the mean squared error of the best constant fill of each patch, (n,)."""
+    truth = targets.astype(np.float64)
+    return np.asarray(((truth - truth.mean(axis=(1, 2), keepdims=True)) ** 2).mean(axis=(1, 2, 3)))
 
 
 def _views(views: Views, rows: NDArray[np.int64]) -> Views:

@@ -109,7 +109,7 @@ class OddPatch(ImageTask[Draft]):
             result &= differs(tiles[:, place], self._replacement(tiles, foreign, place, how), MIN_DIFFERENCE[self.odd])
         return result
 
-    def sample(self, stream: Stream) -> Batch:
+    def make(self, stream: Stream) -> Batch:
         """Replace one tile of one view a row; observation and target as the class's text says."""
         target = stream.integers(0, self.tiling.count)
         first, second, how = self.draw(stream)

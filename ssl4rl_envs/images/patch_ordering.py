@@ -107,7 +107,7 @@ class PatchOrdering(ImageTask[Views]):
         """Return which views have tiles that all look different."""
         return self.tiling.distinct(self.source, draft, MIN_DIFFERENCE)
 
-    def sample(self, stream: Stream) -> Batch:
+    def make(self, stream: Stream) -> Batch:
         """Shuffle the tiles of one view a row; observation and target as the class's text says."""
         order = stream.permutation(self.tiling.count)
         views = self.draw(stream)

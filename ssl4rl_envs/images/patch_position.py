@@ -116,7 +116,7 @@ class PatchPosition(ImageTask[Draft]):
             result &= (apart >= MIN_DIFFERENCE * 3 * _CROP**2)[:, elsewhere].all(axis=1)
         return result
 
-    def sample(self, stream: Stream) -> Batch:
+    def make(self, stream: Stream) -> Batch:
         """Show one view and a crop of it a row; observation and target as the class's text says."""
         target = stream.integers(0, self.grid**2)
         views, offsets = self.draw(stream)

@@ -105,7 +105,7 @@ class PatchSwap(ImageTask[Views]):
         """Return which views have tiles that all look different."""
         return self.tiling.distinct(self.source, draft, MIN_DIFFERENCE)
 
-    def sample(self, stream: Stream) -> Batch:
+    def make(self, stream: Stream) -> Batch:
         """Shuffle the tiles of one view a row; the target is the order in which they belong, as of `PatchOrdering`."""
         order = derangement(stream, self.tiling.count)
         views = self.draw(stream)

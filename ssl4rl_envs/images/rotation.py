@@ -113,7 +113,7 @@ class Rotation(ImageTask[Views]):
         """Return which views look different after every turn."""
         return turned_differs(draft, self.source, self._symmetries, MIN_DIFFERENCE)
 
-    def sample(self, stream: Stream) -> Batch:
+    def make(self, stream: Stream) -> Batch:
         """Turn one view a row; observation and target as the class's text says."""
         target = stream.integers(0, self.angles)
         tilt = self._tilt(stream)

@@ -54,6 +54,11 @@ class PictureSource(ABC):
     grey: bool
     smallest: int
 
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """A hex digest of the content: shared by sources that hold the same pictures in the same order, and no others."""
+
     @abstractmethod
     def draw(self, stream: Stream) -> NDArray[np.int64]:
         """Draw one item of the stream's split a row, all equally likely, (n,).

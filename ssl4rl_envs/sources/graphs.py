@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
 
 import numpy as np
@@ -118,6 +119,14 @@ class GraphSource:
     def nodes_of(self, split: str) -> Nodes:
         """Return the nodes of a split, (m,)."""
         return np.flatnonzero(self.node_split == SPLITS.index(split)).astype(np.int64)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hex digest of the content: nodes, edges and features."""
+        digest = hashlib.blake2b(f"{self.nodes} {self.features.shape}".encode(), digest_size=16)
+        digest.update(self.edges.tobytes())
+        digest.update(self.features.tobytes())
+        return digest.hexdigest()
 
     @cached_property
     def _by_split(self) -> list[Nodes]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,14 @@ class ImageSource(PictureSource):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ImageSource:
         return self
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hex digest of all pixels, in the order of the items, and of how views are drawn of them."""
+        digest = hashlib.blake2b(repr(self.min_zoom).encode(), digest_size=16)
+        for item in range(len(self)):
+            digest.update(content_key(self.picture(item)))
+        return digest.hexdigest()
 
     def items(self, split: str) -> NDArray[np.int64]:
         """Return the items of a split.

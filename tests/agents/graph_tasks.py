@@ -64,7 +64,7 @@ class Groups(Task):
         self.images, self.answer_format = (), None
         self.chance = 1 / 3 if role == "choice" else 0.5
 
-    def sample(self, stream: Stream) -> Batch:
+    def make(self, stream: Stream) -> Batch:
         flip, longer, answer = stream.integers(0, 2), stream.integers(0, 2), stream.integers(0, 6)
         asked, item = stream.integers(0, 2, (2,)), stream.integers(0, ITEMS // 2, (NODES,))
         order = np.argsort(stream.uniform((NODES,)), axis=1)

@@ -6,19 +6,21 @@ import math
 import sys
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 
 from ssl4rl_agents.agent import Agent, agent_interface, agent_names, load_agent
 from ssl4rl_agents.baselines import ConstantAgent, OracleAgent, RandomAgent
-from ssl4rl_agents.evaluation import clustered_interval, evaluate, evaluate_in
+from ssl4rl_agents.evaluation import clustered_interval, evaluate, evaluate_in, normalise
 from ssl4rl_agents.policies.agent import BATCH, PolicyAgent, load_run
 from ssl4rl_agents.policies.nano import build_nano
 from ssl4rl_agents.policies.vlm import VLMPolicy
 from ssl4rl_agents.ppo.config import TrainConfig
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_envs import SSLVectorEnv, Task, make_task
+from ssl4rl_envs.attempts import Attempts
 
 EPISODES = 1024
 _tasks: dict[str, Task] = {}
@@ -44,7 +46,7 @@ def test_agents_that_do_not_look_score_at_most_chance(env_id, cls):
     result = measured(cls, task, env_id)
     error = max(math.sqrt(task.chance * (1 - task.chance)), 1e-3) / math.sqrt(EPISODES)
     assert result.reward < task.chance + 4 * error
-    if cls is RandomAgent and hasattr(task.action_space, "n"):
+    if cls is RandomAgent and hasattr(task.action_space, "n") and task.horizon == 1:
         assert result.reward > task.chance - 4 * error
     assert (result.env, result.split, result.episodes, result.chance) == (env_id, "test", EPISODES, task.chance)
     assert result.normalised == pytest.approx((result.reward - task.chance) / (result.oracle - task.chance))
@@ -178,6 +180,7 @@ def test_what_is_no_agent_is_refused(task):
 
 
 PLUGIN = """
+import gymnasium as gym
 import numpy as np
 
 
@@ -252,3 +255,14 @@ def test_large_batches_are_answered_in_parts(make_questions):
     assert whole[BATCH:] == agent.act(tail, deterministic=True)
     assert PolicyAgent(policy, seed=1).act(tail) == PolicyAgent(policy, seed=1).act(tail)
     assert not torch.is_grad_enabled() or policy.value_head.weight.grad is None
+
+
+def test_nothing_is_normalised_where_the_right_answers_earn_no_more_than_chance():
+    task = Attempts(make_task("SSL4RL/Contrastive-v0", source="digits", image_size=36), 2)
+    envs = gym.make_vec("SSL4RL/Contrastive-v0", num_envs=4, attempts=2, source="digits", image_size=36)
+    with pytest.raises(ValueError, match=r"without looking earn 1\.000, the right ones 1\.000.*use fewer attempts"):
+        evaluate(RandomAgent(envs), task, env="SSL4RL/Contrastive-v0", split="test", episodes=8)
+    assert normalise(0.5, 0.25, 1.0) == pytest.approx(1 / 3)
+    for oracle in (0.25, 0.2):
+        with pytest.raises(ValueError, match="nothing is left to be learned"):
+            normalise(0.25, 0.25, oracle)

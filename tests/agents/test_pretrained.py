@@ -50,7 +50,7 @@ class Words(Task):
         self.answer_format = AnswerFormat(labels=("0", "1", "2"))
         self.chance = 1 / 3
 
-    def sample(self, stream: Stream) -> Batch:
+    def make(self, stream: Stream) -> Batch:
         target = stream.integers(0, 3)
         return Batch({}, target, np.arange(len(target)))
 

@@ -259,7 +259,7 @@ class SealedRotation(Rotation):
         super().__init__(**arguments)
         self.truths = np.zeros(0, np.int64)
 
-    def sample(self, stream: Stream) -> Batch:
+    def make(self, stream: Stream) -> Batch:
         batch = super().sample(stream)
         sealed = len(self.truths) + np.arange(len(batch))
         self.truths = np.concatenate([self.truths, batch.target])
@@ -351,7 +351,7 @@ class Colours(Task):
         self.answer_format = AnswerFormat(labels=("0", "1", "2", "3"))
         self.chance = 0.25
 
-    def sample(self, stream: Stream) -> Batch:
+    def make(self, stream: Stream) -> Batch:
         target = stream.integers(0, 4)
         palette = np.array([[220, 30, 30], [30, 220, 30], [30, 30, 220], [200, 200, 40]], np.uint8)
         pictures = np.broadcast_to(palette[target][:, None, None], (len(target), 36, 36, 3)).copy()

@@ -155,7 +155,7 @@ def test_solvers_are_not_asked_about_what_they_learned_from():
 class DarkTop(Rotation):
     """Its top row is darker the more the picture was turned."""
 
-    def sample(self, stream):
+    def make(self, stream):
         batch = super().sample(stream)
         batch.observation["image"][:, 0] >>= batch.target[:, None, None].astype(np.uint8)
         return batch
@@ -164,7 +164,7 @@ class DarkTop(Rotation):
 class Brighter(FlipPrediction):
     """Mirrored pictures are a little brighter."""
 
-    def sample(self, stream):
+    def make(self, stream):
         batch = super().sample(stream)
         image = batch.observation["image"]
         image[:] = np.minimum(image.astype(int) + 12 * batch.target[:, None, None, None], 255)

@@ -198,14 +198,14 @@ def test_the_vector_environment_equals_gymnasiums(name, way, group_size, same):
 def test_no_blind_choice_of_tries_beats_the_declared_chance():
     """All sequences of three orders of four tiles, that is all policies that do not look, against all targets at once."""
     task = Attempts(PatchOrdering("digits", 36), 3)
-    assert task.chance == pytest.approx(3 * 0.125)
+    assert task.chance < 3 * 0.125, "three orders cannot agree nowhere with each other and earn that everywhere"
     orders = np.array(list(itertools.permutations(range(4))))
     paid = np.maximum((orders[:, None] == orders[None]).sum(axis=2) - 1, 0) / 3
     best = max(
         np.maximum(np.maximum(paid[0], paid[i]), paid[j]).mean()
         for i, j in itertools.combinations_with_replacement(range(24), 2)
     )
-    assert best <= task.chance + 1e-9
+    assert best == pytest.approx(task.chance, abs=1e-6)
 
 
 @pytest.mark.parametrize(("attempts", "chance"), [(2, 0.5), (3, 0.75), (4, 1.0), (9, 1.0)])

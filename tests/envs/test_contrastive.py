@@ -148,7 +148,7 @@ def test_the_first_view_tells_nothing():
 def test_the_first_view_is_the_same_whatever_is_asked(unchanged):
     """Both partners are drawn before it is decided which is shown."""
     task = Contrastive("faces", 24)
-    stream = Stream("train", np.zeros(60, np.uint64), np.arange(60))
+    stream = Stream("train", np.zeros(60, np.uint64), np.arange(60)).keyed(task.stream_key)
     stream.integers(0, 2)
     first, near, _, far = task.draw(stream)
     batch = sample(task, 60)

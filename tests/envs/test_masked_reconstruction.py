@@ -221,12 +221,11 @@ def test_a_painting_is_paid_the_same_in_every_batch():
     assert together.tolist() == alone
 
 
-def test_chance_is_what_the_mean_patch_is_paid():
+def test_chance_is_more_than_the_mean_patch_and_random_paintings_are_paid():
     task = MaskedReconstruction("faces", SIDE, answer="pixels", patch_size=12)
     batch = sample(task, 600, seed=9)
     mean = np.repeat(sample(task, 600, seed=8).target.mean(axis=0, keepdims=True), 600, axis=0)
-    rewards = task.score(mean, batch).reward
-    assert task.chance == pytest.approx(rewards.mean(), abs=float(4 * rewards.std() / 600**0.5 + 0.005))
+    assert task.score(mean, batch).reward.mean() < task.chance
     random = task.random_answers(batch, Stream("train", np.full(600, 1), np.arange(600)))
     assert task.score(random, batch).reward.mean() <= task.chance + 1e-6
     assert 0 <= task.chance < 0.2

@@ -90,7 +90,8 @@ def test_pictures_with_two_cells_alike_are_not_asked_about_whichever_cell_the_cr
 
 def test_augmentation_changes_the_crop_alone_and_nothing_else_of_the_instance():
     plain, weak, strong = (
-        sample(PatchPosition(ImageSource(list(coarse())), 36, augmentation=name), 40) for name in ("none", "weak", "strong")
+        sample(PatchPosition(ImageSource(list(coarse())), 36, augmentation=name).paired("crops"), 40)
+        for name in ("none", "weak", "strong")
     )
     for changed in (weak, strong):
         assert np.array_equal(plain.observation["image"], changed.observation["image"])

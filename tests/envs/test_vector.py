@@ -261,3 +261,98 @@ def test_text_in_processes_with_shared_memory_does_not_arrive(text_id):
     finally:
         env.close(terminate=True)
     assert arrived != expected["prompt"]
+
+
+MODES = [AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", ["SSL4RL/Rotation-v0", "SSL4RL/PatchSwap-v0", "SSL4RL/NodeAttribute-v0"])
+@pytest.mark.parametrize("side", ["array", "text"])
+def test_other_ways_of_starting_anew_equal_gymnasiums(name, side, mode, build, actions, same):
+    if side == "text" and not build(name).has_text:
+        pytest.skip("no text")
+    ours = gym.make_vec(name, num_envs=N, interface=side, autoreset_mode=mode)
+    how = {"vectorization_mode": "sync", "vector_kwargs": {"autoreset_mode": mode}}
+    theirs = gym.make_vec(name, num_envs=N, interface=side, **how)
+    assert ours.metadata["autoreset_mode"] is mode
+    for first, second in zip(ours.reset(seed=11), theirs.reset(seed=11), strict=True):
+        same(first, second, "reset")
+    for step in range(14):
+        chosen = batch_of(actions(build(name), side, N, seed=step), side)
+        got = ours.step(chosen)
+        compare_steps(got, theirs.step(chosen), same)
+        ended = got[2] | got[3]
+        if mode is AutoresetMode.DISABLED and ended.any():
+            resets = [env.reset(options={"reset_mask": ended.copy()}) for env in (ours, theirs)]
+            for first, second in zip(*resets, strict=True):
+                same(first, second, "reset by mask")
+
+
+def test_without_autoreset_an_ended_episode_must_be_reset_first():
+    env = gym.make_vec("SSL4RL/Rotation-v0", num_envs=2, source="digits", autoreset_mode="Disabled")
+    env.reset(seed=0)
+    env.step([0, 0])
+    with pytest.raises(RuntimeError, match=r"environments \[0, 1\] have ended"):
+        env.step([0, 0])
+
+
+def test_an_autoreset_mode_is_one_of_gymnasiums():
+    for given in ("NEXT_STEP", "NextStep", AutoresetMode.NEXT_STEP):
+        env = gym.make_vec("SSL4RL/Rotation-v0", num_envs=2, source="digits", autoreset_mode=given)
+        assert env.unwrapped.autoreset_mode is AutoresetMode.NEXT_STEP
+    with pytest.raises(ValueError, match="one of NEXT_STEP, SAME_STEP, DISABLED"):
+        gym.make_vec("SSL4RL/Rotation-v0", num_envs=2, source="digits", autoreset_mode="never")
+
+
+def test_gymnasiums_wrappers_of_vector_observations_pass():
+    envs = gym.make_vec("SSL4RL/Rotation-v0", num_envs=2, source="digits", image_size=36, autoreset_mode="NEXT_STEP")
+    flat = gym.wrappers.vector.FlattenObservation(envs)
+    observation, _ = flat.reset(seed=0)
+    assert observation.shape == (2, 36 * 36 * 3)
+
+
+@pytest.mark.parametrize("group_size", [1, 3])
+def test_an_index_asks_that_instance_of_the_stream(group_size, same):
+    how = {"source": "digits", "image_size": 36, "group_size": group_size}
+    env = gym.make("SSL4RL/Rotation-v0", **how)
+    env.reset(seed=5)
+    along = [env.reset()[0] if k else env.reset(seed=5)[0] for k in range(5 * group_size)][::group_size]
+    same(env.reset(options={"index": 3})[0], along[3], "without a seed")
+    same(env.reset(seed=5, options={"index": 1})[0], along[1], "with a seed")
+    for _ in range(group_size):
+        observation, info = env.reset()
+    assert info["index"] == 2
+    same(observation, along[2], "the next one")
+    envs = gym.make_vec("SSL4RL/Rotation-v0", num_envs=2, **how)
+    _, info = envs.reset(seed=4, options={"index": [7, 3]})
+    assert info["index"].tolist() == [7, 3]
+    same({key: value[1] for key, value in envs.reset(seed=4, options={"index": 3})[0].items()}, along[3], "one for all")
+
+
+@pytest.mark.parametrize("options", [{"indx": 3}, {"index": -1}, {"index": 1.5}, {"index": "3"}, {"index": True}])
+def test_wrong_options_are_errors(options):
+    for make, more in ((gym.make, {}), (gym.make_vec, {"num_envs": 2})):
+        env = make("SSL4RL/Rotation-v0", source="digits", image_size=36, **more)
+        with pytest.raises(ValueError, match=r"indx|index"):
+            env.reset(seed=0, options=options)
+
+
+def test_sampling_in_one_environment_does_not_move_another(env_id):
+    def draws(disturbed: bool) -> list[Any]:
+        one, other = gym.make(env_id), gym.make(env_id)
+        one.action_space.seed(1)
+        other.action_space.seed(2)
+        drawn = []
+        for _ in range(4):
+            drawn.append(np.asarray(one.action_space.sample()).tolist())
+            if disturbed:
+                other.action_space.sample()
+                other.observation_space.sample()
+        return drawn
+
+    assert draws(disturbed=True) == draws(disturbed=False)
+    one, other = gym.make(env_id), gym.make(env_id)
+    assert one.action_space is not other.action_space
+    assert one.observation_space is not other.observation_space
+    assert one.unwrapped.task.action_space is not one.action_space

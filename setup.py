@@ -49,6 +49,7 @@ setup(
         "pillow>=10.1",
         "scikit-image>=0.24",
         "scikit-learn>=1.5",
+        "scipy>=1.11",
         "typing-extensions>=4.4",
     ],
     extras_require={

@@ -77,6 +77,12 @@ class GraphTask(Task):
                 f"{type(self).__name__} asks for what follows from features, which an agent could look up by the node's "
                 "number; use features='inline'"
             )
+        if derived and self.source.kinds:
+            raise ValueError(
+                f"{type(self).__name__} asks for what follows from features, and those of graph {self.source.name!r} only "
+                f"tell {len(np.unique(self.source.twins))} kinds of nodes apart: which kind is hidden would be seen by which "
+                "is not there; use features that differ between nodes, or ask for edges, distances or degrees"
+            )
         self.inline = features == "inline"
         nodes, edges = size_of(targets, self.fanouts)
         table = self.source.features
@@ -89,6 +95,7 @@ class GraphTask(Task):
         }
         if self.inline:
             low, high = min(0.0, float(table.min())), max(0.0, float(table.max()))
+            high = high if high > low else 1.0  # a table of zeros
             shown["x"] = spaces.Box(low, high, (nodes, table.shape[1]), np.float32)
         else:
             shown["node_id"] = spaces.Box(-1, self.source.nodes - 1, (nodes,), np.int64)

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import networkx as nx
 import numpy as np
+import scipy.sparse
 
-from ssl4rl_envs.sources.graph_files import from_networkx, from_pyg, read_graph
+from ssl4rl_envs.sources.graph_files import read_graph
 from ssl4rl_envs.sources.graph_models import barabasi_albert, stochastic_block_model
+from ssl4rl_envs.sources.graph_networkx import from_networkx
+from ssl4rl_envs.sources.graph_pyg import from_pyg
+from ssl4rl_envs.sources.graph_sparse import from_sparse
 from ssl4rl_envs.sources.graphs import GraphSource
 
 CORA_TOPICS = (
@@ -25,8 +30,8 @@ CORA_TOPICS = (
 )
 """The topics of Cora's papers, by label."""
 
-GraphSourceLike = GraphSource | str | Any
-"""A source, a name, a networkx graph, or data of PyTorch Geometric."""
+GraphSourceLike = GraphSource | str | Path | Any
+"""A source, a name, a file, a networkx graph, data of PyTorch Geometric, or a sparse adjacency matrix of scipy."""
 
 
 @cache
@@ -44,13 +49,21 @@ def cora() -> GraphSource:
 @cache
 def karate() -> GraphSource:
     """Return Zachary's karate club (1977): 34 members, 78 friendships."""
-    return from_networkx(nx.karate_club_graph(), "karate")
+    return _joined(nx.karate_club_graph(), "karate")
 
 
 @cache
 def les_miserables() -> GraphSource:
     """Return who appears with whom in Les Miserables (Knuth 1993): 77 characters, 254 pairs."""
-    return from_networkx(nx.les_miserables_graph(), "les_miserables")
+    return _joined(nx.les_miserables_graph(), "les_miserables")
+
+
+def _joined(graph: nx.Graph, name: str) -> GraphSource:
+    """Return who is joined with whom, without what nodes and edges carry."""
+    bare = nx.Graph()
+    bare.add_nodes_from(graph)
+    bare.add_edges_from(graph.edges)
+    return from_networkx(bare, name)
 
 
 GRAPHS: dict[str, Callable[[], GraphSource]] = {
@@ -68,22 +81,28 @@ def load_graph(source: GraphSourceLike) -> GraphSource:
 
     Args:
         source: "cora", "karate", "les_miserables", "sbm", "barabasi_albert" (these two also with a number of nodes,
-            "sbm:10000"), "file:PATH" (see `read_graph`), a `GraphSource`, a networkx graph, or a `Data` or dataset of PyTorch
-            Geometric.
+            "sbm:10000"), "file:PATH" or a `Path` (see `read_graph`), a `GraphSource`, a networkx graph (`from_networkx`), a
+            `Data` or dataset of PyTorch Geometric (`from_pyg`), or a sparse adjacency matrix of scipy (`from_sparse`).
 
     Raises:
-        ValueError: the name is unknown.
+        ValueError: the name is unknown, or what it names does not make a source.
         TypeError: it is none of these.
     """
     if isinstance(source, GraphSource):
         return source
+    if isinstance(source, Path):
+        return read_graph(source)
     if isinstance(source, nx.Graph):
         return from_networkx(source)
-    if hasattr(source, "edge_index"):
+    if scipy.sparse.issparse(source):
+        return from_sparse(source)
+    if any(hasattr(source, held) for held in ("edge_index", "adj_t", "edge_types")):
         return from_pyg(source)
     if not isinstance(source, str):
         raise TypeError(
-            f"a graph is a name, a GraphSource, a networkx graph or PyTorch Geometric's Data, got {type(source).__name__}"
+            "a graph is a name, a Path, a GraphSource, a networkx graph, PyTorch Geometric's Data or a sparse matrix of "
+            f"scipy, got {type(source).__name__}; an array of pairs (E, 2) is one as GraphSource(pairs), an adjacency matrix "
+            "(N, N) as scipy.sparse.coo_array(matrix)"
         )
     name, _, rest = source.partition(":")
     if name == "file":

@@ -1,25 +1,46 @@
-"""Graphs from elsewhere: files of edges, networkx, PyTorch Geometric."""
+"""Graphs from files: text, NPZ, MatrixMarket, and the formats that networkx reads."""
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
+from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import numpy as np
-from numpy.typing import NDArray
+import scipy.io
+import scipy.sparse
 
+from ssl4rl_envs.sources.edge_columns import edges_of
+from ssl4rl_envs.sources.edge_text import decode, read_table
+from ssl4rl_envs.sources.graph_networkx import from_networkx
+from ssl4rl_envs.sources.graph_sparse import from_sparse
 from ssl4rl_envs.sources.graphs import GraphSource
+from ssl4rl_envs.sources.left_out import tell, warn
 
-ENDINGS = (".npz", ".txt", ".csv", ".tsv", ".edges", ".edgelist")
+PACKED: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
+TEXT = (".txt", ".csv", ".tsv", ".tab", ".edges", ".edgelist", ".el", ".dat")
 
 
 def read_graph(path: str | Path) -> GraphSource:
     """Read a graph from a file.
 
     Args:
-        path: an NPZ file with `edges` (E, 2) or `edge_index` (2, E), and optionally `x` (N, F) and `y` (N,); or text with two
-            node names a line, separated by white space, comma or tab, where lines that begin with # or % are comments and
-            further columns are left out. Names that are no numbers are numbered in the order of their first appearance.
+        path: a file whose name ends in one of these, perhaps with .gz, .bz2 or .xz behind:
+
+            - .txt, .csv, .tsv, .tab, .edges, .edgelist, .el, .dat: an edge a line, see `edges_of`. Cells are separated by a
+              tab, ";", "," or white space, one of them in the whole file. Names stay in `names`.
+            - .mtx: MatrixMarket, square; nodes are its rows, those without an entry too.
+            - .npz: arrays `edges` (E, 2) or `edge_index` (2, E), and optionally `x` (N, F) and `y` (N,); or what
+              `scipy.sparse.save_npz` wrote. Without `x` and `y` the numbers in edges are names, which may have gaps.
+            - .graphml, .gml, .gexf, .net (Pajek), .adjlist, .g6, .s6: as networkx reads them, see `from_networkx`.
+
+    Warns:
+        UserWarning: something was left out; it says how many of what, and so does the source's `left_out`.
 
     Raises:
         ValueError: the file is not of that kind; the message names it, and the line.
@@ -28,65 +49,107 @@ def read_graph(path: str | Path) -> GraphSource:
     file = Path(path).expanduser()
     if not file.is_file():
         raise FileNotFoundError(f"there is no file {file}")
-    if file.suffix == ".npz":
-        return _read_npz(file)
-    if file.suffix not in ENDINGS:
-        raise ValueError(f"{file}: a graph is read from files that end in {', '.join(ENDINGS)}")
-    pairs: list[tuple[str, str]] = []
-    for number, line in enumerate(file.read_text().splitlines(), 1):
-        words = line.replace(",", " ").split()
-        if not words or words[0][0] in "#%":
-            continue
-        if len(words) < 2:
-            raise ValueError(f"{file}, line {number}: an edge is two node names, got {line!r}")
-        pairs.append((words[0], words[1]))
-    if not pairs:
-        raise ValueError(f"{file} holds no edge")
-    if all(name.isdecimal() for pair in pairs for name in pair):
-        return GraphSource(np.array(pairs, np.int64), name=file.name)
-    numbers: dict[str, int] = {}
-    edges = [[numbers.setdefault(name, len(numbers)) for name in pair] for pair in pairs]
-    return GraphSource(np.array(edges, np.int64), name=file.name)
+    packed = file.suffix.lower() in PACKED
+    ending = (file.with_suffix("") if packed else file).suffix.lower()
+    if ending not in READERS:
+        raise ValueError(f"{file}: a graph is read from files that end in {', '.join(READERS)}")
+    data = file.read_bytes()
+    try:
+        data = PACKED[file.suffix.lower()](data) if packed else data
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        raise ValueError(f"{file} cannot be unpacked: {error}") from error
+    return READERS[ending](data, file)
 
 
-def _read_npz(file: Path) -> GraphSource:
-    with np.load(file, allow_pickle=False) as arrays:
-        if "edges" not in arrays and "edge_index" not in arrays:
-            raise ValueError(f"{file} must hold `edges` (E, 2) or `edge_index` (2, E), and holds {', '.join(arrays)}")
-        edges = arrays["edges"] if "edges" in arrays else arrays["edge_index"].T
-        features, labels = (arrays.get(name) for name in ("x", "y"))
-    return GraphSource(edges, features=features, labels=labels, name=file.name)
+def _read_text(data: bytes, file: Path) -> GraphSource:
+    if data.startswith(b"%%MatrixMarket"):
+        return _read_matrix(data, file)
+    found = edges_of(read_table(decode(data, str(file)), str(file)))
+    graph = GraphSource(found.edges, nodes=len(found.names), name=file.name, names=found.names, left_out=found.left_out)
+    if found.doubt:
+        warn(f"{file}: {found.doubt}")
+    quiet = {"header"} | ({"lines of comments"} - found.details.keys())
+    return tell(graph, found.details, quiet)
 
 
-def from_networkx(graph: Any, name: str = "networkx") -> GraphSource:
-    """Take over a networkx graph; nodes are numbered in its order, and their attributes are left out."""
-    numbers = {node: number for number, node in enumerate(graph.nodes)}
-    edges = np.array([(numbers[one], numbers[other]) for one, other in graph.edges()], np.int64).reshape(-1, 2)
-    return GraphSource(edges, nodes=len(numbers), name=name)
+def _read_matrix(data: bytes, file: Path) -> GraphSource:
+    try:
+        symmetry = scipy.io.mminfo(BytesIO(data))[5]
+        matrix = scipy.sparse.coo_array(scipy.io.mmread(BytesIO(data)))
+    except (ValueError, OverflowError, TypeError) as error:
+        raise ValueError(f"{file} is no MatrixMarket file: {error}") from error
+    if symmetry != "general":  # the reader writes both halves out
+        matrix = scipy.sparse.tril(matrix)
+    rows = np.arange(1, matrix.shape[0] + 1)
+    return from_sparse(matrix, name=file.name, names=rows)
 
 
-def from_pyg(data: Any, name: str = "pyg") -> GraphSource:
-    """Take over a `Data` of PyTorch Geometric, or a dataset of one: its `edge_index`, `x` and `y`.
+def _read_npz(data: bytes, file: Path) -> GraphSource:
+    try:
+        with np.load(BytesIO(data), allow_pickle=False) as arrays:
+            matrix = scipy.sparse.load_npz(BytesIO(data)) if {"format", "shape"} <= set(arrays) else None
+            held = {name: arrays[name] for name in ("edges", "edge_index", "x", "y") if name in arrays}
+            holds = ", ".join(arrays)
+    except Exception as error:  # damaged archives raise errors of many kinds
+        raise ValueError(f"{file} is no NPZ file of plain arrays: {error}") from error
+    if matrix is not None:
+        return from_sparse(matrix, name=file.name)
+    if not held.keys() & {"edges", "edge_index"}:
+        raise ValueError(f"{file} must hold `edges` (E, 2) or `edge_index` (2, E), and holds {holds}")
+    edges = held["edges"] if "edges" in held else held["edge_index"].T
+    if edges.ndim != 2 or edges.shape[1] != 2 or edges.dtype.kind not in "iu":
+        raise ValueError(
+            f"{file}: `edges` must be whole numbers (E, 2), `edge_index` (2, E), got {edges.dtype}, {edges.shape}"
+        )
+    features, labels, names = held.get("x"), held.get("y"), None
+    if features is None and labels is None:
+        names, numbers = np.unique(edges, return_inverse=True)
+        edges = numbers.reshape(-1, 2)
+    elif features is not None and features.ndim == 1:
+        features = features[:, None]
+    nodes = next((len(rows) for rows in (names, features, labels) if rows is not None), None)
+    graph = GraphSource(edges, nodes, features, labels, name=file.name, names=names)
+    return tell(graph, quiet=("repeated edges",))
 
-    Raises:
-        ValueError: the dataset holds several graphs.
-    """
-    if hasattr(data, "get") and hasattr(data, "indices"):  # a dataset, which looks like its only graph
-        if len(data) != 1:
-            raise ValueError(
-                f"a source is one graph, the dataset {type(data).__name__} holds {len(data)}; choose one of them"
-            )
-        data = data[0]
-    labels = _array(getattr(data, "y", None))
-    fits = labels is not None and labels.reshape(-1).shape == (data.num_nodes,) and labels.dtype.kind in "iu"
-    return GraphSource(
-        np.asarray(_array(data.edge_index)).T,
-        nodes=int(data.num_nodes),
-        features=_array(getattr(data, "x", None)),
-        labels=labels.reshape(-1) if fits and labels is not None else None,
-        name=name,
-    )
+
+def _read_gml(data: bytes) -> Any:
+    try:
+        return nx.read_gml(BytesIO(data))
+    except nx.NetworkXError as error:
+        if "label" not in str(error):
+            raise
+        return nx.read_gml(BytesIO(data), label="id")  # nodes without labels, or with labels that repeat
 
 
-def _array(tensor: Any) -> NDArray[Any] | None:
-    return None if tensor is None else np.asarray(tensor.detach().cpu().numpy())
+def _read_adjacency(data: bytes) -> Any:
+    try:
+        return nx.read_adjlist(BytesIO(data), nodetype=int)
+    except (TypeError, ValueError):
+        return nx.read_adjlist(BytesIO(data))
+
+
+def _by_networkx(read: Callable[[bytes], Any]) -> Callable[[bytes, Path], GraphSource]:
+    def reader(data: bytes, file: Path) -> GraphSource:
+        try:
+            graph = read(data)
+        except Exception as error:  # its readers raise errors of many kinds
+            raise ValueError(f"{file} cannot be read by networkx: {type(error).__name__}: {error}") from error
+        if isinstance(graph, list):
+            raise ValueError(f"{file} holds {len(graph)} graphs, and a source is one")
+        return from_networkx(graph, file.name)
+
+    return reader
+
+
+READERS: dict[str, Callable[[bytes, Path], GraphSource]] = {
+    **dict.fromkeys(TEXT, _read_text),
+    ".mtx": _read_matrix,
+    ".npz": _read_npz,
+    ".graphml": _by_networkx(lambda data: nx.read_graphml(BytesIO(data))),
+    ".gml": _by_networkx(_read_gml),
+    ".gexf": _by_networkx(lambda data: nx.read_gexf(BytesIO(data))),
+    ".net": _by_networkx(lambda data: nx.read_pajek(BytesIO(data))),
+    ".adjlist": _by_networkx(_read_adjacency),
+    ".g6": _by_networkx(lambda data: nx.read_graph6(BytesIO(data))),
+    ".s6": _by_networkx(lambda data: nx.read_sparse6(BytesIO(data))),
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import cached_property
 
 import numpy as np
@@ -18,6 +19,9 @@ NODE_SHARES = (0.70, 0.15, 0.15)
 """Shares of nodes whose attributes are asked about in each split."""
 
 MAX_NODES = 2**31
+FEWEST_ROWS = 50
+"""Different rows of features from which on nodes are split by them, where nodes share rows."""
+
 QUANTUM = 1_000
 """Features that are no whole numbers count in units of 1/1000 where nodes are grouped by them, so that sums are exact."""
 
@@ -29,18 +33,24 @@ class GraphSource:
 
     The graph that is shown is made of the train edges, whatever is asked. Which split a pair of nodes belongs to is decided
     by a hash of the pair, whether they are joined or not; which split a node belongs to, by a hash of its features, so that
-    nodes with equal features fall on one side.
+    nodes with equal features fall on one side. Where features only tell kinds of nodes (see `kinds`), it is a hash of the
+    node's number, and tasks that ask for features refuse the graph.
 
     Args:
         edges: (E, 2) pairs of node numbers. Directions are dropped, repeated pairs merged, loops left out.
         nodes: how many there are; by default the greatest number and one.
-        features: (N, F) numbers, or None: then a node is described by how many train edges it has, as one-hot buckets.
+        features: (N, F) finite numbers, or None (or F = 0): then a node is described by how many train edges it has, as
+            one-hot buckets.
         labels: (N,) classes of nodes, or None. Never shown and never asked about: for probes.
         name: how to call it in messages.
+        names: (N,) what nodes are called where they come from; by default their numbers.
+        left_out: how many of what was left out before, by kind.
 
     Attributes:
         edges: (E, 2) the pairs, smaller number first, sorted.
+        names: (N,) what nodes are called where they come from: `names[number]`.
         duplicates, loops: how many of the given edges were merged or left out.
+        left_out: how many of what was left out or merged, by kind; kinds of which there were none are not in it.
         features: (N, F) float32.
         described: whether features were given.
         indptr, indices: compressed rows of the train edges in both directions, neighbours sorted.
@@ -57,21 +67,28 @@ class GraphSource:
         features: ArrayLike | None = None,
         labels: ArrayLike | None = None,
         name: str = "graph",
+        names: ArrayLike | None = None,
+        left_out: Mapping[str, int] | None = None,
     ) -> None:
         pairs = _pairs(edges, name)
-        table = None if features is None else np.ascontiguousarray(features, np.float32)
-        count = nodes if nodes is not None else len(table) if table is not None else int(pairs.max(initial=-1)) + 1
+        greatest = int(pairs.max(initial=-1))
+        count = nodes if nodes is not None else greatest + 1 if features is None else len(np.asarray(features))
         self.name, self.nodes = name, count
-        if count < 2 or count >= MAX_NODES or (pairs.size and int(pairs.max()) >= count):
-            raise ValueError(f"graph {name!r}: {count} nodes do not hold edges up to node {int(pairs.max(initial=-1))}")
-        if table is not None and (table.ndim != 2 or len(table) != count or not np.isfinite(table).all()):
-            raise ValueError(f"graph {name!r}: features must be finite numbers ({count}, F), got shape {table.shape}")
-        self.labels = None if labels is None else np.asarray(labels).astype(np.int64)
-        if self.labels is not None and self.labels.shape != (count,):
-            raise ValueError(f"graph {name!r}: labels must be ({count},), got {self.labels.shape}")
+        if not len(pairs):
+            raise ValueError(f"graph {name!r} holds no edge ({count} nodes)")
+        if count < 2 or count >= MAX_NODES or greatest >= count:
+            raise ValueError(f"graph {name!r}: {count} nodes do not hold edges up to node {greatest}")
+        table = None if features is None else _table(features, count, name)
+        self.labels = None if labels is None else _labels(labels, count, name)
+        self.names = np.arange(count) if names is None else np.array(names)
+        if self.names.shape != (count,):
+            raise ValueError(f"graph {name!r}: names must be ({count},), got {self.names.shape}")
+        self.names.flags.writeable = False
         proper = pairs[pairs[:, 0] != pairs[:, 1]]
         self._keys = np.unique(proper.min(axis=1) * count + proper.max(axis=1))
         self.loops, self.duplicates = len(pairs) - len(proper), len(proper) - len(self._keys)
+        counted = {**(left_out or {}), "loops": self.loops, "repeated edges": self.duplicates}
+        self.left_out = {kind: number for kind, number in counted.items() if number}
         self.edges = np.stack([self._keys // count, self._keys % count], axis=1)
         self._edge_split = self.pair_split(self.edges[:, 0], self.edges[:, 1])
         lacking = [split for code, split in enumerate(SPLITS) if not (self._edge_split == code).any()]
@@ -117,8 +134,15 @@ class GraphSource:
         return self._by_split[SPLITS.index(split)]
 
     def nodes_of(self, split: str) -> Nodes:
-        """Return the nodes of a split, (m,)."""
-        return np.flatnonzero(self.node_split == SPLITS.index(split)).astype(np.int64)
+        """Return the nodes of a split, (m,).
+
+        Raises:
+            ValueError: the split has none.
+        """
+        nodes = np.flatnonzero(self.node_split == SPLITS.index(split)).astype(np.int64)
+        if not len(nodes):
+            raise ValueError(f"graph {self.name!r}: of its {self.nodes} nodes none falls to the split {split}; too few")
+        return nodes
 
     @cached_property
     def fingerprint(self) -> str:
@@ -145,8 +169,23 @@ class GraphSource:
         return hash_rows(found[:, None], "twins")
 
     @cached_property
+    def kinds(self) -> bool:
+        """Whether features only tell a few kinds of nodes apart, as one-hot categories do: nodes cannot be split by them.
+
+        So it is where more than half of the nodes have the features of another, and either there are fewer than
+        `FEWEST_ROWS` different rows, or they are shared so unevenly that a split would get less than half of its nodes.
+        """
+        rows = len(np.unique(self.twins)) if self.described else self.nodes
+        if 2 * rows >= self.nodes:
+            return False
+        shares = np.bincount(_shares(self.twins, NODE_SHARES), minlength=len(SPLITS)) / self.nodes
+        return rows < FEWEST_ROWS or bool((2 * shares < NODE_SHARES).any())
+
+    @cached_property
     def node_split(self) -> NDArray[np.int8]:
-        """Which split each node belongs to, (N,), as an index of `SPLITS`."""
+        """Which split each node belongs to, (N,), as an index of `SPLITS`: by its features, or its number (see `kinds`)."""
+        if self.kinds:
+            return _shares(hash_rows(np.arange(self.nodes, dtype=np.uint64)[:, None], "node"), NODE_SHARES)
         return _shares(self.twins, NODE_SHARES)
 
     @cached_property
@@ -197,11 +236,39 @@ def degree_buckets(degrees: Nodes) -> Nodes:
 
 def _pairs(edges: ArrayLike, name: str) -> Nodes:
     array = np.asarray(edges)
-    if array.ndim != 2 or array.shape[1] != 2 or array.dtype.kind not in "iu" or (array.size and int(array.min()) < 0):
+    if (
+        array.ndim != 2
+        or array.shape[1] != 2
+        or array.dtype.kind not in "iu"
+        or (array.size and not 0 <= int(array.min()) <= int(array.max()) < 2**63)
+    ):
         raise ValueError(
             f"graph {name!r}: edges must be pairs of node numbers from 0 on, (E, 2) integers, got {array.dtype} {array.shape}"
         )
     return array.astype(np.int64)
+
+
+def _table(features: ArrayLike, count: int, name: str) -> NDArray[np.float32] | None:
+    """Return features as float32 (N, F), or None where F is 0."""
+    given = np.asarray(features)
+    if given.ndim != 2 or len(given) != count or given.dtype.kind not in "biuf":
+        raise ValueError(f"graph {name!r}: features must be finite numbers ({count}, F), got {given.dtype} {given.shape}")
+    with np.errstate(over="ignore"):
+        table = np.array(given, np.float32, order="C")
+    if not np.isfinite(table).all():
+        node, column = np.argwhere(~np.isfinite(table))[0].tolist()
+        raise ValueError(
+            f"graph {name!r}: features must be finite numbers ({count}, F) of float32, and feature {column} of node {node} "
+            f"is {given[node, column]}"
+        )
+    return table if table.shape[1] else None
+
+
+def _labels(labels: ArrayLike, count: int, name: str) -> Nodes:
+    given = np.asarray(labels)
+    if given.shape != (count,) or given.dtype.kind not in "iub":
+        raise ValueError(f"graph {name!r}: labels must be ({count},) whole numbers, got {given.dtype} {given.shape}")
+    return given.astype(np.int64)
 
 
 def _shares(words: NDArray[np.uint64], shares: tuple[float, ...]) -> NDArray[np.int8]:

@@ -79,9 +79,9 @@ class GraphTask(Task):
             )
         if derived and self.source.kinds:
             raise ValueError(
-                f"{type(self).__name__} asks for what follows from features, and those of graph {self.source.name!r} only "
-                f"tell {len(np.unique(self.source.twins))} kinds of nodes apart: which kind is hidden would be seen by which "
-                "is not there; use features that differ between nodes, or ask for edges, distances or degrees"
+                f"{type(self).__name__} asks for what follows from features, and graph {self.source.name!r} has no more than "
+                f"{len(np.unique(self.source.twins))} different rows of them: what is hidden would be seen by what is not "
+                "there; use features that differ between nodes, or ask for edges, distances or degrees"
             )
         self.inline = features == "inline"
         nodes, edges = size_of(targets, self.fanouts)

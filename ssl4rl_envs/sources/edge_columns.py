@@ -1,4 +1,4 @@
-"""Which columns of a table are the ends of edges, and what numbers their nodes get."""
+"""Which columns of a table are the ends of edges, and what is left out beside them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl4rl_envs.sources.edge_nodes import MISSING, is_number, number_nodes
 from ssl4rl_envs.sources.edge_text import ADJACENCY, Table
+from ssl4rl_envs.sources.left_out import LeftOut
 
 PAIRS = (
     ("source", "target"),
@@ -38,13 +40,10 @@ PAIRS = (
 )
 """Names by which a header tells the two ends of an edge, in small letters and without signs."""
 
-MISSING = frozenset({"", "na", "nan", "n/a", "none", "null", "<na>"})
 RAGGED = 0.1
 """Share of rows of another length up to which they may have any."""
 
-_WHOLE = re.compile(r"[+-]?\d+(?:\.0*)?", re.ASCII)
-_TWO_CELLS = re.compile(r"\d[\s,;]+[+-]?\d")
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?|nan", re.ASCII | re.IGNORECASE)
+ONCE = "an edge counts once, whatever its weight"
 
 
 @dataclass(frozen=True)
@@ -53,17 +52,34 @@ class Edges:
 
     Args:
         edges: (E, 2) numbers of nodes, from 0 without gaps.
-        names: (N,) what each node is called: whole numbers in rising order, or texts in the order in which they appear.
-        left_out: how many of what was left out, by kind.
-        details: what is to be told of a kind beside its count.
-        doubt: what may have been meant otherwise, a sentence, or nothing.
+        names: (N,) what each node is called, see `number_nodes`.
+        left_out: what of the table is in neither.
+        doubts: what may have been meant otherwise, in sentences.
     """
 
     edges: NDArray[np.int64]
     names: NDArray[Any]
-    left_out: dict[str, int]
-    details: dict[str, str]
-    doubt: str = ""
+    left_out: LeftOut
+    doubts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the columns of a table are.
+
+    Args:
+        header: whether the first row is one.
+        index: whether the first column counts the rows.
+        beyond: whether the header has no cell above that column.
+        ends: the two columns of nodes.
+        width: how many columns there are.
+    """
+
+    header: bool
+    index: bool
+    beyond: bool
+    ends: tuple[int, int]
+    width: int
 
 
 def edges_of(table: Table) -> Edges:
@@ -73,86 +89,49 @@ def edges_of(table: Table) -> Edges:
       word where all other rows hold a number. Where it names the columns they may stand anywhere.
     - An **index** is a column before the others: under an empty cell of the header, or beyond its cells, or one without a
       header that counts the rows where the two behind it name the same nodes.
-    - **Nodes** are numbers where all are whole ("7" and "7.0" are one), or else names. They are numbered without gaps.
+    - The **nodes** are in the columns that the header names, or else in the first two behind the index.
 
     Raises:
         ValueError: a row has not two names; the message names file and line.
     """
     rows = _without_empty_columns(table.rows)
-    left_out: dict[str, int] = {"lines of comments": table.comments} if table.comments else {}
-    details: dict[str, str] = {}
-    if table.late_comments:
-        details["lines of comments"] = (
-            f", {len(table.late_comments)} of them amid edges (first: line {table.late_comments[0]})"
-        )
-    body = rows[1:]
-    width = Counter(map(len, body or rows)).most_common(1)[0][0]
-    index, columns, header = _layout(rows, width)
-    if header:
-        left_out["header"] = 1
-    if not (rows := body if header else rows):
+    layout = layout_of(rows)
+    start = int(layout.header)
+    body, lines = rows[start:], table.lines[start:]
+    if not body:
         raise ValueError(f"{table.file} holds no edge, only a header")
-    lines = table.lines[1:] if header else table.lines
-    if index:
-        left_out["column that counts rows"] = 1
-    cells = _ends(table.file, rows, lines, columns)
-    _note_lengths(table.file, rows, lines, width, left_out, details)
-    _note_values(rows, width, {*columns, *([0] if index else [])}, table, left_out, details)
-    names, numbers = number_nodes(cells, table.file, lines)
-    doubt = "" if header else _doubtful_header(cells, lines[0])
-    return Edges(numbers, names, left_out, details, doubt or _doubtful_numbers(names))
+    cells = _ends(table.file, body, lines, layout.ends)
+    names, edges = number_nodes(cells, table.file, lines)
+    left_out = LeftOut()
+    late = table.late_comments
+    amid = f", {len(late)} of them amid edges (first: line {late[0]})" if late else ""
+    left_out.add("lines of comments", table.comments, amid, quiet=not late)
+    left_out.add("header", start, quiet=True)
+    left_out.add("column that counts rows", int(layout.index))
+    _note_lengths(table.file, body, lines, layout.width, left_out)
+    _note_values(body, layout, rows[0] if layout.header else [], left_out)
+    left_out.add("attributes of edges", table.attributes, f" ({ONCE})")
+    doubts = ("" if layout.header else _doubtful_header(cells, lines[0]), _doubtful_numbers(names))
+    return Edges(edges, names, left_out, tuple(doubt for doubt in doubts if doubt))
 
 
-def number_nodes(
-    cells: list[str], file: str = "edges", lines: Sequence[int] | None = None
-) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Number nodes without gaps.
-
-    Args:
-        cells: names, those of an edge's ends one after the other, (2 E,).
-        file: for messages.
-        lines: of each edge, for messages.
-
-    Returns:
-        names (N,): int64 in rising order where all are whole numbers of 64 bits, or else texts in the order of appearance;
-        and edges (E, 2).
-
-    Raises:
-        ValueError: some are other numbers, marks of missing values or several cells, where most are whole numbers.
-    """
-    whole = [bool(_WHOLE.fullmatch(cell)) for cell in cells]
-    if all(whole) and not any(_led_by_zero(cell) for cell in cells):
-        try:
-            ids = np.array([cell.partition(".")[0] for cell in cells]).astype(np.int64)
-        except OverflowError:
-            cells = [str(int(cell.partition(".")[0])) for cell in cells]
-        else:
-            names, numbers = np.unique(ids, return_inverse=True)
-            return names, numbers.reshape(-1, 2)
-    odd = [place for place, good in enumerate(whole) if not good]
-    if odd and (2 * len(odd) <= len(cells) or all(is_number(cells[place]) for place in odd)):
-        for place in odd:
-            cell = cells[place]
-            if cell.lower() in MISSING or is_number(cell) or _TWO_CELLS.search(cell):
-                where = f", line {lines[place // 2]}" if lines is not None else ""
-                raise ValueError(
-                    f"{file}{where}: {cell!r} is no node; nodes are whole numbers, written in full, or they are words"
-                )
-    numbered: dict[str, int] = {}
-    found = np.array([numbered.setdefault(cell, len(numbered)) for cell in cells], np.int64)
-    texts = np.empty(len(numbered), object)
-    texts[:] = list(numbered)
-    return texts, found.reshape(-1, 2)
-
-
-def is_number(cell: str) -> bool:
-    """Return whether a cell is a number, "nan" and "inf" too; unlike Python's `float`, not "1_2"."""
-    return bool(_NUMBER.fullmatch(cell))
-
-
-def _led_by_zero(cell: str) -> bool:
-    digits = cell.lstrip("+-")
-    return digits[0] == "0" and digits[1:2].isdigit()
+def layout_of(rows: list[list[str]]) -> Layout:
+    """Find out what the columns of a table are, see `edges_of`."""
+    first, body = rows[0], rows[1:]
+    width = Counter(map(len, body or rows)).most_common(1)[0][0]
+    words = [re.sub(r"[\W_]+", "", cell).lower() for cell in first]
+    named = next(((words.index(a), words.index(b)) for a, b in PAIRS if a in words and b in words), None)
+    if named is not None and any(first[column] in {_at(row, column) for row in body} for column in named):
+        named = None  # nodes of that name
+    unnamed = width > 2 and first[0] == "" and len(first) == width
+    header = named is not None or unnamed or any(_is_title(first, body, column) for column in range(len(first)))
+    beyond = header and width == len(first) + 1
+    if named is not None:
+        one, other = (column + beyond for column in named)
+        return Layout(True, unnamed or beyond, beyond, (one, other), width)
+    rest = body if header else rows
+    index = unnamed or beyond or (width > 2 and _counts(rest) and _same_nodes(rest))
+    return Layout(header, index, beyond, (1, 2) if index else (0, 1), width)
 
 
 def _without_empty_columns(rows: list[list[str]]) -> list[list[str]]:
@@ -161,25 +140,6 @@ def _without_empty_columns(rows: list[list[str]]) -> list[list[str]]:
     while width > 2 and not any(len(row) >= width and row[width - 1] for row in rows):
         width -= 1
     return [row[:width] for row in rows]
-
-
-def _layout(rows: list[list[str]], width: int) -> tuple[bool, tuple[int, int], bool]:
-    """Return whether the first column is an index, which two hold nodes, and whether the first row is a header."""
-    first, body = rows[0], rows[1:]
-    words = [re.sub(r"[\W_]+", "", cell).lower() for cell in first]
-    named = next(((words.index(a), words.index(b)) for a, b in PAIRS if a in words and b in words), None)
-    if named is not None and any(first[column] in {_at(row, column) for row in body} for column in named):
-        named = None  # nodes of that name
-    unnamed = width > 2 and first[0] == "" and len(first) == width
-    header = named is not None or unnamed or any(_is_title(first, body, column) for column in range(len(first)))
-    beyond = header and width == len(first) + 1
-    index = unnamed or beyond
-    if named is not None:
-        one, other = (column + beyond for column in named)
-        return index, (one, other), True
-    rest = body if header else rows
-    index = index or (width > 2 and _counts(rest) and _same_nodes(rest))
-    return index, (1, 2) if index else (0, 1), header
 
 
 def _is_title(first: list[str], body: list[list[str]], column: int) -> bool:
@@ -220,40 +180,30 @@ def _ends(file: str, rows: list[list[str]], lines: Sequence[int], columns: tuple
     return [row[column] for row in rows for column in columns]
 
 
-def _note_lengths(
-    file: str, rows: list[list[str]], lines: Sequence[int], width: int, left_out: dict[str, int], details: dict[str, str]
-) -> None:
+def _note_lengths(file: str, rows: list[list[str]], lines: Sequence[int], width: int, left_out: LeftOut) -> None:
     odd = [line for row, line in zip(rows, lines, strict=True) if len(row) != width]
-    if not odd:
-        return
     if len(odd) > max(3, RAGGED * len(rows)) and len({len(row) for row in rows}) > 2:
         raise ValueError(
             f"{file}, line {odd[0]}: {len(odd)} of {len(rows)} lines have not {width} cells as most have; {ADJACENCY}"
         )
-    kind = "lines of another length, whose two nodes are kept"
-    left_out[kind] = len(odd)
-    details[kind] = f" (lines {', '.join(map(str, odd[:5]))}{', ...' if len(odd) > 5 else ''})"
+    listed = f" (lines {', '.join(map(str, odd[:5]))}{', ...' if len(odd) > 5 else ''})"
+    left_out.add("lines of another length, of which the two nodes are kept", len(odd), listed)
 
 
-def _note_values(
-    rows: list[list[str]], width: int, used: set[int], table: Table, left_out: dict[str, int], details: dict[str, str]
-) -> None:
+def _note_values(rows: list[list[str]], layout: Layout, titles: list[str], left_out: LeftOut) -> None:
     """Count weights and other columns that are not used, and weights that one may have meant as no edge."""
-    free = [column for column in range(width) if column not in used]
-    if table.attributes:
-        left_out["attributes of edges"] = table.attributes
+    used = {*layout.ends, *([0] if layout.index else [])}
+    free = [column for column in range(layout.width) if column not in used]
     if not free:
         return
-    titles = table.rows[0] if "header" in left_out else []
-    beyond = bool(titles) and width == len(titles) + 1
-    names = [_at(titles, column - beyond) or f"column {column + 1}" for column in free]
-    weights = next((place for place, name in enumerate(names) if "weight" in name.lower()), 0)
-    values = [_at(row, free[weights]) for row in rows]
-    left_out["values beside edges"] = sum(_at(row, column) != "" for row in rows for column in free)
-    details["values beside edges"] = f" ({', '.join(names)}; an edge counts once, whatever its weight{_odd(values)})"
+    names = [_at(titles, column - layout.beyond) or f"column {column + 1}" for column in free]
+    weights = next((column for column, name in zip(free, names, strict=True) if "weight" in name.lower()), free[0])
+    count = sum(_at(row, column) != "" for row in rows for column in free)
+    odd = _odd_weights([_at(row, weights) for row in rows])
+    left_out.add("values beside edges", count, f" ({', '.join(names)}; {ONCE}{odd})")
 
 
-def _odd(values: list[str]) -> str:
+def _odd_weights(values: list[str]) -> str:
     """Tell how many weights are 0, negative or no number, where they are numbers."""
     if not all(is_number(value) for value in values if value.lower() not in MISSING):
         return ""
@@ -268,8 +218,10 @@ def _odd(values: list[str]) -> str:
 
 
 def _doubtful_header(cells: list[str], line: int) -> str:
-    """Tell of a first row of names that stand nowhere else: it may be a header."""
+    """Tell of a first row that may be a header: names that stand nowhere else, or how many nodes and edges follow."""
     one, other, *rest = cells
+    if other == str(len(rest) // 2) and one in (str(len(set(rest))), other):
+        return f"line {line} counts as an edge, and {other} lines follow it; if it tells how many, begin it with #"
     if len(rest) < 4 or is_number(one) or is_number(other) or not {one, other}.isdisjoint(rest):
         return ""
     return f"line {line} counts as an edge, and {one!r} and {other!r} stand nowhere else; if it is a header, begin it with #"

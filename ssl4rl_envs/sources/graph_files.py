@@ -20,7 +20,7 @@ from ssl4rl_envs.sources.edge_text import decode, read_table
 from ssl4rl_envs.sources.graph_networkx import from_networkx
 from ssl4rl_envs.sources.graph_sparse import from_sparse
 from ssl4rl_envs.sources.graphs import GraphSource
-from ssl4rl_envs.sources.left_out import tell, warn
+from ssl4rl_envs.sources.left_out import LeftOut, warn
 
 PACKED: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
 TEXT = (".txt", ".csv", ".tsv", ".tab", ".edges", ".edgelist", ".el", ".dat")
@@ -65,11 +65,11 @@ def _read_text(data: bytes, file: Path) -> GraphSource:
     if data.startswith(b"%%MatrixMarket"):
         return _read_matrix(data, file)
     found = edges_of(read_table(decode(data, str(file)), str(file)))
-    graph = GraphSource(found.edges, nodes=len(found.names), name=file.name, names=found.names, left_out=found.left_out)
-    if found.doubt:
-        warn(f"{file}: {found.doubt}")
-    quiet = {"header"} | ({"lines of comments"} - found.details.keys())
-    return tell(graph, found.details, quiet)
+    for doubt in found.doubts:
+        warn(f"{file}: {doubt}")
+    counts = found.left_out.counts
+    graph = GraphSource(found.edges, nodes=len(found.names), name=file.name, names=found.names, left_out=counts)
+    return found.left_out.tell(graph)
 
 
 def _read_matrix(data: bytes, file: Path) -> GraphSource:
@@ -109,7 +109,7 @@ def _read_npz(data: bytes, file: Path) -> GraphSource:
         features = features[:, None]
     nodes = next((len(rows) for rows in (names, features, labels) if rows is not None), None)
     graph = GraphSource(edges, nodes, features, labels, name=file.name, names=names)
-    return tell(graph, quiet=("repeated edges",))
+    return LeftOut().tell(graph, both_ways=True)
 
 
 def _read_gml(data: bytes) -> Any:
@@ -119,6 +119,14 @@ def _read_gml(data: bytes) -> Any:
         if "label" not in str(error):
             raise
         return nx.read_gml(BytesIO(data), label="id")  # nodes without labels, or with labels that repeat
+
+
+def _read_pajek(data: bytes) -> Any:
+    graph = nx.read_pajek(BytesIO(data))
+    for _, drawn in graph.nodes(data=True):  # how it is drawn describes no node
+        for key in ("id", "x", "y", "shape"):
+            drawn.pop(key, None)
+    return graph
 
 
 def _read_adjacency(data: bytes) -> Any:
@@ -148,7 +156,7 @@ READERS: dict[str, Callable[[bytes, Path], GraphSource]] = {
     ".graphml": _by_networkx(lambda data: nx.read_graphml(BytesIO(data))),
     ".gml": _by_networkx(_read_gml),
     ".gexf": _by_networkx(lambda data: nx.read_gexf(BytesIO(data))),
-    ".net": _by_networkx(lambda data: nx.read_pajek(BytesIO(data))),
+    ".net": _by_networkx(_read_pajek),
     ".adjlist": _by_networkx(_read_adjacency),
     ".g6": _by_networkx(lambda data: nx.read_graph6(BytesIO(data))),
     ".s6": _by_networkx(lambda data: nx.read_sparse6(BytesIO(data))),

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl4rl_envs.sources.edge_nodes import named
 from ssl4rl_envs.sources.graphs import GraphSource
-from ssl4rl_envs.sources.left_out import tell
+from ssl4rl_envs.sources.left_out import LeftOut
 
 LABELS = ("y", "label", "labels", "class")
 """Attributes that are classes of nodes where all nodes have them, as whole numbers or words: labels, never features."""
@@ -61,25 +62,20 @@ def from_networkx(graph: Any, name: str = "networkx", attributes: Sequence[Hasha
             columns.append(_column(key, values, nodes, name))
         else:
             left.append(str(key))
-    left_out = {
-        "attributes of nodes": len(left),
-        "values beside edges": sum(pair[2] for pair in pairs),
-        "directions": len(edges) if graph.is_directed() else 0,
-    }
+    left_out = LeftOut()
+    left_out.add("attributes of nodes", len(left), f" ({', '.join(left)})")
+    left_out.add("values beside edges", sum(pair[2] for pair in pairs), " (an edge counts once, whatever its weight)")
+    left_out.add("directions", len(edges) if graph.is_directed() else 0, quiet=True)
     source = GraphSource(
         edges,
         nodes=len(nodes),
         features=np.concatenate(columns, axis=1) if columns else None,
         labels=labels,
         name=name,
-        names=_names(nodes),
-        left_out=left_out,
+        names=named(nodes),
+        left_out=left_out.counts,
     )
-    details = {
-        "attributes of nodes": f" ({', '.join(left)})",
-        "values beside edges": " (an edge counts once, whatever its weight)",
-    }
-    return tell(source, details, quiet=("directions",))
+    return left_out.tell(source)
 
 
 def _describes(values: list[Any]) -> bool:
@@ -144,12 +140,3 @@ def _classes(values: list[Any]) -> NDArray[np.int64] | None:
     if all(isinstance(value, str) for value in values) and len(set(values)) <= len(values) // 2:
         return np.unique(values, return_inverse=True)[1].astype(np.int64)
     return None
-
-
-def _names(nodes: list[Any]) -> NDArray[Any]:
-    if all(type(node) is int and abs(node) < 2**63 for node in nodes):
-        return np.array(nodes, np.int64)
-    names = np.empty(len(nodes), object)
-    for number, node in enumerate(nodes):  # one by one: a tuple is one name
-        names[number] = node
-    return names

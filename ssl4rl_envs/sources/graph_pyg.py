@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_envs.sources.graphs import GraphSource
-from ssl4rl_envs.sources.left_out import tell, warn
+from ssl4rl_envs.sources.left_out import LeftOut, warn
 
 VALUES = ("edge_attr", "edge_weight")
 
@@ -40,16 +40,24 @@ def from_pyg(data: Any, name: str = "pyg") -> GraphSource:
     table = None if features is None else dense(features)
     if table is not None and table.ndim == 1:
         table = table[:, None]
-    known = getattr(data, "num_nodes", None)
-    nodes = len(table) if table is not None else size if size is not None else known
+    nodes = size if size is not None else _told_nodes(data, table)
     labels, odd = _labels(getattr(data, "y", None), nodes)
     values = sum(len(edges) for key in VALUES if getattr(data, key, None) is not None) or valued
-    left_out = {"values beside edges": values, "`y` that is not a class a node": int(odd)}
+    left_out = LeftOut()
+    left_out.add("values beside edges", values, " (an edge counts once, whatever its weight or features)")
+    left_out.add("`y` that is not a class for each node", int(odd))
     if table is None and size is None and nodes and 2 * len(np.unique(edges)) < nodes:
         warn(f"graph {name!r}: more than half of its {nodes} nodes stand in no edge; numbers with gaps are nodes too")
-    source = GraphSource(edges, nodes=nodes, features=table, labels=labels, name=name, left_out=left_out)
-    details = {"values beside edges": " (an edge counts once, whatever its weight or features)"}
-    return tell(source, details, quiet=("repeated edges", "`y` that is not a class a node"))
+    source = GraphSource(edges, nodes=nodes, features=table, labels=labels, name=name, left_out=left_out.counts)
+    return left_out.tell(source, both_ways=True)
+
+
+def _told_nodes(data: Any, table: NDArray[Any] | None) -> int | None:
+    """Return how many nodes there are: as it is written down, by the features, or as PyTorch Geometric infers it."""
+    written = hasattr(data, "__contains__") and "num_nodes" in data
+    if table is not None and not written:
+        return len(table)
+    return getattr(data, "num_nodes", None)
 
 
 def dense(tensor: Any) -> NDArray[Any]:

@@ -9,7 +9,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from ssl4rl_envs.sources.graphs import GraphSource
-from ssl4rl_envs.sources.left_out import tell
+from ssl4rl_envs.sources.left_out import LeftOut
 
 
 def from_sparse(matrix: Any, name: str = "matrix", names: NDArray[Any] | None = None) -> GraphSource:
@@ -30,12 +30,9 @@ def from_sparse(matrix: Any, name: str = "matrix", names: NDArray[Any] | None = 
         )
     entries = scipy.sparse.coo_array(matrix)
     kept = entries.data != 0
-    left_out = {
-        "entries of 0": int((~kept).sum()),
-        "values beside edges": int((entries.data[kept] != 1).sum()),
-    }
+    left_out = LeftOut()
+    left_out.add("entries of 0", int((~kept).sum()))
+    left_out.add("values beside edges", int((entries.data[kept] != 1).sum()), " (an edge counts once, whatever its weight)")
     edges = np.stack([entries.row[kept], entries.col[kept]], axis=1).astype(np.int64)
-    graph = GraphSource(edges, nodes=entries.shape[0], name=name, names=names, left_out=left_out)
-    return tell(
-        graph, {"values beside edges": " other than 1 (an edge counts once, whatever its weight)"}, ("repeated edges",)
-    )
+    graph = GraphSource(edges, nodes=entries.shape[0], name=name, names=names, left_out=left_out.counts)
+    return left_out.tell(graph, both_ways=True)

@@ -76,7 +76,9 @@ class GraphSource:
         self.name, self.nodes = name, count
         if not len(pairs):
             raise ValueError(f"graph {name!r} holds no edge ({count} nodes)")
-        if count < 2 or count >= MAX_NODES or greatest >= count:
+        if not 2 <= count < MAX_NODES:
+            raise ValueError(f"graph {name!r} has {count} nodes; it must have 2 to {MAX_NODES - 1}")
+        if greatest >= count:
             raise ValueError(f"graph {name!r}: {count} nodes do not hold edges up to node {greatest}")
         table = None if features is None else _table(features, count, name)
         self.labels = None if labels is None else _labels(labels, count, name)
@@ -91,6 +93,8 @@ class GraphSource:
         self.left_out = {kind: number for kind, number in counted.items() if number}
         self.edges = np.stack([self._keys // count, self._keys % count], axis=1)
         self._edge_split = self.pair_split(self.edges[:, 0], self.edges[:, 1])
+        if not len(proper):
+            raise ValueError(f"graph {name!r} holds no edge between two nodes, only {self.loops} loops")
         lacking = [split for code, split in enumerate(SPLITS) if not (self._edge_split == code).any()]
         if lacking:
             raise ValueError(
@@ -216,7 +220,10 @@ class GraphSource:
     def clusters(self, count: int) -> Nodes:
         """Return which of `count` groups of similar features each node belongs to, (N,); the same on every machine."""
         if count not in self._clusters:
-            self._clusters[count] = cluster(self.whole_features, count)
+            try:
+                self._clusters[count] = cluster(self.whole_features, count)
+            except ValueError as error:
+                raise ValueError(f"graph {self.name!r}: {error}") from error
         return self._clusters[count]
 
     @cached_property
@@ -244,6 +251,7 @@ def _pairs(edges: ArrayLike, name: str) -> Nodes:
     ):
         raise ValueError(
             f"graph {name!r}: edges must be pairs of node numbers from 0 on, (E, 2) integers, got {array.dtype} {array.shape}"
+            + (f" from {array.min()} to {array.max()}" if array.size and array.dtype.kind in "iu" else "")
         )
     return array.astype(np.int64)
 

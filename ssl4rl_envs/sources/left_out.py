@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,26 +13,48 @@ if TYPE_CHECKING:
 PACKAGE = "ssl4rl_envs"
 
 
+@dataclass
+class LeftOut:
+    """What was left out, while it is being found.
+
+    Attributes:
+        counts: how many, by kind.
+        details: what is told of a kind behind its count.
+        quiet: kinds that are no reason to warn by themselves; they are told with the others.
+    """
+
+    counts: dict[str, int] = field(default_factory=dict)
+    details: dict[str, str] = field(default_factory=dict)
+    quiet: set[str] = field(default_factory=set)
+
+    def add(self, kind: str, count: int, detail: str = "", *, quiet: bool = False) -> None:
+        """Count what was left out; nothing where the count is 0."""
+        if count:
+            self.counts[kind] = count
+            self.details[kind] = detail
+            if quiet:
+                self.quiet.add(kind)
+
+    def tell(self, source: GraphSource, both_ways: bool = False) -> GraphSource:
+        """Warn of what a graph left out, if it did, and return the graph.
+
+        Args:
+            source: whose `left_out` is told.
+            both_ways: whether what it was made from holds edges in both directions by custom, which is no reason to warn.
+        """
+        quiet = {*self.quiet, *(["repeated edges"] if both_ways else [])}
+        if not quiet.issuperset(source.left_out):
+            told = "; ".join(f"{count} {kind}{self.details.get(kind, '')}" for kind, count in source.left_out.items())
+            warn(
+                f"graph {source.name!r} has {source.nodes} nodes and {len(source)} edges. Left out or merged: {told}. "
+                "The source's `left_out` counts them"
+            )
+        return source
+
+
 def warn(message: str) -> None:
     """Warn at the line outside this package that asked for what is warned about."""
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == PACKAGE:
         level, frame = level + 1, frame.f_back
     warnings.warn(message, stacklevel=level)
-
-
-def tell(source: GraphSource, details: Mapping[str, str] | None = None, quiet: Collection[str] = ()) -> GraphSource:
-    """Warn of what a graph left out, if it did, and return the graph.
-
-    Args:
-        source: whose `left_out` is told.
-        details: what is to be added to a kind, by its name.
-        quiet: kinds that are no reason to warn by themselves; they are told with the others.
-    """
-    if any(kind not in quiet for kind in source.left_out):
-        told = "; ".join(f"{count} {kind}{(details or {}).get(kind, '')}" for kind, count in source.left_out.items())
-        warn(
-            f"graph {source.name!r} has {source.nodes} nodes and {len(source)} edges; left out or merged are: {told} "
-            "(`left_out` of the source counts them)"
-        )
-    return source

@@ -136,7 +136,7 @@ def test_files_are_read(tmp_path, ending):
         np.savez(file, edge_index=RING.T, x=np.ones((200, 2)), y=np.arange(200))
     else:
         comma = "," if ending == "csv" else " "
-        file.write_text("# a ring\n\n" + "\n".join(f"{a}{comma}{b}{comma}1.5" for a, b in RING))
+        file.write_text("# a ring\n\n" + "\n".join(f"{a}{comma}{b}" for a, b in RING))
     graph = load_graph(f"file:{file}")
     assert np.array_equal(graph.edges, GraphSource(RING).edges)
     assert graph.described == (ending == "npz")

@@ -121,7 +121,7 @@ def layout_of(rows: list[list[str]]) -> Layout:
     width = Counter(map(len, body or rows)).most_common(1)[0][0]
     words = [re.sub(r"[\W_]+", "", cell).lower() for cell in first]
     named = next(((words.index(a), words.index(b)) for a, b in PAIRS if a in words and b in words), None)
-    if named is not None and any(first[column] in {_at(row, column) for row in body} for column in named):
+    if named is not None and not {_at(row, column) for row in body for column in named}.isdisjoint(first[i] for i in named):
         named = None  # nodes of that name
     unnamed = width > 2 and first[0] == "" and len(first) == width
     header = named is not None or unnamed or any(_is_title(first, body, column) for column in range(len(first)))

@@ -212,6 +212,15 @@ def test_a_separator_is_in_every_line():
     assert separator_of([(1, "1,\t2"), (2, "3,\t4")], "f") == ","
     assert separator_of([(1, "1 2"), (2, "3\t4")], "f") == BLANKS
     assert separator_of([(1, '"a,b";c'), (2, "d;e")], "f") == ";"
+    with pytest.raises(ValueError, match="every line holds ';' and ','"):
+        separator_of([(1, "a;b;c,d"), (2, "a,b,c;d")], "f")
+
+
+def test_a_first_row_of_nodes_is_no_header(tmp_path):
+    nodes = ["source", "target", *NAMED]
+    ring = [(nodes[i - 1], nodes[i]) for i in range(1, len(nodes))] + [(nodes[-1], nodes[0])]
+    graph, told = read(tmp_path, "\n".join(f"{one}\t{other}" for one, other in ring))
+    assert (len(graph), told, graph.left_out) == (len(ring), "", {})
 
 
 # Other formats

@@ -21,6 +21,7 @@ NODES = 300
 PAIRS = np.array(nx.barabasi_albert_graph(NODES, 3, seed=1).edges())
 BOTH = torch.tensor(np.concatenate([PAIRS, PAIRS[:, ::-1]]).T.copy())
 X = torch.tensor(np.random.default_rng(0).normal(size=(NODES, 5)).clip(0).astype(np.float32))
+MANY_KINDS = torch.eye(45)[torch.arange(NODES) % 45]
 ONE_HOT = torch.eye(5)[torch.arange(NODES) % 5]
 
 
@@ -236,7 +237,7 @@ def test_what_data_hold_beside_edges_is_told():
 # Features that tell kinds of nodes
 
 
-@pytest.mark.parametrize("features", [ONE_HOT, ONE_HOT[:, :2], torch.zeros(NODES, 3), torch.ones(NODES, 1)])
+@pytest.mark.parametrize("features", [ONE_HOT, ONE_HOT[:, :2], MANY_KINDS, torch.zeros(NODES, 3), torch.ones(NODES, 1)])
 def test_features_that_tell_a_few_kinds_do_not_split_the_nodes(features):
     source = load_graph(Data(x=features, edge_index=BOTH))
     assert source.kinds
@@ -245,7 +246,7 @@ def test_features_that_tell_a_few_kinds_do_not_split_the_nodes(features):
     for name in ("EdgePrediction", "NeighborChoice", "GraphDistance"):
         drawn(name, source)
     for name in ("NodeAttribute", "MaskedFeatures"):
-        with pytest.raises(ValueError, match=r"graph 'pyg' has no more than \d different rows"):
+        with pytest.raises(ValueError, match=r"graph 'pyg' has no more than \d+ different rows"):
             drawn(name, source)
 
 

@@ -100,10 +100,14 @@ def build_task(task: Task | str, arguments: dict[str, Any]) -> Task:
         hash(key)
     except TypeError:  # arrays, say
         return _build(task, arguments)
-    source = arguments.get("source")
-    if isinstance(source, str) and source.startswith(("folder:", "file:")):  # what lies there may change
-        return _build(task, arguments)
-    return _build_once(task, key)
+    return _build(task, arguments) if _may_change(arguments.get("source", "")) else _build_once(task, key)
+
+
+def _may_change(source: Any) -> bool:
+    """Return whether a source may be another next time: what lies on the disk, and objects of other libraries."""
+    if isinstance(source, str):
+        return source.startswith(("folder:", "file:"))
+    return not hasattr(source, "fingerprint")
 
 
 @lru_cache(maxsize=128)

@@ -123,8 +123,9 @@ def layout_of(rows: list[list[str]]) -> Layout:
     named = next(((words.index(a), words.index(b)) for a, b in PAIRS if a in words and b in words), None)
     if named is not None and not {_at(row, column) for row in body for column in named}.isdisjoint(first[i] for i in named):
         named = None  # nodes of that name
-    unnamed = width > 2 and first[0] == "" and len(first) == width
-    header = named is not None or unnamed or any(_is_title(first, body, column) for column in range(len(first)))
+    unnamed = width > 2 and first[0] == "" and len(first) == width and all(row[0] for row in body)
+    titles = not any(map(is_number, first[:2])) and any(_is_title(first, body, column) for column in range(len(first)))
+    header = named is not None or unnamed or titles
     beyond = header and width == len(first) + 1
     if named is not None:
         one, other = (column + beyond for column in named)

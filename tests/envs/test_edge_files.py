@@ -173,6 +173,7 @@ REFUSED = {
     "names apart by blanks amid tabs": (lines("{N}\t{M}") + "\nnode 1 node 2", "apart by a tab"),
     "a header apart otherwise": ("source,target\n" + lines("{a} {b}"), "line 1: 'source,target'"),
     "names that hold the separator": (lines("{N};{M}"), "every line holds ';' and ','"),
+    "an empty first column": (lines(",{a},{b}"), r"line 1: an edge is two node names.*got \['', '0', '1'\]"),
     "arrows": (lines("{a} -> {b}"), "line 1: '0 -> 1'"),
     "one name": (lines("{a},{b}") + "\n5", "an edge is two node names, got '5'"),
     "no name": (lines("{a},{b},1") + "\n5,,1", r"an edge is two node names, here in columns 1 and 2, got \['5', '', '1'\]"),
@@ -221,6 +222,8 @@ def test_a_first_row_of_nodes_is_no_header(tmp_path):
     ring = [(nodes[i - 1], nodes[i]) for i in range(1, len(nodes))] + [(nodes[-1], nodes[0])]
     graph, told = read(tmp_path, "\n".join(f"{one}\t{other}" for one, other in ring))
     assert (len(graph), told, graph.left_out) == (len(ring), "", {})
+    graph, told = read(tmp_path, "0,1,unknown\n" + lines("{a},{b},7"))
+    assert (len(graph), "header" in graph.left_out) == (len(PAIRS) + ((0, 1) not in PAIRS), False)
 
 
 # Other formats

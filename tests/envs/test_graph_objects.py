@@ -273,6 +273,23 @@ def test_a_table_of_zeros_has_bounds():
     check_env(env.unwrapped, skip_render_check=True)
 
 
+# What may change between two questions
+
+
+def test_a_graph_or_file_that_has_changed_is_read_again(tmp_path):
+    from ssl4rl_envs import make_task
+
+    file, graph = tmp_path / "edges.txt", nx.Graph(PAIRS.tolist())
+    for nodes in (NODES, NODES + 1):
+        graph.add_edge(0, nodes - 1)
+        nx.write_edgelist(graph, file, data=False)
+        for source in (graph, file, f"file:{file}"):
+            assert make_task("SSL4RL/EdgePrediction-v0", source=source).source.nodes == nodes
+    source = GraphSource(PAIRS)
+    kept = [make_task("SSL4RL/EdgePrediction-v0", source=source) for _ in range(2)]
+    assert kept[0] is kept[1]
+
+
 # scipy and arrays
 
 

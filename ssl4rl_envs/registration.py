@@ -117,7 +117,7 @@ def _build_once(path: str, arguments: tuple[tuple[str, Any], ...]) -> Task:
 
 
 def _build(path: str, arguments: dict[str, Any]) -> Task:
-    cls = load_class(path)
+    cls, arguments = load_class(path), dict(arguments)
     level, pairing = arguments.pop("level", None), arguments.pop("pairing", None)
     if level is not None:
         arguments = at_level(cls, level, arguments)

@@ -17,11 +17,11 @@ from ssl4rl_benchmarks.audits.audit import (
     AuditSettings,
     audit,
     audit_task,
+    clusters_of,
     errors_above,
     instances,
     lessons_and_questions,
-    noise,
-    noises_for,
+    noise_for,
     shortcut_table,
     summary,
 )
@@ -29,7 +29,9 @@ from ssl4rl_benchmarks.audits.command import AuditFlags, markdown, run
 from ssl4rl_benchmarks.audits.features import FEATURES
 from ssl4rl_benchmarks.audits.graphs import GRAPH_SOLVERS
 from ssl4rl_benchmarks.audits.hostile import conformance, hostile_replies
+from ssl4rl_benchmarks.audits.noise import NOISES, noise
 from ssl4rl_benchmarks.audits.shortcuts import SOLVERS, measure, solvers_of
+from ssl4rl_benchmarks.audits.suite import Configuration, audit_one, configurations, related
 from ssl4rl_envs import Batch, Stream, make_task, task_class
 from ssl4rl_envs.answers import PROMPT_STYLES
 from ssl4rl_envs.graphs.base import GraphTask
@@ -46,96 +48,136 @@ from ssl4rl_envs.task import Score
 SMALL = AuditSettings(episodes=60, lessons=120, replies=2)
 MIXTURE = "SSL4RL/Mixture-v0"
 
-_audits: dict[str, dict] = {}
+_audits: dict[str, list[dict]] = {}
 
 
-def audited(env_id: str) -> dict:
+def audited(env_id: str) -> list[dict]:
     if env_id not in _audits:
         _audits[env_id] = audit(env_id, {}, SMALL)
     return _audits[env_id]
 
 
 @pytest.fixture(params=[row.id for row in TABLE])
-def result(request) -> dict:
+def rows(request) -> list[dict]:
     return audited(request.param)
 
 
 # The suite
 
 
-def test_no_environment_fails_its_audit(result):
-    assert result["failures"] == []
+def test_no_environment_fails_its_audit(rows):
+    assert [row["failures"] for row in rows] == [[] for _ in rows]
 
 
-def test_an_audit_reports_everything_as_plain_data(result):
-    assert json.loads(json.dumps(result)) == result
-    of_graph = issubclass(task_class(result["env"]), GraphTask)
-    source = "cora" if of_graph else "scenes"
-    assert result["source"] == source
-    assert set(result["policies"]) == {"random", "constant", "majority"}
-    assert result["oracle"] == pytest.approx(1)
-    shortcuts = result["shortcuts"][source]
-    assert set(shortcuts) <= set(GRAPH_SOLVERS if of_graph else SOLVERS)
-    assert bool(shortcuts) == (result["env"] != MIXTURE)
-    assert (NOISE in result["shortcuts"]) == (bool(shortcuts) and not of_graph)
-    for entry in (*result["policies"].values(), *shortcuts.values()):
-        low, high = entry["interval"]
-        assert 0 <= low <= entry["reward"] <= high <= 1 + 1e-6
+def test_an_audit_reports_everything_as_plain_data(rows):
+    assert json.loads(json.dumps(rows)) == rows
+    of_graph = issubclass(task_class(rows[0]["env"]), GraphTask)
+    assert rows[0]["source"] == ("cora" if of_graph else "scenes")
+    assert {row["source"] for row in rows[1:]} <= set(NOISES)
+    assert (NOISE in {row["source"] for row in rows}) == (bool(rows[0]["shortcuts"]) and not of_graph)
+    for row in rows:
+        assert {"random", "constant", "majority"} <= set(row["policies"]) <= {"random", "constant", "majority", "best fixed"}
+        assert row["oracle"] == pytest.approx(1)
+        assert set(row["shortcuts"]) <= set(GRAPH_SOLVERS if of_graph else SOLVERS)
+        assert bool(row["shortcuts"]) == (row["env"] != MIXTURE)
+        for entry in (*row["policies"].values(), *row["shortcuts"].values()):
+            low, high = entry["interval"]
+            assert 0 <= low <= entry["reward"] <= high <= 1 + 1e-6
 
 
-def test_at_least_25_kinds_of_hostile_replies_are_tried_and_none_is_paid(result):
-    assert set(result["conformance"]) == set(PROMPT_STYLES)
-    for kinds in result["conformance"].values():
+def test_at_least_25_kinds_of_hostile_replies_are_tried_and_none_is_paid(rows):
+    assert set(rows[0]["conformance"]) == set(PROMPT_STYLES)
+    for kinds in rows[0]["conformance"].values():
         assert len(kinds) >= 90
         assert all(entry["tried"] > 0 and entry["paid"] == 0 for entry in kinds.values())
 
 
-def test_the_size_of_pictures_tells_nothing(result):
-    for table in result["shortcuts"].values():
-        assert not any(table[name]["beats_chance"] for name in ("output size",) if name in table)
+def test_the_size_of_pictures_tells_nothing(rows):
+    for row in rows:
+        assert "output size" not in row["shortcuts"] or not row["shortcuts"]["output size"]["beats_chance"]
 
 
-def test_the_table_of_the_docs_has_a_row_a_source_and_marks_what_beats_chance():
-    results = [audited(env_id) for env_id in ("SSL4RL/PatchOrdering-v0", "SSL4RL/Rotation-v0")]
-    lines = markdown(results).splitlines()
-    assert len(lines) == 2 + 2 + 3
+def test_the_tables_have_a_row_a_source_and_mark_what_beats_chance():
+    found = [*audited("SSL4RL/PatchOrdering-v0"), *audited("SSL4RL/EdgePrediction-v0")]
+    images, graphs = markdown(found).strip().split("\n\n")[:2]
+    lines = images.splitlines()
+    assert len(lines) == 2 + len(audited("SSL4RL/PatchOrdering-v0"))
     assert len({line.count("|") for line in lines}) == 1
-    assert f"**{results[0]['shortcuts']['scenes']['edge continuity']['reward']:.3f}**" in lines[2]
-
-
-def test_images_and_graphs_have_tables_of_their_own():
-    results = [audited(env_id) for env_id in ("SSL4RL/EdgePrediction-v0", "SSL4RL/PatchOrdering-v0")]
-    images, graphs = markdown(results).strip().split("\n\n")
-    assert "edge continuity" in images.splitlines()[0]
+    assert f"**{found[0]['shortcuts']['edge continuity']['reward']:.3f}**" in lines[2]
+    assert "edge continuity" in lines[0]
     assert "common neighbours" in graphs.splitlines()[0]
     assert "EdgePrediction" in graphs.splitlines()[2]
 
 
 def test_numbers_of_nodes_and_edges_tell_nothing():
     for env_id in ("SSL4RL/EdgePrediction-v0", "SSL4RL/NeighborChoice-v0", "SSL4RL/GraphDistance-v0"):
-        assert not audited(env_id)["shortcuts"]["cora"]["numbering"]["beats_chance"]
+        assert not audited(env_id)[0]["shortcuts"]["numbering"]["beats_chance"]
 
 
 def test_other_sources_are_audited_too():
     """Grey, tiny pictures: policies, oracle, replies and noise have nothing to fail for."""
-    result = audit("SSL4RL/OddPatch-v0", {"source": "digits", "image_size": 36}, SMALL)
-    assert result["source"] == "digits"
-    assert result["arguments"] == {"source": "digits", "image_size": 36}
-    assert not [failure for failure in result["failures"] if "on digits" not in failure]
+    found = audit("SSL4RL/OddPatch-v0", {"source": "digits", "image_size": 36}, SMALL)
+    assert found[0]["source"] == "digits"
+    assert found[0]["arguments"] == {"source": "digits", "image_size": 36}
+    assert not [failure for row in found for failure in row["failures"] if "on digits" not in failure]
 
 
 def test_the_exit_status_tells_whether_something_failed(monkeypatch, capsys):
-    flags = AuditFlags(episodes=60)
+    flags = AuditFlags(episodes=120)
     arguments = {"source": "digits", "image_size": 36}
-    monkeypatch.setattr(PatchOrdering, "legitimate", dict.fromkeys(SOLVERS, "for this test"))
-    status, results = run(flags, "SSL4RL/PatchOrdering-v0", arguments)
-    assert (status, len(results)) == (0, 1)
+    monkeypatch.setattr(PatchOrdering, "reason_for", lambda self, solver: "for this test")
+    status, found = run(flags, "SSL4RL/PatchOrdering-v0", arguments)
+    assert (status, found[0]["source"]) == (0, "digits")
     assert "nothing failed" in capsys.readouterr().out
-    monkeypatch.setattr(PatchOrdering, "legitimate", {})
-    status, results = run(replace(flags, json=True), "SSL4RL/PatchOrdering-v0", arguments)
+    monkeypatch.setattr(PatchOrdering, "reason_for", lambda self, solver: None)
+    status, found = run(replace(flags, json=True), "SSL4RL/PatchOrdering-v0", arguments)
     assert status == 1
-    assert any("'edge continuity' earns" in failure for failure in results[0]["failures"])
+    assert any("'edge continuity' earns" in failure for failure in found[0]["failures"])
     assert capsys.readouterr().out == ""
+
+
+# The whole suite
+
+
+def test_every_level_of_every_environment_is_audited_over_three_sources_and_noise():
+    asked = configurations()
+    for row in TABLE:
+        levels = {level.name for level in task_class(row.id).levels}
+        for level in levels:
+            sources = {each.source for each in asked if (each.env, each.level) == (row.id, level)}
+            assert len(sources - set(NOISES)) >= 3
+            assert bool(sources & set(NOISES)) == (row.id != MIXTURE and not issubclass(task_class(row.id), GraphTask))
+
+
+def test_noise_is_not_square_and_has_clipped_values():
+    source = noise("clipped noise")
+    assert (source.heights != source.widths).mean() > 0.5
+    pictures = [source.picture(item) for item in range(40)]
+    assert np.mean([((picture == 0) | (picture == 255)).mean() for picture in pictures]) > 0.15
+    for name in NOISES:
+        values = np.stack([noise(name).picture(item)[:12, :12] for item in range(60)]).astype(float)
+        assert np.abs(values.mean(axis=(0, 1, 2)) - 128).max() < 12
+
+
+def test_a_source_that_a_level_refuses_is_told_with_the_reason(capsys):
+    row = audit_one(Configuration("SSL4RL/Colorization-v0", "candidates-2", "faces"), SMALL)
+    assert "is grey, and has no colours" in row["refused"]
+    assert row["failures"] == []
+    assert "Colorization-v0 candidates-2 refuses faces: " in markdown([row])
+
+
+def test_answers_that_tell_each_other_are_found_and_others_are_not():
+    def asked(env, **arguments):
+        task = make_task(env, source="digits", image_size=36, **arguments)
+        answers = task.sample(Stream("test", np.zeros(900, int), np.arange(900))).target
+        return {"env": env, "level": str(arguments), "source": "digits", "answers": answers.tolist()}
+
+    names = ("SSL4RL/Rotation-v0", "SSL4RL/PatchPosition-v0")
+    assert related([asked(name) for name in names]) == []
+    found = related([asked(name, pairing="on purpose") for name in names])
+    assert len(found) == 1
+    assert "Rotation-v0" in found[0]
+    assert "PatchPosition-v0" in found[0]
 
 
 @pytest.mark.parametrize(("flags", "env_id"), [(AuditFlags(), None), (AuditFlags(all=True), "SSL4RL/Rotation-v0")])
@@ -156,7 +198,7 @@ class DarkTop(Rotation):
     """Its top row is darker the more the picture was turned."""
 
     def make(self, stream):
-        batch = super().sample(stream)
+        batch = super().make(stream)
         batch.observation["image"][:, 0] >>= batch.target[:, None, None].astype(np.uint8)
         return batch
 
@@ -165,7 +207,7 @@ class Brighter(FlipPrediction):
     """Mirrored pictures are a little brighter."""
 
     def make(self, stream):
-        batch = super().sample(stream)
+        batch = super().make(stream)
         image = batch.observation["image"]
         image[:] = np.minimum(image.astype(int) + 12 * batch.target[:, None, None, None], 255)
         return batch
@@ -177,7 +219,7 @@ def test_a_planted_leak_fails_on_noise_though_its_solver_is_documented(monkeypat
     arguments = {"reference": False} if kind is Brighter else {}
     task = kind(noise(), image_size=32, **arguments)
     settings = replace(SMALL, episodes=300, lessons=600)
-    failures = audit_task(task, [task], settings)["failures"]
+    failures = audit_task(task, settings)["failures"]
     assert [failure for failure in failures if f"'{solver}' earns" in failure and "on noise" in failure]
 
 
@@ -185,7 +227,7 @@ def test_the_same_tasks_without_a_leak_pass_on_noise():
     settings = replace(SMALL, episodes=300, lessons=600)
     smooth = noise("smooth noise")
     for task in (Rotation(smooth, image_size=32), FlipPrediction(smooth, image_size=32, reference=False)):
-        table = shortcut_table(task, *lessons_and_questions(task, settings), upright_only=True)
+        table = shortcut_table(task, *lessons_and_questions(task, settings))
         assert not [name for name, entry in table.items() if entry["beats_chance"]]
 
 
@@ -319,7 +361,7 @@ def test_mixtures_and_paintings_are_put_to_no_solver():
 
 def test_noise_suits_tasks_with_fine_angles():
     task = Rotation("photos", image_size=32, angles=8)
-    assert Rotation(noises_for(task)[0], image_size=32, angles=8).sample(Stream("test", [0], [0]))
+    assert Rotation(noise_for(task, NOISE), image_size=32, angles=8).sample(Stream("test", [0], [0]))
 
 
 # Statistics
@@ -337,9 +379,16 @@ def test_the_error_of_a_mean_counts_items_and_not_episodes():
     assert errors_above(np.full(50, 0.5), alone[:50], 0.5) == 0
 
 
-def test_episodes_without_an_item_stand_for_themselves():
-    rewards = np.tile([1.0, 0.0], 50)
-    assert summary(rewards, np.full(100, -1), 0.5) == summary(rewards, np.arange(100), 0.5)
+def test_episodes_without_an_item_stand_for_themselves_and_regions_for_their_photograph():
+    graph = make_task("SSL4RL/GraphDistance-v0")
+    batch = graph.sample(Stream("test", np.zeros(50, int), np.arange(50)))
+    assert len(np.unique(clusters_of(graph, replace(batch, items=np.full(50, -1))))) == 50
+    photos = Rotation("photos", image_size=32)
+    batch = photos.sample(Stream("train", np.zeros(300, int), np.arange(300)))
+    assert len(np.unique(clusters_of(photos, batch))) <= 7 < len(np.unique(batch.items))
+    rewards = np.tile([1.0, 0.0], 150)
+    few, many = summary(rewards, clusters_of(photos, batch), 0.4), summary(rewards, np.arange(300), 0.4)
+    assert few["errors_above"] < many["errors_above"]
 
 
 def test_instances_do_not_depend_on_how_many_are_drawn_at_once():

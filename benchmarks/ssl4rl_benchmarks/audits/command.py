@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ssl4rl_benchmarks.audits.audit import AuditSettings, audit, audit_all
+from ssl4rl_benchmarks.audits.audit import AuditSettings, audit
 from ssl4rl_benchmarks.audits.graphs import GRAPH_SOLVERS
 from ssl4rl_benchmarks.audits.shortcuts import SOLVERS
+from ssl4rl_benchmarks.audits.suite import audit_all, copies_over_splits, quick_audit, related
 
-POLICIES = ("random", "constant", "majority")
+POLICIES = ("random", "constant", "majority", "best fixed")
+QUICK = AuditSettings(60, 120, replies=2)
 ABSENT = "–"
 
 
@@ -17,14 +21,18 @@ ABSENT = "–"
 class AuditFlags:
     """Audit an environment, or all of them: chance, oracle, shortcuts, hostile replies."""
 
-    episodes: int = 1000
-    """How many questions each solver is asked; solvers have learned from twice as many, of other items."""
+    episodes: int = 3000
+    """How many questions each solver is asked; it has learned from as many, of other items."""
     split: Literal["train", "validation", "test"] = "test"
     """Whose items are asked about; solvers have learned from those of "train"."""
     seed: int = 0
     """Of the questions."""
     all: bool = False
-    """Audit every environment with its default arguments."""
+    """Audit every level of every environment over several sources, and what they share; an hour on two cores."""
+    quick: bool = False
+    """With --all: 60 questions of every environment as it is registered, in a minute or two; finds gross faults alone."""
+    jobs: int = 0
+    """Processes, with --all; 0 takes as many as there are cores."""
     markdown: bool = False
     """Print the table for a document."""
     json: bool = False
@@ -39,8 +47,22 @@ def run(flags: AuditFlags, env_id: str | None, env_args: dict[str, Any]) -> tupl
     """
     if flags.all == (env_id is not None):
         raise ValueError("name one environment, or --all")
-    settings = AuditSettings(flags.episodes, 2 * flags.episodes, flags.split, seed=flags.seed)
-    results = audit_all(settings) if env_id is None else [audit(env_id, env_args, settings)]
+    if flags.quick and not flags.all:
+        raise ValueError("--quick is for --all; give one environment fewer --episodes instead")
+    if flags.jobs < 0:
+        raise ValueError(f"--jobs must be a whole number from 0 on, got {flags.jobs}")
+    settings = AuditSettings(flags.episodes, flags.episodes, flags.split, seed=flags.seed)
+    shared: list[str] = []
+    if env_id is not None:
+        results = audit(env_id, env_args, settings)
+    elif flags.quick:
+        results = quick_audit(dataclasses.replace(QUICK, split=flags.split, seed=flags.seed))
+    else:
+        results = audit_all(settings, flags.jobs or os.cpu_count() or 1)
+        shared = [*related(results), *copies_over_splits()]
+    results = [{name: value for name, value in row.items() if name != "answers"} for row in results]
+    if shared:
+        results.append({"env": "all", "level": "", "source": "", "failures": shared, "shared": True})
     if flags.markdown:
         print(markdown(results))
     elif not flags.json:
@@ -56,40 +78,49 @@ def print_table(results: list[dict[str, Any]]) -> None:
         for cells in rows:
             print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
         print()
+    print("\n".join(_refused(results)))
     failed = [failure for result in results for failure in result["failures"]]
     print("\n".join(f"FAILED {failure}" for failure in failed) if failed else "nothing failed")
 
 
 def markdown(results: list[dict[str, Any]]) -> str:
-    """Return audits as a table for the docs, one of images and one of graphs; what beats chance is bold."""
+    """Return audits as tables for a document, one of images and one of graphs; what beats chance is bold."""
     tables = []
     for solvers, kind in _kinds(results):
         header, *rows = _rows(kind, solvers)
         lines = [header, ["---"] * len(header), *rows]
         tables.append("\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n")
-    return "\n".join(tables)
+    refused = "".join(f"- {line}\n" for line in _refused(results))
+    failed = "".join(f"- FAILED: {failure}\n" for result in results for failure in result["failures"])
+    return "\n".join([*tables, *(part for part in (refused, failed) if part)])
 
 
 def _kinds(results: list[dict[str, Any]]) -> list[tuple[tuple[str, ...], list[dict[str, Any]]]]:
     """Return the solvers of images and the audits that they took part in, and the same of graphs, as far as there are any."""
-    graphs = [result for result in results if any(set(GRAPH_SOLVERS) & set(table) for table in result["shortcuts"].values())]
-    others = [result for result in results if result not in graphs]
+    measured = [result for result in results if "shortcuts" in result]
+    graphs = [result for result in measured if set(GRAPH_SOLVERS) & set(result["shortcuts"])]
+    others = [result for result in measured if result not in graphs]
     return [(solvers, kind) for solvers, kind in ((SOLVERS, others), (GRAPH_SOLVERS, graphs)) if kind]
+
+
+def _refused(results: list[dict[str, Any]]) -> list[str]:
+    """Say which sources a level does not take, and why."""
+    return [f"{_name(row)} refuses {row['source']}: {row['refused']}" for row in results if "refused" in row]
+
+
+def _name(result: dict[str, Any]) -> str:
+    return " ".join(word for word in (result["env"].removeprefix("SSL4RL/"), result["level"]) if word)
 
 
 def _rows(results: list[dict[str, Any]], solvers: tuple[str, ...]) -> list[list[str]]:
     columns = ["environment", "source", "chance", *POLICIES, *solvers, "oracle", "hostile replies paid", "drafts accepted"]
     rows = [columns]
     for result in results:
-        for source, table in result["shortcuts"].items():
-            name = [result["env"].removeprefix("SSL4RL/"), source]
-            solved = [_solver(table.get(solver)) for solver in solvers]
-            if source != result["source"]:
-                rows.append([*name, f"{result['chance']:.3f}", *[""] * len(POLICIES), *solved, "", "", ""])
-                continue
-            blind = [f"{result['policies'][policy]['reward']:.3f}" for policy in POLICIES]
-            measured = [f"{result['oracle']:.3f}", _conformance(result["conformance"]), _acceptance(result["acceptance"])]
-            rows.append([*name, f"{result['chance']:.3f}", *blind, *solved, *measured])
+        solved = [_solver(result["shortcuts"].get(solver)) for solver in solvers]
+        policies = [result["policies"].get(policy) for policy in POLICIES]
+        blind = [ABSENT if entry is None else f"{entry['reward']:.3f}" for entry in policies]
+        measured = [f"{result['oracle']:.3f}", _conformance(result["conformance"]), _acceptance(result["acceptance"])]
+        rows.append([_name(result), result["source"], f"{result['chance']:.3f}", *blind, *solved, *measured])
     return rows
 
 

@@ -1,6 +1,7 @@
-"""What can be measured of a neighbourhood without a network: degrees, common neighbours, features that agree, and numbers.
+"""What can be measured of a neighbourhood without a network: what is counted in it, features that agree, and numbers.
 
-The first three are legitimate signal and baselines to beat; local numbers and the order of edges must tell nothing.
+What boosted trees make of degrees, counts and common neighbours is in `structure`. Features that agree are signal, and a
+baseline to beat; local numbers and the order of edges must tell nothing.
 """
 
 from __future__ import annotations
@@ -11,38 +12,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_agents.rules.graphs import adjacency, features
+from ssl4rl_benchmarks.audits import structure
 from ssl4rl_benchmarks.audits.features import Table
 from ssl4rl_envs import Batch
 from ssl4rl_envs.graphs.base import GraphTask
 
-GRAPH_SOLVERS = ("degree", "common neighbours", "feature overlap", "numbering")
+COUNTED = (structure.DEGREE, structure.COUNTS, structure.COMMON, structure.WAYS, structure.WORD, structure.ALL)
+DESCRIBED = ("feature overlap", "numbering")
+GRAPH_SOLVERS = (*COUNTED, *DESCRIBED)
 EDGES = 8
 """First edges of which the numbers are looked at."""
 
 
 def graph_solvers_of(task: GraphTask) -> list[str]:
     """Return the solvers that a graph task can be put to, by name."""
-    return [name for name in GRAPH_SOLVERS if name != "common neighbours" or task.role != "node"]
+    return [*structure.groups_of(task), *DESCRIBED]
 
 
 def describe_graphs(solver: str, task: GraphTask, batch: Batch) -> Table:
-    """Return what a solver sees of n neighbourhoods, (n, features)."""
+    """Return what one of `DESCRIBED` sees of n neighbourhoods, (n, features)."""
     shown = batch.observation
     if solver == "numbering":
         parts = [shown["target"], shown["edge_index"][:, :, :EDGES].reshape(len(batch), -1)]
         return np.concatenate(parts, axis=1).astype(np.float64)
-    joined = adjacency(shown)
-    targets = shown["target"]
-    row = np.arange(len(batch))[:, None]
-    if solver == "degree":
-        degrees = joined.sum(axis=2)[row, targets]
-        return np.concatenate([degrees, np.log1p(degrees)], axis=1)
-    if solver == "common neighbours":
-        one, others = joined[row, targets[:, :1]], joined[row, targets[:, 1:]]
-        common = (one * others).sum(axis=2)
-        ways = np.einsum("nij,njk,nik->ni", others, joined, np.broadcast_to(one, others.shape))  # of three edges
-        return np.concatenate([common, np.log1p(common), np.log1p(ways)], axis=1).astype(np.float64)
-    return _overlap(task, shown, joined, row, targets)
+    return _overlap(task, shown, adjacency(shown), np.arange(len(batch))[:, None], shown["target"])
 
 
 def _overlap(

@@ -6,7 +6,7 @@ trained on instances of one split and asked about another's, whose items are dif
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,9 @@ from ssl4rl_agents.evaluation import play
 from ssl4rl_agents.rules import seams
 from ssl4rl_agents.rules.cells import Pictures, grid_cells, panel_cells
 from ssl4rl_agents.rules.pictures import by_duplicates, by_edges
+from ssl4rl_benchmarks.audits import boosted, matcher, structure
 from ssl4rl_benchmarks.audits.features import FEATURES, Table
-from ssl4rl_benchmarks.audits.graphs import describe_graphs, graph_solvers_of
+from ssl4rl_benchmarks.audits.graphs import COUNTED, describe_graphs, graph_solvers_of
 from ssl4rl_envs import Batch, Task
 from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.images.colorization import Colorization
@@ -32,13 +33,22 @@ from ssl4rl_envs.images.patch_ordering import PatchOrdering
 from ssl4rl_envs.images.patch_position import PatchPosition
 from ssl4rl_envs.images.patch_swap import PatchSwap
 
-SOLVERS = ("output size", *FEATURES, "edge continuity", "tile duplicates")
+TREES = "boosted trees"
+
+SOLVERS = ("output size", *FEATURES, TREES, "edge continuity", "matcher", "tile duplicates")
+
+MATCHED = 800
+"""Lessons that the matcher learns from."""
 
 REGULARISATION = 0.1
 UNSEEN = -30.0
 """Log-probability of an answer that no training instance had."""
 
 Rewards = NDArray[np.float64]
+
+WHOLE = -1
+Tables = dict[tuple[str, int], Table]
+"""Tables (n, features) by picture and number of its part, `WHOLE` for the picture itself."""
 
 
 def solvers_of(task: Task) -> list[str]:
@@ -50,19 +60,74 @@ def solvers_of(task: Task) -> list[str]:
         return []
     edges = isinstance(task, (PatchOrdering, PatchSwap, OddPatch, MaskedReconstruction))
     left_out = set() if edges else {"edge continuity"}
+    # Orders are learned by the matcher, all other answers by trees.
+    left_out.add(TREES if isinstance(task, (PatchOrdering, PatchSwap)) else "matcher")
     if not isinstance(task, (PatchPosition, MaskedReconstruction)):
         left_out.add("tile duplicates")
     return [name for name in SOLVERS if name not in left_out]
 
 
+def measure_all(task: Task, train: Batch, test: Batch) -> dict[str, Rewards]:
+    """Let every solver answer the test instances; return what each earns with each, (n,) by name."""
+    solvers = solvers_of(task)
+    if isinstance(task, GraphTask):
+        known, asked = (structure.structure(task, batch) for batch in (train, test))
+        earned = {name: structure.attack(task, known[name], train, asked[name], test) for name in structure.groups_of(task)}
+        return {name: earned[name] if name in earned else measure(name, task, train, test) for name in solvers}
+    seen: dict[str, tuple[Tables, Tables]] = {}
+    earned = {}
+    for name in solvers:
+        if name in FEATURES:  # measured once, for a solver of its own and for the trees
+            seen[name] = describe(name, task, train), describe(name, task, test)
+            earned[name] = _earn(task, test, classify(task, *compared(*seen[name]), train.target))
+        elif name == TREES:
+            lessons, questions = (together([tables[side] for tables in seen.values()]) for side in range(2))
+            earned[name] = _earn(task, test, by_trees(task, lessons, train.target, questions))
+        else:
+            earned[name] = measure(name, task, train, test)
+    return earned
+
+
 def measure(name: str, task: Task, train: Batch, test: Batch) -> Rewards:
-    """Let a solver answer the test instances; return what it earns with each, (n,)."""
+    """Let a solver answer the test instances; return what it earns with each, (n,).
+
+    Raises:
+        ValueError: the solver is one of those that `measure_all` alone knows.
+    """
     if name == "edge continuity":
         return _earn(task, test, by_edges(task, test.observation))
     if name == "tile duplicates":
         return _earn(task, test, by_duplicates(task, test.observation))
-    known, asked = (describe(name, task, batch) for batch in (train, test))
-    return _earn(task, test, classify(task, *compared(known, asked), train.target))
+    if name == "matcher" and isinstance(task, (PatchOrdering, PatchSwap)):
+        return _earn(task, test, matched(task, train, test))
+    if name == TREES or name in COUNTED:
+        raise ValueError(f"{name!r} is measured with others; use measure_all")
+    tables = [describe(name, task, batch) for batch in (train, test)]
+    return _earn(task, test, classify(task, *compared(*tables), train.target))
+
+
+def matched(task: PatchOrdering | PatchSwap, train: Batch, test: Batch) -> NDArray[np.int64]:
+    """Learn from lessons which borders belong together, and return the orders of the questions' tiles."""
+    grid = task.tiling.grid
+    known, asked = (np.stack(grid_cells(batch.observation["image"], grid), axis=1) for batch in (train, test))
+    return matcher.learn(known[:MATCHED], train.target[:MATCHED], grid).match(asked, grid)
+
+
+def together(kinds: Sequence[Tables]) -> Tables:
+    """Join what was measured of each picture or part: the tables of all kinds that there are of it side by side."""
+    pieces_of_all = [piece for piece in kinds[0] if all(piece in tables for tables in kinds)]
+    return {piece: np.concatenate([tables[piece] for tables in kinds], axis=1) for piece in pieces_of_all}
+
+
+def by_trees(task: Task, known: Tables, target: NDArray[Any], asked: Tables) -> NDArray[np.int64]:
+    """Learn answers from everything that was measured of pictures and parts; return those of the questions."""
+    for name in task.images:
+        parts = [piece for piece in known if piece[0] == name and piece[1] != WHOLE]
+        if boosted.names_a_part(task, len(parts)):
+            tables = [np.stack([of[piece] for piece in parts], axis=1) for of in (known, asked)]
+            return boosted.learn_choice(tables[0], target, tables[1])
+    flat = [np.concatenate(list(of.values()), axis=1) for of in (known, asked)]
+    return boosted.learn_answers(flat[0], target, flat[1])
 
 
 def pieces(task: Task, name: str, pictures: Pictures) -> tuple[list[Pictures], bool]:
@@ -78,27 +143,30 @@ def pieces(task: Task, name: str, pictures: Pictures) -> tuple[list[Pictures], b
     return grid_cells(pictures, 2), False
 
 
-def describe(solver: str, task: Task, batch: Batch) -> list[Table]:
+def describe(solver: str, task: Task, batch: Batch) -> Tables:
     """Return what a solver sees: a table (n, features) of each picture, and of each of its parts.
 
     Quarters that the task did not make are left out, but for file sizes: how the content is laid out is no trace.
     """
     if isinstance(task, GraphTask):
-        return [describe_graphs(solver, task, batch)]
-    tables: list[Table] = []
+        return {("graph", WHOLE): describe_graphs(solver, task, batch)}
+    tables: Tables = {}
     for name in task.images:
         pictures = batch.observation[name]
         if solver == "output size":
-            tables.append(np.tile([*pictures.shape[1:], pictures.dtype.itemsize], (len(pictures), 1)).astype(np.float64))
+            size = np.array([*pictures.shape[1:], pictures.dtype.itemsize], np.float64)
+            tables[name, WHOLE] = np.tile(size, (len(pictures), 1))
             continue
         parts, made = pieces(task, name, pictures)
-        seen = [pictures, *parts] if made or solver == "file size" else [pictures]
-        tables += [FEATURES[solver](part) for part in seen]
+        tables[name, WHOLE] = FEATURES[solver](pictures)
+        if made or solver == "file size":
+            tables.update({(name, number): FEATURES[solver](part) for number, part in enumerate(parts)})
     return tables
 
 
-def compared(known: list[Table], asked: list[Table]) -> tuple[Table, Table]:
+def compared(learned: Tables, questions: Tables) -> tuple[Table, Table]:
     """Join tables side by side, standardised by the first ones, with how far each is from each other of the same width."""
+    known, asked = list(learned.values()), list(questions.values())
     scalers = [StandardScaler().fit(table) for table in known]
     joined = []
     for tables in (known, asked):

@@ -1,0 +1,137 @@
+"""The audit of everything: every level of every environment over several sources, side by side, and what they share."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import chi2_contingency
+
+from ssl4rl_benchmarks.audits.audit import AuditSettings, audit, audit_task, noise_for, noises_of
+from ssl4rl_benchmarks.audits.noise import NOISES
+from ssl4rl_envs import make_task, task_class
+from ssl4rl_envs.graphs.base import GraphTask
+from ssl4rl_envs.images.base import ImageTask
+from ssl4rl_envs.registration import TABLE
+
+PICTURES = ("scenes", "photos", "faces")
+GRAPHS = ("cora", "sbm", "barabasi_albert", "les_miserables")
+
+RELATED = 1e-9
+"""Answers of two configurations are related where independent ones would look so with less than this probability; an audit
+of all compares about 10,000 pairs."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """An environment at a level (or as registered, "") over a source by name."""
+
+    env: str
+    level: str
+    source: str
+
+
+def configurations() -> list[Configuration]:
+    """Return what an audit of everything covers: each level over each source, and of pictures over noise."""
+    found = []
+    for row in TABLE:
+        cls = task_class(row.id)
+        levels = [level.name for level in cls.levels] or [""]
+        sources: Sequence[str] = GRAPHS if issubclass(cls, GraphTask) else PICTURES
+        for level in levels:
+            found += [Configuration(row.id, level, source) for source in sources]
+            task = make_task(row.id, **_at(level))
+            found += [Configuration(row.id, level, name) for name in noises_of(task)]
+    return found
+
+
+def audit_all(settings: AuditSettings, jobs: int = 1) -> list[dict[str, Any]]:
+    """Audit every configuration, and what they share; rows as of `audit`, those that a source refuses with `refused`.
+
+    Args:
+        settings: how much is measured.
+        jobs: how many processes.
+    """
+    asked = configurations()
+    if jobs == 1:
+        rows = [audit_one(configuration, settings) for configuration in asked]
+    else:
+        rows = list(_side_by_side(asked, settings, jobs))
+    return rows
+
+
+def quick_audit(settings: AuditSettings) -> list[dict[str, Any]]:
+    """Audit every environment as it is registered, on its own source and on noise."""
+    return [row for entry in TABLE for row in audit(entry.id, {}, settings)]
+
+
+def audit_one(configuration: Configuration, settings: AuditSettings) -> dict[str, Any]:
+    """Audit one configuration; hostile replies are tried over the first source alone, since they do not depend on it."""
+    env, level, source = configuration.env, configuration.level, configuration.source
+    named = {"env": env, "level": level, "arguments": {**_at(level), "source": source}}
+    try:
+        shown: Any = source
+        if source in NOISES:
+            task = make_task(env, **_at(level))
+            assert isinstance(task, ImageTask)
+            shown = noise_for(task, source)
+        task = make_task(env, **_at(level), source=shown)
+    except ValueError as error:
+        return {**named, "source": source, "refused": str(error), "failures": []}
+    return {**named, **audit_task(task, settings, replies=source in (PICTURES[0], GRAPHS[0]))}
+
+
+def related(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Say which configurations' answers tell each other's, by a test of independence for each pair (Pearson 1900).
+
+    All were asked with the same split, seed and indices. Mixtures are left out, which ask what their parts ask.
+    """
+    asked = {_name(row): np.array(row["answers"]) for row in rows if row.get("answers") and "Mixture" not in row["env"]}
+    found = []
+    for (one, first), (other, second) in itertools.combinations(asked.items(), 2):
+        count = min(len(first), len(second))
+        table = np.zeros((first.max() + 1, second.max() + 1))
+        np.add.at(table, (first[:count], second[:count]), 1)
+        table = table[table.any(axis=1)][:, table.any(axis=0)]
+        if min(table.shape) > 1 and chi2_contingency(table).pvalue < RELATED:
+            found.append(f"the answers of {one} tell those of {other}")
+    return found
+
+
+def copies_over_splits() -> list[str]:
+    """Say which built-in sources hold near-duplicates in different splits."""
+    return []
+
+
+def _name(row: dict[str, Any]) -> str:
+    return " ".join(word for word in (row["env"].removeprefix("SSL4RL/"), row["level"], f"over {row['source']}") if word)
+
+
+def _at(level: str) -> dict[str, Any]:
+    return {"level": level} if level else {}
+
+
+def _side_by_side(asked: list[Configuration], settings: AuditSettings, jobs: int) -> Iterator[dict[str, Any]]:
+    """Audit in processes of one thread each; rows come in the order of the configurations, progress as it is made."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"  # processes are started anew and read it; threads of theirs would only wait
+    try:
+        with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+            futures = [pool.submit(audit_one, configuration, settings) for configuration in asked]
+            for done, future in enumerate(as_completed(futures), 1):
+                row = future.result()
+                said = "refused" if "refused" in row else f"{len(row['failures'])} failures in {row['seconds']:.0f} s"
+                print(f"{done} of {len(asked)}: {_name(row)}: {said}", file=sys.stderr, flush=True)
+            yield from (future.result() for future in futures)
+    finally:
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before

@@ -9,15 +9,12 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
-from ssl4rl_envs.graphs.base import GraphTask
+from ssl4rl_envs.graphs.base import GraphTask, code_of
+from ssl4rl_envs.graphs.matching import EdgeEnds, degree_key
 from ssl4rl_envs.graphs.neighbourhoods import sample_neighbourhoods
 from ssl4rl_envs.sources.graph_builtin import GraphSourceLike
-from ssl4rl_envs.sources.graphs import Nodes
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Level, Score, exact_score
-
-WINDOW = 16
-"""Distractors are drawn from at least so many nodes on either side in the order of degrees."""
 
 TRIES = 8
 """Nodes drawn for each distractor."""
@@ -79,19 +76,20 @@ class NeighborChoice(GraphTask):
         self.action_space = spaces.Discrete(candidates)
         self.answer_format = AnswerFormat(tuple(chr(ord("A") + number) for number in range(candidates)))
         self.chance = 1 / candidates
+        self._by_degree = EdgeEnds(self.source, self.fanouts[0])
         self.check_source()
 
     def make(self, stream: Stream) -> Batch:
         """Draw one node and its candidates a row; observation and target as the class's text says."""
         target = stream.integers(0, self.candidates)
-        node, true, others = self.until_all(stream.branch("candidates"), self._draft)
-        asked = np.empty((len(stream), 1 + self.candidates), np.int64)
-        asked[:, 0] = node
+        edge, others, partners = self.until_all(stream.branch("candidates"), self._draft)
+        node, true = edge[:, :1], edge[:, 1:]
         place = np.arange(self.candidates)
-        wrong = np.pad(others, ((0, 0), (0, 1)))[np.arange(len(node))[:, None], place - (place > target[:, None])]
-        asked[:, 1:] = np.where(place == target[:, None], true[:, None], wrong)
-        edge = np.stack([node, true], axis=1)
-        hood = sample_neighbourhoods(self.source, asked, self.fanouts, stream.branch("neighbourhoods"), hidden=edge)
+        wrong = np.minimum(place - (place > target[:, None]), self.candidates - 2)
+        candidates = np.where(place == target[:, None], true, np.take_along_axis(others, wrong, axis=1))
+        hidden = np.concatenate([edge[:, None], np.stack([others, partners], axis=2)], axis=1)  # an edge of each candidate
+        asked = np.concatenate([node, candidates], axis=1)
+        hood = sample_neighbourhoods(self.source, asked, self.fanouts, stream.branch("neighbourhoods"), hidden)
         return Batch(self.observe(hood), target, edge.min(axis=1) * self.source.nodes + edge.max(axis=1))
 
     def score(self, answers: NDArray[Any], batch: Batch) -> Score:
@@ -113,24 +111,20 @@ class NeighborChoice(GraphTask):
         return 1
 
     def _draft(self, stream: Stream) -> tuple[list[NDArray[Any]], NDArray[np.bool_]]:
-        """Draw node (n,), true neighbour (n,) and distractors (n, candidates - 1); and which rows found enough of these."""
-        source = self.source
+        """Draw a node and its true neighbour (n, 2), distractors (n, candidates - 1) and what each of those is not shown to be
+        joined to; and which rows found enough of these.
+        """
+        source, count = self.source, self.candidates - 1
         edges = source.edges_of(stream.split)
         edge = edges[stream.integers(0, len(edges))]
         edge = np.where(stream.integers(0, 2)[:, None] == 1, edge, edge[:, ::-1])
-        node, true = edge[:, 0], edge[:, 1]
-        drawn = self._as_connected(source.degrees[true] - (source.position(true, node) >= 0), stream)
-        good = (drawn != node[:, None]) & (drawn != true[:, None]) & ~source.joined(node[:, None], drawn)
+        node, true = edge[:, :1], edge[:, 1:]
+        key = degree_key(source.degrees[true[:, 0]] - (code_of(stream.split) == 0), self.fanouts[0])
+        partners, drawn = self._by_degree.draw(key, TRIES * count, stream)
+        good = (drawn != node) & (drawn != true) & (partners != true) & ~source.joined(node, drawn)
         for place in range(1, drawn.shape[1]):
             good[:, place] &= ~((drawn[:, :place] == drawn[:, place : place + 1]) & good[:, :place]).any(axis=1)
-        order = np.argsort(~good, axis=1, kind="stable")[:, : self.candidates - 1]
-        return [node, true, np.take_along_axis(drawn, order, axis=1)], good.sum(axis=1) >= self.candidates - 1
-
-    def _as_connected(self, degrees: Nodes, stream: Stream) -> Nodes:
-        """Draw nodes with about as many train edges as given (n,), (n, TRIES * (candidates - 1))."""
-        order = self.source.by_degree
-        ranked = self.source.degrees[order]
-        low = np.maximum(np.searchsorted(ranked, degrees, side="left") - WINDOW, 0)
-        high = np.minimum(np.searchsorted(ranked, degrees, side="right") + WINDOW, len(order))
-        size = (TRIES * (self.candidates - 1),)
-        return order[low[:, None] + stream.below(np.broadcast_to((high - low)[:, None], (len(low), *size)))]
+        order = np.argsort(~good, axis=1, kind="stable")[:, :count]
+        others, partners = (np.take_along_axis(found, order, axis=1) for found in (drawn, partners))
+        apart = ~(partners[:, :, None] == others[:, None]).any(axis=(1, 2))  # what is hidden of one is no edge of another
+        return [edge, others, partners], apart & (good.sum(axis=1) >= count)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.graphs.base import GraphTask, code_of
 from ssl4rl_envs.graphs.neighbourhoods import sample_neighbourhoods
-from ssl4rl_envs.graphs.words import draw_words, require_words
+from ssl4rl_envs.graphs.words import swapped_words, require_words
 from ssl4rl_envs.sources.graph_builtin import GraphSourceLike
 from ssl4rl_envs.sources.graphs import Nodes
 from ssl4rl_envs.stream import SPLITS, Stream
@@ -111,8 +111,10 @@ class NodeAttribute(GraphTask):
         query = None
         if self.attribute == "word":
             answer = stream.integers(0, 2)
-            node, own, foreign = self.until_all(stream.branch("words"), self._draft_words)
-            query = np.where(answer == 1, own, foreign)[:, None]
+            which = stream.integers(0, 2)
+            nodes, words = self.until_all(stream.branch("words"), self._draft_words)
+            row = np.arange(len(which))
+            node, query = nodes[row, which], words[row, np.where(answer == 1, which, 1 - which)][:, None]
             target: NDArray[Any] = answer
         elif self.attribute == "vector":
             nodes = self.source.nodes_of(stream.split)
@@ -154,10 +156,11 @@ class NodeAttribute(GraphTask):
         return np.zeros(self.groups, np.float32) if self.attribute == "vector" else 1
 
     def _draft_words(self, stream: Stream) -> tuple[list[NDArray[Any]], NDArray[np.bool_]]:
-        nodes = self.source.nodes_of(stream.split)
-        node = nodes[stream.integers(0, len(nodes))]
-        own, foreign, good = draw_words(self.source, node[:, None], stream)
-        return [node, own[:, 0], foreign[:, 0]], good[:, 0]
+        """Draw two nodes, and of each a word that the other lacks, (n, 2) each; and which rows have such."""
+        known = self.source.nodes_of(stream.split)
+        nodes = known[stream.integers(0, len(known), (2,))]
+        one, other, good = swapped_words(self.source, nodes[:, :1], nodes[:, 1:], stream)
+        return [nodes, np.concatenate([one, other], axis=1)], good[:, 0]
 
     def _of_nodes(self) -> NDArray[Any]:
         """Return what is asked for, of every node: (N,) answers, or (N, groups) places in [-1, 1]."""

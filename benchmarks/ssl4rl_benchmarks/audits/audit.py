@@ -171,7 +171,7 @@ def shortcut_table(task: Task, train: Batch, test: Batch, *, upright_only: bool)
     for name in solvers_of(task):
         rewards = measure(name, task, train, test)
         entry = summary(rewards, test.items, task.chance)
-        documented = None if upright_only else type(task).legitimate.get(name)
+        documented = None if upright_only else task.reason_for(name)
         table[name] = {**entry, "beats_chance": entry["errors_above"] > SHORTCUT_ERRORS, "documented": documented}
     return table
 

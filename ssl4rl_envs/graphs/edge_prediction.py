@@ -31,9 +31,9 @@ class EdgePrediction(GraphTask):
     and a pair of nodes, joined or not, is asked about in one split alone.
 
     Every question is drafted with both, a pair that is joined and one that is not, and the answer picks one of them. With
-    negatives="degree" the two have equally many edges at their ends in what is shown, and with negatives="two_hop" equally many
-    common neighbours besides: an edge of which no such pair is found is not asked about. As the edge between two joined nodes is
-    not shown, nor is an edge of each of two that are not, where edges of the train split are asked about.
+    negatives="degree" both pairs have equally many edges at their ends in what is shown, and with negatives="two_hop" equally
+    many common neighbours besides; an edge beside which no such pair is found is not asked about. As the edge between two
+    joined nodes is not shown, neither is one edge of each of two that are not.
 
     ## Observation Space
     `Dict` of padded arrays, see `GraphTask`: `x` (or `node_id`), `x_mask`, `node_mask`, `edge_index`, `edge_mask`, and
@@ -54,8 +54,8 @@ class EdgePrediction(GraphTask):
     - `fanouts`: most neighbours that are shown at each distance.
     - `features`: "inline" puts features into the observation, "id" the numbers of nodes.
     - `negatives`: how pairs that are not joined are drawn: "uniform" from all nodes, so that isolated ones and those with few
-      edges are less often joined; "degree" as ends of edges with as many edges as those of the joined pair; "two_hop" also with
-      as many neighbours in common, at least one, as joined pairs have then too. The last takes a graph with triangles.
+      edges are less often joined; "degree" as ends of edges, with as many edges as those of the joined pair; "two_hop" with
+      as many neighbours in common too, and then all pairs, joined or not, have at least one: it takes a graph with triangles.
 
     ## Registered Configurations
     - `SSL4RL/EdgePrediction-v0`
@@ -119,8 +119,9 @@ class EdgePrediction(GraphTask):
         return 1
 
     def _draft(self, stream: Stream) -> tuple[list[NDArray[Any]], NDArray[np.bool_]]:
-        """Draw both that may be asked about: a pair that is joined, (n, 2), and one that is not, (n, 2), with what each of its ends
-        is not shown to be joined to, (n, 2), -1 where there is none; and which rows found both.
+        """Draw a pair that is joined and one that is not, (n, 2) each, of which the answer picks one; which rows found both.
+
+        A third (n, 2) is what the ends of the second are not shown to be joined to, -1 where that is nothing.
         """
         if self.negatives == "two_hop":
             return list(self._sharing[code_of(stream.split)].draw(stream)), np.ones(len(stream), bool)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.graphs.base import GraphTask, code_of
 from ssl4rl_envs.graphs.neighbourhoods import Neighbourhood, sample_neighbourhoods
-from ssl4rl_envs.graphs.words import swapped_words, require_words
+from ssl4rl_envs.graphs.words import require_words, swapped_words
 from ssl4rl_envs.sources.graph_builtin import GraphSourceLike
 from ssl4rl_envs.sources.graphs import Nodes
 from ssl4rl_envs.stream import Stream
@@ -21,10 +21,10 @@ from ssl4rl_envs.task import Batch, Level, Score
 class MaskedFeatures(GraphTask):
     """Do these nodes, whose features are hidden, have those words?
 
-    ## Description
-    Several nodes of one neighbourhood are masked: their features are hidden, and so are those of nodes whose features equal
-    theirs. Of each is asked whether it has a certain word. Half of the words it has; the others it lacks, and they are drawn
-    as words of random nodes, so that frequent words are asked about as often either way. All masked nodes belong to the
+    ## Description Several nodes of one neighbourhood are masked: their features are hidden, and so are those of nodes whose
+    features equal theirs. Of each is asked whether it has a certain word. Two such neighbourhoods are drafted, with a word of
+    each masked node that its counterpart in the other lacks; a coin says which of them is shown, the answers which words are
+    asked about. So each word and each neighbourhood is met with either answer equally often. All masked nodes belong to the
     split.
 
     ## Observation Space
@@ -102,8 +102,9 @@ class MaskedFeatures(GraphTask):
         return np.arange(self.masked) % 2
 
     def _draft(self, stream: Stream) -> tuple[list[NDArray[Any]], NDArray[np.bool_]]:
-        """Draw two of everything, either of which may be asked about, (n, 2, ...): centres, masked nodes (local), words of
-        theirs that those of the other lack, and neighbourhoods; and which rows have enough.
+        """Draw two of everything, (n, 2, ...), either of which may be asked about; and which rows have enough.
+
+        Centres, masked nodes (local), words of theirs that those of the other lack, and neighbourhoods.
         """
         (one, first, some), (other, second, more) = (self._masked(stream.branch(name)) for name in ("one", "other"))
         *own, good = swapped_words(self.source, first, second, stream)

@@ -1,14 +1,13 @@
 """Pairs of nodes that are not joined and look like pairs that are: drawn so that counting tells nothing.
 
-An edge that is asked about is not shown, so its ends are seen with one edge fewer than they have, and nodes with many edges are
-ends more often. What stands beside it is drawn by the same rule: as the end of an edge, which is not shown either, among those that
-are left with as many edges. That holds for isolated ends too, and in graphs where no node is isolated.
+An edge that is asked about is not shown, so its ends are seen with one edge fewer than they have, and nodes with many edges
+are ends more often. What stands beside it is drawn by the same rule: as the end of an edge, which is not shown either, among
+those that are left with as many edges. That holds for isolated ends too, and in graphs where no node is isolated.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ssl4rl_envs.sources.graphs import GraphSource, Nodes
 from ssl4rl_envs.stream import SPLITS, Stream, hash_seed
@@ -22,8 +21,10 @@ CHUNK = 200_000
 
 
 def degree_key(shown: Nodes, limit: int) -> Nodes:
-    """Return a number that nodes with equally many edges share: exact up to `limit`, which is as many as are shown of a node;
-    beyond that 8 to 15 are one, 16 to 31, and so on.
+    """Return a number that nodes with equally many edges share.
+
+    Up to `limit`, which is as many as are shown of a node, it is exact; beyond that 8 to 15 edges are one, 16 to 31, and so
+    on.
     """
     return np.where(shown <= limit, shown, limit + np.searchsorted(POWERS, shown, side="right"))
 
@@ -72,8 +73,8 @@ class SharingPairs:
     """The edges of a split whose ends share train neighbours, and beside them pairs that share as many and are not joined.
 
     Both ends of a pair that is not joined are thinned as those of an edge are: in the train split an edge of each, drawn at
-    random, is not shown. Pairs of one group then have as many edges at either end, as many common neighbours, and the one with
-    fewest edges of these has about as many. Edges of which no such pair was found are left out.
+    random, is not shown. Pairs of one group then have as many edges at either end, as many common neighbours, and of these
+    the one with fewest edges has about as many. Edges of which no such pair was found are left out.
 
     Args:
         source: the graph.
@@ -98,8 +99,8 @@ class SharingPairs:
         kept = count[group] > 0
         if not kept.any():
             raise ValueError(
-                f"graph {source.name!r}: the {split!r} split has no edge whose ends have a neighbour in common and beside it a "
-                "pair that is not joined and has as many; use a larger graph or other negatives"
+                f"graph {source.name!r}: the {split!r} split has no edge whose ends have a neighbour in common and beside it "
+                "a pair that is not joined and has as many; use a larger graph or other negatives"
             )
         order = np.argsort(other, kind="stable")
         self._edges, self._apart_pairs, self._partners = edges[kept], apart[order], partners[order]
@@ -110,8 +111,9 @@ class SharingPairs:
         return len(self._edges)
 
     def draw(self, stream: Stream) -> tuple[Nodes, Nodes, Nodes]:
-        """Draw an edge, a pair of its group that is not joined, and to what either end of that is not shown to be joined, -1 being
-        nothing, (n, 2) each.
+        """Draw an edge, a pair of its group that is not joined, and the hidden partners of that pair's ends, (n, 2) each.
+
+        -1 is no partner.
         """
         chosen = stream.integers(0, len(self._edges))
         place = self._starts[chosen] + stream.below(self._counts[chosen])
@@ -130,9 +132,9 @@ class SharingPairs:
         return pair[good][first], partners[good][first]
 
     def _grouped(self, pairs: Nodes, partners: Nodes) -> tuple[Nodes, Nodes, Nodes]:
-        """Return pairs and partners (n, 2), the end with fewer edges first, and numbers that those of one group share, (n, 4).
+        """Return pairs and partners (n, 2), the end with fewer edges first, and what those of one group share, (n, 4).
 
-        They are the keys of both ends, the number of common neighbours, and the bucket of the fewest edges of one of these.
+        These are the keys of both ends, the number of common neighbours, and the bucket of the fewest edges of one of these.
         """
         source = self._source
         keys = degree_key(source.degrees[pairs] - self._hides, self._limit)

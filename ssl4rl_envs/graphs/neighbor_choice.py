@@ -23,10 +23,10 @@ TRIES = 8
 class NeighborChoice(GraphTask):
     """Which of these nodes is the neighbour of that one?
 
-    ## Description
-    A node and several candidates are shown with the neighbourhoods of all. One candidate is joined to the node by an edge of
-    the split, which is left out of what is shown. The others are not joined to it in any split, and have about as many train
-    edges as the true one is shown with, so that counting edges does not help.
+    ## Description A node and several candidates are shown with the neighbourhoods of all. One candidate is joined to the node
+    by an edge of the split, which is left out of what is shown. The others are not joined to it in any split. They are drawn
+    as ends of edges too, which are not shown either, and all candidates have equally many edges in what is shown, so that
+    counting edges does not help. An edge beside which there are too few such nodes is not asked about.
 
     ## Observation Space
     `Dict` of padded arrays, see `GraphTask`: `x` (or `node_id`), `x_mask`, `node_mask`, `edge_index`, `edge_mask`, and
@@ -111,8 +111,10 @@ class NeighborChoice(GraphTask):
         return 1
 
     def _draft(self, stream: Stream) -> tuple[list[NDArray[Any]], NDArray[np.bool_]]:
-        """Draw a node and its true neighbour (n, 2), distractors (n, candidates - 1) and what each of those is not shown to be
-        joined to; and which rows found enough of these.
+        """Draw a node and its true neighbour (n, 2), distractors and their hidden partners; and which rows found enough.
+
+        Candidates are not joined to each other: an edge between two would be shown as soon as one of them draws it, and so
+        add to the edges of the other.
         """
         source, count = self.source, self.candidates - 1
         edges = source.edges_of(stream.split)
@@ -121,10 +123,11 @@ class NeighborChoice(GraphTask):
         node, true = edge[:, :1], edge[:, 1:]
         key = degree_key(source.degrees[true[:, 0]] - (code_of(stream.split) == 0), self.fanouts[0])
         partners, drawn = self._by_degree.draw(key, TRIES * count, stream)
-        good = (drawn != node) & (drawn != true) & (partners != true) & ~source.joined(node, drawn)
+        good = (drawn != node) & (drawn != true) & ~source.joined(node, drawn) & ~source.joined(true, drawn)
         for place in range(1, drawn.shape[1]):
             good[:, place] &= ~((drawn[:, :place] == drawn[:, place : place + 1]) & good[:, :place]).any(axis=1)
         order = np.argsort(~good, axis=1, kind="stable")[:, :count]
         others, partners = (np.take_along_axis(found, order, axis=1) for found in (drawn, partners))
-        apart = ~(partners[:, :, None] == others[:, None]).any(axis=(1, 2))  # what is hidden of one is no edge of another
+        one, other = np.triu_indices(count, 1)
+        apart = ~source.joined(others[:, one], others[:, other]).any(axis=1)
         return [edge, others, partners], apart & (good.sum(axis=1) >= count)

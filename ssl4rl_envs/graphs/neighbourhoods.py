@@ -3,8 +3,8 @@
 The cost of an instance depends on how many neighbours are asked for, not on the size of the graph. Only train edges are ever
 walked or shown. Edges that are hidden are left out in both directions before anything is drawn, as if they were not there.
 
-A target is shown with as many edges as it has, at most the first fanout: what is met later does not lead back to one. Otherwise a
-target with more edges than that would tell by its number of edges how many neighbours it shares with another.
+A target is shown with as many edges as it has, at most the first fanout: what is met later does not lead back to one.
+Otherwise a target with more edges than that would tell by its number of edges how many neighbours it shares with another.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def sample_neighbourhoods(
     """Sample up to `fanouts[0]` neighbours of each target, up to `fanouts[1]` of each of those, and so on.
 
     Neighbours are drawn uniformly without replacement (Hamilton et al. 2017, arXiv 1706.02216, draw them so too); a node that
-    is met on several ways is shown once, with all edges on which it was met. Edges of a target are those that were drawn from a
-    target.
+    is met on several ways is shown once, with all edges on which it was met. Edges of a target are those that were drawn from
+    one.
 
     Args:
         source: the graph.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.graphs.base import GraphTask, code_of
 from ssl4rl_envs.graphs.neighbourhoods import sample_neighbourhoods
-from ssl4rl_envs.graphs.words import swapped_words, require_words
+from ssl4rl_envs.graphs.words import require_words, swapped_words
 from ssl4rl_envs.sources.graph_builtin import GraphSourceLike
 from ssl4rl_envs.sources.graphs import Nodes
 from ssl4rl_envs.stream import SPLITS, Stream
@@ -28,11 +28,12 @@ TYPICAL = 5
 class NodeAttribute(GraphTask):
     """What is hidden of this node?
 
-    ## Description
-    A node and its neighbourhood are shown, without the node's features and without those of nodes whose features equal its
-    own. Asked is a property that needs no labels: which group of similar features it belongs to, whether it has a certain
-    word, how many train edges it has, or where it stands among all nodes in its likeness to each group. Answers are equally
-    likely: first the answer is drawn, then a node of the split that has it.
+    ## Description A node and its neighbourhood are shown, without the node's features and without those of nodes whose
+    features equal its own. Asked is a property that needs no labels: which group of similar features it belongs to, whether
+    it has a certain word, how many train edges it has, or where it stands among all nodes in its likeness to each group.
+    Answers are equally likely: first the answer is drawn, then a node of the split that has it. For words two nodes are
+    drafted and a word of each that the other lacks, and coins say which node and which word are asked about, so that neither
+    tells by itself.
 
     ## Observation Space
     `Dict` of padded arrays, see `GraphTask`: `x` (or `node_id`), `x_mask`, `node_mask`, `edge_index`, `edge_mask`, and

@@ -151,7 +151,7 @@ def test_candidates_are_shown_with_equally_many_edges(arguments, split):
 @pytest.mark.parametrize("split", ["train", "test"])
 @pytest.mark.parametrize(("name", "arguments"), [("NodeAttribute", {"attribute": "word"}), ("MaskedFeatures", {"masked": 2})])
 def test_a_word_alone_is_no_sign_that_a_node_has_it(name, arguments, split):
-    """Nor is how many words a node has, or edges: words that most nodes have, and words of few, and nodes of many words and few."""
+    """Nor is how many words a node has, or edges; there are words that most nodes have and words of few."""
     rng = np.random.default_rng(0)
     often = np.linspace(0.05, 0.9, 16) * rng.uniform(0.3, 1, (400, 1))
     source = GraphSource(rng.integers(0, 400, (1_600, 2)), nodes=400, features=rng.random((400, 16)) < often)

@@ -1,7 +1,8 @@
 """An attacker of graph tasks that learns: boosted trees over what can be counted in a neighbourhood.
 
-It sees degrees, counts, common neighbours and which word is asked about, and never what nodes are like. Trees find what a rule of
-thumb misses: that a degree in the middle of the others is the true one, say. What it earns beyond chance must be documented.
+It sees degrees, counts, common neighbours and which word is asked about, and never what nodes are like. Trees find what a
+rule of thumb misses: that a degree in the middle of the others is the true one, say. What it earns beyond chance must be
+documented.
 
     python -m ssl4rl_benchmarks.audits.structure SSL4RL/EdgePrediction-v0 --source cora sbm --split test
 """
@@ -36,9 +37,9 @@ Rewards = NDArray[np.float64]
 def groups_of(task: Task) -> tuple[str, ...]:
     """Return what the attacker can be given of a task, by name; "structure" is everything together.
 
-    "degree" is how many edges the targets are shown with; "counts" how many nodes and edges there are, how many nodes have features
-    and how much is said of them, and the edges of the targets' neighbours; "word" which one is asked about, and how many nodes of
-    the graph have it.
+    "degree" is how many edges the targets are shown with; "counts" how many nodes and edges there are, how many nodes have
+    features and how much is said of them, and the edges of the targets' neighbours; "common neighbours" and "longer ways"
+    those of the first target with each other one; "word" which one is asked about, and how many nodes of the graph have it.
     """
     if not isinstance(task, GraphTask) or not isinstance(task.action_space, (spaces.Discrete, spaces.MultiDiscrete)):
         return ()
@@ -61,7 +62,8 @@ def structure(task: GraphTask, batch: Batch) -> dict[str, Table]:
 def among_others(table: Table) -> Table:
     """Add to figures of candidates (n, C, F) where each stands among the others: (n, C, 4 F).
 
-    That is by how much it is off their mean, its rank (of equal ones the mean of their ranks), and how far that is from the middle.
+    That is by how much it is off their mean, its rank (of equal ones the mean of theirs), and how far that is from the
+    middle.
     """
     mine, others = table[:, :, None], table[:, None]
     rank = (mine > others).sum(axis=2) + ((mine == others).sum(axis=2) - 1) / 2
@@ -146,8 +148,10 @@ def _counted(task: GraphTask, shown: dict[str, NDArray[Any]]) -> dict[str, Table
 
 
 def _shared(joined: NDArray[np.float32], degrees: NDArray[np.float32], targets: NDArray[np.int64]) -> tuple[Table, Table]:
-    """Return of the first target with each of the others, (n, K - 1, 3) and (n, K - 1, 2): common neighbours, all, weighted by
-    Adamic and Adar (2003), and as a share of all neighbours; ways of three edges and of four.
+    """Return what joins the first target to each of the others, (n, K - 1, 3) and (n, K - 1, 2).
+
+    Common neighbours: all, weighted by Adamic and Adar (2003), and as a share of all neighbours; ways of three edges and of
+    four.
     """
     row = np.arange(len(joined))[:, None]
     one, others = joined[row, targets[:, :1]], joined[row, targets[:, 1:]]

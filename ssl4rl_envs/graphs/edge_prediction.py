@@ -18,6 +18,9 @@ from ssl4rl_envs.stream import SPLITS, Stream
 from ssl4rl_envs.task import Batch, Level, Score, exact_score
 
 NEGATIVES = ("uniform", "degree", "two_hop")
+EQUAL = {"uniform": (), "degree": ("degree",), "two_hop": ("degree", "common neighbours")}
+"""What tells nothing of joined and other pairs, because it is the same for both."""
+
 TRIES = 16
 """Pairs that are drawn at a time until one is not joined and belongs to the split."""
 
@@ -67,8 +70,11 @@ class EdgePrediction(GraphTask):
     levels = tuple(Level(name, {"negatives": name}) for name in NEGATIVES)
 
     legitimate: ClassVar = {
-        "degree": "nodes with many edges are joined more often; less so with negatives='degree'",
-        "common neighbours": "nodes that share neighbours are joined more often; all do with negatives='two_hop'",
+        "degree": "nodes with many edges are joined more often: 0.65 over Cora, with negatives='uniform' alone",
+        "counts": "neighbourhoods of joined nodes overlap, so fewer nodes are shown: 0.67, 0.65, 0.55 over Cora by level",
+        "common neighbours": "joined nodes share more of them: 0.67 over Cora; equally many with negatives='two_hop'",
+        "longer ways": "neighbours of joined nodes are joined more often: 0.79, 0.77, 0.60 over Cora by level",
+        "structure": "all of these together: 0.81, 0.78, 0.60 over Cora by level",
         "feature overlap": "nodes with similar features are joined more often",
     }
 
@@ -102,6 +108,10 @@ class EdgePrediction(GraphTask):
         pair = np.where(stream.integers(0, 2)[:, None] == 1, pair, pair[:, ::-1])
         hood = sample_neighbourhoods(self.source, pair, self.fanouts, stream.branch("neighbourhoods"), hidden)
         return Batch(self.observe(hood), target, pair.min(axis=1) * self.source.nodes + pair.max(axis=1))
+
+    def reason_for(self, shortcut: str) -> str | None:
+        """Return why a shortcut may tell joined pairs, None for what is equal with these negatives."""
+        return None if shortcut in EQUAL[self.negatives] else super().reason_for(shortcut)
 
     def score(self, answers: NDArray[Any], batch: Batch) -> Score:
         """Score 1 for the right answer, 0 otherwise."""

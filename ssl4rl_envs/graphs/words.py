@@ -29,7 +29,7 @@ def swapped_words(source: GraphSource, one: Nodes, other: Nodes, stream: Stream)
     good &= source.features[one[:, :, None], np.maximum(drawn[1], 0)] == 0
     first = good.argmax(axis=2)[:, :, None]
     of_one, of_other = (np.take_along_axis(found, first, axis=2)[:, :, 0] for found in drawn)
-    return of_one, of_other, good.any(axis=2)
+    return of_one, of_other, np.asarray(good.any(axis=2), np.bool_)
 
 
 def require_words(source: GraphSource, name: str) -> None:

@@ -1,6 +1,6 @@
-"""What can be measured of a neighbourhood without a network: degrees, common neighbours, features that agree, and numbers.
+"""What can be measured of a neighbourhood without a network: degrees, what lies between nodes, features that agree, numbers.
 
-The first three are legitimate signal and baselines to beat; local numbers and the order of edges must tell nothing.
+All but the last are legitimate signal and baselines to beat; local numbers and the order of edges must tell nothing.
 """
 
 from __future__ import annotations
@@ -15,33 +15,39 @@ from ssl4rl_benchmarks.audits.features import Table
 from ssl4rl_envs import Batch
 from ssl4rl_envs.graphs.base import GraphTask
 
-GRAPH_SOLVERS = ("degree", "common neighbours", "feature overlap", "numbering")
+GRAPH_SOLVERS = ("degree", "common neighbours", "longer ways", "feature overlap", "numbering")
+BETWEEN = ("common neighbours", "longer ways")
+"""What there is between two nodes."""
+
 EDGES = 8
 """First edges of which the numbers are looked at."""
 
 
 def graph_solvers_of(task: GraphTask) -> list[str]:
     """Return the solvers that a graph task can be put to, by name."""
-    return [name for name in GRAPH_SOLVERS if name != "common neighbours" or task.role != "node"]
+    return [name for name in GRAPH_SOLVERS if name not in BETWEEN or task.role != "node"]
 
 
 def describe_graphs(solver: str, task: GraphTask, batch: Batch) -> Table:
     """Return what a solver sees of n neighbourhoods, (n, features)."""
     shown = batch.observation
     if solver == "numbering":
-        parts = [shown["target"], shown["edge_index"][:, :, :EDGES].reshape(len(batch), -1)]
-        return np.concatenate(parts, axis=1).astype(np.float64)
+        there = np.repeat(shown["edge_mask"][:, None, :EDGES], 2, axis=1).reshape(len(batch), -1)
+        places = np.concatenate([shown["target"], shown["edge_index"][:, :, :EDGES].reshape(len(batch), -1)], axis=1)
+        exists = np.concatenate([np.ones_like(shown["target"]), there], axis=1)
+        # As a share of how many nodes there are: what that tells is another matter.
+        return np.where(exists, (places + 0.5) / shown["node_mask"].sum(axis=1, keepdims=True), 0.5)
     joined = adjacency(shown)
     targets = shown["target"]
     row = np.arange(len(batch))[:, None]
     if solver == "degree":
         degrees = joined.sum(axis=2)[row, targets]
         return np.concatenate([degrees, np.log1p(degrees)], axis=1)
-    if solver == "common neighbours":
+    if solver in BETWEEN:
         one, others = joined[row, targets[:, :1]], joined[row, targets[:, 1:]]
-        common = (one * others).sum(axis=2)
-        ways = np.einsum("nij,njk,nik->ni", others, joined, np.broadcast_to(one, others.shape))  # of three edges
-        return np.concatenate([common, np.log1p(common), np.log1p(ways)], axis=1).astype(np.float64)
+        near = one if solver == "common neighbours" else one @ joined  # then ways have three edges
+        ways = (near * others).sum(axis=2)
+        return np.concatenate([ways, np.log1p(ways)], axis=1).astype(np.float64)
     return _overlap(task, shown, joined, row, targets)
 
 

@@ -226,3 +226,13 @@ def test_words_are_had_by_one_node_and_lacked_by_the_other(seed):
         assert has[node, word][good].all()
         assert not has[other, word][good].any()
     assert good.mean() > 0.5
+
+
+def test_what_is_equal_at_a_level_is_not_excused_there():
+    excused = {
+        negatives: {name for name in ("degree", "common neighbours", "longer ways") if task.reason_for(name)}
+        for negatives in ("uniform", "degree", "two_hop")
+        for task in [make_task("SSL4RL/EdgePrediction-v0", source="sbm", negatives=negatives)]
+    }
+    assert excused["uniform"] - excused["degree"] == {"degree"}
+    assert excused["degree"] - excused["two_hop"] == {"common neighbours"}

@@ -213,6 +213,13 @@ class Task(ABC):
         """
         return blind.chance_of(self, 1)
 
+    def reason_for(self, shortcut: str) -> str | None:
+        """Return why a solver of `ssl4rl audit` may beat chance with these arguments, None where it must not.
+
+        By default what `legitimate` says of it; a task that has it at some levels alone says so here.
+        """
+        return self.legitimate.get(shortcut)
+
     @property
     def has_text(self) -> bool:
         """Whether the task can be answered in words."""

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.graphs.base import GraphTask, code_of
 from ssl4rl_envs.graphs.neighbourhoods import Neighbourhood, sample_neighbourhoods
-from ssl4rl_envs.graphs.words import draw_words, require_words
+from ssl4rl_envs.graphs.words import require_words, swapped_words
 from ssl4rl_envs.sources.graph_builtin import GraphSourceLike
+from ssl4rl_envs.sources.graphs import Nodes
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Level, Score
 
@@ -20,10 +21,10 @@ from ssl4rl_envs.task import Batch, Level, Score
 class MaskedFeatures(GraphTask):
     """Do these nodes, whose features are hidden, have those words?
 
-    ## Description
-    Several nodes of one neighbourhood are masked: their features are hidden, and so are those of nodes whose features equal
-    theirs. Of each is asked whether it has a certain word. Half of the words it has; the others it lacks, and they are drawn
-    as words of random nodes, so that frequent words are asked about as often either way. All masked nodes belong to the
+    ## Description Several nodes of one neighbourhood are masked: their features are hidden, and so are those of nodes whose
+    features equal theirs. Of each is asked whether it has a certain word. Two such neighbourhoods are drafted, with a word of
+    each masked node that its counterpart in the other lacks; a coin says which of them is shown, the answers which words are
+    asked about. So each word and each neighbourhood is met with either answer equally often. All masked nodes belong to the
     split.
 
     ## Observation Space
@@ -74,10 +75,12 @@ class MaskedFeatures(GraphTask):
 
     def make(self, stream: Stream) -> Batch:
         """Draw one neighbourhood and its masked nodes a row; observation and target as the class's text says."""
-        answers = stream.integers(0, 2, (self.masked,))
+        answers, which = stream.integers(0, 2, (self.masked,)), stream.integers(0, 2)
         parts = self.until_all(stream.branch("neighbourhoods"), self._draft)
-        centre, target, own, foreign, hood = *parts[:4], Neighbourhood(*parts[4:])
-        query = np.where(answers == 1, own, foreign)
+        row = np.arange(len(which))
+        centre, target, own, *shown = (part[row, which] for part in parts)
+        query = np.where(answers == 1, own, parts[2][row, 1 - which])
+        hood = Neighbourhood(*shown)
         return Batch(self.observe(hood, target, self.twins_of(hood, target), query), answers, centre)
 
     def score(self, answers: NDArray[Any], batch: Batch) -> Score:
@@ -99,7 +102,17 @@ class MaskedFeatures(GraphTask):
         return np.arange(self.masked) % 2
 
     def _draft(self, stream: Stream) -> tuple[list[NDArray[Any]], NDArray[np.bool_]]:
-        """Draw centres, masked nodes (local), words they have and lack, and neighbourhoods; and which rows have enough."""
+        """Draw two of everything, (n, 2, ...), either of which may be asked about; and which rows have enough.
+
+        Centres, masked nodes (local), words of theirs that those of the other lack, and neighbourhoods.
+        """
+        (one, first, some), (other, second, more) = (self._masked(stream.branch(name)) for name in ("one", "other"))
+        *own, good = swapped_words(self.source, first, second, stream)
+        one[2:2], other[2:2] = ([words] for words in own)
+        return [np.stack(pair, axis=1) for pair in zip(one, other, strict=True)], good.all(axis=1) & some & more
+
+    def _masked(self, stream: Stream) -> tuple[list[NDArray[Any]], Nodes, NDArray[np.bool_]]:
+        """Draw centres, masked nodes (local) and neighbourhoods; the masked nodes; and which rows have enough of them."""
         source = self.source
         known = source.nodes_of(stream.split)
         centre = known[stream.integers(0, len(known))]
@@ -108,9 +121,7 @@ class MaskedFeatures(GraphTask):
         keys = np.where(within, stream.words(within.shape[1:]) >> np.uint64(1), np.uint64(2**64 - 1))
         keys[np.arange(len(centre)), hood.targets[:, 0]] = 0  # the centre is one of them
         target = np.argsort(keys, axis=1, kind="stable")[:, : self.masked].astype(np.int64)
+        target = np.take_along_axis(target, np.argsort(stream.words((self.masked,)), axis=1, kind="stable"), axis=1)
         nodes = np.maximum(np.take_along_axis(hood.nodes, target, axis=1), 0)
-        own, foreign, good = draw_words(source, nodes, stream)
-        shuffled = np.argsort(stream.words((self.masked,)), axis=1, kind="stable")
-        target, own, foreign = (np.take_along_axis(part, shuffled, axis=1) for part in (target, own, foreign))
-        enough = good.all(axis=1) & (within.sum(axis=1) >= self.masked)
-        return [centre, target, own, foreign, hood.nodes, hood.edge_index, hood.edge_mask, hood.targets], enough
+        parts = [centre, target, hood.nodes, hood.edge_index, hood.edge_mask, hood.targets]
+        return parts, nodes, within.sum(axis=1) >= self.masked

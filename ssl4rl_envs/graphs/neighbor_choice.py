@@ -9,15 +9,12 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
-from ssl4rl_envs.graphs.base import GraphTask
+from ssl4rl_envs.graphs.base import GraphTask, code_of
+from ssl4rl_envs.graphs.matching import EdgeEnds, degree_key
 from ssl4rl_envs.graphs.neighbourhoods import sample_neighbourhoods
 from ssl4rl_envs.sources.graph_builtin import GraphSourceLike
-from ssl4rl_envs.sources.graphs import Nodes
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Level, Score, exact_score
-
-WINDOW = 16
-"""Distractors are drawn from at least so many nodes on either side in the order of degrees."""
 
 TRIES = 8
 """Nodes drawn for each distractor."""
@@ -26,10 +23,10 @@ TRIES = 8
 class NeighborChoice(GraphTask):
     """Which of these nodes is the neighbour of that one?
 
-    ## Description
-    A node and several candidates are shown with the neighbourhoods of all. One candidate is joined to the node by an edge of
-    the split, which is left out of what is shown. The others are not joined to it in any split, and have about as many train
-    edges as the true one is shown with, so that counting edges does not help.
+    ## Description A node and several candidates are shown with the neighbourhoods of all. One candidate is joined to the node
+    by an edge of the split, which is left out of what is shown. The others are not joined to it in any split. They are drawn
+    as ends of edges too, which are not shown either, and all candidates have equally many edges in what is shown, so that
+    counting edges does not help. An edge beside which there are too few such nodes is not asked about.
 
     ## Observation Space
     `Dict` of padded arrays, see `GraphTask`: `x` (or `node_id`), `x_mask`, `node_mask`, `edge_index`, `edge_mask`, and
@@ -61,7 +58,10 @@ class NeighborChoice(GraphTask):
     levels = (Level("2", {"candidates": 2}), Level("4", {"candidates": 4}), Level("8", {"candidates": 8}))
 
     legitimate: ClassVar = {
-        "common neighbours": "nodes that share neighbours are joined more often",
+        "counts": "neighbours shared with the node have an edge more: 0.34 of 0.25 over Cora",
+        "common neighbours": "nodes that share neighbours are joined more often: 0.50 of 0.25 over Cora",
+        "longer ways": "neighbours of joined nodes are joined more often: 0.67 of 0.25 over Cora",
+        "structure": "these together: 0.69 of 0.25 over Cora",
         "feature overlap": "nodes with similar features are joined more often",
     }
 
@@ -79,19 +79,20 @@ class NeighborChoice(GraphTask):
         self.action_space = spaces.Discrete(candidates)
         self.answer_format = AnswerFormat(tuple(chr(ord("A") + number) for number in range(candidates)))
         self.chance = 1 / candidates
+        self._by_degree = EdgeEnds(self.source, self.fanouts[0])
         self.check_source()
 
     def make(self, stream: Stream) -> Batch:
         """Draw one node and its candidates a row; observation and target as the class's text says."""
         target = stream.integers(0, self.candidates)
-        node, true, others = self.until_all(stream.branch("candidates"), self._draft)
-        asked = np.empty((len(stream), 1 + self.candidates), np.int64)
-        asked[:, 0] = node
+        edge, others, partners = self.until_all(stream.branch("candidates"), self._draft)
+        node, true = edge[:, :1], edge[:, 1:]
         place = np.arange(self.candidates)
-        wrong = np.pad(others, ((0, 0), (0, 1)))[np.arange(len(node))[:, None], place - (place > target[:, None])]
-        asked[:, 1:] = np.where(place == target[:, None], true[:, None], wrong)
-        edge = np.stack([node, true], axis=1)
-        hood = sample_neighbourhoods(self.source, asked, self.fanouts, stream.branch("neighbourhoods"), hidden=edge)
+        wrong = np.minimum(place - (place > target[:, None]), self.candidates - 2)
+        candidates = np.where(place == target[:, None], true, np.take_along_axis(others, wrong, axis=1))
+        hidden = np.concatenate([edge[:, None], np.stack([others, partners], axis=2)], axis=1)  # an edge of each candidate
+        asked = np.concatenate([node, candidates], axis=1)
+        hood = sample_neighbourhoods(self.source, asked, self.fanouts, stream.branch("neighbourhoods"), hidden)
         return Batch(self.observe(hood), target, edge.min(axis=1) * self.source.nodes + edge.max(axis=1))
 
     def score(self, answers: NDArray[Any], batch: Batch) -> Score:
@@ -113,24 +114,23 @@ class NeighborChoice(GraphTask):
         return 1
 
     def _draft(self, stream: Stream) -> tuple[list[NDArray[Any]], NDArray[np.bool_]]:
-        """Draw node (n,), true neighbour (n,) and distractors (n, candidates - 1); and which rows found enough of these."""
-        source = self.source
+        """Draw a node and its true neighbour (n, 2), distractors and their hidden partners; and which rows found enough.
+
+        Candidates are not joined to each other: an edge between two would be shown as soon as one of them draws it, and so
+        add to the edges of the other.
+        """
+        source, count = self.source, self.candidates - 1
         edges = source.edges_of(stream.split)
         edge = edges[stream.integers(0, len(edges))]
         edge = np.where(stream.integers(0, 2)[:, None] == 1, edge, edge[:, ::-1])
-        node, true = edge[:, 0], edge[:, 1]
-        drawn = self._as_connected(source.degrees[true] - (source.position(true, node) >= 0), stream)
-        good = (drawn != node[:, None]) & (drawn != true[:, None]) & ~source.joined(node[:, None], drawn)
+        node, true = edge[:, :1], edge[:, 1:]
+        key = degree_key(source.degrees[true[:, 0]] - (code_of(stream.split) == 0), self.fanouts[0])
+        partners, drawn = self._by_degree.draw(key, TRIES * count, stream)
+        good = (drawn != node) & (drawn != true) & ~source.joined(node, drawn) & ~source.joined(true, drawn)
         for place in range(1, drawn.shape[1]):
             good[:, place] &= ~((drawn[:, :place] == drawn[:, place : place + 1]) & good[:, :place]).any(axis=1)
-        order = np.argsort(~good, axis=1, kind="stable")[:, : self.candidates - 1]
-        return [node, true, np.take_along_axis(drawn, order, axis=1)], good.sum(axis=1) >= self.candidates - 1
-
-    def _as_connected(self, degrees: Nodes, stream: Stream) -> Nodes:
-        """Draw nodes with about as many train edges as given (n,), (n, TRIES * (candidates - 1))."""
-        order = self.source.by_degree
-        ranked = self.source.degrees[order]
-        low = np.maximum(np.searchsorted(ranked, degrees, side="left") - WINDOW, 0)
-        high = np.minimum(np.searchsorted(ranked, degrees, side="right") + WINDOW, len(order))
-        size = (TRIES * (self.candidates - 1),)
-        return order[low[:, None] + stream.below(np.broadcast_to((high - low)[:, None], (len(low), *size)))]
+        order = np.argsort(~good, axis=1, kind="stable")[:, :count]
+        others, partners = (np.take_along_axis(found, order, axis=1) for found in (drawn, partners))
+        one, other = np.triu_indices(count, 1)
+        apart = ~source.joined(others[:, one], others[:, other]).any(axis=1)
+        return [edge, others, partners], apart & (good.sum(axis=1) >= count)

@@ -1,7 +1,10 @@
 """Neighbourhoods of nodes, sampled for whole batches from compressed rows: what a question about a graph shows.
 
 The cost of an instance depends on how many neighbours are asked for, not on the size of the graph. Only train edges are ever
-walked or shown. An edge that is asked about is left out in both directions before anything is drawn, as if it were not there.
+walked or shown. Edges that are hidden are left out in both directions before anything is drawn, as if they were not there.
+
+A target is shown with as many edges as it has, at most the first fanout: what is met later does not lead back to one.
+Otherwise a target with more edges than that would tell by its number of edges how many neighbours it shares with another.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ from ssl4rl_envs.sources.graphs import GraphSource, Nodes
 from ssl4rl_envs.stream import Stream
 
 LAST = np.uint64(2**64 - 1)
+NONE = np.int64(2**62)
+"""The place of a neighbour that is none."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +58,15 @@ def sample_neighbourhoods(
     """Sample up to `fanouts[0]` neighbours of each target, up to `fanouts[1]` of each of those, and so on.
 
     Neighbours are drawn uniformly without replacement (Hamilton et al. 2017, arXiv 1706.02216, draw them so too); a node that
-    is met on several ways is shown once, with all edges on which it was met.
+    is met on several ways is shown once, with all edges on which it was met. Edges of a target are those that were drawn from
+    one.
 
     Args:
         source: the graph.
         targets: (n, K) nodes, different within a row.
         fanouts: most neighbours at each distance.
         stream: draws.
-        hidden: (n, 2) pairs whose edge is not there, or None; -1 where there is none.
+        hidden: (n, 2) pairs whose edge is not there, or (n, H, 2) several a row, or None; -1 where there is none.
     """
     layers: list[Nodes] = [targets]
     exists: list[NDArray[np.bool_]] = [np.ones(targets.shape, bool)]
@@ -78,18 +84,31 @@ def _neighbours(
 ) -> tuple[Nodes, NDArray[np.bool_]]:
     """Return neighbours (n, m, fanout) of nodes (n, m), and which exist."""
     count = np.where(exists, source.degrees[nodes], 0)
-    skipped = np.full(nodes.shape, -1, np.int64)
-    if hidden is not None:
-        one, other = hidden[:, :1], hidden[:, 1:]
-        partner = np.where(nodes == one, other, np.where(nodes == other, one, -1))
-        concerned = exists & (partner >= 0)
-        skipped[concerned] = source.position(nodes[concerned], partner[concerned])
-        count = count - (skipped >= 0)
+    skipped = _hidden_places(source, nodes, exists, hidden)
+    count = count - (skipped < NONE).sum(axis=0)
     place = _distinct(count, fanout, stream)
     there = np.arange(fanout) < count[..., None]
-    place = place + ((skipped[..., None] >= 0) & (place >= skipped[..., None]))
+    for skip in skipped:  # rising
+        place = place + (place >= skip[..., None])
     entry = np.where(there, source.indptr[nodes][..., None] + place, 0)
     return source.indices[entry], there
+
+
+def _hidden_places(source: GraphSource, nodes: Nodes, exists: NDArray[np.bool_], hidden: Nodes | None) -> Nodes:
+    """Return the places of hidden neighbours among those of nodes (n, m), (H, n, m), rising; `NONE` where there is none."""
+    if hidden is None:
+        return np.zeros((0, *nodes.shape), np.int64)
+    pairs = hidden.reshape(len(nodes), -1, 2)
+    places = np.full((pairs.shape[1], *nodes.shape), NONE)
+    for number, (one, other) in enumerate(pairs.transpose(1, 2, 0)[..., None]):
+        partner = np.where(nodes == one, other, np.where(nodes == other, one, -1))
+        concerned = exists & (partner >= 0)
+        found = source.position(nodes[concerned], partner[concerned])
+        places[number][concerned] = np.where(found >= 0, found, NONE)
+    places.sort(axis=0)
+    places[1:][places[1:] == places[:-1]] = NONE  # the same edge twice
+    places.sort(axis=0)
+    return places
 
 
 def _distinct(count: Nodes, size: int, stream: Stream) -> Nodes:
@@ -118,7 +137,10 @@ def _assemble(
     upper = np.concatenate([starts[i] + parents[i] for i in range(len(parents))]) if parents else np.zeros(0, np.int64)
     one, other = local[:, upper], local[:, targets:]
     width = slots.shape[1]
-    key = np.where(there[:, targets:], np.minimum(one, other) * width + np.maximum(one, other), width * width)
+    asked = np.zeros(slots.shape, bool)
+    np.put_along_axis(asked, local[:, :targets], True, axis=1)
+    back = np.take_along_axis(asked, other, axis=1) & (upper >= targets)
+    key = np.where(there[:, targets:] & ~back, np.minimum(one, other) * width + np.maximum(one, other), width * width)
     key = np.sort(key, axis=1)
     new = np.ones(key.shape, bool)
     new[:, 1:] = key[:, 1:] != key[:, :-1]

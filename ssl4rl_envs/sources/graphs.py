@@ -212,11 +212,6 @@ class GraphSource:
         counts = np.bincount(rows, minlength=self.nodes)
         return np.concatenate([[0], np.cumsum(counts)]), columns.astype(np.int64)
 
-    @cached_property
-    def by_degree(self) -> Nodes:
-        """The nodes, those with the fewest train edges first, (N,)."""
-        return np.argsort(self.degrees, kind="stable").astype(np.int64)
-
     def clusters(self, count: int) -> Nodes:
         """Return which of `count` groups of similar features each node belongs to, (N,); the same on every machine."""
         if count not in self._clusters:

@@ -147,19 +147,15 @@ def test_where_a_node_stands_tells_nothing():
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_one_candidate_is_a_neighbour_and_the_others_are_as_connected(split):
+def test_one_candidate_is_a_neighbour_and_the_others_are_none(split):
     task = make_task("SSL4RL/NeighborChoice-v0", features="id")
     source, batch = task.source, drawn(task, split, 600)
     asked = np.take_along_axis(batch.observation["node_id"], batch.observation["target"], axis=1)
     joined = source.joined(asked[:, :1], asked[:, 1:])
     assert np.array_equal(joined, np.arange(4) == batch.target[:, None])
     assert all(len(set(row)) == 5 for row in asked.tolist())
-    rows = np.arange(len(batch))
-    true, node = asked[rows, 1 + batch.target], asked[:, 0]
-    shown = source.degrees[true] - (source.position(true, node) >= 0)
-    others = source.degrees[asked[:, 1:]][~joined].reshape(len(batch), 3)
-    assert abs(np.log1p(shown).mean() - np.log1p(others).mean()) < 0.06
-    for row in rows[:100]:
+    true, node = asked[np.arange(len(batch)), 1 + batch.target], asked[:, 0]
+    for row in range(100):
         assert not {(node[row], true[row]), (true[row], node[row])} & global_edges(task, batch, row, source)
 
 

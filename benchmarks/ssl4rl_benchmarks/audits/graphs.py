@@ -33,8 +33,11 @@ def describe_graphs(solver: str, task: GraphTask, batch: Batch) -> Table:
     """Return what one of `DESCRIBED` sees of n neighbourhoods, (n, features)."""
     shown = batch.observation
     if solver == "numbering":
-        parts = [shown["target"], shown["edge_index"][:, :, :EDGES].reshape(len(batch), -1)]
-        return np.concatenate(parts, axis=1).astype(np.float64)
+        there = np.repeat(shown["edge_mask"][:, None, :EDGES], 2, axis=1).reshape(len(batch), -1)
+        places = np.concatenate([shown["target"], shown["edge_index"][:, :, :EDGES].reshape(len(batch), -1)], axis=1)
+        exists = np.concatenate([np.ones_like(shown["target"]), there], axis=1)
+        # As a share of how many nodes there are: what that tells is another matter.
+        return np.where(exists, (places + 0.5) / shown["node_mask"].sum(axis=1, keepdims=True), 0.5)
     return _overlap(task, shown, adjacency(shown), np.arange(len(batch))[:, None], shown["target"])
 
 

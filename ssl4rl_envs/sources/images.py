@@ -78,8 +78,8 @@ class ImageSource(PictureSource):
         keys = [content_key(image) for image in rgb] if keys is None else keys
         if len(keys) != len(rgb):
             raise ValueError(f"source {name!r} holds {len(rgb)} pictures but got {len(keys)} keys; give one for each")
-        assigned = np.array([SPLITS.index(split_of(key)) for key in keys])
-        self._items = {split: np.flatnonzero(assigned == i) for i, split in enumerate(SPLITS)}
+        self._assigned = np.array([SPLITS.index(split_of(key)) for key in keys])
+        self._items = {split: np.flatnonzero(self._assigned == i) for i, split in enumerate(SPLITS)}
         shown = np.unique(list(keys), return_inverse=True)[1] if photographs is None else np.asarray(photographs, np.int64)
         if shown.shape != (len(rgb),):
             raise ValueError(f"source {name!r} holds {len(rgb)} pictures but got {len(shown)} photographs; give one for each")
@@ -100,8 +100,10 @@ class ImageSource(PictureSource):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hex digest of all pixels, in the order of the items, and of how views are drawn of them."""
+        """A hex digest of all pixels in the order of the items, of splits and photographs, and of how views are drawn."""
         digest = hashlib.blake2b(repr(self.min_zoom).encode(), digest_size=16)
+        for numbers in (self._assigned, self._photographs):
+            digest.update(numbers.astype("<i8").tobytes())
         for item in range(len(self)):
             digest.update(content_key(self.picture(item)))
         return digest.hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ssl4rl_benchmarks.near_duplicates import COPIES, cropped, resized
 from ssl4rl_envs.sources import FolderSource, load_images
 from ssl4rl_envs.sources.duplicates import agreement_needed, groups_of_copies, look_of
 from ssl4rl_envs.sources.folder import folder, read_picture
@@ -20,31 +20,6 @@ from ssl4rl_envs.stream import SPLITS
 COUNT = 24
 
 
-def compressed(picture: Image.Image, kind: str, quality: int) -> Image.Image:
-    data = io.BytesIO()
-    picture.save(data, kind, quality=quality)
-    return Image.open(io.BytesIO(data.getvalue())).convert("RGB")
-
-
-def resized(picture: Image.Image, share: float) -> Image.Image:
-    return picture.resize((round(picture.width * share), round(picture.height * share)), Image.Resampling.BICUBIC)
-
-
-COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "JPEG 95": lambda picture: compressed(picture, "JPEG", 95),
-    "JPEG 75": lambda picture: compressed(picture, "JPEG", 75),
-    "JPEG 50": lambda picture: compressed(picture, "JPEG", 50),
-    "JPEG 30": lambda picture: compressed(picture, "JPEG", 30),
-    "WebP 80": lambda picture: compressed(picture, "WEBP", 80),
-    "half": lambda picture: resized(picture, 0.5),
-    "twice": lambda picture: resized(picture, 2),
-    "half as JPEG 75": lambda picture: compressed(resized(picture, 0.5), "JPEG", 75),
-    "grey": lambda picture: picture.convert("L").convert("RGB"),
-    "darker": lambda picture: picture.point(lambda value: int(value * 0.7)),
-    "brighter": lambda picture: picture.point(lambda value: min(255, value + 30)),
-    "64 colours": lambda picture: picture.quantize(64).convert("RGB"),
-    "1 % off each side": lambda picture: picture.crop((1, 1, picture.width - 1, picture.height - 1)),
-}
 OTHERS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "mirrored": lambda picture: picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
     "turned": lambda picture: picture.transpose(Image.Transpose.ROTATE_90),
@@ -70,6 +45,11 @@ def groups(pictures: list[Image.Image] | list[np.ndarray]) -> list[list[int]]:
 def test_copies_are_grouped_with_their_picture_and_no_other(kind):
     pictures = scenes()
     assert groups([*pictures, *map(COPIES[kind], pictures)]) == [[item, COUNT + item] for item in range(COUNT)]
+
+
+def test_a_slight_crop_is_a_copy():
+    pictures = scenes()
+    assert groups([*pictures, *map(cropped(0.01), pictures)]) == [[item, COUNT + item] for item in range(COUNT)]
 
 
 @pytest.mark.parametrize("kind", OTHERS)
@@ -123,7 +103,7 @@ def test_the_agreement_needed_grows_with_the_bits_and_falls_with_the_detail():
 
 def test_groups_do_not_depend_on_the_order_or_on_blocks(monkeypatch):
     pictures = scenes()
-    both = [*pictures, *map(COPIES["JPEG 50"], pictures)]
+    both = [*pictures, *map(COPIES["JPEG, quality 50"], pictures)]
     order = np.random.default_rng(0).permutation(len(both))
     monkeypatch.setitem(groups_of_copies.__globals__, "_BLOCK", 5)
     shuffled = groups([both[item] for item in order])
@@ -164,7 +144,7 @@ def doubled(tmp_path: Path) -> Path:
     """Scenes as PNG, and the same in half the size as JPEG, in another folder."""
     for number, picture in enumerate(scenes()):
         write(tmp_path / "large" / f"{number:02}.png", picture)
-        write(tmp_path / "small" / f"{number:02}.jpg", resized(picture, 0.5), quality=75)
+        write(tmp_path / "small" / f"{number:02}.jpg", resized(0.5)(picture), quality=75)
     return tmp_path
 
 
@@ -224,7 +204,7 @@ def test_other_pictures_and_smaller_copies_move_nothing(doubled):
     for item in range(COUNT, 50):
         write(doubled / "more" / f"other {item}.png", Image.fromarray(bank.picture(item)))
     for number, picture in enumerate(scenes()):
-        write(doubled / "tiny" / f"{number:02}.webp", resized(picture, 0.4))
+        write(doubled / "tiny" / f"{number:02}.webp", resized(0.4)(picture))
     after = splits_by_stem(loaded(doubled))
     assert {stem: after[stem] for stem in before} == before
 

@@ -27,6 +27,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_PHOTOMETRIC = int(ExifTags.Base.PhotometricInterpretation)
 _SWAPPED = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 
 
@@ -97,7 +98,10 @@ def to_rgb(picture: Image.Image, notes: list[str]) -> NDArray[np.uint8]:
             notes.append(f"{unknown} of its {values.size} numbers are NaN or infinite; they show black, +infinity white")
         hidden = picture.info.get("transparency")
         shown = values != hidden if isinstance(hidden, (int, float)) else np.ones(values.shape, bool)
-        return np.repeat(_numbers_on_white(values, shown)[..., None], 3, axis=2)
+        grey = _numbers_on_white(values, shown)
+        if getattr(picture, "tag_v2", {}).get(_PHOTOMETRIC) == 0:  # white is 0: Pillow heeds it in pictures of 8 bits alone
+            grey = np.where(shown, 255 - grey, grey)
+        return np.repeat(grey[..., None], 3, axis=2)
     if picture.has_transparency_data:
         overlay = (picture.convert("LA") if picture.mode == "La" else picture).convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", overlay.size, "white"), overlay)

@@ -73,6 +73,16 @@ def test_tiff_of_16_bits_keeps_its_contrast(tmp_path, byteorder, compression, ch
     )
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_tiff_in_which_0_is_white(tmp_path, dtype):
+    import tifffile
+
+    values = np.zeros((8, 8), dtype)
+    values[:4] = 1 if dtype is np.float32 else np.iinfo(dtype).max
+    tifffile.imwrite(tmp_path / "x.tif", values, photometric="miniswhite")
+    assert read_picture(tmp_path / "x.tif").pixels[[0, 7], 0, 0].tolist() == [0, 255]
+
+
 def test_one_transparent_grey_of_16_bits_shows_white_and_does_not_set_the_range(tmp_path):
     values = np.linspace(0, 4095, 400).astype(np.uint16).reshape(20, 20)
     values[3, 4] = 65000

@@ -11,7 +11,7 @@ from pathlib import Path
 def warn(message: str) -> None:
     """Warn as if from the innermost caller outside this package."""
     frame, level = inspect.currentframe(), 0
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("ssl4rl_envs."):
+    while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "ssl4rl_envs":
         frame, level = frame.f_back, level + 1
     warnings.warn(message, stacklevel=level + 1)
 

@@ -96,20 +96,25 @@ class FolderSource(ImageSource):
             warn(f"{len(self.skipped)} of {count} pictures in {root} could not be read:\n{listed(self.skipped)}")
         if not readings:
             raise ValueError(f"the image folder {root} holds {count} pictures and none could be read")
-        if self.noted:
-            warn(f"{len(self.noted)} of {count} pictures in {root} were read with a reservation:\n{listed(self.noted)}")
         keys = self._group(readings, looks)
-        if self.grouped:
-            largest = max(map(len, self.groups))
-            warn(
-                f"{self.grouped} of {len(readings)} pictures in {root} are near-duplicates of others and were grouped: they "
-                f"stay in one split and count as one photograph ({len(self.groups)} groups, the largest of {largest}); "
-                f"dedup=False, or folder:PATH{_WITHOUT_DEDUP}, groups equal pictures alone"
-            )
+        self._tell(root)
         super().__init__([reading.pixels for reading in readings], name=f"folder:{root}", keys=keys)
 
     def __repr__(self) -> str:
         return f"{super().__repr__()[:-1]}; {self.grouped} grouped as near-duplicates>"
+
+    def _tell(self, root: Path) -> None:
+        """Warn of what was read with a reservation, and of near-duplicates."""
+        count = len(self.files)
+        if self.noted:
+            warn(f"{len(self.noted)} of {count} pictures in {root} were read with a reservation:\n{listed(self.noted)}")
+        if self.grouped:
+            largest = max(map(len, self.groups))
+            warn(
+                f"{self.grouped} of {count} pictures in {root} are near-duplicates of others and were grouped: they "
+                f"stay in one split and count as one photograph ({len(self.groups)} groups, the largest of {largest}); "
+                f"dedup=False, or folder:PATH{_WITHOUT_DEDUP}, groups equal pictures alone"
+            )
 
     def _group(self, readings: list[Reading], looks: list[Look]) -> list[bytes]:
         """Find the copies, and return the content digest that decides each picture's split."""

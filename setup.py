@@ -44,6 +44,7 @@ setup(
     },
     install_requires=[
         "gymnasium>=1.2",
+        "ImageHash>=4.3",
         "networkx>=3.2",
         "numpy>=1.26",
         "pillow>=10.1",

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from ssl4rl_envs.sources.arrays import is_arraylike
 from ssl4rl_envs.sources.base import PictureSource, Views
 from ssl4rl_envs.sources.builtin import BUILTIN
 from ssl4rl_envs.sources.folder import FolderSource, folder
 from ssl4rl_envs.sources.images import ImageSource
 from ssl4rl_envs.sources.scene_bank import scene_bank
 
-ImageSourceLike = str | PictureSource | NDArray[np.uint8] | Sequence[NDArray[np.uint8]]
+ImageSourceLike = str | Path | PictureSource | NDArray[Any] | Sequence[Any]
 
 __all__ = ["BUILTIN", "FolderSource", "ImageSource", "ImageSourceLike", "PictureSource", "Views", "load_images"]
 
@@ -23,27 +25,40 @@ def load_images(source: ImageSourceLike | Any) -> PictureSource:
     """Return the image source that `source` names or holds.
 
     Args:
-        source: "scenes" (drawn on demand), "scenes:N" (the first N, drawn once), "photos", "faces", "digits", "folder:PATH",
-            a `PictureSource`, a uint8 array (n, height, width, 3) or (n, height, width), or a list of uint8 pictures of any
-            sizes.
+        source: "scenes" (drawn on demand), "scenes:N" (the first N, drawn once), "photos", "faces", "digits", "folder:PATH"
+            or a `Path` (see `FolderSource`; "folder:PATH?dedup=false" does not look for near-duplicates), a `PictureSource`,
+            an array or tensor of pictures, or a list of pictures of any sizes: arrays, tensors, Pillow's pictures
+            (`arrays.rgb_pictures` says how they are read).
 
     Raises:
         ValueError: no source has this name, or the arrays are not pictures.
+        FileNotFoundError, NotADirectoryError: there is no such folder.
         TypeError: it is none of these.
     """
     if isinstance(source, PictureSource):
         return source
+    if isinstance(source, Path):
+        return folder(source)
     if isinstance(source, str):
-        if source.startswith("folder:"):
-            return folder(source.removeprefix("folder:"))
-        if source.startswith("scenes:"):
-            count = source.removeprefix("scenes:")
-            if not count.isdecimal():
-                raise ValueError(f"scenes:N keeps N scenes, e.g. scenes:2048, got {source!r}")
-            return scene_bank(int(count))
-        if source not in BUILTIN:
-            raise ValueError(f"unknown source {source!r}; known are {', '.join(BUILTIN)}, scenes:N and folder:PATH")
+        return _named(source)
+    if isinstance(source, Image.Image):
+        raise TypeError("one picture is no source; give a list of them")
+    if is_arraylike(source) or (isinstance(source, Sequence) and not isinstance(source, (bytes, bytearray))):
+        return ImageSource(source)
+    raise TypeError(
+        f"a source is a name, a Path, a PictureSource, an array or tensor, or a list of pictures, got {type(source).__name__}"
+    )
+
+
+def _named(source: str) -> PictureSource:
+    if source.startswith("folder:"):
+        return folder(source.removeprefix("folder:"))
+    if source.startswith("scenes:"):
+        count = source.removeprefix("scenes:")
+        if not count.isdecimal():
+            raise ValueError(f"scenes:N keeps N scenes, e.g. scenes:2048, got {source!r}")
+        return scene_bank(int(count))
+    if source in BUILTIN:
         return BUILTIN[source]()
-    if isinstance(source, (np.ndarray, list, tuple)):
-        return ImageSource(list(source))
-    raise TypeError(f"a source is a name, a PictureSource or arrays, got {type(source).__name__}")
+    hint = f"; it is a folder: name it 'folder:{source}'" if Path(source).expanduser().is_dir() else ""
+    raise ValueError(f"unknown source {source!r}; known are {', '.join(BUILTIN)}, scenes:N and folder:PATH{hint}")

@@ -57,7 +57,7 @@ class PictureSource(ABC):
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """A hex digest of the content: shared by sources that hold the same pictures in the same order, and no others."""
+        """A hex digest of the content: shared by sources of the same pictures in the same order and splits, and no others."""
 
     @abstractmethod
     def draw(self, stream: Stream) -> NDArray[np.int64]:

@@ -20,7 +20,8 @@ from ssl4rl_envs.sources.edge_text import decode, read_table
 from ssl4rl_envs.sources.graph_networkx import from_networkx
 from ssl4rl_envs.sources.graph_sparse import from_sparse
 from ssl4rl_envs.sources.graphs import GraphSource
-from ssl4rl_envs.sources.left_out import LeftOut, warn
+from ssl4rl_envs.sources.left_out import LeftOut
+from ssl4rl_envs.sources.notices import warn
 
 PACKED: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
 TEXT = (".txt", ".csv", ".tsv", ".tab", ".edges", ".edgelist", ".el", ".dat")

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_envs.sources.graphs import GraphSource
-from ssl4rl_envs.sources.left_out import LeftOut, warn
+from ssl4rl_envs.sources.left_out import LeftOut
+from ssl4rl_envs.sources.notices import warn
 
 VALUES = ("edge_attr", "edge_weight")
 

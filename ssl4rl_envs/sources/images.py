@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl4rl_envs.sources.arrays import rgb_pictures
 from ssl4rl_envs.sources.base import PictureSource, Views
 from ssl4rl_envs.sources.pyramid import Pyramid, halve, smoothed
 from ssl4rl_envs.stream import SPLITS, Stream, check_split
@@ -42,7 +43,8 @@ class ImageSource(PictureSource):
     """Pictures of any sizes, held in memory with their reductions by 2, 4, 8, ...
 
     Args:
-        images: uint8 arrays, RGB (height, width, 3) or grey (height, width), at least 4 pixels on the shorter side.
+        images: pictures, at least 4 pixels on the shorter side: uint8 arrays, RGB (height, width, 3) or grey (height, width),
+            or whatever else `arrays.rgb_pictures` reads: other layouts and numbers, tensors, Pillow's pictures of any mode.
         name: how to call it in messages.
         min_zoom: smallest side of a view as a share of the picture's shorter side, in (0, 1]; 1 shows pictures whole.
         keys: a content digest for each picture (`content_key` of its own pixels by default); pictures that must not be
@@ -53,23 +55,21 @@ class ImageSource(PictureSource):
         heights, widths: (items,) in pixels.
 
     Raises:
-        ValueError: there is no picture, or one is not of these shapes.
+        ValueError: there is no picture, or one is none of these, or may be read in two ways.
     """
 
     def __init__(
         self,
-        images: Sequence[NDArray[np.uint8]],
+        images: Sequence[Any] | NDArray[Any],
         *,
         name: str = "arrays",
         min_zoom: float = 0.6,
         keys: Sequence[bytes] | None = None,
         photographs: Sequence[int] | None = None,
     ) -> None:
-        if len(images) == 0:
-            raise ValueError(f"source {name!r} holds no picture")
         if not 0 < min_zoom <= 1:
             raise ValueError(f"min_zoom must lie in (0, 1], got {min_zoom}")
-        rgb = [as_rgb(image, f"picture {i} of source {name!r}") for i, image in enumerate(images)]
+        rgb = rgb_pictures(images, name)
         self.name, self.min_zoom = name, min_zoom
         self.heights = np.array([image.shape[0] for image in rgb], np.int64)
         self.widths = np.array([image.shape[1] for image in rgb], np.int64)
@@ -78,8 +78,8 @@ class ImageSource(PictureSource):
         keys = [content_key(image) for image in rgb] if keys is None else keys
         if len(keys) != len(rgb):
             raise ValueError(f"source {name!r} holds {len(rgb)} pictures but got {len(keys)} keys; give one for each")
-        assigned = np.array([SPLITS.index(split_of(key)) for key in keys])
-        self._items = {split: np.flatnonzero(assigned == i) for i, split in enumerate(SPLITS)}
+        self._assigned = np.array([SPLITS.index(split_of(key)) for key in keys])
+        self._items = {split: np.flatnonzero(self._assigned == i) for i, split in enumerate(SPLITS)}
         shown = np.unique(list(keys), return_inverse=True)[1] if photographs is None else np.asarray(photographs, np.int64)
         if shown.shape != (len(rgb),):
             raise ValueError(f"source {name!r} holds {len(rgb)} pictures but got {len(shown)} photographs; give one for each")
@@ -100,8 +100,10 @@ class ImageSource(PictureSource):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hex digest of all pixels, in the order of the items, and of how views are drawn of them."""
+        """A hex digest of all pixels in the order of the items, of splits and photographs, and of how views are drawn."""
         digest = hashlib.blake2b(repr(self.min_zoom).encode(), digest_size=16)
+        for numbers in (self._assigned, self._photographs):
+            digest.update(numbers.astype("<i8").tobytes())
         for item in range(len(self)):
             digest.update(content_key(self.picture(item)))
         return digest.hexdigest()
@@ -154,21 +156,3 @@ class ImageSource(PictureSource):
         # With a margin of one output pixel all round, the low-pass needs no invented border.
         wider = Views(views.items, views.x, views.y, views.side * (size + 2) // size)
         return halve(self._smooth.pixels(wider, 2 * size + 4, angles))[:, 1:-1, 1:-1]
-
-
-def as_rgb(image: NDArray[Any], what: str) -> NDArray[np.uint8]:
-    """Return a picture as uint8 RGB (height, width, 3); grey is repeated.
-
-    Raises:
-        ValueError: it is not uint8, not of a picture's shape, or smaller than 4 pixels.
-    """
-    array = np.asarray(image)
-    if array.ndim == 2:
-        array = np.repeat(array[..., None], 3, axis=2)
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
-        raise ValueError(
-            f"{what} must be uint8 of shape (height, width, 3) or (height, width), got {array.dtype} {np.shape(image)}"
-        )
-    if min(array.shape[:2]) < 4:
-        raise ValueError(f"{what} must be at least 4 pixels wide and high, got {array.shape[1]} x {array.shape[0]}")
-    return np.ascontiguousarray(array)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ssl4rl_envs.sources.notices import warn
+
 if TYPE_CHECKING:
     from ssl4rl_envs.sources.graphs import GraphSource
-
-PACKAGE = "ssl4rl_envs"
 
 
 @dataclass
@@ -50,11 +48,3 @@ class LeftOut:
                 "The source's `left_out` counts them"
             )
         return source
-
-
-def warn(message: str) -> None:
-    """Warn at the line outside this package that asked for what is warned about."""
-    level, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == PACKAGE:
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, stacklevel=level)

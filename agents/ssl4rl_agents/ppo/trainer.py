@@ -21,6 +21,7 @@ from ssl4rl_agents.policies.build import build_policy, load_policy
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.ppo import advantages, checkpoint, losses, supervised
 from ssl4rl_agents.ppo.config import TrainConfig
+from ssl4rl_agents.ppo.content import content_of, require_same_content
 from ssl4rl_agents.ppo.critic import critic_alone
 from ssl4rl_agents.ppo.device import autocast, peak_memory
 from ssl4rl_agents.ppo.distributed import Processes
@@ -89,6 +90,8 @@ class Trainer:
             ask(self.task, split, 0, 0, 1)  # a split without pictures is an error now, not at its first measurement
         require_plain(self.config)
         found = self._checkpoints() if resume else []
+        if found:
+            require_same_content(found[-1], self.task)
         self.policy: Policy = (
             load_policy(found[-1], self.config.policy, self.device, self.task)
             if found
@@ -105,6 +108,7 @@ class Trainer:
         self.optimizer = self._new_optimizer()
         self.iteration = 0
         self._counters: dict[str, Any] = {"seconds": 0.0, "episodes": 0, "tokens": 0, "skipped_steps": 0, "best": None}
+        self._counters["sources"] = content_of(self.task)
         self._stop = False
         self._started = 0.0
         if found:

@@ -104,8 +104,8 @@ def write_report(rows: list[Row], suite: Suite, out: Path, publish: Path | None 
     from ssl4rl_benchmarks.bench.report import figures, markdown, page
     from ssl4rl_benchmarks.bench.report.summary import summarise
 
-    order = {run.key: number for number, run in enumerate(suite.runs())}
-    ordered = sorted(rows, key=lambda row: order.get(row["key"], len(order)))
+    order = {(run.env.name, run.agent.title, run.seed): number for number, run in enumerate(suite.runs())}
+    ordered = sorted(rows, key=lambda row: order.get((row["env"], row["agent"], row["seed"]), len(order)))
     summary = summarise(suite.name, ordered, suite.compared, suite.command())
     out.mkdir(parents=True, exist_ok=True)
     (out / TABLES).write_text(markdown.write(summary, suite.asks))

@@ -901,7 +901,7 @@ def test_failures_decide_the_exit_status(run, tmp_path, monkeypatch):
             }
         )
     )
-    monkeypatch.setattr(command, "_engine", lambda flags, out: InProcess(out / "work"))
+    monkeypatch.setattr(command, "engine_of", lambda flags, out: InProcess(out / "work"))
     result = run("bench", file, "--out", tmp_path / "b")
     assert result.status == 1
     assert "1 of them failed" in result.out

@@ -138,8 +138,8 @@ def collect_informative(
 ) -> tuple[Rollout, Asked]:
     """Ask until `count` questions have an advantage: dynamic sampling (DAPO, Yu et al. 2025, arXiv 2503.14476).
 
-    Questions whose answers all scored the same give a group advantage of 0 and so no gradient; others take their place. When
-    the rounds are used up, the first such questions fill what is missing, so that a rollout always has `count` questions.
+    Questions whose answers all scored the same give a group advantage of 0, which teaches nothing; others take their place.
+    When the rounds are used up, the first such questions fill what is missing, so that a rollout always has `count` questions.
 
     Args:
         count: questions of the rollout.

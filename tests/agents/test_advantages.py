@@ -8,7 +8,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -22,6 +22,7 @@ from ssl4rl_agents.ppo.advantages import (
     moments,
     returns_to_go,
     rloo,
+    scores_differ,
     token_rewards,
     whiten,
 )
@@ -38,6 +39,9 @@ def ragged(lengths: list[int], seed: int) -> tuple[Tensor, Tensor, Tensor]:
     values = torch.randn(len(lengths), width, generator=generator)
     return rewards, values, mask
 
+
+SCORES = torch.tensor([1.0, 0.0, 0.25, 0.75])
+BY_GROUP = {"grpo": grpo, "dr_grpo": dr_grpo, "rloo": rloo}
 
 rows = st.lists(st.integers(1, 6), min_size=1, max_size=5)
 unit = st.floats(0, 1)
@@ -98,9 +102,10 @@ def test_the_length_adaptive_lambda_by_hand():
 
 
 def test_length_adaptive_gae_takes_the_place_of_lambda_for_the_policy_alone():
-    rewards, values, mask = ragged([6, 3, 1, 5], 3)
+    penalties, values, mask = ragged([6, 3, 1, 5], 3)
+    rewards = token_rewards(SCORES, mask, penalties)
     objective = ObjectiveConfig(gamma=0.9, gae_lambda=0.3, critic_lambda=0.6, length_adaptive_alpha=0.5)
-    result = estimate(objective, rewards, values, mask, 2)
+    result = estimate(objective, SCORES, values, mask, 2, penalties)
     lam = torch.tensor([1 - 1 / 3, 1 - 1 / 1.5, 0.0, 1 - 1 / 2.5])
     torch.testing.assert_close(result.advantages, whiten(gae(rewards, values, mask, 0.9, lam).advantages, mask))
     torch.testing.assert_close(result.returns, gae(rewards, values, mask, 0.9, 0.6).returns)
@@ -182,42 +187,75 @@ def test_dr_grpo_is_centred_and_keeps_the_scale_of_the_scores(seed, group, scale
     torch.testing.assert_close(dr_grpo(scores, group) * group / (group - 1), rloo(scores, group), atol=1e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize("score", [0.0, 1.0, 0.3])
-def test_groups_with_equal_scores_have_no_advantage(score):
-    """Exactly none in float32: rounding of the mean must not be standardised into a signal."""
-    scores = torch.full((12,), score)
-    assert float(grpo(scores, 3).abs().max()) < 0.05
-    assert float(rloo(scores, 3).abs().max()) < 1e-6
-    assert float(dr_grpo(scores, 3).abs().max()) < 1e-6
+@pytest.mark.parametrize("advantage", BY_GROUP)
+@settings(max_examples=100, deadline=None)
+@given(scores=st.lists(st.floats(0, 1, width=32), min_size=1, max_size=4), size=st.integers(2, 9), tokens=st.integers(1, 3))
+@example(scores=[0.1, 0.3], size=3, tokens=1)  # neither is the mean of three of itself in float32
+def test_groups_with_equal_scores_have_exactly_no_advantage(advantage, scores, size, tokens):
+    """Rounding of the mean must not be standardised into a signal."""
+    repeated = torch.tensor(scores).repeat_interleave(size)
+    mask = torch.ones(len(repeated), tokens, dtype=torch.bool)
+    result = estimate(ObjectiveConfig(advantage=advantage), repeated, torch.zeros(mask.shape), mask, size)
+    assert not result.advantages.any()
+    assert not scores_differ(repeated, size).any()
 
 
-@pytest.mark.parametrize("advantage", ["grpo", "dr_grpo", "rloo"])
+@pytest.mark.parametrize("advantage", BY_GROUP)
+def test_an_equal_group_beside_others_has_no_advantage_and_leaves_theirs_alone(advantage):
+    scores = torch.tensor([0.1, 0.1, 0.1, 0.1, 0.4, 0.1])
+    result = BY_GROUP[advantage](scores, 3)
+    assert result[:3].tolist() == [0, 0, 0]
+    assert torch.equal(result[3:], BY_GROUP[advantage](scores[3:], 3))
+    assert result[4] > 0 > result[3]
+
+
+@pytest.mark.parametrize("advantage", BY_GROUP)
+@pytest.mark.parametrize("tokens", [1, 5])
+def test_penalties_cannot_reach_an_advantage_that_compares_a_group(advantage, tokens):
+    """Neither beside the scores nor inside them."""
+    mask, scores = torch.ones(8, tokens, dtype=torch.bool), torch.tensor([1.0] * 4 + [0.0] * 4)
+    penalties = 0.001 * torch.randn(8, tokens, generator=torch.Generator().manual_seed(0))
+    objective, values = ObjectiveConfig(advantage=advantage), torch.zeros(8, tokens)
+    with pytest.raises(ValueError, match=f"{advantage} compares .* set objective.kl_loss to k3"):
+        estimate(objective, scores, values, mask, 4, penalties)
+    with pytest.raises(ValueError, match=r"shape \(8,\), got \(8, "):
+        estimate(objective, token_rewards(scores, mask, penalties), values, mask, 4)
+
+
+def test_an_advantage_that_does_not_exist_is_refused():
+    mask = torch.ones(2, 1, dtype=torch.bool)
+    with pytest.raises(ValueError, match=r"an advantage is gae, .*got 'GRPO'"):
+        estimate(ObjectiveConfig(advantage="GRPO"), torch.ones(2), torch.zeros(2, 1), mask, 2)
+
+
+@pytest.mark.parametrize("advantage", BY_GROUP)
 def test_group_advantages_are_the_same_for_every_token(advantage):
     mask = torch.tensor([[True, True, False], [True, False, False], [True, True, True], [True, True, False]])
-    rewards = token_rewards(torch.tensor([1.0, 0.0, 0.25, 0.75]), mask)
-    result = estimate(ObjectiveConfig(advantage=advantage), rewards, torch.randn(4, 3), mask, 2)
-    by_answer = {"grpo": grpo, "dr_grpo": dr_grpo, "rloo": rloo}[advantage](torch.tensor([1.0, 0.0, 0.25, 0.75]), 2)
-    torch.testing.assert_close(result.advantages, by_answer[:, None] * mask)
+    result = estimate(ObjectiveConfig(advantage=advantage), SCORES, torch.randn(4, 3), mask, 2)
+    torch.testing.assert_close(result.advantages, BY_GROUP[advantage](SCORES, 2)[:, None] * mask)
     assert result.returns is None
 
 
 def test_ppo_whitens_advantages_and_regresses_on_raw_returns():
-    rewards, values, mask = ragged([3, 1, 6, 2], 1)
+    penalties, values, mask = ragged([3, 1, 6, 2], 1)
+    rewards = token_rewards(SCORES, mask, penalties)
     objective = ObjectiveConfig(advantage="gae", gamma=0.9, gae_lambda=0.8, critic_lambda=0.5)
-    result = estimate(objective, rewards, values, mask, 2)
+    result = estimate(objective, SCORES, values, mask, 2, penalties)
     torch.testing.assert_close(result.advantages, whiten(gae(rewards, values, mask, 0.9, 0.8).advantages, mask))
     torch.testing.assert_close(result.returns, gae(rewards, values, mask, 0.9, 0.5).returns)
 
 
 def test_the_critic_regresses_on_monte_carlo_returns_by_default():
-    rewards, values, mask = ragged([3, 1, 6, 2], 1)
-    result = estimate(ObjectiveConfig(gamma=0.9, gae_lambda=0.3), rewards, values, mask, 2)
+    penalties, values, mask = ragged([3, 1, 6, 2], 1)
+    rewards = token_rewards(SCORES, mask, penalties)
+    result = estimate(ObjectiveConfig(gamma=0.9, gae_lambda=0.3), SCORES, values, mask, 2, penalties)
     torch.testing.assert_close(result.returns, returns_to_go(rewards, mask, 0.9), atol=1e-5, rtol=0)
 
 
 def test_reinforce_plus_plus_whitens_returns():
-    rewards, values, mask = ragged([3, 1, 6, 2], 2)
-    result = estimate(ObjectiveConfig(advantage="reinforce++", gamma=0.9), rewards, values, mask, 1)
+    penalties, values, mask = ragged([3, 1, 6, 2], 2)
+    rewards = token_rewards(SCORES, mask, penalties)
+    result = estimate(ObjectiveConfig(advantage="reinforce++", gamma=0.9), SCORES, values, mask, 1, penalties)
     torch.testing.assert_close(result.advantages, whiten(returns_to_go(rewards, mask, 0.9), mask))
     assert result.returns is None
 
@@ -283,13 +321,14 @@ def test_the_variance_is_exact_where_the_mean_is_large():
 
 @pytest.mark.parametrize("advantage", ["gae", "reinforce++"])
 def test_advantages_in_two_processes_are_whitened_together(advantage):
-    rewards, values, mask = ragged([3, 1, 6, 2], 4)
+    penalties, values, mask = ragged([3, 1, 6, 2], 4)
     objective = ObjectiveConfig(advantage=advantage, gamma=0.9)
-    joint = estimate(objective, rewards, values, mask, 1)
-    shared = in_turns(
-        [torch.tensor([0, 1]), torch.tensor([2, 3])],
-        lambda rows, total: estimate(objective, rewards[rows], values[rows], mask[rows], 1, total).advantages,
-    )
+    joint = estimate(objective, SCORES, values, mask, 1, penalties)
+
+    def compute(rows: Tensor, total: Total) -> Tensor:
+        return estimate(objective, SCORES[rows], values[rows], mask[rows], 1, penalties[rows], total).advantages
+
+    shared = in_turns([torch.tensor([0, 1]), torch.tensor([2, 3])], compute)
     torch.testing.assert_close(torch.cat(shared), joint.advantages, atol=1e-5, rtol=1e-5)
 
 

@@ -103,9 +103,8 @@ def gradients(
     """
     objective, micro_batch = ObjectiveConfig(**settings[0]), settings[1]
     samples = rollout.samples
-    rewards = advantages.token_rewards(rollout.scores, samples.mask)
     total = together.get("total", lambda value: value)
-    estimated = advantages.estimate(objective, rewards, samples.values, samples.mask, GROUP, total)
+    estimated = advantages.estimate(objective, rollout.scores, samples.values, samples.mask, GROUP, total=total)
     found: dict[str, Tensor] = {}
 
     def keep(*_: Any) -> float:
@@ -173,11 +172,10 @@ def learn(
 ) -> list[dict[str, Tensor]]:
     """The weights at first, and after updates of the critic alone or of everything."""
     samples, total = rollout.samples, together.get("total", lambda value: value)
-    rewards = advantages.token_rewards(rollout.scores, samples.mask)
     states = [{name: whole(weight).clone() for name, weight in policy.named_parameters()}]
     learner = together.pop("learner", policy)
     for alone in critic_first:
-        estimated = advantages.estimate(ObjectiveConfig(), rewards, samples.values, samples.mask, GROUP, total)
+        estimated = advantages.estimate(ObjectiveConfig(), rollout.scores, samples.values, samples.mask, GROUP, total=total)
         with critic_alone(policy, optimizer, alone=alone, sharded=sharded):
             update_module.update(
                 learner,

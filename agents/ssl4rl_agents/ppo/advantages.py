@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ssl4rl_agents.ppo.config import ObjectiveConfig
+from ssl4rl_agents.ppo.divergence import GROUP_ADVANTAGES, refuse_penalties
 from ssl4rl_agents.ppo.losses import Total, alone
 
 EPSILON = 1e-6
@@ -83,11 +84,29 @@ def length_adaptive_lambda(mask: Tensor, alpha: float) -> Tensor:
     return (1 - 1 / (alpha * mask.sum(1).float())).clamp(0, 1)
 
 
-def grpo(scores: Tensor, group_size: int) -> Tensor:
-    """Scores standardised within their groups (Shao et al. 2024, arXiv 2402.03300), (n,); 0 where all are equal."""
+def scores_differ(scores: Tensor, group_size: int) -> Tensor:
+    """Return in which groups the answers scored differently, (n / group_size,) bool: the others have no advantage."""
+    groups = scores.reshape(-1, group_size)
+    return groups.amax(1) != groups.amin(1)
+
+
+def centred(scores: Tensor, group_size: int) -> Tensor:
+    """Scores minus the mean of their group, (n / group_size, group_size).
+
+    Exactly 0 where all of a group are equal: the mean of three times 0.1 is not 0.1 in float32, and a standard deviation
+    would make a signal of what it is off by.
+    """
     groups = scores.float().reshape(-1, group_size)
-    centred = groups - groups.mean(1, keepdim=True)
-    return (centred / (groups.std(1, keepdim=True) + EPSILON)).reshape(-1)
+    return (groups - groups.mean(1, keepdim=True)).masked_fill(~scores_differ(groups, group_size)[:, None], 0.0)
+
+
+def grpo(scores: Tensor, group_size: int) -> Tensor:
+    """Scores standardised within their groups (Shao et al. 2024, arXiv 2402.03300), (n,); 0 where all are equal.
+
+    The standard deviation is the unbiased one (over group_size - 1), plus 1e-6.
+    """
+    groups = centred(scores, group_size)
+    return (groups / (groups.std(1, keepdim=True) + EPSILON)).reshape(-1)
 
 
 def dr_grpo(scores: Tensor, group_size: int) -> Tensor:
@@ -96,14 +115,12 @@ def dr_grpo(scores: Tensor, group_size: int) -> Tensor:
     Not divided by the group's standard deviation, which gives questions that are nearly always or nearly never answered
     rightly more weight than others.
     """
-    groups = scores.float().reshape(-1, group_size)
-    return (groups - groups.mean(1, keepdim=True)).reshape(-1)
+    return centred(scores, group_size).reshape(-1)
 
 
 def rloo(scores: Tensor, group_size: int) -> Tensor:
     """Scores minus the mean score of the other answers in the group (Ahmadian et al. 2024, arXiv 2402.14740), (n,)."""
-    groups = scores.float().reshape(-1, group_size)
-    return ((groups - groups.mean(1, keepdim=True)) * group_size / (group_size - 1)).reshape(-1)
+    return (centred(scores, group_size) * group_size / (group_size - 1)).reshape(-1)
 
 
 def moments(values: Tensor, mask: Tensor, total: Total = alone) -> tuple[Tensor, Tensor]:
@@ -131,18 +148,41 @@ def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> float:
 
 
 def estimate(
-    objective: ObjectiveConfig, rewards: Tensor, values: Tensor, mask: Tensor, group_size: int, total: Total = alone
+    objective: ObjectiveConfig,
+    scores: Tensor,
+    values: Tensor,
+    mask: Tensor,
+    group_size: int,
+    penalties: Tensor | None = None,
+    total: Total = alone,
 ) -> Advantages:
     """Compute the advantages that the settings name.
 
     Args:
         objective: its `advantage`, `gamma`, `gae_lambda`, `length_adaptive_alpha` and `critic_lambda`.
-        rewards: (n, T) token rewards, penalties included.
+        scores: (n,) one reward an answer, without penalties.
         values: (n, T).
-        mask: (n, T) bool.
-        group_size: answers to each question.
+        mask: (n, T) bool, true for a prefix of each row that is not empty.
+        group_size: answers to each question; those of a question stand in a row.
+        penalties: (n, T) to take off the rewards token by token, or None. Where advantages are relative to a group, a
+            divergence belongs into the loss: see `divergence.settled`.
         total: sums over the processes that share the rollout.
+
+    Raises:
+        ValueError: the scores are not one an answer, or there are penalties and the advantage compares the answers of a
+            group.
     """
+    if scores.shape != mask.shape[:1]:
+        raise ValueError(
+            f"scores must hold one number for each of {len(mask)} answers, shape ({len(mask)},), got {tuple(scores.shape)}; "
+            "what is taken off tokens goes into penalties"
+        )
+    if objective.advantage in GROUP_ADVANTAGES:
+        if penalties is not None:
+            refuse_penalties(objective.advantage)
+        by_group = {"grpo": grpo, "dr_grpo": dr_grpo, "rloo": rloo}[objective.advantage]
+        return Advantages(by_group(scores, group_size)[:, None] * mask, None)
+    rewards = token_rewards(scores, mask, penalties)
     if objective.advantage == "gae":
         alpha = objective.length_adaptive_alpha
         lam = objective.gae_lambda if alpha is None else length_adaptive_lambda(mask, alpha)
@@ -150,7 +190,6 @@ def estimate(
         targets = gae(rewards, values, mask, objective.gamma, objective.critic_lambda)
         return Advantages(whiten(result.advantages, mask, total), targets.returns)
     if objective.advantage == "reinforce++":
-        # Hu 2025, arXiv 2501.03262: no critic, no groups; returns normalised over the whole rollout.
+        # Hu 2025, arXiv 2501.03262: no critic, no groups; returns, penalties included, normalised over the whole rollout.
         return Advantages(whiten(returns_to_go(rewards, mask, objective.gamma), mask, total), None)
-    by_group = {"grpo": grpo, "dr_grpo": dr_grpo, "rloo": rloo}[objective.advantage]
-    return Advantages(by_group(rewards.sum(1), group_size)[:, None] * mask, None)
+    raise ValueError(f"an advantage is gae, reinforce++, {', '.join(GROUP_ADVANTAGES)}, got {objective.advantage!r}")

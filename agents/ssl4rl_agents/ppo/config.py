@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ssl4rl_agents.ppo.checks import check
+from ssl4rl_agents.ppo.divergence import settled
 
 Algorithm = Literal["ppo", "sft"]
 Advantage = Literal["gae", "grpo", "dr_grpo", "rloo", "reinforce++"]
@@ -166,11 +167,12 @@ class ObjectiveConfig:
     """Weight of the entropy bonus. It rewards every token of the vocabulary alike, well-formed or not."""
     kl_coefficient: float | None = None
     """Weight of the divergence from the initial policy (for a fresh model: after the format warm-up, when all valid answers
-    are equally likely); 0 keeps no reference copy. By default 0.1 for nano and 0.05 for a graph network, which
-    keeps them exploring, and 0 for a pretrained model."""
-    kl_loss: KLLoss = "none"
+    are equally likely); 0 keeps no reference copy. By default 0.01 with grpo, dr_grpo and rloo, where it is a loss; else 0.1
+    for nano and 0.05 for a graph network, which keeps them exploring, and 0 for a pretrained model."""
+    kl_loss: KLLoss | None = None
     """none: the divergence is a detached per-token k1 penalty in the reward. k2, k3: a loss term instead (k3's gradient is
-    that of another divergence: biased)."""
+    that of another divergence: biased). By default k3 with grpo, dr_grpo and rloo, which refuse none, since they would
+    compare the penalties of a group's answers together with their scores; and none with gae and reinforce++."""
     importance_cap: float | None = 2.0
     """Where another engine than the policy itself samples: the largest weight by which a token's policy loss is corrected for
     the difference of their probabilities (truncated importance sampling); None leaves it uncorrected."""
@@ -239,8 +241,7 @@ class TrainConfig(TrainSettings):
         if optimizer.learning_rate is None:
             rate = 1.5e-3 if nano else 1e-3 if graphs else 1e-5 if policy.lora_rank else 1e-6
             optimizer = dataclasses.replace(optimizer, learning_rate=rate)
-        if objective.kl_coefficient is None:
-            objective = dataclasses.replace(objective, kl_coefficient=0.1 if nano else 0.05 if graphs else 0.0)
+        objective = settled(objective, usual=0.1 if nano else 0.05 if graphs else 0.0)
         warmup = self.format_warmup if self.format_warmup is not None else (40 if nano else 0)
         format_rate = self.format_learning_rate
         if format_rate is None:

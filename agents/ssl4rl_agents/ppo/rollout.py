@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ssl4rl_agents.policies.policy import Policy, Samples
+from ssl4rl_agents.ppo.advantages import scores_differ
 from ssl4rl_agents.ppo.engines import Engine, sample_by
 from ssl4rl_agents.ppo.microbatch import MicroBatches
 from ssl4rl_envs import Stream, Task
@@ -40,8 +41,7 @@ class Rollout:
     @property
     def informative(self) -> Tensor:
         """Which questions have answers that scored differently, (P,) bool: in the other groups there is no advantage."""
-        groups = self.scores.reshape(-1, self.group_size)
-        return groups.amax(1) != groups.amin(1)
+        return scores_differ(self.scores, self.group_size)
 
 
 @dataclass
@@ -138,8 +138,8 @@ def collect_informative(
 ) -> tuple[Rollout, Asked]:
     """Ask until `count` questions have an advantage: dynamic sampling (DAPO, Yu et al. 2025, arXiv 2503.14476).
 
-    Questions whose answers all scored the same give a group advantage of 0 and so no gradient; others take their place. When
-    the rounds are used up, the first such questions fill what is missing, so that a rollout always has `count` questions.
+    Questions whose answers all scored the same give a group advantage of 0, which teaches nothing; others take their place.
+    When the rounds are used up, the first such questions fill what is missing, so that a rollout has `count` questions.
 
     Args:
         count: questions of the rollout.

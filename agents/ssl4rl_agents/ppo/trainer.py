@@ -25,6 +25,7 @@ from ssl4rl_agents.ppo.content import content_of, require_same_content
 from ssl4rl_agents.ppo.critic import critic_alone
 from ssl4rl_agents.ppo.device import autocast, peak_memory
 from ssl4rl_agents.ppo.distributed import Processes
+from ssl4rl_agents.ppo.divergence import form
 from ssl4rl_agents.ppo.engines import Engine, hand_over, make_engine
 from ssl4rl_agents.ppo.files import write_json
 from ssl4rl_agents.ppo.interrupts import interruptible
@@ -237,9 +238,10 @@ class Trainer:
         divergence = penalties = None
         if reference is not None:
             divergence = losses.kl_estimate(samples.logprobs, reference, "k1")
-            penalties = (objective.kl_coefficient or 0.0) * divergence if objective.kl_loss == "none" else None
-        rewards = advantages.token_rewards(rollout.scores, samples.mask, penalties)
-        estimated = advantages.estimate(objective, rewards, samples.values, samples.mask, rollout.group_size, processes.total)
+            penalties = (objective.kl_coefficient or 0.0) * divergence if form(objective) == "none" else None
+        estimated = advantages.estimate(
+            objective, rollout.scores, samples.values, samples.mask, rollout.group_size, penalties, processes.total
+        )
         clock.append(time.perf_counter())
         critic_first = self.iteration < objective.critic_warmup_iterations
         with critic_alone(self.policy, self.optimizer, alone=critic_first, sharded=processes.sharded):

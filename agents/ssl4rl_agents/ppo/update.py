@@ -15,6 +15,7 @@ from ssl4rl_agents.policies.policy import Evaluate
 from ssl4rl_agents.ppo import losses
 from ssl4rl_agents.ppo.advantages import Advantages
 from ssl4rl_agents.ppo.config import ObjectiveConfig, OptimizerConfig
+from ssl4rl_agents.ppo.divergence import form
 from ssl4rl_agents.ppo.losses import Total, alone
 from ssl4rl_agents.ppo.microbatch import MicroBatches
 from ssl4rl_agents.ppo.rollout import Rollout
@@ -141,8 +142,8 @@ def backward(
         critic = losses.value_loss(now.values, batch.old_values, batch.returns, objective.value_clip)
         by_token = by_token + objective.value_coefficient * critic
         logged["loss/value"] = critic
-    if batch.reference is not None and objective.kl_loss != "none":
-        divergence = losses.kl_estimate(now.logprobs, batch.reference, objective.kl_loss)
+    if batch.reference is not None and form(objective) != "none":
+        divergence = losses.kl_estimate(now.logprobs, batch.reference, form(objective))
         by_token = by_token + (objective.kl_coefficient or 0.0) * divergence
     torch.autograd.backward((by_token * batch.weights).sum() * scale)
     logged["approx_kl"] = losses.approx_kl(now.logprobs, batch.old_logprobs)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from ssl4rl_benchmarks.bench import choices
 from ssl4rl_benchmarks.bench.engines import BenchEngine, LocalEngine, RayEngine
 from ssl4rl_benchmarks.bench.grid import Run, Suite, from_file
 from ssl4rl_benchmarks.bench.rows import FILE, Row, Rows, read_rows
@@ -21,21 +22,13 @@ PAGE, TABLES = "report.html", "report.md"
 
 
 @dataclass(frozen=True)
-class BenchFlags:
-    """Do the runs of a suite that have no row yet, side by side, and write a report over all of its rows in the folder."""
+class SweepFlags:
+    """Which part of a grid is done, and where."""
 
-    out: Path | None = None
-    """Where rows.jsonl and the report go; bench/SUITE by default. A killed sweep goes on from there."""
     env: tuple[str, ...] = ()
     """Only these environments of the suite."""
     agent: tuple[str, ...] = ()
     """Only these agents of the suite."""
-    seed: tuple[int, ...] = ()
-    """Only these seeds."""
-    seeds: int | None = None
-    """Another number of seeds than the suite's."""
-    episodes: int | None = None
-    """Another number of training episodes than the suite's."""
     engine: Literal["local", "ray"] = "local"
     """Processes of this machine, or Ray (an extra: pip install 'ssl4rl[ray]')."""
     address: str | None = None
@@ -50,14 +43,32 @@ class BenchFlags:
     """Runs that share a GPU at a time, with --device cuda; small networks leave most of one idle."""
     retry_failed: bool = False
     """Do failed runs again."""
+    json: bool = False
+    """Print what came out as JSON."""
+
+
+@dataclass(frozen=True)
+class BenchFlags(SweepFlags):
+    """Do the runs of a suite that have no row yet, side by side, and write a report over all of its rows in the folder."""
+
+    out: Path | None = None
+    """Where rows.jsonl and the report go; bench/SUITE by default. A killed sweep goes on from there."""
+    seed: tuple[int, ...] = ()
+    """Only these seeds."""
+    seeds: int | None = None
+    """Another number of seeds than the suite's."""
+    episodes: int | None = None
+    """Another number of training episodes than the suite's."""
+    tuned: Path | None = None
+    """Choices of `ssl4rl bench tune` to take settings from; by default those that come with the package, if there are any."""
+    defaults: bool = False
+    """Leave every agent as it is by default, whatever was chosen by a search."""
     report: bool = True
     """Write the report."""
     rows: tuple[Path, ...] = ()
     """Do nothing, and report over the rows of these files or folders."""
     publish: Path | None = None
     """Also write tables, curves and rows into this folder, as small files: SUITE.md, SUITE.svg, SUITE.jsonl."""
-    json: bool = False
-    """Print the rows as JSON."""
 
 
 def suite_of(name: str) -> Suite:
@@ -75,15 +86,15 @@ def suite_of(name: str) -> Suite:
 
 def bench(flags: BenchFlags, name: str) -> list[Row]:
     """Do a suite; return the rows."""
-    suite = suite_of(name).sized(flags.seeds, flags.episodes)
+    suite = _tuned(suite_of(name).sized(flags.seeds, flags.episodes), flags)
     out = flags.out or Path("bench") / Path(name).stem
     runs = suite.runs(flags.env, flags.agent, flags.seed)
-    _check_packages(runs, report=flags.report)
+    check_packages(runs, report=flags.report)
     if flags.rows:
         rows = shown = read_rows(flags.rows)
     else:
         kept = Rows(out)
-        rows = sweep(runs, kept, _engine(flags, out), retry_failed=flags.retry_failed, told=_tell)
+        rows = sweep(runs, kept, engine_of(flags, out), retry_failed=flags.retry_failed, told=tell)
         shown = rows_of(suite.runs(), kept)  # a part of the grid adds to the report of the whole
     if not flags.json:
         failed = sum(row["status"] != "done" for row in rows)
@@ -104,8 +115,8 @@ def write_report(rows: list[Row], suite: Suite, out: Path, publish: Path | None 
     from ssl4rl_benchmarks.bench.report import figures, markdown, page
     from ssl4rl_benchmarks.bench.report.summary import summarise
 
-    order = {run.key: number for number, run in enumerate(suite.runs())}
-    ordered = sorted(rows, key=lambda row: order.get(row["key"], len(order)))
+    order = {(run.env.name, run.agent.title, run.seed): number for number, run in enumerate(suite.runs())}
+    ordered = sorted(rows, key=lambda row: order.get((row["env"], row["agent"], row["seed"]), len(order)))
     summary = summarise(suite.name, ordered, suite.compared, suite.command())
     out.mkdir(parents=True, exist_ok=True)
     (out / TABLES).write_text(markdown.write(summary, suite.asks))
@@ -120,7 +131,24 @@ def write_report(rows: list[Row], suite: Suite, out: Path, publish: Path | None 
         (publish / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in summary.rows))
 
 
-def _engine(flags: BenchFlags, out: Path) -> BenchEngine:
+def _tuned(suite: Suite, flags: BenchFlags) -> Suite:
+    """Return the suite with the settings that were chosen for it."""
+    if flags.defaults:
+        if flags.tuned is not None:
+            raise ValueError("--defaults leaves every agent as it is, and --tuned takes settings from a file; leave one out")
+        return replace(suite, flags=f"{suite.flags} --defaults".strip())
+    own = choices.FOLDER / f"{Path(suite.name).stem}.json"
+    if flags.tuned is None and (suite.name not in SUITES or not own.exists()):
+        return suite
+    return choices.with_choices(suite, flags.tuned or own, named=flags.tuned is not None)
+
+
+def engine_of(flags: SweepFlags, out: Path) -> BenchEngine:
+    """Return what does the runs.
+
+    Raises:
+        ValueError: flags do not go together.
+    """
     if flags.runs_per_gpu < 1 or (flags.runs_per_gpu > 1 and flags.device != "cuda"):
         raise ValueError(f"--runs-per-gpu is at least 1 and goes with --device cuda, got {flags.runs_per_gpu}")
     if flags.engine == "ray":
@@ -132,7 +160,7 @@ def _engine(flags: BenchFlags, out: Path) -> BenchEngine:
     return LocalEngine(out.absolute() / WORK, cores, flags.threads, flags.device, flags.runs_per_gpu)
 
 
-def _check_packages(runs: list[Run], *, report: bool) -> None:
+def check_packages(runs: list[Run], *, report: bool) -> None:
     """Refuse at once what would fail in every run, or at the end."""
     if find_spec("sb3_contrib") is None and any(run.agent.name in CONTRIB for run in runs):
         raise ImportError("some of these agents need sb3-contrib: pip install 'ssl4rl[bench]'; --agent chooses others")
@@ -141,7 +169,8 @@ def _check_packages(runs: list[Run], *, report: bool) -> None:
         raise ImportError(f"the report needs {' and '.join(missing)}: pip install 'ssl4rl[bench]'; --no-report leaves it out")
 
 
-def _tell(line: str) -> None:
+def tell(line: str) -> None:
+    """Say what is going on, on standard error."""
     print(line, file=sys.stderr, flush=True)
 
 

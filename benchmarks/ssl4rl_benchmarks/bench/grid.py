@@ -15,6 +15,14 @@ from ssl4rl_envs import env_ids
 KEY = 16
 """Hexadecimal digits of a run's key."""
 
+REVISION = 2
+"""Of all that decides a run and is not written in it: what environments ask, and what agents do where nothing is set. Raise
+it where these change, so that rows of before are known as such and not taken for rows of now.
+
+1: every environment with one seed asked for the same answers in the same order; advantages relative to a group were
+standardised together with the divergence from the initial policy.
+"""
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -50,6 +58,7 @@ class Entry:
         label: what tables call it; by default the name.
         learns: whether it is one of those whose scores are compared; the others frame them.
         ceiling: whether it is told the right answers.
+        tuned: by which search its settings were chosen, for the record; nothing where nobody searched.
     """
 
     name: str
@@ -57,6 +66,7 @@ class Entry:
     label: str = ""
     learns: bool = True
     ceiling: bool = False
+    tuned: str = ""
 
     @property
     def title(self) -> str:
@@ -75,6 +85,8 @@ class Run:
         episodes: of training.
         test_episodes: of the measurement at the end.
         command: what does it again.
+        split: on which that measurement is: "test", or "validation" where settings are chosen by it.
+        revision: see `REVISION`.
     """
 
     suite: str
@@ -84,12 +96,16 @@ class Run:
     episodes: int
     test_episodes: int
     command: str = ""
+    split: str = "test"
+    revision: int = REVISION
 
     @property
     def key(self) -> str:
         """Name of the run: a digest of all that decides its outcome, and of nothing else."""
         decides = [self.env.id, self.env.args, self.env.beyond, self.agent.name, self.agent.settings]
-        numbers = [self.seed, self.episodes, self.test_episodes]
+        numbers: list[Any] = [self.seed, self.episodes, self.test_episodes]
+        if self.revision > 1:  # rows of the first keep the names they have
+            numbers.append({"revision": self.revision, "split": self.split})
         return hashlib.sha256(json.dumps([*decides, *numbers], sort_keys=True).encode()).hexdigest()[:KEY]
 
     def to_json(self) -> dict[str, Any]:
@@ -101,7 +117,7 @@ class Run:
     def from_json(cls, data: dict[str, Any]) -> Run:
         """Build a run from what `to_json` gave."""
         env = Environment(**{**data["env"], "beyond": tuple(data["env"]["beyond"])})
-        return cls(**{**data, "env": env, "agent": Entry(**data["agent"])})
+        return cls(**{"revision": 1, **data, "env": env, "agent": Entry(**data["agent"])})
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def perform(run: Run, folder: Path, device: str = "cpu", threads: int = 1) -> Ro
     args, name = thawed(run.env.args), run.agent.name
     style = read_config(Path(name)).prompt_style if is_run(name) else "direct"
     task, interface = make_task(run.env.id, **args), agent_interface(name)
-    envs = SSLVectorEnv(task, num_envs=128, split="test", interface=interface, prompt_style=style)
+    envs = SSLVectorEnv(task, num_envs=128, split=run.split, interface=interface, prompt_style=style)
     agent = load_agent(name, envs, **settings_of(run))
     learning, lesson, before = 0.0, None, None
     if isinstance(agent, Learner):
@@ -72,7 +72,7 @@ def perform(run: Run, folder: Path, device: str = "cpu", threads: int = 1) -> Ro
         "result": result.to_json(),
         "curve": [] if lesson is None else [point.to_json() for point in lesson.curve],
         "beyond": _beyond().compare(run, agent, before) if run.env.beyond else [],
-        "answers": gallery(agent, envs),
+        "answers": gallery(agent, envs) if run.split == "test" else [],
         "seconds": {"learning": round(learning, 2), "total": round(time.perf_counter() - start, 2)},
         "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform != "darwin" else 2**20),
     }

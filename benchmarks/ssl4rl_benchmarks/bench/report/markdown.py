@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ssl4rl_benchmarks.bench.report.summary import Change, Summary
+from ssl4rl_benchmarks.bench.report.summary import Change, Summary, numbers
 from ssl4rl_benchmarks.bench.rows import Row
 from ssl4rl_benchmarks.bench.statistics import Estimate
 
@@ -13,7 +13,7 @@ NONE = "–"
 
 def write(summary: Summary, asks: str = "") -> str:
     """Return the report."""
-    parts = [f"# {summary.suite}", asks, _about(summary)]
+    parts = [f"# {summary.suite}", asks, _about(summary), *summary.caveats]
     if summary.standings:
         parts += ["## Leaderboard", _explained(summary), leaderboard(summary), " ".join(summary.left_out)]
     if summary.winners:
@@ -32,7 +32,7 @@ WINNERS = (
     "Of the agents that learn from reward, the one with the highest mean over seeds, and by how much it is ahead of the next "
     "one (95 % intervals by Welch's t; bold where it lies above 0). The best of many is flattered a little by chance; `maybe "
     "chance` stands where its interval holds 0, `below chance` where it lies below. The ceiling is the best network that is "
-    "told the right answers."
+    "told the right answers. Seconds of learning are medians over its runs."
 )
 BY_ENVIRONMENT = (
     "Normalised scores on held-out items, means over seeds with 95 % intervals by Student's t; 0 is the best that is "
@@ -52,13 +52,12 @@ CHANGED = (
 
 def leaderboard(summary: Summary) -> str:
     """Return the table of agents, from best to worst."""
-    head = ["agent", "score (IQM)", "95 % interval", "beats the leader", "learning", "memory"]
+    head = ["agent", "score (IQM)", "95 % interval", "episodes", "learning", "beats the leader", "memory"]
     rows = []
     for place in summary.standings:
-        name = f"{place.agent} *" if place.ceiling else place.agent
         beats = NONE if place.beats is None else cell(place.beats)
-        cells = [name, f"{place.score.value:.3f}", reach(place.score), beats, f"{place.seconds:.0f} s"]
-        rows.append([*cells, f"{place.memory_mb:.0f} MB"])
+        cost = [numbers(place.episodes), f"{place.seconds:.0f} s"]
+        rows.append([place.named, f"{place.score.value:.3f}", reach(place.score), *cost, beats, f"{place.memory_mb:.0f} MB"])
     return table(head, rows)
 
 
@@ -67,8 +66,9 @@ def winners(summary: Summary) -> str:
     rows = []
     for won in summary.winners:
         told = NONE if won.ceiling is None else f"{won.ceiling[0]} {cell(won.ceiling[1])}"
-        rows.append([won.env, won.named, cell(won.score), f"{won.second}: {signed(won.ahead)}", told])
-    return table(["", "best", "score", "ahead of", "ceiling"], rows)
+        cost = [numbers(won.episodes), f"{won.seconds:.0f} s"]
+        rows.append([won.env, won.named, cell(won.score), *cost, f"{won.marked(won.second)}: {signed(won.ahead)}", told])
+    return table(["", "best", "score", "episodes", "learning", "ahead of", "ceiling"], rows)
 
 
 def by_environment(summary: Summary) -> str:
@@ -152,10 +152,9 @@ def plus(value: float, digits: int) -> str:
 
 def _about(summary: Summary) -> str:
     done = summary.done
-    machines = sorted({machine_of(row) for row in done})
     commits = sorted({str(row["commit"]) for row in done})
     episodes = sorted({row["config"]["episodes"] for row in done if row["config"]["agent"]["learns"]})
-    trained = f", {' or '.join(f'{n:,}' for n in episodes)} training episodes each" * bool(episodes)
+    trained = f", {numbers(episodes)} training episodes each" * bool(episodes)
     versions: dict[str, list[str]] = {}
     for row in done:
         for name, version in row["versions"].items():
@@ -166,9 +165,14 @@ def _about(summary: Summary) -> str:
     counts = f"{len(done)} runs ended well, {len(summary.failed)} failed{trained}; {hours:.1f} hours of processes in all."
     return (
         f"    {summary.command}\n\n"
-        f"{counts} Measured on {' and '.join(machines)}; commit {', '.join(commits)}; {installed}. Any cell again: the same "
+        f"{counts} Measured on {machines(summary)}; commit {', '.join(commits)}; {installed}. Any cell again: the same "
         "command with `--env 'NAME' --agent 'NAME'`. Every number follows from the raw rows."
     )
+
+
+def machines(summary: Summary) -> str:
+    """Return what runs were done on."""
+    return " and ".join(sorted({machine_of(row) for row in summary.done}))
 
 
 def machine_of(row: Row) -> str:
@@ -182,7 +186,8 @@ def _explained(summary: Summary) -> str:
     return (
         f"Interquartile means of normalised scores over {len(summary.shared)} environments that all of these agents take "
         f"({', '.join(summary.shared)}) and {seeds}, with 95 % intervals by stratified bootstrap (rliable). "
-        "`beats the leader`: how probably one of its runs beats one of the best agent's that is not told answers. Seconds of "
-        "learning and memory of the whole process are medians. An asterisk marks supervised ceilings, which are told the "
+        "Seconds of learning (format warm-up and measurements apart) and memory of the whole process are "
+        f"medians; measured on {machines(summary)}. `beats the leader`: how probably one of its runs beats one of the best "
+        "agent's that is not told answers. An asterisk marks supervised ceilings, which are told the "
         "right answers."
     )

@@ -13,8 +13,8 @@ from PIL import Image
 
 from ssl4rl_benchmarks.bench.grid import thawed
 from ssl4rl_benchmarks.bench.report import figures
-from ssl4rl_benchmarks.bench.report.markdown import fixed, machine_of, plus
-from ssl4rl_benchmarks.bench.report.summary import Summary
+from ssl4rl_benchmarks.bench.report.markdown import fixed, machines, plus
+from ssl4rl_benchmarks.bench.report.summary import Summary, numbers
 from ssl4rl_benchmarks.bench.rows import Row
 from ssl4rl_benchmarks.bench.running import GALLERY, gallery_envs, gallery_seeds
 from ssl4rl_envs import make_task
@@ -66,14 +66,16 @@ def write(summary: Summary, asks: str = "") -> str:
         css=_file("page.css"),
         js=_file("page.js"),
         sections=[section for section in SECTIONS if section[0] not in absent],
-        machines=", ".join(sorted({machine_of(row) for row in done})),
+        machines=machines(summary),
         commits=", ".join(sorted({str(row["commit"]) for row in done})),
         compared=[place.agent for place in summary.standings],
         changed_agents=sorted({change.agent for change in summary.changes}),
         changed_envs=sorted({change.env for change in summary.changes}),
         figures=[(title, text, drawn) for title, text, draw in DRAWN if (drawn := draw(summary))],
+        caveats=[caveat.replace("**", "") for caveat in summary.caveats],
         shade=shade,
         fixed=fixed,
+        numbers=numbers,
         plus=plus,
         columns_of=lambda by_env: list(dict.fromkeys(what for row in by_env.values() for what in row)),
         gallery=questions,

@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 
 from ssl4rl_benchmarks.bench import statistics
-from ssl4rl_benchmarks.bench.grid import short
+from ssl4rl_benchmarks.bench.report.caveats import MARK, caveats, spoilt
+from ssl4rl_benchmarks.bench.report.mixtures import Together, together
 from ssl4rl_benchmarks.bench.rows import Row
 from ssl4rl_benchmarks.bench.statistics import Estimate
-
-EACH = "mean"
-"""In place of a task: the mean of all that were learned together."""
 
 
 @dataclass(frozen=True)
@@ -26,16 +24,25 @@ class Standing:
         agent: its name.
         score: interquartile mean of normalised scores.
         beats: how probably one of its runs beats one of the leader's; None for the leader itself.
+        episodes: of training, as many numbers as its runs have.
         seconds, memory_mb: medians over its runs, of learning and of the whole process.
         ceiling: whether it is told the right answers.
+        spoilt: whether its runs say nothing about its algorithm; see `caveats.spoilt`.
     """
 
     agent: str
     score: Estimate
     beats: Estimate | None
+    episodes: tuple[int, ...]
     seconds: float
     memory_mb: float
     ceiling: bool
+    spoilt: bool = False
+
+    @property
+    def named(self) -> str:
+        """The agent with its marks."""
+        return self.agent + " *" * self.ceiling + f" {MARK}" * self.spoilt
 
 
 @dataclass(frozen=True)
@@ -45,23 +52,33 @@ class Winner:
     Args:
         env: the environment.
         agent, score: who, and its mean over seeds.
+        episodes: of training.
+        seconds: of learning, the median over its runs.
         second, ahead: who comes next, and how much lower.
         ceiling: the best of those that are told the right answers, and its score; None where there is none.
+        spoilt: those of the two whose runs say nothing about their algorithm; see `caveats.spoilt`.
     """
 
     env: str
     agent: str
     score: Estimate
+    episodes: tuple[int, ...]
+    seconds: float
     second: str
     ahead: Estimate
     ceiling: tuple[str, Estimate] | None
+    spoilt: tuple[str, ...] = ()
 
     @property
     def named(self) -> str:
         """The agent, and whether its score could be chance or is below."""
         if self.score.low > 0:
-            return self.agent
-        return f"{self.agent}, {'below' if self.score.high < 0 else 'maybe'} chance"
+            return self.marked(self.agent)
+        return f"{self.marked(self.agent)}, {'below' if self.score.high < 0 else 'maybe'} chance"
+
+    def marked(self, agent: str) -> str:
+        """Return an agent with its mark."""
+        return agent + f" {MARK}" * (agent in self.spoilt)
 
 
 @dataclass(frozen=True)
@@ -82,25 +99,6 @@ class Change:
     after: Estimate
     gain: Estimate
     beside: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Together:
-    """How an agent that learned several tasks at once does on one of them, beside one that learned this task alone.
-
-    Args:
-        env, agent: what was trained on which mixture.
-        task: the task, or `EACH` for the mean of them.
-        together, alone: normalised scores, means over seeds.
-        ahead: how much higher the first is.
-    """
-
-    env: str
-    agent: str
-    task: str
-    together: Estimate
-    alone: Estimate
-    ahead: Estimate
 
 
 @dataclass(frozen=True)
@@ -131,6 +129,7 @@ class Summary:
         left_out: sentences that say which agents, environments and seeds standings leave out.
         changes: what else became better or worse.
         together: several tasks at once beside each alone.
+        caveats: sentences that a reader must know before the tables.
         command: what does these runs.
     """
 
@@ -144,6 +143,7 @@ class Summary:
     left_out: list[str]
     changes: list[Change]
     together: list[Together]
+    caveats: list[str]
     command: str
 
     def matrices(self) -> dict[str, dict[str, dict[str, Change]]]:
@@ -210,6 +210,7 @@ def summarise(suite: str, rows: Sequence[Row], over: Sequence[str] = (), command
     best = statistics.interquartile_means(scores)
     order = sorted(best, key=lambda agent: -best[agent].value)
     told = {agent for agent in order if _is_ceiling(rows, agent)}
+    unsound = {row["agent"] for row in rows if spoilt(row)}
     leader = next((agent for agent in order if agent not in told), None)
     beats = statistics.improvements(scores, leader) if leader is not None else {}
     standings = [
@@ -217,15 +218,30 @@ def summarise(suite: str, rows: Sequence[Row], over: Sequence[str] = (), command
             agent,
             best[agent],
             beats.get(agent),
-            _median(rows, agent, shared, lambda row: row["seconds"]["learning"]),
+            _episodes(rows, agent, shared),
+            _median(rows, agent, shared, seconds_of),
             _median(rows, agent, shared, lambda row: row["memory_mb"]),
             agent in told,
+            agent in unsound,
         )
         for agent in order
     ]
     left_out = _left_out(table, learns, compared, environments, shared, seeds)
-    winners = _winners(table, learns, {agent for agent in learns if _is_ceiling(rows, agent)})
-    return Summary(suite, rows, table, standings, winners, shared, seeds, left_out, changes(rows), together(rows), command)
+    winners = _winners(rows, table, learns, unsound)
+    return Summary(
+        suite,
+        rows,
+        table,
+        standings,
+        winners,
+        shared,
+        seeds,
+        left_out,
+        changes(rows),
+        together(rows),
+        caveats(rows),
+        command,
+    )
 
 
 def changes(rows: Sequence[Row]) -> list[Change]:
@@ -247,57 +263,9 @@ def changes(rows: Sequence[Row]) -> list[Change]:
     return result
 
 
-def together(rows: Sequence[Row]) -> list[Together]:
-    """Return how agents that learned a mixture (one that names its `tasks`) do on each of them, beside runs on it alone.
-
-    Those are by the same agent, or else by one that goes by the same name with other settings.
-    """
-    mixed: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        if row["status"] == "done" and "tasks" in row["config"]["env"]["args"]:
-            mixed.setdefault((row["env"], row["agent"]), []).append(row)
+def _winners(rows: Sequence[Row], table: statistics.Table, learns: Sequence[str], unsound: set[str]) -> list[Winner]:
     found = []
-    for (env, agent), runs in mixed.items():
-        tasks = [short(task) for task in runs[0]["config"]["env"]["args"]["tasks"]]
-        both = {task: (_after(runs, task), _alone(rows, runs[0], task)) for task in tasks}
-        both[EACH] = _mean_by_seed([pair[0] for pair in both.values()]), _mean_by_seed([pair[1] for pair in both.values()])
-        for task, pair in both.items():
-            values, others = (list(scores.values()) for scores in pair)
-            if values and others:
-                ahead = statistics.difference(values, others)
-                found.append(Together(env, agent, task, statistics.mean(values), statistics.mean(others), ahead))
-    return found
-
-
-def _after(runs: Sequence[Row], task: str) -> dict[int, float]:
-    """Return what runs score on another task after training, by seed."""
-    return {
-        row["seed"]: entry["after"]
-        for row in runs
-        for entry in row["beyond"]
-        if entry["what"] == f"task:{task}" and "after" in entry
-    }
-
-
-def _alone(rows: Sequence[Row], mixed: Row, task: str) -> dict[int, float]:
-    """Return the scores of runs on one task of a mixture, over the same pictures, by seed."""
-    agent, args = mixed["config"]["agent"]["name"], mixed["config"]["env"]["args"]
-    shared = {name: value for name, value in args.items() if name not in ("tasks", "weights")}
-    found: dict[str, dict[int, float]] = {}
-    for row in rows:
-        env, name = row["config"]["env"], row["config"]["agent"]["name"]
-        if row["status"] == "done" and (short(env["id"]), env["args"], name) == (task, shared, agent):
-            found.setdefault(row["agent"], {})[row["seed"]] = row["result"]["normalised"]
-    return found.get(mixed["agent"]) or next(iter(found.values()), {})
-
-
-def _mean_by_seed(scores: Sequence[dict[int, float]]) -> dict[int, float]:
-    seeds = sorted(set.intersection(*(set(each) for each in scores)))
-    return {seed: float(np.mean([each[seed] for each in scores])) for seed in seeds}
-
-
-def _winners(table: statistics.Table, learns: Sequence[str], told: set[str]) -> list[Winner]:
-    found = []
+    told = {agent for agent in learns if _is_ceiling(rows, agent)}
     for env in table.environments:
         scores = {agent: score for agent in learns if (score := table.cell(agent, env)) is not None}
         best = sorted(scores, key=lambda agent: -scores[agent].value)
@@ -307,7 +275,9 @@ def _winners(table: statistics.Table, learns: Sequence[str], told: set[str]) -> 
         first, second = by_reward[:2]
         ahead = statistics.difference(*(list(table.scores[agent, env].values()) for agent in (first, second)))
         ceiling = (ceilings[0], scores[ceilings[0]]) if ceilings else None
-        found.append(Winner(env, first, scores[first], second, ahead, ceiling))
+        cost = _episodes(rows, first, [env]), _median(rows, first, [env], seconds_of)
+        marked = tuple(sorted(unsound & {first, second}))
+        found.append(Winner(env, first, scores[first], *cost, second, ahead, ceiling, marked))
     return found
 
 
@@ -338,6 +308,21 @@ def _left_out(
     if lacking and compared:
         sentences.append(f"Not every agent has a run with seed {', '.join(map(str, lacking))} in all of them.")
     return sentences
+
+
+def numbers(values: Sequence[int]) -> str:
+    """Return numbers of episodes in words."""
+    return " or ".join(f"{value:,}" for value in values)
+
+
+def _episodes(rows: Sequence[Row], agent: str, environments: Sequence[str]) -> tuple[int, ...]:
+    found = {row["config"]["episodes"] for row in rows if row["agent"] == agent and row["env"] in environments}
+    return tuple(sorted(found))
+
+
+def seconds_of(row: Row) -> float:
+    """Return the seconds that a run learned; format warm-up and measurements are not among them."""
+    return float(row["seconds"]["learning"])
 
 
 def _is_ceiling(rows: Sequence[Row], agent: str) -> bool:

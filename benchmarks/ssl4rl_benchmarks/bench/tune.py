@@ -1,0 +1,211 @@
+"""``ssl4rl bench tune``: an equal search for the settings of every algorithm of a suite, chosen on the validation split."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ssl4rl_agents.ppo.files import write_json
+from ssl4rl_agents.trained import merged
+from ssl4rl_benchmarks.bench.choices import Search, tried_by
+from ssl4rl_benchmarks.bench.command import SweepFlags, check_packages, engine_of, suite_of, tell
+from ssl4rl_benchmarks.bench.grid import REVISION, Entry, Environment, Run, Suite
+from ssl4rl_benchmarks.bench.report import tuning
+from ssl4rl_benchmarks.bench.rows import Row, Rows, versions
+from ssl4rl_benchmarks.bench.search import Settings, candidates, space_of
+from ssl4rl_benchmarks.bench.sweep import sweep
+from ssl4rl_envs import hash_seed
+
+CHOICES, TABLES = "choices.json", "tuning.md"
+FIRST_SEED = 2**20
+"""Seeds of a search lie above it, those of suites below."""
+
+
+@dataclass(frozen=True)
+class TuneFlags(SweepFlags):
+    """Try as many settings of every algorithm of a suite, and keep those that did best on the validation split.
+
+    Every candidate is a run in each environment; runs that have a row are not done again.
+    """
+
+    out: Path | None = None
+    """Where rows.jsonl, choices.json and tuning.md go; bench/tune-SUITE by default. A killed search goes on from there."""
+    runs: int = 12
+    """Candidates of each algorithm, the defaults among them: each is one run in each environment, for each of the seeds."""
+    seed: int = 0
+    """Decides which candidates are drawn, and by which seeds they learn; never those of the suite."""
+    seeds: int = 1
+    """Seeds of each candidate."""
+    episodes: int | None = None
+    """Another number of training episodes than the suite's."""
+    publish: Path | None = None
+    """Also write choices, table and rows into this folder, as SUITE.json, SUITE.md, SUITE.jsonl."""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """A search over a suite, or a part of it; like a suite, a grid of runs.
+
+    Args:
+        suite: whose algorithms are searched.
+        count: candidates of each.
+        seed: decides which.
+        seeds: of the runs, how many.
+        envs, agents: names of the part; all by default.
+
+    Raises:
+        ValueError: the suite has no such part, nothing in it can be searched, or a number is out of range.
+    """
+
+    suite: Suite
+    count: int
+    seed: int = 0
+    seeds: int = 1
+    envs: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise ValueError(f"--seeds must be at least 1, got {self.seeds}")
+        if not self.searched:
+            raise ValueError(f"no algorithm of this part of {self.suite.name} has a declared search")
+
+    @cached_property
+    def searched(self) -> dict[str, tuple[Entry, list[Environment]]]:
+        """The agents with the environments that they are searched over, by title."""
+        found: dict[str, tuple[Entry, list[Environment]]] = {}
+        for run in self.suite.runs(self.envs, self.agents, [self.suite.first_seed]):
+            if space_of(run.agent.name) is not None:
+                env = replace(run.env, beyond=())  # what else changed decides nothing here
+                found.setdefault(run.agent.title, (run.agent, []))[1].append(env)
+            elif run.agent.title in self.agents:
+                candidates(run.agent, self.count, self.seed)  # says what there is a search for
+        return found
+
+    @property
+    def without(self) -> dict[str, str]:
+        """The learners that have no search, and why."""
+        every = {run.agent.title: run.agent for run in self.suite.runs(self.envs, self.agents, [self.suite.first_seed])}
+        return {
+            title: "told the right answers" if entry.ceiling else f"no search is declared for {entry.name}"
+            for title, entry in every.items()
+            if entry.learns and title not in self.searched
+        }
+
+    @cached_property
+    def run_seeds(self) -> tuple[int, ...]:
+        """The seeds of the runs: hashed, and none that a suite has."""
+        span = 2**31 - FIRST_SEED
+        return tuple(
+            FIRST_SEED + hash_seed(self.seed, "tuning", Path(self.suite.name).stem, number) % span
+            for number in range(self.seeds)
+        )
+
+    @cached_property
+    def tried(self) -> dict[str, list[Settings]]:
+        """The candidates of each agent."""
+        return {title: candidates(entry, self.count, self.seed) for title, (entry, _) in self.searched.items()}
+
+    def runs_of(self, title: str, number: int) -> list[Run]:
+        """Return the runs of a candidate."""
+        entry, environments = self.searched[title]
+        settings = merged(entry.settings, self.tried[title][number])
+        candidate = replace(entry, settings=settings, label=f"{title} #{number}")
+        return [
+            Run(
+                f"{self.suite.name}, search",
+                env,
+                candidate,
+                seed,
+                env.episodes or self.suite.episodes,
+                self.suite.test_episodes,
+                self.command((env.name,), (title,)),
+                split="validation",
+            )
+            for env in environments
+            for seed in self.run_seeds
+        ]
+
+    def runs(self) -> list[Run]:
+        """Return all runs, every algorithm's first candidate before anybody's second."""
+        return [run for number in range(self.count) for title in self.searched for run in self.runs_of(title, number)]
+
+    def searches(self, rows: dict[str, Row]) -> list[Search]:
+        """Return what came out, from rows by key."""
+        found = []
+        for title, (entry, _) in self.searched.items():
+            tried = []
+            for number, settings in enumerate(self.tried[title]):
+                runs = self.runs_of(title, number)
+                own = [{**rows[run.key], "env": run.env.name} for run in runs if run.key in rows]
+                tried.append(tried_by(own, number, settings, len(runs)))
+            found.append(Search(entry, tuple(tried)))
+        return found
+
+    def command(self, envs: tuple[str, ...] = (), agents: tuple[str, ...] = ()) -> str:
+        """Return the command that does the search, or a part of it."""
+        words = ["ssl4rl", "bench", "tune", self.suite.name, "--runs", str(self.count)]
+        words += ["--seed", str(self.seed)] * bool(self.seed) + ["--seeds", str(self.seeds)] * (self.seeds > 1)
+        words += ["--env", *envs] * bool(envs) + ["--agent", *agents] * bool(agents)
+        return shlex.join(words) + f" {self.suite.flags}" * bool(self.suite.flags)
+
+    def choices(self, searches: list[Search], rows: list[Row]) -> dict[str, Any]:
+        """Return what was chosen and how, as plain data: `choices.with_choices` gives it to the suite."""
+        environments = {env.name: env for _, found in self.searched.values() for env in found}
+        return {
+            "suite": self.suite.name,
+            "revision": REVISION,
+            "search": {
+                "command": self.command(self.envs, self.agents),
+                "candidates": self.count,
+                "seed": self.seed,
+                "run_seeds": list(self.run_seeds),
+                "environments": list(environments),
+                "episodes": {name: env.episodes or self.suite.episodes for name, env in environments.items()},
+                "split": "validation",
+                "validation_episodes": self.suite.test_episodes,
+                "learning_seconds": round(sum(row["seconds"]["learning"] for row in rows if row["status"] == "done"), 1),
+                "machines": sorted({f"{row['machine']['cores']} cores, {row['threads']} a run" for row in rows}),
+                "commits": sorted({str(row["commit"]) for row in rows}),
+                "versions": versions(),
+            },
+            "agents": {search.entry.title: search.to_json() for search in searches},
+            "not_searched": self.without,
+        }
+
+
+def tune(flags: TuneFlags, name: str) -> tuple[int, dict[str, Any]]:
+    """Search; return the exit status, 1 where all candidates of an algorithm failed, and the choices."""
+    suite = suite_of(name).sized(None, flags.episodes)
+    tuning_ = Tuning(suite, flags.runs, flags.seed, flags.seeds, flags.env, flags.agent)
+    out = flags.out or Path("bench") / f"tune-{Path(name).stem}"
+    runs = tuning_.runs()
+    check_packages(runs, report=False)
+    for title, reason in tuning_.without.items():
+        tell(f"{title} is not searched: {reason}")
+    kept = Rows(out)
+    sweep(runs, kept, engine_of(flags, out), retry_failed=flags.retry_failed, told=tell)
+    by_key = {run.key: row for run in runs if (row := kept.get(run.key)) is not None}
+    searches = tuning_.searches(by_key)
+    choices = tuning_.choices(searches, list(by_key.values()))
+    text = tuning.write(choices)
+    write_json(out / CHOICES, choices)
+    (out / TABLES).write_text(text)
+    if flags.publish is not None:
+        flags.publish.mkdir(parents=True, exist_ok=True)
+        stem = Path(suite.name).stem
+        write_json(flags.publish / f"{stem}.json", choices)
+        (flags.publish / f"{stem}.md").write_text(text)
+        (flags.publish / f"{stem}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in by_key.values()))
+    lacking = [search.entry.title for search in searches if search.chosen is None]
+    if lacking:
+        print(f"every candidate failed of {', '.join(lacking)}, which keep their defaults", file=sys.stderr)
+    if not flags.json:
+        print(tuning.summary(choices))
+        print(f"\nchoices: {out / CHOICES}; all candidates: {out / TABLES}; ssl4rl bench {name} --tuned {out / CHOICES}")
+    return int(bool(lacking)), choices

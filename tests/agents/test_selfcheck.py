@@ -278,6 +278,12 @@ def test_models_that_pass_say_what_the_model_says(case):
     assert apart(policy) < 2e-5
 
 
+def test_a_window_that_is_too_long_to_be_read_is_named(caplog):
+    settings = {**LOCAL, "window_size": 1500}
+    VLMPolicy(*text_model(hf.GPTNeoConfig, **settings))
+    assert "GPTNeoForCausalLM speaks of window_size 1500, and its check reads up to 1024 tokens" in caplog.text
+
+
 def test_a_scale_that_the_model_does_not_apply_is_left_alone():
     model, processor = build_nano(["Angle?"])
     model.config.get_text_config().logit_scale = 0.25

@@ -8,6 +8,7 @@ its authors wrote it, and the log-probabilities are compared token by token.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from ssl4rl_agents.policies.support import RUNS, UnsupportedModelError, explaine
 if TYPE_CHECKING:
     from ssl4rl_agents.policies.vlm import VLMPolicy
 
+LOGGER = logging.getLogger("ssl4rl_agents")
+
 ROUNDING = {torch.float32: 3e-5, torch.float16: 5e-3, torch.bfloat16: 3e-2}
 """How far log-probabilities may differ, by the precision of the weights, as a share of the range of the logits."""
 ROUNDING_TF32 = 1e-3
@@ -34,7 +37,7 @@ ROUNDING_TF32 = 1e-3
 WORDS = "The picture was turned by some degrees, so which way is up? Say left, right or neither; 0, 90, 180 and 270 count."
 ANSWERS = (3, 5)
 """Lengths of the answers to each question."""
-LONG, LONGEST = 48, 1024
+LONG, LONGEST = 32, 1024
 """Tokens of the longer question: usually, and at most, where the model speaks of a window."""
 WINDOW = 12
 """What a window that the policy knows of is set to meanwhile, so that short questions are longer."""
@@ -99,6 +102,7 @@ def check_model(policy: VLMPolicy) -> None:
             policy.leave_logits_alone()
             found = compare(policy, case)
         if found.equal:
+            _name_what_is_trusted(policy)
             return
         suspect = _suspect(policy, case, found)
     way, row, place = max(
@@ -202,7 +206,21 @@ def _reach(policy: VLMPolicy) -> int:
     if policy.decoder.one_mask:
         return LONG
     windows = spoken_windows(policy.model.config.get_text_config()).values()
-    return max([LONG, *(window + LONG // 2 for window in windows if window <= LONGEST - LONG // 2)])
+    lengths = [window + max(LONG, window // 4) for window in windows]
+    return max([LONG, *(length for length in lengths if length <= LONGEST)])
+
+
+def _name_what_is_trusted(policy: VLMPolicy) -> None:
+    """Warn of windows that are too long to be checked, `sliding_window` excepted, which `_short_windows` shortens."""
+    windows = spoken_windows(policy.model.config.get_text_config())
+    far = [f"{name} {window}" for name, window in windows.items() if window > LONGEST and name != "sliding_window"]
+    if far:
+        LOGGER.warning(
+            "%s speaks of %s, and its check reads up to %d tokens: longer prompts are taken on trust",
+            type(policy.model).__name__,
+            ", ".join(far),
+            LONGEST,
+        )
 
 
 def spoken_windows(config: Any) -> dict[str, int]:

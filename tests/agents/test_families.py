@@ -164,7 +164,7 @@ def test_recomputed_rows_give_the_same_gradients(family, make, ask):
     found, seen = [], []
     for policy in (plain, thrifty):
         layer = (
-            policy.model.get_decoder().layers[0] if hasattr(policy.model, "get_decoder") else policy.decoder._base.layers[0]
+            policy.model.get_decoder().layers[0] if hasattr(policy.model, "get_decoder") else policy.decoder.base.layers[0]
         )
         calls: list[int] = []
         layer.self_attn.register_forward_hook(lambda *_, calls=calls: calls.append(1))
@@ -183,7 +183,7 @@ def test_passes_are_one_whatever_is_read_where_weights_are_in_parts(family, make
     policy, plain = make(family), make(family)
     policy.work_together(bool)
     passes: list[int] = []
-    policy.decoder._base.register_forward_hook(lambda *_: passes.append(1))
+    policy.decoder.base.register_forward_hook(lambda *_: passes.append(1))
     for prompts in (("Angle?", "Angle?", "Angle?"), UNEQUAL):
         inputs = policy.encode(ask(family, prompts))
         for width in (1, 4):
@@ -214,7 +214,7 @@ def test_without_gradients_nothing_is_packed_into_rows(make, ask, monkeypatch):
     policy = make("qwen2_5_vl", gradient_checkpointing=True)
     inputs = policy.encode(ask("qwen2_5_vl"))
     samples = sample(policy, inputs)
-    monkeypatch.setattr(policy.decoder, "_in_rows", None)
+    monkeypatch.setattr(policy.decoder, "in_rows", None)
     with torch.no_grad():
         close(policy.evaluate(inputs, samples.tokens, samples.mask).logprobs, samples.logprobs)
 
@@ -237,9 +237,9 @@ def test_both_directions_are_refused_where_attention_takes_no_masks():
 
 def test_prompts_beyond_the_window_of_a_model_that_takes_one_mask_are_refused(ask):
     model, processor = zoo.build("paligemma2", CORPUS)
-    model.config.get_text_config().sliding_window = 4
     policy = VLMPolicy(model, processor)
     tokens, mask = policy.encode_answers(["90"] * 3)
+    policy.decoder.windows["sliding_attention"] = 4
     with pytest.raises(ValueError, match="longer than its sliding window"):
         policy.evaluate(policy.encode(ask("paligemma2")), tokens, mask)
 
@@ -308,14 +308,14 @@ def test_logits_in_parts_give_the_same_gradients(family, make, ask, monkeypatch)
     whole = policy.evaluate(inputs, samples.tokens, samples.mask)
     expected = gradients(policy, (whole.logprobs, whole.entropies))
     largest = []
-    said = policy._logits
+    said = policy.logits
 
     def watched(hidden: Tensor) -> Tensor:
         logits = said(hidden)
         largest.append(logits.numel())
         return logits
 
-    monkeypatch.setattr(policy, "_logits", watched)
+    monkeypatch.setattr(policy, "logits", watched)
     monkeypatch.setattr("ssl4rl_agents.policies.vlm.LOGITS", 3 * len(policy.processor.tokenizer) + 200)
     now = policy.evaluate(inputs, samples.tokens, samples.mask)
     parts = len(largest)
@@ -329,7 +329,7 @@ def test_logits_in_parts_give_the_same_gradients(family, make, ask, monkeypatch)
 def test_frozen_vision_runs_once_and_says_the_same(picture_family, make, ask):
     free, frozen = make(picture_family), make(picture_family, freeze_vision=True)
     calls: list[int] = []
-    base = frozen.decoder._base
+    base = frozen.decoder.base
     tower = next(getattr(base, name) for name in ("vision_tower", "visual", "vision_model") if hasattr(base, name))
     tower.register_forward_hook(lambda *_: calls.append(1))
     inputs = frozen.encode(ask(picture_family))
@@ -385,7 +385,7 @@ def test_pictures_cannot_be_said(picture_family, make, ask):
     inputs = policy.encode(ask(picture_family))
     samples = sample(policy, inputs, 50)
     assert not torch.isin(samples.tokens, policy._unsaid).any()
-    logits = policy._logits(policy.decoder.prefill(inputs).hidden)
+    logits = policy.logits(policy.decoder.prefill(inputs).hidden)
     assert bool((logits[:, policy._unsaid] < -1e8).all())
 
 

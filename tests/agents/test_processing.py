@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from PIL import Image
 from torch import Tensor
 from transformers import AutoProcessor, AutoTokenizer, Qwen2VLProcessor
 from transformers.models.auto import video_processing_auto
@@ -35,6 +36,8 @@ CLASSES = {
     "gemma3": "Gemma3Processor",
     "paligemma": "PaliGemmaProcessor",
     "paligemma2": "PaliGemmaProcessor",
+    "aya_vision": "AyaVisionProcessor",
+    "idefics2": "Idefics2Processor",
 }
 WITH_VIDEOS = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "smolvlm", "llava_onevision", "internvl")
 SEEN = ("pixel_values", "image_grid_thw", "pixel_attention_mask", "image_sizes", "batch_num_images")
@@ -61,7 +64,7 @@ def encode(
             texts.append(processor.image_token * count + prompt)
     encoded = processor(
         text=texts,
-        images=None if images is None else [list(row) for row in images],
+        images=None if images is None else [[Image.fromarray(picture) for picture in row] for row in images],
         return_tensors="pt",
         padding=True,
         padding_side="left",
@@ -444,6 +447,7 @@ def test_the_zoo_has_what_makes_families_hard():
         "gemma3",
         "paligemma",
         "paligemma2",
+        "aya_vision",
         "qwen2",
     }
     assert {name for name in zoo.FAMILIES if tied(name)} == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,11 +10,13 @@ import torch
 import transformers as hf
 
 from ssl4rl_agents.policies.build import build_policy
+from ssl4rl_agents.policies.limits import position_limit
 from ssl4rl_agents.policies.loading import load_pretrained
 from ssl4rl_agents.policies.nano import build_tokenizer
 from ssl4rl_agents.policies.processing import TextProcessor, load_processor
-from ssl4rl_agents.policies.vlm import VLMPolicy
+from ssl4rl_agents.policies.vlm import VLMPolicy, unsayable
 from ssl4rl_agents.ppo.config import PolicyConfig
+from ssl4rl_agents.ppo.engines import Reply, Sampling, sample_by, to_samples
 from tests.agents import zoo
 
 PROMPTS = ("Angle?", "By how many degrees was this picture turned: 0, 90, 180 or 270?")
@@ -38,11 +41,15 @@ CONFIGS: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
-def build(kind: str, **settings: Any) -> VLMPolicy:
+def build(kind: str, *, gradient_checkpointing: bool = False, **changes: Any) -> VLMPolicy:
     config_class, sizes = CONFIGS[kind]
     tokenizer = build_tokenizer(PROMPTS)
     config = config_class(
-        vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, **sizes
+        vocab_size=len(tokenizer),
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        **sizes,
+        **changes,
     )
     torch.manual_seed(0)
     model = hf.AutoModelForCausalLM.from_config(config).eval()
@@ -50,7 +57,7 @@ def build(kind: str, **settings: Any) -> VLMPolicy:
         for parameter in model.parameters():
             if parameter.ndim > 1:
                 parameter.normal_(0, 0.1)
-    return VLMPolicy(model, TextProcessor(tokenizer), max_new_tokens=5, **settings)
+    return VLMPolicy(model, TextProcessor(tokenizer), max_new_tokens=5, gradient_checkpointing=gradient_checkpointing)
 
 
 @pytest.mark.parametrize("language", CONFIGS)
@@ -84,6 +91,114 @@ def test_models_that_place_tokens_by_themselves_are_refused(config, message):
     model = hf.AutoModelForCausalLM.from_config(config)
     with pytest.raises(ValueError, match=message):
         VLMPolicy(model, TextProcessor(build_tokenizer(PROMPTS)))
+
+
+# Ids that are no tokens
+
+
+def padded(more: int = 40) -> VLMPolicy:
+    """A Qwen2 with more logits than its tokenizer has tokens, all of them likelier than any token."""
+    model, processor = zoo.build("qwen2")
+    size = len(processor.tokenizer)
+    model.resize_token_embeddings(size + more, mean_resizing=False)
+    head = model.get_output_embeddings()
+    with torch.no_grad():
+        head.weight[size:] = 3 * head.weight[:more].abs().amax(0).sign() * head.weight[5]
+    return VLMPolicy(model, processor, max_new_tokens=8)
+
+
+def test_ids_that_the_tokenizer_does_not_have_are_neither_sampled_nor_scored():
+    policy = padded()
+    size = len(policy.processor.tokenizer)
+    assert policy.unsaid == list(range(size, size + 40))
+    inputs = policy.encode({"prompt": PROMPTS})
+    logits = policy.model(inputs.input_ids[1:]).logits[0, -1]
+    assert float(logits.softmax(-1)[size:].sum()) > 0.05, "the model itself would say them"
+    for deterministic in (False, True):
+        samples = policy.generate(inputs, 30, generator=torch.Generator().manual_seed(0), deterministic=deterministic)
+        assert int(samples.tokens.max()) < size
+    first = torch.arange(size)[:, None]
+    every = policy.evaluate(inputs.rows(torch.tensor([1])), first, torch.ones_like(first, dtype=torch.bool))
+    assert float(every.logprobs.exp().sum()) == pytest.approx(1, abs=1e-5)
+    assert torch.allclose(every.logprobs[:, 0], logits[:size].log_softmax(-1), atol=1e-5)
+    assert torch.allclose(every.entropies, -(every.logprobs.exp() * every.logprobs).sum(), atol=1e-4)
+
+
+def test_gaps_within_the_vocabulary_are_no_tokens_either():
+    known = {"a": 0, "b": 1, "c": 3, "far": 9}
+    model = SimpleNamespace(config=SimpleNamespace(image_token_id=1))
+    tokenizer = SimpleNamespace(get_vocab=lambda: known)
+    assert unsayable(model, tokenizer, 6).tolist() == [False, True, True, False, True, True]
+
+
+def test_an_engine_is_told_which_ids_are_no_tokens():
+    policy = padded()
+    asked: list[Sampling] = []
+
+    class Listening:
+        def load(self, weights: Any) -> None: ...
+
+        def sample(self, requests: Any, repeats: int, sampling: Sampling) -> list[Reply]:
+            asked.append(sampling)
+            return [Reply([policy.ends[0]], [-1.0])] * (len(requests) * repeats)
+
+    sample_by(Listening(), policy, {"prompt": PROMPTS}, 2, torch.Generator().manual_seed(0))
+    assert asked[0].unsaid == policy.unsaid
+    beyond = Reply([len(policy.processor.tokenizer)], [-1.0])
+    with pytest.raises(ValueError, match="holds a forbidden token"):
+        to_samples([beyond], asked[0], 0, torch.device("cpu"))
+
+
+# Positions
+
+
+@pytest.mark.parametrize("language", ["gpt2", "mistral"])
+def test_prompts_that_leave_no_room_for_answers_are_refused(language):
+    """Learned positions end; rotary ones go on, as nonsense."""
+    policy = build(language, **{"n_positions" if language == "gpt2" else "max_position_embeddings": 40})
+    room = 40 - policy.max_new_tokens
+    policy.generate(policy.encode({"prompt": ("7" * room,)}))  # each digit is a token
+    with pytest.raises(
+        ValueError, match=r"a prompt of 36 positions and answers of up to 5 tokens .* take 41 positions, and .* has 40"
+    ):
+        policy.encode({"prompt": ("Up?", "7" * (room + 1))})
+
+
+@pytest.mark.parametrize(
+    ("config", "limit"),
+    [
+        (hf.LlamaConfig(max_position_embeddings=4096), 4096),
+        (hf.GPT2Config(n_positions=1024), 1024),
+        (hf.MptConfig(max_seq_len=512), 512),
+        (hf.MambaConfig(), None),
+        (hf.LlamaConfig(max_position_embeddings=4096, rope_parameters={"rope_type": "linear", "factor": 4.0}), 16384),
+        (
+            hf.Qwen2Config(
+                max_position_embeddings=32768,
+                rope_parameters={"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768},
+            ),
+            131072,
+        ),
+        (
+            hf.LlamaConfig(
+                max_position_embeddings=131072,
+                rope_parameters={
+                    "rope_type": "llama3",
+                    "factor": 32.0,
+                    "low_freq_factor": 1.0,
+                    "high_freq_factor": 4.0,
+                    "original_max_position_embeddings": 8192,
+                },
+            ),
+            131072,
+        ),
+        (hf.LlavaConfig(text_config={"model_type": "llama", "max_position_embeddings": 2048}), 2048),
+        (hf.Gemma3TextConfig(max_position_embeddings=8192), 8192),
+    ],
+    ids=["llama", "gpt2", "mpt", "mamba", "linear", "yarn", "llama3", "of the decoder", "by kind of layer"],
+)
+def test_how_many_positions_a_model_has(config, limit):
+    assert position_limit(config) == limit
 
 
 def test_adapters_learn_in_float32_over_weights_in_bfloat16(tmp_path):

@@ -21,6 +21,7 @@ from ssl4rl_agents.ppo import checks, supervised
 from ssl4rl_agents.ppo import trainer as trainer_module
 from ssl4rl_agents.ppo.checkpoint import newest
 from ssl4rl_agents.ppo.config import OptimizerConfig, TrainConfig
+from ssl4rl_agents.ppo.first_ratio import FirstRatioError
 from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.rollout import ask, collect
 from ssl4rl_agents.ppo.trainer import Trainer
@@ -42,15 +43,21 @@ def test_the_first_minibatch_has_ratio_one(tmp_path, advantage, freeze_vision):
         assert line["max_ratio"] > 1
 
 
-def test_a_sampling_pass_that_lies_shows_in_the_first_ratio(tmp_path, monkeypatch):
+def test_a_sampling_pass_that_lies_stops_the_run(tmp_path, monkeypatch):
+    """By 0.1 nats, which no rounding explains; by 1e-3 it is logged and the run goes on."""
+    lie = 0.1
+
     def lying(*args: Any) -> Any:
         rollout = collect(*args)
-        rollout.samples.logprobs = rollout.samples.logprobs - 0.1
+        rollout.samples.logprobs = rollout.samples.logprobs - lie
         return rollout
 
     monkeypatch.setattr(trainer_module, "collect", lying)
-    train(tmp_path, iterations=1)
-    assert read_metrics(tmp_path)[0]["first_ratio_error"] == pytest.approx(np.exp(0.1) - 1, rel=0.01)
+    with pytest.raises(FirstRatioError, match=r"first_ratio_error is 0\.105: .*more than 0\.01 from 1 \(in float32"):
+        train(tmp_path / "lies", iterations=1)
+    lie = 1e-3
+    train(tmp_path / "rounds", iterations=1)
+    assert read_metrics(tmp_path / "rounds")[0]["first_ratio_error"] == pytest.approx(np.exp(lie) - 1, rel=0.05)
 
 
 def test_every_number_worth_watching_is_logged(tmp_path):

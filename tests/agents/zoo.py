@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerFast
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
+from transformers.models.idefics2.image_processing_pil_idefics2 import Idefics2ImageProcessorPil
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 from transformers.models.llava_onevision.image_processing_pil_llava_onevision import LlavaOnevisionImageProcessorPil
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
@@ -338,6 +339,48 @@ def paligemma2(corpus: Sequence[str]) -> tuple[Any, Any]:
     return paligemma(corpus, model_type="gemma2", sliding_window=512, final_logit_softcapping=5.0, query_pre_attn_scalar=16)
 
 
+def aya_vision(corpus: Sequence[str]) -> tuple[Any, Any]:
+    """AyaVisionProcessor as it is. Its decoder's configuration scales logits, and the whole model does not."""
+    marks = ("<image>", "<|START_OF_IMG|>", "<|END_OF_IMG|>", "<|IMG_PATCH|>", "<|IMG_LINE_BREAK|>", "TILE", "TILE_GLOBAL")
+    tokenizer = tokenizer_of(corpus, "<|END_OF_TURN_TOKEN|>", (*IM, *marks))
+    processor = hf.AyaVisionProcessor(
+        GotOcr2ImageProcessorPil(size=SIDE, crop_to_patches=False),
+        tokenizer,
+        patch_size=8,
+        img_size=32,
+        downsample_factor=2,
+        image_token="<image>",
+        img_patch_token="<|IMG_PATCH|>",
+        chat_template=chat("<image>", **CHATML),
+    )
+    layers = ["sliding_attention", "full_attention"]
+    text = text_settings(tokenizer, model_type="cohere2", logit_scale=0.0625, sliding_window=16, layer_types=layers)
+    config = hf.AyaVisionConfig(
+        text_config=text,
+        vision_config=vision_settings(model_type="siglip_vision_model", vision_use_head=False),
+        image_token_index=id_of(tokenizer, "<|IMG_PATCH|>"),
+        downsample_factor=2,
+        alignment_intermediate_size=64,
+        vision_feature_select_strategy="full",
+    )
+    return config, processor
+
+
+def idefics2(corpus: Sequence[str]) -> tuple[Any, Any]:
+    """Idefics2Processor as it is, which takes PIL images alone. A perceiver makes 4 tokens of 16 patches."""
+    tokenizer = tokenizer_of(corpus, "<end_of_utterance>", IDEFICS)
+    images = Idefics2ImageProcessorPil(size={"shortest_edge": 32, "longest_edge": 32}, do_image_splitting=False)
+    perceiver = {"resampler_n_latents": 4, "resampler_depth": 1, "resampler_n_heads": 2, "num_key_value_heads": 1}
+    config = hf.Idefics2Config(
+        text_config=text_settings(tokenizer, model_type="mistral"),
+        vision_config=vision_settings(),
+        perceiver_config={**perceiver, "resampler_head_dim": 16, "hidden_size": 64},
+        image_token_id=id_of(tokenizer, "<image>"),
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return config, hf.Idefics2Processor(images, tokenizer, image_seq_len=4, chat_template=IDEFICS_CHAT)
+
+
 def llama(corpus: Sequence[str]) -> tuple[Any, Any]:
     """Text alone: a tokenizer."""
     tokenizer = tokenizer_of(corpus, "<|eot_id|>", ("<|start_header_id|>", "<|end_header_id|>"), start="<|begin_of_text|>")
@@ -373,6 +416,8 @@ RECIPES: dict[str, Callable[[Sequence[str]], tuple[Any, Any]]] = {
         gemma3,
         paligemma,
         paligemma2,
+        aya_vision,
+        idefics2,
         llama,
         qwen2,
     )

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ssl4rl_agents.policies.support import RUNS, UnsupportedModelError
+
 KINDS = ("full_attention", "sliding_attention")
 
 
@@ -93,5 +95,7 @@ def windows_of(config: object, name: str) -> dict[str, int | None]:
     kinds = set(getattr(config, "layer_types", None) or (["full_attention"] if window is None else ["sliding_attention"]))
     unknown = sorted(kinds - set(KINDS))
     if unknown:
-        raise ValueError(f"{name} has layers of {', '.join(unknown)}; VLMPolicy runs {' and '.join(KINDS)} alone")
+        raise UnsupportedModelError(
+            f"{name} has layers of {', '.join(unknown)}; VLMPolicy runs {' and '.join(KINDS)} alone. {RUNS}"
+        )
     return {kind: window if kind == "sliding_attention" else None for kind in sorted(kinds)}

@@ -46,7 +46,7 @@ def build_policy(config: PolicyConfig, task: Task, seed: int, device: torch.devi
         model, processor = load_pretrained(config.model, weights_dtype(config, device), config.attention)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(hash_seed(seed, "weights"))
-        return wrap_model(model, processor, config).to(device)
+        return wrap_model(model, processor, config, device)
 
 
 def load_policy(checkpoint: Path, config: PolicyConfig, device: torch.device, task: Task | None = None) -> Policy:
@@ -62,9 +62,9 @@ def load_policy(checkpoint: Path, config: PolicyConfig, device: torch.device, ta
     if config.interface == "array":
         return _load_gnn(checkpoint, config, task, device)
     model, processor = load_pretrained(str(checkpoint), weights_dtype(config, device), config.attention)
-    policy = wrap_model(model, processor, config)
+    policy = wrap_model(model, processor, config, device)
     policy.load_weights(checkpoint)
-    return policy.to(device)
+    return policy
 
 
 def _build_gnn(config: PolicyConfig, task: Task, seed: int, device: torch.device) -> Policy:
@@ -92,10 +92,10 @@ def weights_dtype(config: PolicyConfig, device: torch.device) -> torch.dtype:
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[config.weights]
 
 
-def wrap_model(model: Any, processor: Any, config: PolicyConfig) -> VLMPolicy:
-    """Wrap a model as the settings say."""
+def wrap_model(model: Any, processor: Any, config: PolicyConfig, device: torch.device) -> VLMPolicy:
+    """Wrap a model as the settings say, where it will run: there it is checked."""
     policy = VLMPolicy(
-        model,
+        model.to(device),
         processor,
         max_new_tokens=config.max_new_tokens,
         temperature=config.temperature,
@@ -103,7 +103,7 @@ def wrap_model(model: Any, processor: Any, config: PolicyConfig) -> VLMPolicy:
         gradient_checkpointing=config.gradient_checkpointing,
         lora_rank=config.lora_rank,
         lora_alpha=config.lora_alpha,
-    ).eval()
+    ).to(device)
     if config.compile:
         policy.compile_layers()
     return policy

@@ -16,6 +16,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from ssl4rl_agents.policies.attention import answers_mask, rows_mask, step_mask, windows_of
 from ssl4rl_agents.policies.pictures import Features, picture_features
 from ssl4rl_agents.policies.prompts import VLMInputs, two_way_type
+from ssl4rl_agents.policies.support import RUNS, UnsupportedModelError, base_of
 
 EXPLICIT = ("sdpa", "eager")
 """Attention that takes a mask of any shape."""
@@ -57,17 +58,20 @@ class Decoder:
 
     def __init__(self, model: Any, *, gradient_checkpointing: bool) -> None:
         self.model = model
-        self._base = getattr(model, model.base_model_prefix)
+        self.base = base_of(model)
         self._name = type(model).__name__
         self._two_way = two_way_type(model)
-        self._whole = model.config.model_type == "paligemma"
-        language: Any = getattr(self._base, "language_model", None) or getattr(self._base, "text_model", self._base)
+        self.one_mask = model.config.model_type == "paligemma"
+        self.answer_type = int(self.one_mask)
+        """The token type of answers, where a model is told one: a suffix, in a model that tells it from the prompt."""
+        language: Any = getattr(self.base, "language_model", None) or getattr(self.base, "text_model", self.base)
         takes = inspect.signature(language.forward).parameters
         if not {"position_ids", "past_key_values"} <= set(takes) or getattr(model.config.get_text_config(), "alibi", False):
-            raise ValueError(
-                f"{self._name} places tokens by itself; VLMPolicy needs a model that takes position_ids and past_key_values"
+            raise UnsupportedModelError(
+                f"{self._name} places tokens by itself; VLMPolicy needs a model that takes position_ids and past_key_values. "
+                f"{RUNS}"
             )
-        self._windows = windows_of(model.config.get_text_config(), self._name)
+        self.windows = windows_of(model.config.get_text_config(), self._name)
         self._check_attention(gradient_checkpointing)
         self._same_passes = False
         self._layers: list[GradientCheckpointingLayer] = []
@@ -84,19 +88,24 @@ class Decoder:
         """Which implementation the attention uses."""
         return getattr(self.model.config.get_text_config(), "_attn_implementation", None) or "sdpa"
 
+    @property
+    def takes_masks(self) -> bool:
+        """Whether the attention takes a mask of any shape."""
+        return self.attention in EXPLICIT
+
     def make_same_passes(self) -> None:
         """Make one pass over prompts and answers from now on, whatever they are, as weights in parts need it.
 
         Raises:
             ValueError: the attention takes no masks.
         """
-        if self.attention not in EXPLICIT:
+        if not self.takes_masks:
             raise ValueError(f"{self.attention} takes no masks, which weights in parts (FSDP) need here; use attention sdpa")
         self._same_passes = True
 
     def features(self, pictures: dict[str, Tensor]) -> Features:
         """Run the vision tower and connector over the pictures of `VLMInputs`."""
-        return picture_features(self._base, pictures)
+        return picture_features(self.base, pictures)
 
     def prefill(self, inputs: VLMInputs) -> Prefix:
         """Run the prompts."""
@@ -123,7 +132,7 @@ class Decoder:
         prefix.hidden, prefix.following = (
             values.repeat_interleave(repeats, 0) for values in (prefix.hidden, prefix.following)
         )
-        if self.attention in EXPLICIT and (repeats - 1) * longest <= prefix.mask.shape[1]:
+        if self.takes_masks and (repeats - 1) * longest <= prefix.mask.shape[1]:
             prefix.abreast = repeats
             return
         prefix.cache.batch_repeat_interleave(repeats)
@@ -138,7 +147,7 @@ class Decoder:
             mask = prefix.mask = torch.cat([prefix.mask, alive.to(prefix.mask)[:, None]], dim=1)
         else:
             prompt = prefix.mask.bool()
-            sees = {kind: step_mask(prompt, abreast, prefix.grown, window) for kind, window in self._windows.items()}
+            sees = {kind: step_mask(prompt, abreast, prefix.grown, window) for kind, window in self.windows.items()}
             mask = self._masks(sees)
         prefix.hidden = self._run(tokens.reshape(rows, abreast), mask, places, prefix.cache).flatten(0, 1)
         prefix.following = prefix.following + 1
@@ -147,7 +156,7 @@ class Decoder:
     def answers(self, inputs: VLMInputs, tokens: Tensor, mask: Tensor) -> Tensor:
         """Return the hidden states from which the tokens of answers (n, T) are chosen, (n, T, hidden)."""
         if self._same_passes or (self._layers and torch.is_grad_enabled()):
-            return self._in_rows(inputs, tokens[:, :-1], mask[:, :-1])
+            return self.in_rows(inputs, tokens[:, :-1], mask[:, :-1])
         return self._behind(inputs, tokens[:, :-1], mask[:, :-1])
 
     def common_prefix(self, inputs: VLMInputs) -> int:
@@ -170,8 +179,8 @@ class Decoder:
         if not length:
             return first
         places = self._places(prefix.following, group, length, prefix.axes)
-        if self.attention in EXPLICIT:
-            sees = {kind: answers_mask(prefix.mask.bool(), mask, window) for kind, window in self._windows.items()}
+        if self.takes_masks:
+            sees = {kind: answers_mask(prefix.mask.bool(), mask, window) for kind, window in self.windows.items()}
             rest = self._run(tokens.reshape(prompts, -1), self._masks(sees), places, prefix.cache)
             return torch.cat([first, rest.reshape(len(tokens), length, -1)], dim=1)
         prefix.cache.batch_repeat_interleave(group)
@@ -179,13 +188,13 @@ class Decoder:
         alone = places.reshape(prompts, prefix.axes, group, length).transpose(1, 2).flatten(0, 1)
         return torch.cat([first, self._run(tokens, both, alone, prefix.cache)], dim=1)
 
-    def _in_rows(self, inputs: VLMInputs, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Run each prompt with its answers as one row, without a cache."""
+    def in_rows(self, inputs: VLMInputs, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Do as `answers` does, from all but the last tokens: each prompt and its answers as one row, without a cache."""
         prompts, length = len(inputs), tokens.shape[1]
         group = len(tokens) // prompts
         start = inputs.input_ids.shape[1]
         prompt, blocks = inputs.attention_mask.bool(), self._blocks(inputs)
-        sees = {kind: rows_mask(prompt, mask, window, blocks) for kind, window in self._windows.items()}
+        sees = {kind: rows_mask(prompt, mask, window, blocks) for kind, window in self.windows.items()}
         places = self._places(inputs.positions.amax((1, 2)) + 1, group, length, inputs.positions.shape[1])
         row = torch.cat([inputs.input_ids, tokens.reshape(prompts, -1)], dim=1)
         with self._recomputing():
@@ -220,7 +229,7 @@ class Decoder:
         first = next(iter(masks.values()))
         if len(masks) == 1:
             return first
-        if self._whole:  # PaliGemma hands one mask on to all kinds of layers
+        if self.one_mask:  # PaliGemma hands one mask on to all kinds of layers
             if not all(torch.equal(first, mask) for mask in masks.values()):
                 raise ValueError(f"{self._name}: prompt and answer together are longer than its sliding window")
             return first
@@ -229,11 +238,11 @@ class Decoder:
     def _mask(self, seen: Tensor) -> Tensor:
         if self.attention == "sdpa":
             return seen
-        lowest = torch.finfo(torch.bfloat16).min  # added to the scores
+        lowest = max(torch.finfo(torch.bfloat16).min, torch.finfo(self.model.dtype).min)  # added to the scores, in either
         return torch.zeros(seen.shape, dtype=self.model.dtype, device=seen.device).masked_fill(~seen, lowest)
 
     def _run(self, tokens: Tensor, mask: Any, positions: Tensor, cache: DynamicCache | None, **told: Any) -> Tensor:
-        outputs = self._base(
+        outputs = self.base(
             input_ids=tokens,
             attention_mask=mask,
             position_ids=positions[:, 0] if positions.shape[1] == 1 else positions.permute(1, 0, 2),
@@ -244,7 +253,7 @@ class Decoder:
         return cast(Tensor, outputs.last_hidden_state)
 
     def _check_attention(self, gradient_checkpointing: bool) -> None:
-        if self.attention in EXPLICIT:
+        if self.takes_masks:
             return
         if "flash" not in self.attention:
             raise ValueError(f"{self._name} uses {self.attention} attention; VLMPolicy runs sdpa, eager and flash attention")

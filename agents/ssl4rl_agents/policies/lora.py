@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,9 +12,17 @@ from torch import Tensor, nn
 
 from ssl4rl_agents.policies.pictures import CONNECTORS, TOWERS
 
+LOGGER = logging.getLogger("ssl4rl_agents")
+
+ROUTERS = {"gate", "router"}
+"""What modules are called that choose among experts."""
+
 
 def add_lora(model: Any, rank: int, alpha: int, *, vision: bool) -> None:
-    """Adapt every linear layer of the decoder, and of the vision tower and connector if `vision`; the rest is frozen.
+    """Adapt every linear layer and all experts of the decoder, and linear layers of the vision side if `vision`.
+
+    The experts of a mixture are one parameter a layer, (experts, ..., ...), and no linear layers; each has its own adapters.
+    The rest is frozen: routers, embeddings, the language-model head, norms. Other matrices that stay are named in a warning.
 
     Args:
         model: a model of transformers.
@@ -30,15 +39,47 @@ def add_lora(model: Any, rank: int, alpha: int, *, vision: bool) -> None:
     targets = [
         name
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear)
-        and module is not head
-        and (vision or not set(name.split(".")) & {*TOWERS, *CONNECTORS})
+        if isinstance(module, nn.Linear) and module is not head and (vision or not _of_vision(name))
     ]
+    experts = [name for name, parameter in model.named_parameters() if is_experts(name, parameter) and not _of_vision(name)]
     if not targets:
         raise ValueError(f"{type(model).__name__} has no linear layers that LoRA could adapt")
+    _name_what_stays(model, {*(f"{name}.weight" for name in targets), *experts})
     # Dropout stays off in sampling and update, so that both see the same network.
-    model.add_adapter(LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=targets))
+    settings: dict[str, Any] = {"target_parameters": experts} if experts else {}
+    model.add_adapter(LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=targets, **settings))
     train_lora(model)
+
+
+def is_experts(name: str, parameter: Tensor) -> bool:
+    """Return whether a parameter holds the matrices of several experts, (experts, ..., ...)."""
+    return parameter.ndim == 3 and parameter.shape[0] > 1 and "conv" not in name
+
+
+def _of_vision(name: str) -> bool:
+    return bool(set(name.split(".")) & {*TOWERS, *CONNECTORS})
+
+
+def _name_what_stays(model: Any, adapted: set[str]) -> None:
+    """Warn of matrices of the decoder that no adapter reaches, and that are no embeddings, head or routers."""
+    usual = {id(embedding.weight) for embedding in model.modules() if isinstance(embedding, nn.Embedding)}
+    usual.add(id(model.get_output_embeddings().weight))
+    left = {
+        name: parameter.numel()
+        for name, parameter in model.named_parameters()
+        if parameter.ndim > 1 and name not in adapted and id(parameter) not in usual and not _of_vision(name)
+    }
+    left = {name: count for name, count in left.items() if not set(name.split(".")) & ROUTERS and "bias" not in name}
+    if left:
+        shown = ", ".join(f"{name} ({count:,})" for name, count in list(left.items())[:5])
+        more = f" and {len(left) - 5} others" if len(left) > 5 else ""
+        LOGGER.warning(
+            "LoRA leaves %s parameters of %s as they are, in layers that it cannot adapt: %s%s",
+            f"{sum(left.values()):,}",
+            type(model).__name__,
+            shown,
+            more,
+        )
 
 
 def has_lora(model: Any) -> bool:
@@ -57,15 +98,22 @@ def train_lora(model: Any) -> None:
 def merged_weights(model: Any) -> Iterator[tuple[str, Tensor]]:
     """Give a model's weights by the names of the model without adapters, with what the adapters add."""
     changes: dict[str, Any] = {
-        f"{name}.base_layer.weight": module for name, module in model.named_modules() if hasattr(module, "get_delta_weight")
+        f"{_without_wrappers(name)}.{getattr(module, 'parameter_name', 'weight')}": module
+        for name, module in model.named_modules()
+        if hasattr(module, "get_delta_weight")
     }
     with torch.no_grad():
-        for name, value in model.state_dict().items():
-            if "lora_" in name:
+        for wrapped, value in model.state_dict().items():
+            if "lora_" in wrapped:
                 continue
+            name = _without_wrappers(wrapped)
             layer = changes.get(name)
-            merged = value if layer is None else value + layer.get_delta_weight("default").to(value)
-            yield name.replace(".base_layer.", "."), merged
+            yield name, value if layer is None else value + layer.get_delta_weight("default").to(value)
+
+
+def _without_wrappers(name: str) -> str:
+    """Return the name that something had before adapters were wrapped around it, several around the experts of a layer."""
+    return ".".join(part for part in name.split(".") if part != "base_layer")
 
 
 @contextmanager

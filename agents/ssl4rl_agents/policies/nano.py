@@ -34,6 +34,9 @@ from transformers.models.llava.modeling_llava import LlavaCausalLMOutputWithPast
 IMAGE, PAD, EOS = "<image>", "<pad>", "<eos>"
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 
+POSITIONS = 2**17
+"""Its positions are rotary and it learns from scratch, so none is beyond what it was made for; graphs make long prompts."""
+
 # The text stands before the pictures: prompts that differ in their pictures alone then share all their text.
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -291,7 +294,7 @@ def build_nano(
         "num_hidden_layers": layers,
         "num_attention_heads": 4,
         "num_key_value_heads": 4,
-        "max_position_embeddings": 2048,
+        "max_position_embeddings": POSITIONS,
         "initializer_range": 0.125,
         "pad_token_id": tokenizer.pad_token_id,
         "bos_token_id": None,

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
+from PIL import Image
 from torch import Tensor
+from transformers import BatchEncoding
 
 from ssl4rl_agents.policies.pictures import Features, split_pictures
+from ssl4rl_agents.policies.support import UnsupportedModelError, base_of
 
 TWO_WAY = {"gemma3": 1, "paligemma": 0}
 """Models whose prompts see in both directions, and the token type of which: runs of pictures, the whole prompt."""
@@ -56,14 +59,14 @@ def two_way_type(model: Any) -> int | None:
     Raises:
         ValueError: the model is told of token types for a reason that is not known here.
     """
-    base = getattr(model, model.base_model_prefix)
+    base = base_of(model)
     if model.config.model_type in TWO_WAY:
         return TWO_WAY[model.config.model_type]
     takes = inspect.signature(base.forward).parameters
     if getattr(model.config, "image_token_id", None) is None:
         return None  # token types of language models tell sentences apart
     if "token_type_ids" in takes or ("mm_token_type_ids" in takes and not hasattr(base, "get_rope_index")):
-        raise ValueError(
+        raise UnsupportedModelError(
             f"{type(model).__name__} may see its pictures in both directions, in a way that VLMPolicy does not know"
         )
     return None
@@ -82,26 +85,35 @@ class PromptEncoder:
         self.name = type(model).__name__
         self.image_token_id: int | None = getattr(model.config, "image_token_id", None)
         """The token in whose places pictures stand; None in a model that reads text alone."""
-        self._base = getattr(model, model.base_model_prefix)
+        self._base = base_of(model)
         self._two_way = two_way_type(model) is not None
         self._texts: dict[tuple[str, int], str] = {}
 
     def __call__(self, observations: dict[str, Any], device: torch.device) -> VLMInputs:
         """Encode pictures (n, height, width, 3) by name and `prompt`, n strings."""
+        return self.inputs(self.processed(observations).to(device))
+
+    def processed(self, observations: dict[str, Any]) -> BatchEncoding:
+        """Return what the processor makes of observations: all that the model itself takes."""
         texts, pictures = self.formatted(observations)
         start = self.processor.tokenizer.bos_token
         # As transformers itself does it: a language model's chat template is all there is; other prompts begin with what the
         # tokenizer puts there, unless the template has done so.
         complete = self.image_token_id is None and bool(getattr(self.processor, "chat_template", None))
         special = not complete and (start is None or not texts[0].startswith(start))
-        encoded = self.processor(
+        encoded: BatchEncoding = self.processor(
             text=texts,
-            images=pictures if pictures[0] else None,
+            # As pictures rather than arrays: some processors take nothing else, and none has to guess which axis is which.
+            images=[[Image.fromarray(picture) for picture in seen] for seen in pictures] if pictures[0] else None,
             return_tensors="pt",
             padding=True,
             padding_side="left",
             add_special_tokens=special,
-        ).to(device)
+        )
+        return encoded
+
+    def inputs(self, encoded: BatchEncoding) -> VLMInputs:
+        """Return what the policy makes of that: tokens and their places, and each prompt's share of the pictures."""
         by_token = {name: value for name, value in encoded.items() if value.shape == encoded["input_ids"].shape}
         seen = {name: value for name, value in encoded.items() if name not in by_token}
         return VLMInputs(
@@ -109,7 +121,7 @@ class PromptEncoder:
             by_token["attention_mask"],
             self._positions(by_token, seen),
             by_token["token_type_ids"] if self._two_way else None,
-            split_pictures(seen, len(texts), self.name),
+            split_pictures(seen, len(encoded["input_ids"]), self.name),
             None,
         )
 

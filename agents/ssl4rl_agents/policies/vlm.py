@@ -23,11 +23,14 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from typing_extensions import override
 
 from ssl4rl_agents.policies.decoder import Decoder
+from ssl4rl_agents.policies.limits import position_limit, require_room
 from ssl4rl_agents.policies.loading import load_weights_checked
 from ssl4rl_agents.policies.lora import add_lora, has_lora, merged_weights, train_lora, without_lora
 from ssl4rl_agents.policies.pictures import vision_parameters
 from ssl4rl_agents.policies.policy import Evaluation, Policy, Samples, token_statistics
 from ssl4rl_agents.policies.prompts import PromptEncoder, VLMInputs
+from ssl4rl_agents.policies.selfcheck import check_model
+from ssl4rl_agents.policies.support import explained
 
 IMPOSSIBLE = -1e9
 """Logit of a token that cannot be said: its probability is exactly 0, and finite times 0 stays 0 in gradients."""
@@ -83,20 +86,31 @@ class VLMPolicy(Policy):
         if tokenizer.pad_token_id is None or ends is None:
             raise ValueError(f"{name} needs a pad and an end-of-sequence token in its tokenizer")
         self.pad_token_id = int(tokenizer.pad_token_id)
-        self.encoder = PromptEncoder(model, processor)
-        self.freeze_vision = freeze_vision and self.encoder.image_token_id is not None
-        self._prepare_weights(lora_rank, lora_alpha, freeze_vision)
-        self.decoder = Decoder(model, gradient_checkpointing=gradient_checkpointing)
+        self.freeze_vision = False
+        with explained(model):
+            self._take_apart(ends, freeze_vision=freeze_vision, gradient_checkpointing=gradient_checkpointing)
+            self._prepare_weights(lora_rank, lora_alpha, freeze_vision)
+        self.eval()
+        check_model(self)
+        self._no_split_modules = getattr(model, "_no_split_modules", None)  # what accelerate wraps in one piece
+
+    def _take_apart(self, ends: int | list[int], *, freeze_vision: bool, gradient_checkpointing: bool) -> None:
+        """Find the parts of the model: what reads prompts, what runs them, what makes logits of hidden states."""
+        model, tokenizer = self.model, self.processor.tokenizer
         text_config = model.config.get_text_config()
+        self.encoder = PromptEncoder(model, self.processor)
+        self.freeze_vision = freeze_vision and self.encoder.image_token_id is not None
+        self.decoder = Decoder(model, gradient_checkpointing=gradient_checkpointing)
         self._scale_logits = _logit_scaling(text_config)
-        self.value_head = nn.Linear(text_config.hidden_size, 1, dtype=torch.float32)
+        self._positions = position_limit(model.config)
+        head = model.get_output_embeddings()
+        self.value_head = nn.Linear(head.in_features, 1, dtype=torch.float32, device=model.device)
         nn.init.zeros_(self.value_head.weight)
         nn.init.zeros_(self.value_head.bias)
-        pictures = [getattr(model.config, f"{kind}_token_id", None) for kind in ("image", "video")]
-        unsaid = [token for token in pictures if token is not None]
-        self.register_buffer("_unsaid", torch.tensor(unsaid, dtype=torch.long), persistent=False)
-        self.register_buffer("_ends", torch.tensor(ends if isinstance(ends, list) else [ends]), persistent=False)
-        self._no_split_modules = getattr(model, "_no_split_modules", None)  # what accelerate wraps in one piece
+        forbidden = unsayable(model, tokenizer, head.out_features)
+        ended = torch.tensor(ends if isinstance(ends, list) else [ends])
+        for name, ids in (("_forbidden", forbidden), ("_unsaid", forbidden.nonzero().flatten()), ("_ends", ended)):
+            self.register_buffer(name, ids.to(model.device), persistent=False)
 
     @property
     def critic(self) -> nn.Module:
@@ -115,7 +129,7 @@ class VLMPolicy(Policy):
 
     @property
     def unsaid(self) -> list[int]:
-        """The tokens that stand for pictures, and cannot be said."""
+        """The tokens that cannot be said: those that stand for pictures, and ids that the tokenizer has no token for."""
         return cast(list[int], cast(Tensor, self._unsaid).tolist())
 
     def initial(self) -> AbstractContextManager[None] | None:
@@ -149,8 +163,14 @@ class VLMPolicy(Policy):
             layer.compile(dynamic=True, backend=backend)
 
     def encode(self, observations: dict[str, Any]) -> VLMInputs:
-        """Run the processor over pictures (n, height, width, 3) by name and `prompt`, n strings."""
+        """Run the processor over pictures (n, height, width, 3) by name and `prompt`, n strings.
+
+        Raises:
+            ValueError: prompt and answer are longer than the model's positions, or it takes no pictures.
+        """
         inputs = self.encoder(observations, self.device)
+        prompt = int(inputs.positions.max()) + 1
+        require_room(type(self.model).__name__, self._positions, prompt, self.max_new_tokens)
         if not self.freeze_vision or not inputs.pictures:
             return inputs
         with torch.no_grad():
@@ -172,22 +192,38 @@ class VLMPolicy(Policy):
     def generate(
         self, inputs: VLMInputs, repeats: int = 1, *, generator: torch.Generator | None = None, deterministic: bool = False
     ) -> Samples:
-        """Sample answers with the prompts run once each; stops as soon as every row has ended."""
+        """Sample answers."""
+
+        def choose(logits: Tensor, position: int) -> Tensor:
+            del position
+            if deterministic:
+                return logits.argmax(-1)
+            return torch.multinomial(logits.softmax(-1), 1, generator=generator).squeeze(-1)
+
+        return self.grow(inputs, repeats, self.max_new_tokens, choose)
+
+    @torch.no_grad()
+    def grow(self, inputs: VLMInputs, repeats: int, longest: int, choose: Callable[[Tensor, int], Tensor]) -> Samples:
+        """Let answers grow token by token behind their prompts, which run once each, until every row has ended.
+
+        Args:
+            inputs: the prompts.
+            repeats: answers to each.
+            longest: most tokens of an answer.
+            choose: from logits (n, vocabulary) and a position to the tokens (n,) there.
+        """
         prefix = self.decoder.prefill(inputs)
-        self.decoder.spread(prefix, repeats, self.max_new_tokens)
+        self.decoder.spread(prefix, repeats, longest)
         alive = torch.ones(len(prefix.hidden), dtype=torch.bool, device=self.device)
         columns: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
-        for position in range(self.max_new_tokens):
-            logits = self._logits(prefix.hidden)
-            token = logits.argmax(-1)
-            if not deterministic:
-                token = torch.multinomial(logits.softmax(-1), 1, generator=generator).squeeze(-1)
-            token = torch.where(alive, token, self.pad_token_id)
+        for position in range(longest):
+            logits = self.logits(prefix.hidden)
+            token = torch.where(alive, choose(logits, position), self.pad_token_id)
             logprob, _ = token_statistics(logits, token)
             value = self._values(prefix.hidden)
             columns.append((token, alive, torch.where(alive, logprob, 0.0), torch.where(alive, value, 0.0)))
             alive = alive & ~torch.isin(token, cast(Tensor, self._ends))
-            if self.everywhere(not bool(alive.any())) or position == self.max_new_tokens - 1:
+            if self.everywhere(not bool(alive.any())) or position == longest - 1:
                 break
             self.decoder.extend(prefix, token, columns[-1][1])
         tokens, within, logprobs, values = (torch.stack(column, dim=1) for column in zip(*columns, strict=True))
@@ -254,26 +290,51 @@ class VLMPolicy(Policy):
         """Return log-probabilities and entropies of tokens (n,), never with more than `LOGITS` logits at a time."""
         rows = max(1, LOGITS // self.model.get_output_embeddings().out_features)
         if len(tokens) <= rows:
-            return token_statistics(self._logits(hidden), tokens)
+            return token_statistics(self.logits(hidden), tokens)
 
         def score(part: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-            return token_statistics(self._logits(part), chosen)
+            return token_statistics(self.logits(part), chosen)
 
         parts = zip(torch.split(hidden, rows), torch.split(tokens, rows), strict=True)
         scored = [checkpoint(score, part, chosen, use_reentrant=False) for part, chosen in parts]
         logprobs, entropies = (torch.cat(list(column)) for column in zip(*scored, strict=True))
         return logprobs, entropies
 
-    def _logits(self, hidden: Tensor) -> Tensor:
-        """Return float32 logits over the vocabulary, divided by the temperature; a picture's token cannot be said."""
-        logits: Tensor = self.model.get_output_embeddings()(hidden).float()
-        logits = self._scale_logits(logits) / self.temperature
-        forbidden = torch.isin(torch.arange(logits.shape[-1], device=logits.device), cast(Tensor, self._unsaid))
-        return logits.masked_fill(forbidden, IMPOSSIBLE)
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Return what `sayable` gives for hidden states (n, hidden)."""
+        return self.sayable(self._scale_logits(self.model.get_output_embeddings()(hidden).float()))
+
+    def leave_logits_alone(self) -> None:
+        """Take the head's logits as they are, whatever the decoder's configuration says: AyaVision does not scale them."""
+        self._scale_logits = _unscaled
+
+    def sayable(self, logits: Tensor) -> Tensor:
+        """Return a model's logits divided by the temperature; what cannot be said, as a picture's token, has no chance."""
+        return (logits.float() / self.temperature).masked_fill(cast(Tensor, self._forbidden), IMPOSSIBLE)
 
     def _values(self, hidden: Tensor) -> Tensor:
         with torch.autocast(hidden.device.type, enabled=False):
             return cast(Tensor, self.value_head(hidden.float())).squeeze(-1)
+
+
+def unsayable(model: Any, tokenizer: Any, size: int) -> Tensor:
+    """Return which of `size` logits belong to nothing that can be said, (size,) bool.
+
+    Those are the tokens in whose places pictures, videos and sounds stand, and ids that the tokenizer has no token for: many
+    models have more logits than tokens, so that their number is a round one, and such an id could not be read again.
+    """
+    forbidden = torch.ones(size, dtype=torch.bool)
+    known = torch.tensor(list(tokenizer.get_vocab().values()))
+    forbidden[known[known < size]] = False
+    for kind in ("image", "video", "audio"):
+        token = getattr(model.config, f"{kind}_token_id", None)
+        if token is not None and token < size:
+            forbidden[token] = True
+    return forbidden
+
+
+def _unscaled(logits: Tensor) -> Tensor:
+    return logits
 
 
 def _logit_scaling(text_config: Any) -> Callable[[Tensor], Tensor]:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
+from torch import nn
 
 
 def find_device(name: str) -> torch.device:
@@ -27,6 +28,12 @@ def find_device(name: str) -> torch.device:
 def autocast(device: torch.device) -> AbstractContextManager[Any]:
     """Return bfloat16 autocast on a GPU; float32 elsewhere."""
     return torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
+
+
+def precision(module: nn.Module, device: torch.device) -> torch.dtype:
+    """Return the precision of a module's passes: bfloat16 under `autocast` or where weights are kept in less than float32."""
+    whole = all(parameter.dtype.itemsize >= 4 for parameter in module.parameters())
+    return torch.float32 if device.type != "cuda" and whole else torch.bfloat16
 
 
 def peak_memory(device: torch.device) -> float:

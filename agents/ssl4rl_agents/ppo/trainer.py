@@ -23,7 +23,7 @@ from ssl4rl_agents.ppo import advantages, checkpoint, losses, supervised
 from ssl4rl_agents.ppo.config import TrainConfig
 from ssl4rl_agents.ppo.content import content_of, require_same_content
 from ssl4rl_agents.ppo.critic import critic_alone
-from ssl4rl_agents.ppo.device import autocast, peak_memory
+from ssl4rl_agents.ppo.device import autocast, peak_memory, precision
 from ssl4rl_agents.ppo.distributed import Processes
 from ssl4rl_agents.ppo.divergence import form
 from ssl4rl_agents.ppo.engines import Engine, hand_over, make_engine
@@ -256,6 +256,7 @@ class Trainer:
                 longest=self.policy.max_new_tokens,
                 generator=self._generator("shuffling", torch.device("cpu")),
                 autocast=autocast(self.device),
+                precision=precision(self.policy, self.device),
                 micro=micro,
                 total=processes.total,
                 synchronise=processes.synchronise,

@@ -16,6 +16,7 @@ from ssl4rl_agents.ppo import losses
 from ssl4rl_agents.ppo.advantages import Advantages
 from ssl4rl_agents.ppo.config import ObjectiveConfig, OptimizerConfig
 from ssl4rl_agents.ppo.divergence import form
+from ssl4rl_agents.ppo.first_ratio import require_first_ratio
 from ssl4rl_agents.ppo.losses import Total, alone
 from ssl4rl_agents.ppo.microbatch import MicroBatches
 from ssl4rl_agents.ppo.rollout import Rollout
@@ -174,6 +175,7 @@ def update(
     longest: int,
     generator: torch.Generator,
     autocast: AbstractContextManager[Any],
+    precision: torch.dtype | None = None,
     micro: MicroBatches | None = None,
     total: Total = alone,
     synchronise: Callable[[bool], AbstractContextManager[Any]] = unsynchronised,
@@ -192,7 +194,9 @@ def update(
         objective, settings: see `TrainConfig`.
         longest: the longest possible answer in tokens.
         generator: on the CPU; shuffles.
-        autocast: the precision of the forward passes.
+        autocast: a context that sets the precision of the forward passes.
+        precision: which one that is, where ratios must begin at 1 because the weights to be updated sampled the answers; None
+            where others did.
         micro: how many questions a pass takes; by default `settings.micro_batch`, or a whole minibatch.
         total: sums over processes; by it, losses and what is logged are means over the minibatches of all.
         synchronise: a context for each forward and backward pass, called with whether it is the last of its minibatch. For
@@ -201,6 +205,9 @@ def update(
         reduce: called when all passes of a minibatch went well in every process, before its gradients are clipped: the place
             to sum them where nobody waits in vain.
         scale: multiplies the loss; the number of processes where gradients are averaged over them rather than summed.
+
+    Raises:
+        FirstRatioError: sampling and update disagree beyond rounding.
     """
     statistics = UpdateStatistics()
     device = rollout.samples.tokens.device
@@ -229,8 +236,9 @@ def update(
             sums = dict(zip(own, everybodys.tolist(), strict=True))
             statistics.max_ratio = max(statistics.max_ratio, float(ratio.max()))
             if statistics.steps == 0:
-                error = float((ratio - 1).abs().max())
-                statistics.first_ratio_error = max(statistics.first_ratio_error, error)
+                statistics.first_ratio_error = float((ratio - 1).abs().max())
+                if precision is not None:
+                    require_first_ratio(ratio, precision, total)
             if objective.target_kl is not None and sums["approx_kl"] > objective.target_kl:
                 optimizer.zero_grad(set_to_none=True)
                 statistics.stopped_early = True

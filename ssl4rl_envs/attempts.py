@@ -157,9 +157,11 @@ class Attempts(Task):
         """Write as the task does."""
         return self.task.format(answer)
 
-    def parse_all(self, texts: Sequence[str], batch: Batch, style: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def parse_all(
+        self, texts: Sequence[str], batch: Batch, style: str, grammar: str = "strict"
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Read as the task does."""
-        return self.task.parse_all(texts, self._inner(batch), style)
+        return self.task.parse_all(texts, self._inner(batch), style, grammar)
 
     def format_all(self, answers: NDArray[Any], batch: Batch) -> list[str | None]:
         """Write as the task does."""

@@ -17,7 +17,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from ssl4rl_envs import answers, blind, identity
+from ssl4rl_envs import answers, blind, identity, lenient
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.stream import Stream, hash_seed
 
@@ -308,14 +308,30 @@ class Task(ABC):
         answers.check_ascii(prompts)
         return prompts
 
-    def parse(self, text: str, style: str = "direct") -> NDArray[Any] | None:
-        """Read a reply; None where it is not exactly one valid answer in the grammar of `style` (see `answers`)."""
+    def parse(self, text: str, style: str = "direct", grammar: str = "strict") -> NDArray[Any] | None:
+        """Read a reply; None where it is not exactly one valid answer.
+
+        Args:
+            text: the whole reply.
+            style: "direct" or "think".
+            grammar: "strict" (see `answers`), or "lenient", which reads all that the strict one does as that does, and what
+                else is one answer (see `lenient`).
+        """
         if not isinstance(text, str):
             raise TypeError(f"a reply must be a str, got {type(text).__name__}: {text!r}")
+        forgiving = answers.check_grammar(grammar) == "lenient"
         if len(text) > MAX_REPLY:
             return None
         body = answers.extract(text, style)
-        answer = None if body is None else self.read(body)
+        answer = None if body is None else self._valid_answer(body)
+        if answer is None and forgiving:
+            said = [self._valid_answer(body) for body in lenient.rewrite(text, self._written_as()) or ()]
+            agreed = said and all(one is not None and np.array_equal(one, said[0]) for one in said)
+            answer = said[0] if agreed else None
+        return answer
+
+    def _valid_answer(self, body: str) -> NDArray[Any] | None:
+        answer = self.read(body)
         return answer if answer is not None and self.valid(answer[None])[0] else None
 
     def read(self, body: str) -> NDArray[Any] | None:
@@ -334,12 +350,14 @@ class Task(ABC):
         """
         return self._written_as().format(answer)
 
-    def parse_all(self, texts: Sequence[str], batch: Batch, style: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def parse_all(
+        self, texts: Sequence[str], batch: Batch, style: str, grammar: str = "strict"
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Read the replies to n questions: answers (n, ...), `no_answer` where there is none, and which there are (n,)."""
         del batch
         array = np.repeat(self.no_answer[None], len(texts), axis=0)
         for row, text in enumerate(texts):
-            answer = self.parse(text, style)
+            answer = self.parse(text, style, grammar)
             if answer is not None:
                 array[row] = answer
         return array, self.valid(array)
@@ -354,9 +372,9 @@ class Task(ABC):
         """Put the truth of n questions in words, for people; None where the task has no words."""
         return self.format_all(self.oracle(batch), batch)
 
-    def score_texts(self, texts: Sequence[str], batch: Batch, style: str = "direct") -> Score:
+    def score_texts(self, texts: Sequence[str], batch: Batch, style: str = "direct", grammar: str = "strict") -> Score:
         """Score the replies to n questions; what is not exactly one valid answer gets 0."""
-        return self.score(self.parse_all(texts, batch, style)[0], batch)
+        return self.score(self.parse_all(texts, batch, style, grammar)[0], batch)
 
     def _written_as(self) -> AnswerFormat:
         if self.answer_format is None:

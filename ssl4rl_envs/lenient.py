@@ -75,10 +75,10 @@ _LETTERED = re.compile(r"(?:[(\[]([A-Za-z])[)\]][.:]?|([A-Za-z])[.:)])\s*(\S.*)"
 _SEPARATORS = (",", ";", r"->|=>|\N{RIGHTWARDS ARROW}", r"\|", "-", r"\s")
 
 
-def rewrite(text: str, answer_format: AnswerFormat) -> list[str] | None:
-    """Return the answers of a reply's blocks as the strict grammar writes them, without tags; None where it has none.
+def rewrite(text: str, answer_format: AnswerFormat) -> list[str]:
+    """Return the answers of a reply's blocks as the strict grammar writes them, without tags; none where a block has none.
 
-    There is one string a block; the reply is an answer if all of them are read as the same.
+    The reply is an answer if there is one and all are read as the same.
 
     Args:
         text: the whole reply.
@@ -86,9 +86,7 @@ def rewrite(text: str, answer_format: AnswerFormat) -> list[str] | None:
     """
     bodies = blocks(text)
     answers = [body_of(body, answer_format) for body in bodies]
-    if not answers or any(answer is None for answer in answers):
-        return None
-    return [answer for answer in answers if answer is not None]
+    return [] if None in answers else [answer for answer in answers if answer is not None]
 
 
 def blocks(text: str) -> list[str]:

@@ -325,9 +325,7 @@ class Task(ABC):
         body = answers.extract(text, style)
         answer = None if body is None else self._valid_answer(body)
         if answer is None and forgiving:
-            said = [self._valid_answer(body) for body in lenient.rewrite(text, self._written_as()) or ()]
-            agreed = said and all(one is not None and np.array_equal(one, said[0]) for one in said)
-            answer = said[0] if agreed else None
+            answer = _agreed([self._valid_answer(body) for body in lenient.rewrite(text, self._written_as())])
         return answer
 
     def _valid_answer(self, body: str) -> NDArray[Any] | None:
@@ -380,6 +378,13 @@ class Task(ABC):
         if self.answer_format is None:
             raise ValueError(f"{type(self).__name__} has no text answers")
         return self.answer_format
+
+
+def _agreed(answers: list[NDArray[Any] | None]) -> NDArray[Any] | None:
+    """Return the answer that all are; None where they differ, or one is none."""
+    found = [answer for answer in answers if answer is not None]
+    alike = found and len(found) == len(answers) and all(np.array_equal(answer, found[0]) for answer in found)
+    return found[0] if alike else None
 
 
 def bounds(space: spaces.Space[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

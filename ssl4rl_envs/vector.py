@@ -142,7 +142,7 @@ class SSLVectorEnv(gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
                 infos |= self._final({**heard, **self.questions.facts()}, ended)
                 self.questions.ask(ended)
         else:
-            infos = _masked(heard, going) | _masked({"target": self.batch.target}, ended)
+            infos = _masked(heard, going) | _masked(self._truth(), ended)
             self._ended = ended
             if not going.all():
                 self.questions.ask(~going)
@@ -191,9 +191,15 @@ class SSLVectorEnv(gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
         final_obs = np.full(self.num_envs, None, object)
         for row in np.flatnonzero(ended):
             final_obs[row] = {name: values[row] for name, values in shown.items()}
-        truth = {"truth": np.array(self.task.truths(self.batch), object)} if self.questions.interface.text else {}
-        final_info = _masked({**info, "target": self.batch.target, **truth}, ended)
+        final_info = _masked({**info, **self._truth()}, ended)
         return {"final_obs": final_obs, "_final_obs": ended, "final_info": final_info, "_final_info": ended.copy()}
+
+    def _truth(self) -> dict[str, NDArray[Any]]:
+        """Return what `info` says of the truth where an episode has ended."""
+        truth: dict[str, NDArray[Any]] = {"target": self.batch.target}
+        if self.questions.interface.text:
+            truth["truth"] = np.array(self.task.truths(self.batch), object)
+        return truth
 
     def _take_spaces(self) -> None:
         self.single_observation_space: Any = self.questions.interface.observation_space

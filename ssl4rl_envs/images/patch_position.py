@@ -157,7 +157,7 @@ class PatchPosition(ImageTask[Draft]):
 
 def _other_names() -> dict[str, str]:
     """Return what else the quadrants are called: upper and lower, the sides in the other order, in one word."""
-    names = {}
+    names: dict[str, str] = {}
     for quadrant in QUADRANTS:
         row, side = quadrant.split()
         other = {"top": "upper", "bottom": "lower"}[row]

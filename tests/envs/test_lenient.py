@@ -146,8 +146,7 @@ def test_lenient_reads_one_label_at_most(noise, label):
 @given(st.text("<>/answerthink90180ABor \n*`\\boxed{}.-", max_size=60))
 @settings(max_examples=500, deadline=None)
 def test_any_text_is_read_or_refused_without_an_error(text):
-    bodies = lenient.rewrite(text, LABELS)
-    assert bodies is None or all(body in LABELS.labels for body in bodies)
+    assert set(lenient.rewrite(text, LABELS)) <= set(LABELS.labels)
 
 
 def test_long_replies_are_read_or_refused_without_backtracking():

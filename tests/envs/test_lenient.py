@@ -215,6 +215,16 @@ def test_vector_environments_do_as_single_ones_do():
     assert "truth" not in infos
 
 
+@pytest.mark.parametrize("mode", ["NEXT_STEP", "DISABLED"])
+def test_the_truth_stands_beside_the_target_in_every_autoreset_mode(mode):
+    envs = gym.make_vec("SSL4RL/OddPatch-v0", num_envs=2, source="digits", interface="text", autoreset_mode=mode)
+    envs.reset(seed=0)
+    truths = envs.unwrapped.task.truths(envs.unwrapped.batch)
+    infos = envs.step(("?", "?"))[-1]
+    assert infos["truth"].tolist() == truths
+    assert infos["_truth"].tolist() == infos["_target"].tolist() == [True, True]
+
+
 def test_unknown_grammars_are_errors_that_name_the_known(build):
     task = build("SSL4RL/OddPatch-v0")
     for call in (

@@ -50,9 +50,9 @@ def perform(run: Run, folder: Path, device: str = "cpu", threads: int = 1) -> Ro
     row = head(run, device, threads)
     args, name = thawed(run.env.args), run.agent.name
     config = read_config(Path(name)) if is_run(name) else None
-    how = {} if config is None else {"prompt_style": config.prompt_style, "grammar": config.grammar}
+    style, grammar = ("direct", "strict") if config is None else (config.prompt_style, config.grammar)
     task, interface = make_task(run.env.id, **args), agent_interface(name)
-    envs = SSLVectorEnv(task, num_envs=128, split="test", interface=interface, **how)
+    envs = SSLVectorEnv(task, num_envs=128, split="test", interface=interface, prompt_style=style, grammar=grammar)
     agent = load_agent(name, envs, **settings_of(run))
     learning, lesson, before = 0.0, None, None
     if isinstance(agent, Learner):
@@ -134,8 +134,7 @@ def gallery(agent: Agent, envs: SSLVectorEnv) -> list[dict[str, Any]]:
 
 def gallery_envs(task: Any, interface: str, prompt_style: str = "direct", grammar: str = "strict") -> SSLVectorEnv:
     """Return environments that ask the questions of the gallery."""
-    how = {"prompt_style": prompt_style, "grammar": grammar}
-    return SSLVectorEnv(task, num_envs=GALLERY, split="test", interface=interface, **how)
+    return SSLVectorEnv(task, num_envs=GALLERY, split="test", interface=interface, prompt_style=prompt_style, grammar=grammar)
 
 
 def gallery_seeds() -> list[int]:

@@ -12,8 +12,9 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs import blind
+from ssl4rl_envs.actions import bounds
 from ssl4rl_envs.stream import Stream
-from ssl4rl_envs.task import Batch, Score, Step, Task, bounds
+from ssl4rl_envs.task import Batch, Score, Step, Task
 
 PREVIOUS, TRIES = "previous_answers", "tries"
 

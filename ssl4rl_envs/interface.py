@@ -11,7 +11,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs import answers
-from ssl4rl_envs.task import MAX_PROMPT, MAX_REPLY, Batch, Step, Task, inside
+from ssl4rl_envs.actions import inside
+from ssl4rl_envs.task import MAX_PROMPT, MAX_REPLY, Batch, Step, Task
 
 SpaceT = TypeVar("SpaceT", bound=spaces.Space[Any])
 

@@ -16,6 +16,10 @@ direction is asked for.
 from __future__ import annotations
 
 import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat, fold
 
@@ -87,6 +91,13 @@ def rewrite(text: str, answer_format: AnswerFormat) -> list[str]:
     bodies = blocks(text)
     answers = [body_of(body, answer_format) for body in bodies]
     return [] if None in answers else [answer for answer in answers if answer is not None]
+
+
+def agreed(answers: list[NDArray[Any] | None]) -> NDArray[Any] | None:
+    """Return the answer that all are; None where they differ, one is none, or there are none."""
+    found = [answer for answer in answers if answer is not None]
+    alike = found and len(found) == len(answers) and all(np.array_equal(answer, found[0]) for answer in found)
+    return found[0] if alike else None
 
 
 def blocks(text: str) -> list[str]:

@@ -18,6 +18,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs import answers, blind, identity, lenient
+from ssl4rl_envs.actions import bounds, inside
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.stream import Stream, hash_seed
 
@@ -325,7 +326,7 @@ class Task(ABC):
         body = answers.extract(text, style)
         answer = None if body is None else self._valid_answer(body)
         if answer is None and forgiving:
-            answer = _agreed([self._valid_answer(body) for body in lenient.rewrite(text, self._written_as())])
+            answer = lenient.agreed([self._valid_answer(body) for body in lenient.rewrite(text, self._written_as())])
         return answer
 
     def _valid_answer(self, body: str) -> NDArray[Any] | None:
@@ -378,40 +379,6 @@ class Task(ABC):
         if self.answer_format is None:
             raise ValueError(f"{type(self).__name__} has no text answers")
         return self.answer_format
-
-
-def _agreed(answers: list[NDArray[Any] | None]) -> NDArray[Any] | None:
-    """Return the answer that all are; None where they differ, or one is none."""
-    found = [answer for answer in answers if answer is not None]
-    alike = found and len(found) == len(answers) and all(np.array_equal(answer, found[0]) for answer in found)
-    return found[0] if alike else None
-
-
-def bounds(space: spaces.Space[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the least and the greatest value of an action space, each of its shape.
-
-    Raises:
-        TypeError: it is no space of actions.
-    """
-    if isinstance(space, spaces.Discrete):
-        return np.asarray(space.start), np.asarray(space.start + space.n - 1)
-    if isinstance(space, spaces.MultiDiscrete):
-        return space.start, space.start + space.nvec - 1
-    if isinstance(space, spaces.MultiBinary):
-        return np.zeros(space.shape, np.int8), np.ones(space.shape, np.int8)
-    if isinstance(space, spaces.Box):
-        return space.low, space.high
-    raise TypeError(f"actions of tasks are Discrete, MultiDiscrete, MultiBinary or Box, got {space}")
-
-
-def inside(space: spaces.Space[Any], values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which of n values (n, ...) lie in an action space, (n,); any integer type will do for integers."""
-    low, high = bounds(space)
-    whole = isinstance(space, spaces.Box) or values.dtype.kind in "iu"
-    if not whole or values.dtype.kind not in "iuf" or values.shape[1:] != low.shape:
-        return np.zeros(len(values), bool)
-    within = (values >= low) & (values <= high)
-    return np.asarray(within.all(axis=tuple(range(1, values.ndim))), np.bool_)
 
 
 def exact_score(answers: NDArray[Any], target: NDArray[Any]) -> Score:

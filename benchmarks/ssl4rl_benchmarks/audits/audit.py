@@ -84,8 +84,8 @@ def audit_task(task: Task, settings: AuditSettings | None = None, *, replies: bo
         replies: whether hostile replies are tried.
 
     Returns:
-        Plain data: source, episodes, chance, oracle, policies, acceptance, shortcuts, conformance by style and grammar, failures in
-        words, answers (of the questions, as numbers), seconds.
+        Plain data: source, episodes, chance, oracle, policies, acceptance, shortcuts, conformance by style and grammar,
+        failures in words, answers (of the questions, as numbers), seconds.
     """
     start, settings = time.perf_counter(), settings or AuditSettings()
     train, test = lessons_and_questions(task, settings)

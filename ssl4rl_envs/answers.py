@@ -1,4 +1,4 @@
-"""Text answers: one strict grammar for every task, and the Gymnasium spaces that carry text.
+"""Text answers: the strict grammar, which every task has by default, and the Gymnasium spaces that carry text.
 
 A reply is right only when it can be read in one way. In the "direct" style it is the answer tag and nothing else,
 
@@ -9,15 +9,19 @@ and in the "think" style one thinking block before it:
     <think>The trees lie on their side ...</think> <answer>90</answer>
 
 White space around the blocks is free. Anything else (text outside, a second tag, tags inside the thinking, an echo of
-the prompt) is not an answer.
+the prompt) is not an answer. Labels are ASCII, and so is what is read as one: a letter or digit that only looks like one of
+theirs, or becomes one when case is folded, is another character. The one sign beside ASCII is the degree sign.
+
+The lenient grammar (`ssl4rl_envs.lenient`) reads besides what models write that were not trained for this form.
 """
 
 from __future__ import annotations
 
 import re
 import string
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,6 +29,10 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 PROMPT_STYLES: tuple[str, ...] = ("direct", "think")
+GRAMMARS: tuple[str, ...] = ("strict", "lenient")
+
+YES_OR_NO = {"true": "yes", "false": "no"}
+"""Synonyms of the labels of questions that are answered by yes or no, for the lenient grammar."""
 
 _TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 _ANSWER = r"<answer>(?P<body>[^<>]*)</answer>"
@@ -46,6 +54,17 @@ def check_style(style: str) -> str:
     return style
 
 
+def check_grammar(grammar: str) -> str:
+    """Return `grammar` if it is known.
+
+    Raises:
+        ValueError: `grammar` is neither "strict" nor "lenient".
+    """
+    if grammar not in GRAMMARS:
+        raise ValueError(f"grammar must be one of {', '.join(GRAMMARS)}, got {grammar!r}")
+    return grammar
+
+
 def extract(text: str, style: str) -> str | None:
     """Return what stands between the answer tags of a well-formed reply, or None.
 
@@ -61,9 +80,16 @@ def extract(text: str, style: str) -> str | None:
     return match["body"]
 
 
-def _normalise(word: str) -> str:
-    """Fold case, and treat spaces, hyphens and underscores inside a name as one: 'Top-Left' and 'top left' are equal."""
-    return re.sub(r"[\s_-]+", " ", word.strip().casefold())
+def fold(word: str) -> str | None:
+    """Fold case, and treat spaces, hyphens and underscores inside a name as one: 'Top-Left' and 'top left' are equal.
+
+    None where a character is neither ASCII nor white space nor the degree sign: the long s, the Kelvin sign and the digits of
+    other scripts would fold to letters and digits of labels.
+    """
+    spaced = re.sub(r"\s", " ", word.strip())
+    if not spaced.replace("\N{DEGREE SIGN}", "").isascii():
+        return None
+    return re.sub(r"[ _-]+", " ", spaced.lower())
 
 
 @dataclass(frozen=True)
@@ -75,19 +101,31 @@ class AnswerFormat:
         slots: how many values an answer has; 1 for a `Discrete` action, its length for a `MultiDiscrete` one.
         units: words that may follow a label and say nothing new, e.g. ("degrees", "°").
         distinct: whether the slots must differ (a permutation).
+        synonyms: other words for labels, for the lenient grammar, e.g. {"upper left": "top left"}.
+        fillers: words that may stand beside a label and say nothing new, for the lenient grammar, e.g. ("tile",).
+        listed: whether the question lists all labels in their order, so that "(B)" means the second, for the lenient grammar.
 
     Raises:
-        ValueError: two labels read the same, or an answer written with them cannot be read back.
+        ValueError: two labels read the same or are not ASCII, an answer written with them cannot be read back, or a synonym
+            is a label itself or one of something that is none.
     """
 
     labels: tuple[str, ...]
     slots: int = 1
     units: tuple[str, ...] = ()
     distinct: bool = False
+    synonyms: Mapping[str, str] = field(default_factory=dict, hash=False)
+    fillers: tuple[str, ...] = ()
+    listed: bool = False
 
     def __post_init__(self) -> None:
-        if len({_normalise(label) for label in self.labels}) != len(self.labels):
+        if not all(label.isascii() for label in self.labels):
+            raise ValueError(f"labels must be ASCII, as prompts are, got {self.labels}")
+        if len(self.values) != len(self.labels):
             raise ValueError(f"labels must differ after folding case and hyphens, got {self.labels}")
+        for word, label in self.synonyms.items():
+            if label not in self.labels or fold(word) is None or self.value(word) is not None:
+                raise ValueError(f"a synonym is another word for one of {self.labels}, got {word!r} for {label!r}")
         if self.slots < 1 or (self.distinct and self.slots > len(self.labels)):
             raise ValueError(f"{self.slots} slots cannot be filled from {len(self.labels)} labels")
         for value in range(len(self.labels)):
@@ -99,14 +137,23 @@ class AnswerFormat:
                     f"an answer written {text!r} cannot be read back; choose labels without brackets, commas or units"
                 )
 
-    def _value(self, word: str) -> int | None:
-        folded = _normalise(word)
+    @cached_property
+    def values(self) -> dict[str, int]:
+        """The values of a slot by their folded labels."""
+        return {fold(label) or "": value for value, label in enumerate(self.labels)}
+
+    def bare(self, folded: str) -> str:
+        """Return a folded word without the unit at its end."""
         for unit in self.units:
-            if folded.endswith(_normalise(unit)) and folded != _normalise(unit):
-                folded = folded.removesuffix(_normalise(unit)).rstrip()
-                break
-        by_label = {_normalise(label): value for value, label in enumerate(self.labels)}
-        return by_label.get(folded)
+            end = fold(unit) or ""
+            if folded.endswith(end) and folded != end:
+                return folded.removesuffix(end).rstrip()
+        return folded
+
+    def value(self, word: str) -> int | None:
+        """Return the value that a word names, with or without a unit; None if it is no label."""
+        folded = fold(word)
+        return None if folded is None else self.values.get(self.bare(folded))
 
     def parse(self, body: str) -> NDArray[np.int64] | None:
         """Return the values, shape () for one slot and (slots,) for more, or None where the text is not one answer.
@@ -117,7 +164,7 @@ class AnswerFormat:
         if body and _BRACKETS.get(body[0]) == body[-1]:
             body = body[1:-1]
         words = [body] if self.slots == 1 else body.split("," if "," in body else None)
-        values = [self._value(word) for word in words]
+        values = [self.value(word) for word in words]
         if len(values) != self.slots or any(value is None for value in values):
             return None
         if self.distinct and len(set(values)) != len(values):

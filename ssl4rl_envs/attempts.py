@@ -12,8 +12,9 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs import blind
+from ssl4rl_envs.actions import bounds
 from ssl4rl_envs.stream import Stream
-from ssl4rl_envs.task import Batch, Score, Step, Task, bounds
+from ssl4rl_envs.task import Batch, Score, Step, Task
 
 PREVIOUS, TRIES = "previous_answers", "tries"
 
@@ -157,9 +158,11 @@ class Attempts(Task):
         """Write as the task does."""
         return self.task.format(answer)
 
-    def parse_all(self, texts: Sequence[str], batch: Batch, style: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def parse_all(
+        self, texts: Sequence[str], batch: Batch, style: str, grammar: str = "strict"
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Read as the task does."""
-        return self.task.parse_all(texts, self._inner(batch), style)
+        return self.task.parse_all(texts, self._inner(batch), style, grammar)
 
     def format_all(self, answers: NDArray[Any], batch: Batch) -> list[str | None]:
         """Write as the task does."""

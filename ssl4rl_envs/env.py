@@ -20,13 +20,16 @@ class SSLEnv(gym.Env[dict[str, Any], Any]):
 
     `reset(seed=s)` asks instance 0 of the stream of seed s, every later `reset()` the next one. `info` holds `index`; after a
     step also `success` (and the same as `is_success`, as stable-baselines3 calls it), with text `valid` and `parsed` (the
-    answer as it was understood, or None), and once the episode has ended `target`. Some tasks add to it, e.g. `action_mask`.
+    answer as it was understood, or None), and once the episode has ended `target`, with text also `truth`, the target in
+    words. Some tasks add to it, e.g. `action_mask`.
 
     Args:
         task: a `Task`, or where to find its class ("module:Class"), which is then built from `arguments`.
         split: which items of the source are asked about: "train", "validation" or "test".
         interface: "array" (arrays in, an action of the task's space out) or "text" (pictures and a prompt in, a reply out).
         prompt_style: "direct", or "think" for replies that reason first; used by the text interface.
+        grammar: how replies are read: "strict", or "lenient" for models that were not trained to reply in our form (see
+            `ssl4rl_envs.lenient`); used by the text interface.
         group_size: every instance is asked in this many episodes in a row.
         attempts: how often a question may be answered: a wrong answer is followed by another try until they are used up
             (see `Attempts`).
@@ -48,13 +51,14 @@ class SSLEnv(gym.Env[dict[str, Any], Any]):
         split: str = "train",
         interface: str = "array",
         prompt_style: str = "direct",
+        grammar: str = "strict",
         group_size: int = 1,
         attempts: int = 1,
         render_mode: str | None = None,
         **arguments: Any,
     ) -> None:
         self.render_mode = rendering.check_mode(render_mode)
-        self.questions = Questions(task, arguments, 1, split, interface, prompt_style, group_size, attempts)
+        self.questions = Questions(task, arguments, 1, split, interface, prompt_style, group_size, attempts, grammar)
         # The class declares every mode, so that gym.make passes "human" on; an instance those that work on this machine.
         self.metadata = {**type(self).metadata, "render_modes": rendering.usable_modes()}
         self._take_spaces()
@@ -140,6 +144,8 @@ class SSLEnv(gym.Env[dict[str, Any], Any]):
             info |= {"valid": bool(transition.answered[0]), "parsed": transition.written[0]}
         if self._ended:
             info["target"] = self.batch.target[0].copy()
+            if self.questions.interface.text:
+                info["truth"] = self.task.truths(self.batch)[0]
             total = Score(np.array([self._return], np.float32), score.success)
             self._verdict = rendering.judge(self.task, self.batch, transition.answers, total)[0]
         if self.render_mode == "human":

@@ -11,7 +11,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs import answers
-from ssl4rl_envs.task import MAX_PROMPT, MAX_REPLY, Batch, Step, Task, inside
+from ssl4rl_envs.actions import inside
+from ssl4rl_envs.task import MAX_PROMPT, MAX_REPLY, Batch, Step, Task
 
 SpaceT = TypeVar("SpaceT", bound=spaces.Space[Any])
 
@@ -42,12 +43,13 @@ class Interface:
         task: the task.
         name: "array" or "text".
         prompt_style: "direct" or "think".
+        grammar: how replies are read: "strict" or "lenient".
 
     Raises:
         ValueError: an argument is not one of its values, or the task has no text side.
     """
 
-    def __init__(self, task: Task, name: str, prompt_style: str) -> None:
+    def __init__(self, task: Task, name: str, prompt_style: str, grammar: str = "strict") -> None:
         if name not in INTERFACES:
             raise ValueError(f"interface must be one of {', '.join(INTERFACES)}, got {name!r}")
         if name == "text" and not task.has_text:
@@ -57,6 +59,7 @@ class Interface:
                 f"{type(task).__name__}.images must be in alphabetical order, as Gymnasium keeps them: {task.images}"
             )
         self.task, self.text, self.prompt_style = task, name == "text", answers.check_style(prompt_style)
+        self.grammar = answers.check_grammar(grammar)
         self.observation_space: spaces.Dict = _own(task.observation_space)
         self.action_space: spaces.Space[Any] = _own(task.action_space)
         if self.text:
@@ -84,7 +87,7 @@ class Interface:
         if len(actions) != len(state):
             raise ValueError(f"need {len(state)} actions, one an environment, got {len(actions)}")
         if self.text:
-            array, answered = self.task.parse_all(actions, state, self.prompt_style)
+            array, answered = self.task.parse_all(actions, state, self.prompt_style, self.grammar)
         else:
             given = np.asarray(actions)
             outside = np.flatnonzero(~inside(self.action_space, given))

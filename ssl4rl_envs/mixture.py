@@ -183,17 +183,19 @@ class Parts(Task):
         number, part = self._one(batch, row)
         return self.parts[number].illustrate(self._narrow(np.asarray(answer)[None], number)[0], part, 0)
 
-    def parse(self, text: str, style: str = "direct") -> NDArray[Any] | None:
+    def parse(self, text: str, style: str = "direct", grammar: str = "strict") -> NDArray[Any] | None:
         """Raise: what a reply means depends on the part; use `parse_all`, or `parse` of one of the `parts`."""
-        del text, style
+        del text, style, grammar
         raise ValueError(f"what a reply means depends on what was asked; use {type(self).__name__}.parse_all")
 
-    def parse_all(self, texts: Sequence[str], batch: Batch, style: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def parse_all(
+        self, texts: Sequence[str], batch: Batch, style: str, grammar: str = "strict"
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Read each reply as the part that was asked does."""
         answers = np.repeat(self.no_answer[None], len(texts), axis=0)
         answered = np.zeros(len(texts), bool)
         for number, rows, part in self._present(batch):
-            array, answered[rows] = self.parts[number].parse_all([texts[row] for row in rows], part, style)
+            array, answered[rows] = self.parts[number].parse_all([texts[row] for row in rows], part, style, grammar)
             found = rows[answered[rows]]
             answers[found] = 0
             self._widen(answers, found, array[answered[rows]])

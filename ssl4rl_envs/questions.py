@@ -23,7 +23,7 @@ class Questions:
         task: a `Task`, or its class as "module:Class", which is built from `arguments`.
         arguments: the task's keyword arguments.
         count: how many environments.
-        split, interface, prompt_style, group_size, attempts: as of `SSLEnv`.
+        split, interface, prompt_style, group_size, attempts, grammar: as of `SSLEnv`.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class Questions:
         prompt_style: str,
         group_size: int,
         attempts: int,
+        grammar: str = "strict",
     ) -> None:
         for name, value in {"group_size": group_size, "attempts": attempts}.items():
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
@@ -44,7 +45,7 @@ class Questions:
         self.built_from = (task, arguments)
         """What the task was built from: its class and arguments."""
         self.schedule: Schedule | None = None
-        self._count, self._interface_name, self._prompt_style = count, interface, prompt_style
+        self._count, self._interface_name, self._prompt_style, self._grammar = count, interface, prompt_style, grammar
         self._episodes, self._steps, self._chosen = np.zeros((3, count), np.int64)
         self._seeds: NDArray[np.uint64] | None = None
         self._batch: Batch | None = None
@@ -162,7 +163,7 @@ class Questions:
 
     def _use(self, task: Task) -> None:
         self.task = task if self.attempts == 1 else Attempts(task, self.attempts)
-        self.interface = Interface(self.task, self._interface_name, self._prompt_style)
+        self.interface = Interface(self.task, self._interface_name, self._prompt_style, self._grammar)
         self.task.sample(Stream(self.split, [0], [0]))  # an empty split is an error here, not at the first reset
         self._seeds = self._batch = None
         self._episodes[:], self._steps[:] = -1, 0

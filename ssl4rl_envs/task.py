@@ -17,7 +17,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from ssl4rl_envs import answers, blind, identity
+from ssl4rl_envs import answers, blind, identity, lenient
+from ssl4rl_envs.actions import bounds, inside
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.stream import Stream, hash_seed
 
@@ -308,14 +309,28 @@ class Task(ABC):
         answers.check_ascii(prompts)
         return prompts
 
-    def parse(self, text: str, style: str = "direct") -> NDArray[Any] | None:
-        """Read a reply; None where it is not exactly one valid answer in the grammar of `style` (see `answers`)."""
+    def parse(self, text: str, style: str = "direct", grammar: str = "strict") -> NDArray[Any] | None:
+        """Read a reply; None where it is not exactly one valid answer.
+
+        Args:
+            text: the whole reply.
+            style: "direct" or "think".
+            grammar: "strict" (see `answers`), or "lenient", which reads all that the strict one does as that does, and what
+                else is one answer (see `lenient`).
+        """
         if not isinstance(text, str):
             raise TypeError(f"a reply must be a str, got {type(text).__name__}: {text!r}")
+        forgiving = answers.check_grammar(grammar) == "lenient"
         if len(text) > MAX_REPLY:
             return None
         body = answers.extract(text, style)
-        answer = None if body is None else self.read(body)
+        answer = None if body is None else self._valid_answer(body)
+        if answer is None and forgiving:
+            answer = lenient.agreed([self._valid_answer(body) for body in lenient.rewrite(text, self._written_as())])
+        return answer
+
+    def _valid_answer(self, body: str) -> NDArray[Any] | None:
+        answer = self.read(body)
         return answer if answer is not None and self.valid(answer[None])[0] else None
 
     def read(self, body: str) -> NDArray[Any] | None:
@@ -334,12 +349,14 @@ class Task(ABC):
         """
         return self._written_as().format(answer)
 
-    def parse_all(self, texts: Sequence[str], batch: Batch, style: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def parse_all(
+        self, texts: Sequence[str], batch: Batch, style: str, grammar: str = "strict"
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Read the replies to n questions: answers (n, ...), `no_answer` where there is none, and which there are (n,)."""
         del batch
         array = np.repeat(self.no_answer[None], len(texts), axis=0)
         for row, text in enumerate(texts):
-            answer = self.parse(text, style)
+            answer = self.parse(text, style, grammar)
             if answer is not None:
                 array[row] = answer
         return array, self.valid(array)
@@ -354,41 +371,14 @@ class Task(ABC):
         """Put the truth of n questions in words, for people; None where the task has no words."""
         return self.format_all(self.oracle(batch), batch)
 
-    def score_texts(self, texts: Sequence[str], batch: Batch, style: str = "direct") -> Score:
+    def score_texts(self, texts: Sequence[str], batch: Batch, style: str = "direct", grammar: str = "strict") -> Score:
         """Score the replies to n questions; what is not exactly one valid answer gets 0."""
-        return self.score(self.parse_all(texts, batch, style)[0], batch)
+        return self.score(self.parse_all(texts, batch, style, grammar)[0], batch)
 
     def _written_as(self) -> AnswerFormat:
         if self.answer_format is None:
             raise ValueError(f"{type(self).__name__} has no text answers")
         return self.answer_format
-
-
-def bounds(space: spaces.Space[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the least and the greatest value of an action space, each of its shape.
-
-    Raises:
-        TypeError: it is no space of actions.
-    """
-    if isinstance(space, spaces.Discrete):
-        return np.asarray(space.start), np.asarray(space.start + space.n - 1)
-    if isinstance(space, spaces.MultiDiscrete):
-        return space.start, space.start + space.nvec - 1
-    if isinstance(space, spaces.MultiBinary):
-        return np.zeros(space.shape, np.int8), np.ones(space.shape, np.int8)
-    if isinstance(space, spaces.Box):
-        return space.low, space.high
-    raise TypeError(f"actions of tasks are Discrete, MultiDiscrete, MultiBinary or Box, got {space}")
-
-
-def inside(space: spaces.Space[Any], values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which of n values (n, ...) lie in an action space, (n,); any integer type will do for integers."""
-    low, high = bounds(space)
-    whole = isinstance(space, spaces.Box) or values.dtype.kind in "iu"
-    if not whole or values.dtype.kind not in "iuf" or values.shape[1:] != low.shape:
-        return np.zeros(len(values), bool)
-    within = (values >= low) & (values <= high)
-    return np.asarray(within.all(axis=tuple(range(1, values.ndim))), np.bool_)
 
 
 def exact_score(answers: NDArray[Any], target: NDArray[Any]) -> Score:

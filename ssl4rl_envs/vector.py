@@ -29,9 +29,8 @@ class SSLVectorEnv(gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
     Rewards are float32.
 
     Args:
-        task, split, interface, prompt_style, group_size, attempts, render_mode, arguments: as for `SSLEnv`; of the render
-            modes "rgb_array" and
-            "ansi", one picture an environment.
+        task, split, interface, prompt_style, grammar, group_size, attempts, render_mode, arguments: as for `SSLEnv`; of the
+            render modes "rgb_array" and "ansi", one picture an environment.
         num_envs: how many environments, at least 1.
         autoreset_mode: a `gymnasium.vector.AutoresetMode`, or its name or value.
 
@@ -54,6 +53,7 @@ class SSLVectorEnv(gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
         split: str = "train",
         interface: str = "array",
         prompt_style: str = "direct",
+        grammar: str = "strict",
         group_size: int = 1,
         attempts: int = 1,
         render_mode: str | None = None,
@@ -67,7 +67,7 @@ class SSLVectorEnv(gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
         self.autoreset_mode = _mode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
         self._ended = np.zeros(num_envs, bool)
-        self.questions = Questions(task, arguments, num_envs, split, interface, prompt_style, group_size, attempts)
+        self.questions = Questions(task, arguments, num_envs, split, interface, prompt_style, group_size, attempts, grammar)
         self._take_spaces()
 
     @property
@@ -142,7 +142,7 @@ class SSLVectorEnv(gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
                 infos |= self._final({**heard, **self.questions.facts()}, ended)
                 self.questions.ask(ended)
         else:
-            infos = _masked(heard, going) | _masked({"target": self.batch.target}, ended)
+            infos = _masked(heard, going) | _masked(self._truth(), ended)
             self._ended = ended
             if not going.all():
                 self.questions.ask(~going)
@@ -191,8 +191,15 @@ class SSLVectorEnv(gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
         final_obs = np.full(self.num_envs, None, object)
         for row in np.flatnonzero(ended):
             final_obs[row] = {name: values[row] for name, values in shown.items()}
-        final_info = _masked({**info, "target": self.batch.target}, ended)
+        final_info = _masked({**info, **self._truth()}, ended)
         return {"final_obs": final_obs, "_final_obs": ended, "final_info": final_info, "_final_info": ended.copy()}
+
+    def _truth(self) -> dict[str, NDArray[Any]]:
+        """Return what `info` says of the truth where an episode has ended."""
+        truth: dict[str, NDArray[Any]] = {"target": self.batch.target}
+        if self.questions.interface.text:
+            truth["truth"] = np.array(self.task.truths(self.batch), object)
+        return truth
 
     def _take_spaces(self) -> None:
         self.single_observation_space: Any = self.questions.interface.observation_space

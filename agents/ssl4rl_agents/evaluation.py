@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_agents.agent import Agent
+from ssl4rl_agents.readability import Readability
 from ssl4rl_envs import Batch, SSLVectorEnv, Task, hash_seed
 
 NUM_ENVS = 128
@@ -33,6 +34,7 @@ class Result:
         oracle: mean reward of the true answers.
         normalised: (reward - chance) / (oracle - chance).
         seconds: wall-clock time.
+        readable: the share of replies that were answers; None where nothing is said in words.
     """
 
     env: str
@@ -46,6 +48,7 @@ class Result:
     oracle: float
     normalised: float
     seconds: float
+    readable: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain data."""
@@ -53,7 +56,16 @@ class Result:
 
 
 def evaluate(
-    agent: Agent, task: Task, *, env: str, split: str, episodes: int, seed: int = 0, prompt_style: str = "direct"
+    agent: Agent,
+    task: Task,
+    *,
+    env: str,
+    split: str,
+    episodes: int,
+    seed: int = 0,
+    prompt_style: str = "direct",
+    grammar: str = "strict",
+    aloud: bool = True,
 ) -> Result:
     """Let an agent answer `episodes` questions and score it.
 
@@ -65,17 +77,24 @@ def evaluate(
         episodes: how many; the same seed asks the same questions.
         seed: of the questions.
         prompt_style: "direct" or "think".
+        grammar: how replies are read: "strict" or "lenient".
+        aloud: warn where nearly no reply can be read.
 
     Raises:
         ValueError: the right answers earn no more than chance (see `normalise`).
     """
     envs = SSLVectorEnv(
-        task, num_envs=min(NUM_ENVS, episodes), split=split, interface=agent.interface, prompt_style=prompt_style
+        task,
+        num_envs=min(NUM_ENVS, episodes),
+        split=split,
+        interface=agent.interface,
+        prompt_style=prompt_style,
+        grammar=grammar,
     )
-    return evaluate_in(agent, envs, env=env, episodes=episodes, seed=seed)
+    return evaluate_in(agent, envs, env=env, episodes=episodes, seed=seed, aloud=aloud)
 
 
-def evaluate_in(agent: Agent, envs: SSLVectorEnv, *, env: str, episodes: int, seed: int = 0) -> Result:
+def evaluate_in(agent: Agent, envs: SSLVectorEnv, *, env: str, episodes: int, seed: int = 0, aloud: bool = True) -> Result:
     """Do as `evaluate` in given environments, each of which plays its share of the episodes."""
     start, count = time.perf_counter(), envs.num_envs
     normalise(0.0, envs.task.chance, 1.0)  # what cannot be more than chance in the end is refused before it is played
@@ -85,12 +104,16 @@ def evaluate_in(agent: Agent, envs: SSLVectorEnv, *, env: str, episodes: int, se
     begun = np.ones(count, bool)
     rewards, successes, items, oracle = [], [], [], []
     enter(agent, envs)
+    readability = Readability(envs.questions.interface, aloud=aloud)
     observations, _ = envs.reset(seed=[hash_seed(seed, "evaluation", i) for i in range(count)])
     while (played < quota).any():
         batch = envs.batch
         if begun.any():
             best[begun] = play(envs.task, batch.rows(begun), lambda state, _: np.asarray(envs.task.oracle(state)))
-        observations, reward, terminated, truncated, infos = envs.step(agent.act(observations, deterministic=True))
+        actions = agent.act(observations, deterministic=True)
+        observations, reward, terminated, truncated, infos = envs.step(actions)
+        if envs.questions.interface.text:
+            readability.note(actions, answered(infos, terminated | truncated))
         gained += reward
         counted = (terminated | truncated) & (played < quota)
         if counted.any():
@@ -116,6 +139,7 @@ def evaluate_in(agent: Agent, envs: SSLVectorEnv, *, env: str, episodes: int, se
         oracle=oracle_mean,
         normalised=normalise(reward_mean, chance, oracle_mean),
         seconds=round(time.perf_counter() - start, 3),
+        readable=readability.share,
     )
 
 
@@ -131,6 +155,12 @@ def normalise(reward: float, chance: float, oracle: float) -> float:
             "so nothing is left to be learned; use fewer attempts, or a task with more answers"
         )
     return (reward - chance) / (oracle - chance)
+
+
+def answered(infos: dict[str, Any], ended: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which replies of a step of a vector environment were answers, (n,)."""
+    last = infos.get("final_info", {}).get("valid", np.zeros(len(ended), bool))
+    return np.asarray(np.where(ended, last, infos.get("valid", last)), np.bool_)
 
 
 def enter(agent: Agent, envs: SSLVectorEnv) -> None:

@@ -16,6 +16,7 @@ DECIDED = (
     "env",
     "env_args",
     "prompt_style",
+    "grammar",
     "seed",
     "iterations",
     "eval_every",
@@ -52,7 +53,8 @@ class TrainedAgent:
             raise ValueError(f"the lesson decides {', '.join(decided)}; leave out what it decides: {', '.join(DECIDED)}")
         self._config = TrainConfig.from_json(merged(self.settings, settings))
         self.interface = self._config.policy.interface
-        self._prompt_style = envs.unwrapped.questions.interface.prompt_style
+        interface = envs.unwrapped.questions.interface
+        self._prompt_style, self._grammar = interface.prompt_style, interface.grammar
         self._agent: PolicyAgent | None = None
 
     def learn(self, lesson: Lesson) -> None:
@@ -90,6 +92,7 @@ class TrainedAgent:
             env=lesson.env,
             env_args=lesson.env_args,
             prompt_style=cast("Any", self._prompt_style),
+            grammar=cast("Any", self._grammar),
             seed=lesson.seed,
             iterations=iterations,
             eval_every=every,

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ssl4rl_agents.agent import Agent, agent_interface, load_agent
 from ssl4rl_agents.evaluation import Result, evaluate_in
-from ssl4rl_agents.runs import is_run
+from ssl4rl_agents.runs import is_run, read_config
 from ssl4rl_envs import SSLVectorEnv, make_task
 
 SHARED = 128
@@ -26,6 +26,9 @@ class EvalFlags:
     """Of the questions."""
     prompt_style: Literal["direct", "think"] = "direct"
     """How text agents are to reply; a trained run keeps its own."""
+    grammar: Literal["strict", "lenient"] | None = None
+    """How replies are read: strict, or lenient for models that were not trained to reply in our form. By default strict; a
+    trained run's own."""
     checkpoint: Literal["newest", "best"] = "newest"
     """Of a trained run: the newest, or the one with the highest reward on the validation split."""
     json: bool = False
@@ -42,6 +45,7 @@ def measure(flags: EvalFlags, agent: str, env_id: str, env_args: dict[str, Any],
         split=flags.split,
         interface=agent_interface(agent),
         prompt_style=prompt_style,
+        grammar=flags.grammar or (read_config(Path(agent)).grammar if is_run(agent) else "strict"),
     )
     if is_run(agent):
         from ssl4rl_agents.policies.agent import load_run
@@ -58,8 +62,9 @@ def measure(flags: EvalFlags, agent: str, env_id: str, env_args: dict[str, Any],
 def sentence(name: str, result: Result) -> str:
     """Put a result in one line."""
     low, high = result.interval
+    readable = "" if result.readable is None else f", {result.readable:.1%} of the replies readable"
     return (
         f"{name} on {result.env}, {result.split}: success {result.success:.3f} (95 % interval {low:.3f} to {high:.3f}, "
         f"{result.episodes} episodes of {result.items} items), reward {result.reward:.3f}, chance {result.chance:.3f}, "
-        f"normalised {result.normalised:.3f}"
+        f"normalised {result.normalised:.3f}{readable}"
     )

@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from ssl4rl_envs.answers import AnswerFormat
+from ssl4rl_envs.answers import YES_OR_NO, AnswerFormat
 from ssl4rl_envs.graphs.base import GraphTask, code_of
 from ssl4rl_envs.graphs.matching import EdgeEnds, SharingPairs, degree_key
 from ssl4rl_envs.graphs.neighbourhoods import sample_neighbourhoods
@@ -90,7 +90,7 @@ class EdgePrediction(GraphTask):
             raise ValueError(f"negatives must be one of {', '.join(NEGATIVES)}, got {negatives!r}")
         self.negatives = negatives
         self.action_space = spaces.Discrete(2)
-        self.answer_format = AnswerFormat(("no", "yes"))
+        self.answer_format = AnswerFormat(("no", "yes"), synonyms=YES_OR_NO)
         self.chance = 0.5
         if negatives == "two_hop":
             self._sharing = [SharingPairs(self.source, split, self.fanouts[0]) for split in SPLITS]

@@ -74,7 +74,13 @@ class GraphDistance(GraphTask):
         assert nodes is not None
         self.observation_space["target"] = spaces.Box(0, nodes[0] - 1, (2,), np.int64)
         self.action_space = spaces.Discrete(len(HOPS))
-        self.answer_format = AnswerFormat(HOPS, units=("hops", "hop"))
+        self.answer_format = AnswerFormat(
+            HOPS,
+            units=("hops", "hop"),
+            synonyms=dict.fromkeys(("more than 3", "more than three", "4 or more", "at least 4", "4+"), "more"),
+            fillers=("edge", "edges", "step", "steps", "distance", "length"),
+            listed=True,
+        )
         self.chance = 1 / len(HOPS)
         self.check_source()
 

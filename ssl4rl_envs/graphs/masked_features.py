@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from ssl4rl_envs.answers import AnswerFormat
+from ssl4rl_envs.answers import YES_OR_NO, AnswerFormat
 from ssl4rl_envs.graphs.base import GraphTask, code_of
 from ssl4rl_envs.graphs.neighbourhoods import Neighbourhood, sample_neighbourhoods
 from ssl4rl_envs.graphs.words import require_words, swapped_words
@@ -69,7 +69,7 @@ class MaskedFeatures(GraphTask):
         self.observation_space["target"] = spaces.Box(0, nodes[0] - 1, (masked,), np.int64)
         self.masked = masked
         self.action_space = spaces.MultiDiscrete([2] * masked)
-        self.answer_format = AnswerFormat(("no", "yes"), slots=masked)
+        self.answer_format = AnswerFormat(("no", "yes"), slots=masked, synonyms=YES_OR_NO)
         self.chance = 0.5
         self.check_source()
 

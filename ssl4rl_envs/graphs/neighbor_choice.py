@@ -77,7 +77,9 @@ class NeighborChoice(GraphTask):
         super().__init__(source, fanouts, features, 1 + candidates)
         self.candidates = candidates
         self.action_space = spaces.Discrete(candidates)
-        self.answer_format = AnswerFormat(tuple(chr(ord("A") + number) for number in range(candidates)))
+        self.answer_format = AnswerFormat(
+            tuple(chr(ord("A") + number) for number in range(candidates)), fillers=("node", "candidate")
+        )
         self.chance = 1 / candidates
         self._by_degree = EdgeEnds(self.source, self.fanouts[0])
         self.check_source()

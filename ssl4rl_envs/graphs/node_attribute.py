@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from ssl4rl_envs.answers import AnswerFormat
+from ssl4rl_envs.answers import YES_OR_NO, AnswerFormat
 from ssl4rl_envs.graphs.base import GraphTask, code_of
 from ssl4rl_envs.graphs.neighbourhoods import sample_neighbourhoods
 from ssl4rl_envs.graphs.words import require_words, swapped_words
@@ -18,6 +18,17 @@ from ssl4rl_envs.stream import SPLITS, Stream
 from ssl4rl_envs.task import Batch, Level, Score, exact_score
 
 ATTRIBUTES = ("cluster", "word", "degree", "vector")
+
+OTHER_WORDS: dict[str, dict[str, str]] = {
+    "cluster": {},
+    "word": YES_OR_NO,
+    "degree": {
+        **{"0-1": "0 to 1", "2-3": "2 to 3", "4-7": "4 to 7"},
+        **dict.fromkeys(("8+", "at least 8", "more than 7", "8 and more"), "8 or more"),
+    },
+}
+"""What else the answers are called, for the lenient grammar."""
+
 NEAR = 0.1
 """A vector is right where its numbers are off by no more on average, of a range of 2."""
 
@@ -104,7 +115,9 @@ class NodeAttribute(GraphTask):
         else:
             labels = self._labels()
             self.action_space = spaces.Discrete(len(labels))
-            self.answer_format = AnswerFormat(labels)
+            synonyms = {word: label for word, label in OTHER_WORDS[attribute].items() if label in labels}
+            fillers = {"cluster": ("group", "cluster"), "degree": ("edge", "edges")}.get(attribute, ())
+            self.answer_format = AnswerFormat(labels, synonyms=synonyms, fillers=fillers, listed=attribute == "degree")
             self.chance = 1 / len(labels)
         self.check_source()
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.images.base import ImageTask
-from ssl4rl_envs.images.tiles import numbers, panel_grid, panels
+from ssl4rl_envs.images.tiles import NUMBERED, numbers, panel_grid, panels
 from ssl4rl_envs.images.views import LOOK, draw_views
 from ssl4rl_envs.sources import ImageSourceLike, Views
 from ssl4rl_envs.stream import Stream
@@ -97,7 +97,7 @@ class Colorization(ImageTask[Views]):
             )
         self.candidates = candidates
         self.action_space = spaces.Discrete(candidates)
-        self.answer_format = AnswerFormat(numbers(candidates))
+        self.answer_format = AnswerFormat(numbers(candidates), fillers=NUMBERED, listed=True)
         self.chance = 1 / candidates
         self.check_source()
 

@@ -80,7 +80,7 @@ class Contrastive(ImageTask[Draft]):
         super().__init__(source, image_size, ("image_1", "image_2"), "near-duplicates, or views that overlap too little")
         self.min_overlap = min_overlap
         self.action_space = spaces.Discrete(2)
-        self.answer_format = AnswerFormat(("different", "same"))
+        self.answer_format = AnswerFormat(("different", "same"), fillers=("crops", "they", "are", "from", "ones", "one"))
         self.chance = 0.5
         self.check_source(different=2)
 

@@ -21,6 +21,16 @@ MIN_DIFFERENCE = 8.0
 
 FLIPS = ("none", "horizontal", "vertical", "both")
 
+OTHER_WORDS = {
+    **dict.fromkeys(("no", "not mirrored", "not flipped", "unchanged", "left as it is"), "none"),
+    **dict.fromkeys(("horizontally", "left to right", "left right"), "horizontal"),
+    **dict.fromkeys(("vertically", "top to bottom", "top bottom"), "vertical"),
+    **dict.fromkeys(("both ways", "horizontal and vertical", "horizontally and vertically"), "both"),
+    **dict.fromkeys(("vertical and horizontal", "vertically and horizontally"), "both"),
+    **dict.fromkeys(("both horizontal and vertical", "both horizontally and vertically"), "both"),
+}
+"""What else the mirrors are called, for the lenient grammar."""
+
 
 class FlipPrediction(ImageTask[Views]):
     """Which mirror was applied to the picture?
@@ -68,7 +78,12 @@ class FlipPrediction(ImageTask[Views]):
         self.reference = reference
         self.flips = FLIPS if reference else ("none", "vertical")
         self.action_space = spaces.Discrete(len(self.flips))
-        self.answer_format = AnswerFormat(self.flips)
+        self.answer_format = AnswerFormat(
+            self.flips,
+            synonyms=OTHER_WORDS if reference else {**_only(self.flips), "yes": "vertical"},
+            fillers=("mirror", "mirrored", "mirroring", "flip", "flipped", "flipping", "applied"),
+            listed=reference,
+        )
         self.chance = 1 / len(self.flips)
         self.check_source()
 
@@ -113,3 +128,7 @@ class FlipPrediction(ImageTask[Views]):
     def example(self) -> int:
         """Return the answer of the instructions' example."""
         return 1
+
+
+def _only(flips: tuple[str, ...]) -> dict[str, str]:
+    return {word: label for word, label in OTHER_WORDS.items() if label in flips}

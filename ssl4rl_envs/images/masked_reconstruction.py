@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ssl4rl_envs import blind
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.images.base import ImageTask, one_of
-from ssl4rl_envs.images.tiles import numbers, panel_grid, panels
+from ssl4rl_envs.images.tiles import NUMBERED, numbers, panel_grid, panels
 from ssl4rl_envs.images.views import all_differ, different_pictures, draw_views
 from ssl4rl_envs.sources import ImageSourceLike, Views
 from ssl4rl_envs.stream import Stream
@@ -118,7 +118,7 @@ class MaskedReconstruction(ImageTask[Draft]):
         self.candidates, self.patch_size = candidates, patch_size
         if choice:
             self.action_space: Any = spaces.Discrete(candidates)
-            self.answer_format = AnswerFormat(numbers(candidates))
+            self.answer_format = AnswerFormat(numbers(candidates), fillers=NUMBERED, listed=True)
             self.chance = 1 / candidates
             self.check_source(different=2 if candidates > 2 else 1)
         else:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.images.base import ImageTask, one_of
-from ssl4rl_envs.images.tiles import Tiling, join, numbers
+from ssl4rl_envs.images.tiles import NUMBERED, Tiling, join, numbers
 from ssl4rl_envs.images.views import different_pictures, differs, draw_views
 from ssl4rl_envs.sources import ImageSourceLike, Views
 from ssl4rl_envs.stream import Stream
@@ -88,7 +88,7 @@ class OddPatch(ImageTask[Draft]):
         self.tiling = Tiling(grid, image_size, gap, jitter)
         super().__init__(source, image_size, ("image",), "pictures with a tile that could be exchanged unseen")
         self.action_space = spaces.Discrete(self.tiling.count)
-        self.answer_format = AnswerFormat(numbers(self.tiling.count))
+        self.answer_format = AnswerFormat(numbers(self.tiling.count), fillers=NUMBERED, listed=True)
         self.chance = 1 / self.tiling.count
         self.check_source(different=2 if odd == "other" else 1)
 

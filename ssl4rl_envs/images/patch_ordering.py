@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.images.base import ImageTask, one_of
-from ssl4rl_envs.images.tiles import Tiling, cut, join, numbers, permuted, same
+from ssl4rl_envs.images.tiles import NUMBERED, Tiling, cut, join, numbers, permuted, same
 from ssl4rl_envs.images.views import draw_views
 from ssl4rl_envs.sources import ImageSourceLike, Views
 from ssl4rl_envs.stream import Stream
@@ -92,7 +92,7 @@ class PatchOrdering(ImageTask[Views]):
         super().__init__(source, image_size, ("image",), "pictures with tiles that look alike")
         count = self.tiling.count
         self.action_space = spaces.MultiDiscrete([count] * count)
-        self.answer_format = AnswerFormat(numbers(count), slots=count, distinct=True)
+        self.answer_format = AnswerFormat(numbers(count), slots=count, distinct=True, fillers=(*NUMBERED, "order"))
         # Over random orders the mean of f - 1/n is 0, and it is negative, -1/n, only where no tile is in its place.
         self.chance = derangements(count) / math.factorial(count) / (count - 1)
         if reward == "exact":

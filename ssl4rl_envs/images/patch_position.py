@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.images import augmentations
 from ssl4rl_envs.images.base import ImageTask
-from ssl4rl_envs.images.tiles import GRIDS, numbers
+from ssl4rl_envs.images.tiles import GRIDS, NUMBERED, numbers
 from ssl4rl_envs.images.views import draw_views
 from ssl4rl_envs.sources import ImageSourceLike, Views
 from ssl4rl_envs.stream import Stream
@@ -88,7 +88,12 @@ class PatchPosition(ImageTask[Draft]):
         super().__init__(source, image_size, ("crop", "image"), "pictures with cells that look alike")
         self.grid, self.augmentation = grid, augmentation
         self.action_space = spaces.Discrete(grid * grid)
-        self.answer_format = AnswerFormat(QUADRANTS if grid == 2 else numbers(grid * grid))
+        self.answer_format = AnswerFormat(
+            QUADRANTS if grid == 2 else numbers(grid * grid),
+            synonyms=_other_names() if grid == 2 else {},
+            fillers=(*NUMBERED, "quarter", "quadrant", "corner", "hand"),
+            listed=True,
+        )
         self.chance = 1 / grid**2
         self.check_source()
 
@@ -148,3 +153,13 @@ class PatchPosition(ImageTask[Draft]):
     def example(self) -> int:
         """Return the answer of the instructions' example."""
         return 1
+
+
+def _other_names() -> dict[str, str]:
+    """Return what else the quadrants are called: upper and lower, the sides in the other order, in one word."""
+    names: dict[str, str] = {}
+    for quadrant in QUADRANTS:
+        row, side = quadrant.split()
+        other = {"top": "upper", "bottom": "lower"}[row]
+        names |= dict.fromkeys((f"{other} {side}", f"{side} {row}", f"{side} {other}", row + side, other + side), quadrant)
+    return names

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.images.base import ImageTask
 from ssl4rl_envs.images.patch_ordering import MIN_DIFFERENCE
-from ssl4rl_envs.images.tiles import Tiling, cut, join, numbers, permuted, same
+from ssl4rl_envs.images.tiles import NUMBERED, Tiling, cut, join, numbers, permuted, same
 from ssl4rl_envs.images.views import draw_views
 from ssl4rl_envs.sources import ImageSourceLike, Views
 from ssl4rl_envs.stream import Stream
@@ -93,7 +93,7 @@ class PatchSwap(ImageTask[Views]):
         self.horizon = max_steps
         self.pairs = np.stack(np.triu_indices(count, 1), axis=1)
         self.action_space = spaces.Discrete(len(self.pairs))
-        self.answer_format = AnswerFormat(numbers(count), slots=2, distinct=True)
+        self.answer_format = AnswerFormat(numbers(count), slots=2, distinct=True, fillers=(*NUMBERED, "swap"))
         self.chance = blind_progress(count, max_steps)
         self.check_source()
 

@@ -29,6 +29,13 @@ MAX_ENLARGEMENT = 2.0
 """And they are enlarged no more than this, or the lattice of the source's pixels would show which way it lies."""
 
 
+MOST_LISTED = 12
+"""With more angles than this the question does not list them."""
+
+COUNTER_CLOCKWISE = ("counter-clockwise", "counterclockwise", "anti-clockwise", "anticlockwise", "ccw")
+"""What the question says already, so that it adds nothing to an answer; "clockwise" does, and is not read."""
+
+
 class Rotation(ImageTask[Views]):
     """By how many degrees counter-clockwise was the picture turned?
 
@@ -101,6 +108,9 @@ class Rotation(ImageTask[Views]):
         self.answer_format = AnswerFormat(
             labels=tuple(str(k * self.step_degrees) for k in range(angles)),
             units=("degrees counter-clockwise", "degrees", "degree", "deg", "°"),
+            synonyms=dict.fromkeys(("no rotation", "not rotated", "not turned"), "0"),
+            fillers=(*COUNTER_CLOCKWISE, "turned", "turn", "rotated", "rotation", "angle"),
+            listed=angles <= MOST_LISTED,
         )
         self.chance = 1.0 / angles
         self.check_source()
@@ -131,7 +141,7 @@ class Rotation(ImageTask[Views]):
 
     def question(self, batch: Batch) -> list[str]:
         """Ask in words; the direction and the possible answers are stated."""
-        if self.angles <= 12:
+        if self.angles <= MOST_LISTED:
             choices = "one of these numbers of degrees: " + ", ".join(self.format(k) for k in range(self.angles))
         else:
             choices = f"a multiple of {self.step_degrees} degrees from 0 to {360 - self.step_degrees}"

@@ -16,6 +16,9 @@ MIN_TILE = 8
 
 GRIDS = (2, 3, 4, 5)
 
+NUMBERED = ("number", "tile", "tiles", "cell", "candidate", "patch", "panel", "place", "colouring", "coloring")
+"""Words that stand beside the numbers of tiles, cells and candidates and say nothing new."""
+
 _LOOK = 8  # side of the reductions by which tiles are compared
 
 

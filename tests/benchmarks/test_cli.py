@@ -256,6 +256,26 @@ def test_evaluating_a_run_repeats_its_result(run, finished):
         assert result.json[name] == after[name], name
 
 
+def test_the_grammar_that_replies_are_read_by_can_be_chosen(run, finished):
+    """A run's own by default; the lenient one reads at least as much."""
+    strict, lenient = (
+        run("eval", finished, "--episodes", "32", "--json", *more).json for more in ((), ("--grammar", "lenient"))
+    )
+    assert 0 <= strict["readable"] <= lenient["readable"] <= 1
+    assert strict["success"] <= lenient["success"]
+    assert run("eval", finished, "--episodes", "32").out.rstrip().endswith("of the replies readable")
+    wrong = run("eval", finished, "--grammar", "loose")
+    assert wrong.status == 2
+    assert "strict" in wrong.err
+    assert "lenient" in wrong.err
+
+
+def test_chat_templates_are_told_their_arguments(run, tmp_path):
+    zoo.save("llava", tmp_path / "model")
+    command = f"--source digits --policy.model {tmp_path / 'model'} --policy.template-arguments enable_thinking False"
+    mistake(run("train", ENV, "--out", tmp_path / "run", *command.split()), "never uses enable_thinking")
+
+
 def test_evaluating_a_baseline(run):
     result = run("eval", "random", ENV, "--episodes", "512", "--source", "digits", "--json")
     assert result.status == 0

@@ -11,7 +11,7 @@ import pytest
 import ssl4rl_envs
 from ssl4rl_benchmarks.audits.hostile import hostile_replies
 from ssl4rl_envs import Batch, Stream, Task
-from ssl4rl_envs.answers import PROMPT_STYLES, wrap
+from ssl4rl_envs.answers import GRAMMARS, PROMPT_STYLES, wrap
 
 STYLES = PROMPT_STYLES
 
@@ -32,7 +32,7 @@ def task_of(env_id: str) -> Task:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Loop `env_id` (alone or with `interface`), `text_id` and `style` over what is registered."""
+    """Loop `env_id` (alone or with `interface`), `text_id`, `style` and `grammar` over all that there are."""
     names = set(metafunc.fixturenames)
     ids = ssl4rl_envs.env_ids()
     if {"env_id", "interface"} <= names:
@@ -43,6 +43,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("text_id", [env_id for env_id in ids if task_of(env_id).has_text])
     if "style" in names:
         metafunc.parametrize("style", STYLES)
+    if "grammar" in names:
+        metafunc.parametrize("grammar", GRAMMARS)
 
 
 @pytest.fixture
@@ -124,6 +126,8 @@ def same() -> Callable[..., None]:
 
 
 @pytest.fixture
-def hostile() -> Callable[[list[str], str, str], list[str]]:
-    """The function (bodies of all or some answers, style, prompt) -> replies that no parser may take for an answer."""
-    return lambda bodies, style, prompt="Which one is it?": list(hostile_replies(bodies, style, prompt).values())
+def hostile() -> Callable[..., list[str]]:
+    """The function (bodies of all or some answers, style, prompt, grammar) -> replies that the grammar may not read."""
+    return lambda bodies, style, prompt="Which one is it?", grammar="strict": list(
+        hostile_replies(bodies, style, prompt, grammar).values()
+    )

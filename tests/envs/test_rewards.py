@@ -12,6 +12,7 @@ import pytest
 from gymnasium import spaces
 from scipy import stats
 
+from ssl4rl_benchmarks.audits.hostile import ONE_ANSWER, hostile_replies
 from ssl4rl_envs import Batch, SSLEnv, SSLVectorEnv, Stream, Task
 from ssl4rl_envs.answers import instructions, wrap
 
@@ -207,28 +208,28 @@ def telling_seeds(task: Task) -> list[int]:
     return [zero, int(np.argmax((right != right[zero]).any(axis=1)))]
 
 
-def test_a_text_scores_the_same_in_every_place(text_id, style, build, hostile):
+def test_a_text_scores_the_same_in_every_place(text_id, style, grammar, build, hostile):
     """By the task itself (exported rewards, offline re-scoring), by one environment, and by many."""
     task = build(text_id)
     if task.horizon > 1:
         pytest.skip("a sequential task is scored step by step")
-    for seed in telling_seeds(task):
+    for seed in telling_seeds(task)[: 2 if grammar == "strict" else 1]:
         batch = task.sample(Stream("train", np.full(8, seed), np.arange(8)))
         texts = all_texts(task, batch, hostile, style)
-        offline = task.score_texts(texts, batch.rows(np.zeros(len(texts), int)), style)
+        offline = task.score_texts(texts, batch.rows(np.zeros(len(texts), int)), style, grammar)
 
-        env = SSLEnv(task, interface="text", prompt_style=style)
+        env = SSLEnv(task, interface="text", prompt_style=style, grammar=grammar)
         single = []
         for text in texts:
             env.reset(seed=seed)
             _, reward, _, _, info = env.step(text)
             single.append((reward, info["success"]))
 
-        many = SSLVectorEnv(task, num_envs=len(texts), interface="text", prompt_style=style)
+        many = SSLVectorEnv(task, num_envs=len(texts), interface="text", prompt_style=style, grammar=grammar)
         many.reset(seed=[seed] * len(texts))
         _, rewards, _, _, infos = many.step(tuple(texts))
 
-        alone = [task.score_texts([text], batch.rows(slice(0, 1)), style) for text in texts]
+        alone = [task.score_texts([text], batch.rows(slice(0, 1)), style, grammar) for text in texts]
         for i, text in enumerate(texts):
             expected = (float(offline.reward[i]), bool(offline.success[i]))
             assert single[i] == expected, text
@@ -249,7 +250,7 @@ def test_well_formed_texts_score_as_their_answers_do(text_id, style, build):
         assert np.array_equal(by_text.success, by_array.success)
 
 
-def test_hostile_texts_earn_nothing(text_id, style, build, hostile):
+def test_hostile_texts_earn_nothing(text_id, style, grammar, build, hostile):
     """Every reply is built around the right answer, so that whatever is let through would be paid."""
     task = build(text_id)
     seeds = [*telling_seeds(task), *range(10)]
@@ -257,13 +258,29 @@ def test_hostile_texts_earn_nothing(text_id, style, build, hostile):
     prompts = task.prompts(batch, style)
     for row in range(4):
         bodies = bodies_of(task, batch, row)
-        replies = hostile(bodies[:8], style, prompts[row])
+        replies = hostile(bodies[:8], style, prompts[row], grammar)
         one = batch.rows(np.full(len(replies), row))
-        score = task.score_texts(replies, one, style)
+        score = task.score_texts(replies, one, style, grammar)
         paid = [reply for reply, reward in zip(replies, score.reward, strict=True) if reward > 0]
         assert paid == []
         assert not score.success.any()
-        assert not task.parse_all(replies, one, style)[1].any()
+        assert not task.parse_all(replies, one, style, grammar)[1].any()
+
+
+def test_what_a_lenient_reader_pays_of_ill_formed_replies_says_the_right_answer(text_id, style, build):
+    """Kinds that only break the strict form are read as the answer they say, and as no other."""
+    task = build(text_id)
+    batch = task.sample(Stream("train", np.arange(4), np.zeros(4, int)))
+    prompts, right = (
+        task.prompts(batch, style),
+        task.parse_all([wrap(words or "", style) for words in task.format_all(task.oracle(batch), batch)], batch, style)[0],
+    )
+    for row in range(4):
+        every = hostile_replies(bodies_of(task, batch, row)[:8], style, prompts[row])
+        replies = [every[kind] for kind in ONE_ANSWER & set(every)]
+        answers, read = task.parse_all(replies, batch.rows(np.full(len(replies), row)), style, "lenient")
+        assert read.sum() >= 20
+        assert (answers[read] == right[row]).all()
 
 
 def test_echoes_of_the_prompt_earn_nothing(text_id, style, build):

@@ -47,4 +47,4 @@ def load_run(run: Path, which: Literal["newest", "best"] = "newest") -> PolicyAg
     checkpoint = CHECKPOINTS[which](run)
     # Words are all that a policy of the text interface needs to know of its task, whose source may be slow to read.
     task = make_task(config.env, **config.env_args) if config.policy.interface == "array" else None
-    return PolicyAgent(load_policy(checkpoint, config.policy, device, task), device=device)
+    return PolicyAgent(load_policy(checkpoint, config.policy, device, task, config.prompt_style), device=device)

@@ -46,10 +46,16 @@ def build_policy(config: PolicyConfig, task: Task, seed: int, device: torch.devi
         model, processor = load_pretrained(config.model, weights_dtype(config, device), config.attention)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(hash_seed(seed, "weights"))
-        return wrap_model(model, processor, config, device)
+        return wrap_model(model, processor, config, device, prompt_style)
 
 
-def load_policy(checkpoint: Path, config: PolicyConfig, device: torch.device, task: Task | None = None) -> Policy:
+def load_policy(
+    checkpoint: Path,
+    config: PolicyConfig,
+    device: torch.device,
+    task: Task | None = None,
+    prompt_style: str = "direct",
+) -> Policy:
     """Build the policy of a checkpoint, its weights checked to have all arrived.
 
     Args:
@@ -58,11 +64,12 @@ def load_policy(checkpoint: Path, config: PolicyConfig, device: torch.device, ta
         device: where it goes.
         task: what it will answer. A policy that reads words needs none, and a graph network only where nodes come by their
             numbers, for the table of their features.
+        prompt_style: how the questions are asked.
     """
     if config.interface == "array":
         return _load_gnn(checkpoint, config, task, device)
     model, processor = load_pretrained(str(checkpoint), weights_dtype(config, device), config.attention)
-    policy = wrap_model(model, processor, config, device)
+    policy = wrap_model(model, processor, config, device, prompt_style)
     policy.load_weights(checkpoint)
     return policy
 
@@ -92,7 +99,9 @@ def weights_dtype(config: PolicyConfig, device: torch.device) -> torch.dtype:
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[config.weights]
 
 
-def wrap_model(model: Any, processor: Any, config: PolicyConfig, device: torch.device) -> VLMPolicy:
+def wrap_model(
+    model: Any, processor: Any, config: PolicyConfig, device: torch.device, prompt_style: str = "direct"
+) -> VLMPolicy:
     """Wrap a model as the settings say, where it will run: there it is checked."""
     policy = VLMPolicy(
         model.to(device),
@@ -103,6 +112,8 @@ def wrap_model(model: Any, processor: Any, config: PolicyConfig, device: torch.d
         gradient_checkpointing=config.gradient_checkpointing,
         lora_rank=config.lora_rank,
         lora_alpha=config.lora_alpha,
+        prompt_style=prompt_style,
+        template_arguments=config.template_arguments,
     ).to(device)
     if config.compile:
         policy.compile_layers()

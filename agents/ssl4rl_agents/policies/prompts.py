@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 import torch
@@ -14,9 +15,13 @@ from transformers import BatchEncoding
 
 from ssl4rl_agents.policies.pictures import Features, split_pictures
 from ssl4rl_agents.policies.support import UnsupportedModelError, base_of
+from ssl4rl_agents.policies.templates import check_arguments, written_reply
 
 TWO_WAY = {"gemma3": 1, "paligemma": 0}
 """Models whose prompts see in both directions, and the token type of which: runs of pictures, the whole prompt."""
+
+PROBE = "Which one is it?"
+"""A prompt that shows what a chat template puts behind prompts."""
 
 
 @dataclass
@@ -78,10 +83,15 @@ class PromptEncoder:
     Args:
         model: the model.
         processor: its processor.
+        template_arguments: what its chat template is told beside the prompt, e.g. {"enable_thinking": False}.
+
+    Raises:
+        ValueError: the chat template never uses one of the arguments.
     """
 
-    def __init__(self, model: Any, processor: Any) -> None:
-        self.processor = processor
+    def __init__(self, model: Any, processor: Any, template_arguments: Mapping[str, Any] | None = None) -> None:
+        self.processor, self._arguments = processor, dict(template_arguments or {})
+        check_arguments(getattr(processor, "chat_template", None), self._arguments, type(model).__name__)
         self.name = type(model).__name__
         self.image_token_id: int | None = getattr(model.config, "image_token_id", None)
         """The token in whose places pictures stand; None in a model that reads text alone."""
@@ -125,6 +135,13 @@ class PromptEncoder:
             None,
         )
 
+    @cached_property
+    def written(self) -> str:
+        """What the chat template writes of every reply; see `templates`."""
+        if not getattr(self.processor, "chat_template", None):
+            return ""
+        return written_reply(self.text(PROBE, 0 if self.image_token_id is None else 1), PROBE)
+
     def formatted(self, observations: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
         """Return the prompts in the model's chat format, and the pictures of each.
 
@@ -153,7 +170,8 @@ class PromptEncoder:
         parts = [*({"type": "image"} for _ in range(pictures)), {"type": "text", "text": prompt}]
         content: Any = prompt if self.image_token_id is None else parts
         messages = [{"role": "user", "content": content}]
-        return cast(str, self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+        settings: dict[str, Any] = {**self._arguments, "add_generation_prompt": True, "tokenize": False}
+        return cast(str, self.processor.apply_chat_template(messages, **settings))
 
     def _positions(self, by_token: dict[str, Tensor], seen: dict[str, Tensor]) -> Tensor:
         """Return the positions of the prompts' tokens, (n, axes, length)."""

@@ -8,7 +8,7 @@ checkpointing a prompt and its answers are one row without a cache, since what i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +31,8 @@ from ssl4rl_agents.policies.policy import Evaluation, Policy, Samples, token_sta
 from ssl4rl_agents.policies.prompts import PromptEncoder, VLMInputs
 from ssl4rl_agents.policies.selfcheck import check_model
 from ssl4rl_agents.policies.support import explained
+from ssl4rl_agents.policies.templates import said_of, whole_reply
+from ssl4rl_envs.answers import check_style
 
 IMPOSSIBLE = -1e9
 """Logit of a token that cannot be said: its probability is exactly 0, and finite times 0 stays 0 in gradients."""
@@ -56,6 +58,8 @@ class VLMPolicy(Policy):
         gradient_checkpointing: keep only the inputs of each layer for the way back and compute the rest again.
         lora_rank: train low-rank adapters of this rank and nothing else of the model; 0 trains its weights.
         lora_alpha: scale of the adapters; twice the rank if None.
+        prompt_style: how the model is asked to reply, "direct" or "think".
+        template_arguments: what its chat template is told beside the prompt, e.g. {"enable_thinking": False}.
 
     Raises:
         ValueError: the model cannot be run this way; the message names it and says why.
@@ -74,6 +78,8 @@ class VLMPolicy(Policy):
         gradient_checkpointing: bool = False,
         lora_rank: int = 0,
         lora_alpha: int | None = None,
+        prompt_style: str = "direct",
+        template_arguments: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if temperature <= 0:
@@ -86,19 +92,28 @@ class VLMPolicy(Policy):
         if tokenizer.pad_token_id is None or ends is None:
             raise ValueError(f"{name} needs a pad and an end-of-sequence token in its tokenizer")
         self.pad_token_id = int(tokenizer.pad_token_id)
-        self.freeze_vision = False
+        self.prompt_style, self.freeze_vision = check_style(prompt_style), False
         with explained(model):
-            self._take_apart(ends, freeze_vision=freeze_vision, gradient_checkpointing=gradient_checkpointing)
+            self._take_apart(
+                ends, template_arguments, freeze_vision=freeze_vision, gradient_checkpointing=gradient_checkpointing
+            )
             self._prepare_weights(lora_rank, lora_alpha, freeze_vision)
         self.eval()
         check_model(self)
         self._no_split_modules = getattr(model, "_no_split_modules", None)  # what accelerate wraps in one piece
 
-    def _take_apart(self, ends: int | list[int], *, freeze_vision: bool, gradient_checkpointing: bool) -> None:
+    def _take_apart(
+        self,
+        ends: int | list[int],
+        template_arguments: Mapping[str, Any] | None,
+        *,
+        freeze_vision: bool,
+        gradient_checkpointing: bool,
+    ) -> None:
         """Find the parts of the model: what reads prompts, what runs them, what makes logits of hidden states."""
         model, tokenizer = self.model, self.processor.tokenizer
         text_config = model.config.get_text_config()
-        self.encoder = PromptEncoder(model, self.processor)
+        self.encoder = PromptEncoder(model, self.processor, template_arguments)
         self.freeze_vision = freeze_vision and self.encoder.image_token_id is not None
         self.decoder = Decoder(model, gradient_checkpointing=gradient_checkpointing)
         self._scale_logits = _logit_scaling(text_config)
@@ -177,7 +192,11 @@ class VLMPolicy(Policy):
             return replace(inputs, pictures={}, features=self.decoder.features(inputs.pictures))
 
     def encode_answers(self, answers: list[str]) -> tuple[Tensor, Tensor]:
-        """Write replies as tokens, ended by the end-of-sequence token and padded on the right."""
+        """Write replies as tokens, ended by the end-of-sequence token and padded on the right.
+
+        What the chat template writes of a reply is left out, since it is in the prompt.
+        """
+        answers = [said_of(answer, self.encoder.written, self.prompt_style) for answer in answers]
         usual = self.processor.tokenizer.eos_token_id
         end = usual if usual in self.ends else self.ends[0]
         rows = [[*ids, end] for ids in self.processor.tokenizer(answers, add_special_tokens=False)["input_ids"]]
@@ -238,13 +257,17 @@ class VLMPolicy(Policy):
         return Evaluation(*(result.new_zeros(mask.shape).masked_scatter(mask, result) for result in results))
 
     def decode(self, tokens: Tensor, mask: Tensor, truncated: Tensor) -> list[str]:
-        """Turn answers into text; one that was cut off at the length limit says so and is no answer."""
+        """Turn answers into whole replies; one that was cut off at the length limit says so and is no answer.
+
+        What the chat template has written of a reply is part of it.
+        """
         ends = set(self.ends)
         rows = [row[keep].tolist() for row, keep in zip(tokens.cpu(), mask.cpu(), strict=True)]
         rows = [row[:-1] if row and row[-1] in ends else row for row in rows]
         # Other special tokens stay visible: an answer that holds one is not well-formed.
         texts = self.processor.tokenizer.batch_decode(rows, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        return [text + TRUNCATED if cut else text for text, cut in zip(texts, truncated.tolist(), strict=True)]
+        texts = [text + TRUNCATED if cut else text for text, cut in zip(texts, truncated.tolist(), strict=True)]
+        return [whole_reply(self.encoder.written, text, self.prompt_style) for text in texts]
 
     def merged_weights(self) -> Iterator[tuple[str, Tensor]]:
         """Give the model's weights one by one, adapters added to what they adapt, by the names of the model without them."""

@@ -69,6 +69,8 @@ IDLE: tuple[tuple[tuple[str, ...], Counts, str], ...] = (
     (
         (
             "prompt_style",
+            "grammar",
+            "policy.template_arguments",
             "rollout.engine",
             "policy.max_new_tokens",
             "policy.freeze_vision",
@@ -149,11 +151,14 @@ def default_of(config: TrainConfig, name: str) -> Any:
     """Return what a setting is where nobody sets it."""
     *section, last = name.split(".")
     owner = reduce(getattr, section, config)
-    return next(field.default for field in dataclasses.fields(owner) if field.name == last)
+    setting = next(field for field in dataclasses.fields(owner) if field.name == last)
+    return setting.default if setting.default_factory is dataclasses.MISSING else setting.default_factory()
 
 
 def _check_together(config: TrainConfig) -> None:
     policy, rollout, optimizer, objective = config.policy, config.rollout, config.optimizer, config.objective
+    if policy.template_arguments and policy.model == "nano":
+        raise ValueError("nano's chat template takes no arguments; leave out policy.template_arguments")
     if policy.lora_rank and policy.model == "nano":
         raise ValueError("nano is trained from scratch, and adapters need a model to adapt; set policy.lora_rank to 0")
     if policy.weights == "bfloat16" and not policy.lora_rank:

@@ -34,6 +34,8 @@ class PolicyConfig:
     scratch), graph networks that read arrays rather than words."""
     max_new_tokens: int = 16
     """Longest answer in tokens, its end included; raise it for prompt_style think."""
+    template_arguments: dict[str, bool | int | float | str] = field(default_factory=dict)
+    """What the model's chat template is told beside the prompt, names and values in turn, e.g. enable_thinking False."""
     temperature: float = 1.0
     """Divides the logits wherever they are used."""
     freeze_vision: bool | None = None
@@ -186,6 +188,8 @@ class TrainSettings:
 
     prompt_style: Literal["direct", "think"] = "direct"
     """direct, or think for answers that reason first."""
+    grammar: Literal["strict", "lenient"] = "strict"
+    """How replies are read, and so what is paid: strict, or lenient for models that were not trained to reply in our form."""
     algorithm: Algorithm = "ppo"
     """ppo, or sft: cross-entropy on the free labels, the supervised ceiling."""
     iterations: int = 110

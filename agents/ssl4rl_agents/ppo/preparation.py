@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ssl4rl_agents.policies.policy import Policy
+from ssl4rl_agents.policies.templates import check_style
+from ssl4rl_agents.policies.vlm import VLMPolicy
 from ssl4rl_agents.ppo.config import TrainConfig
 from ssl4rl_agents.ppo.distributed import Processes
 from ssl4rl_envs import Task
@@ -25,6 +28,16 @@ def require_plain(config: TrainConfig) -> None:
             f"a run's settings are kept as JSON, and env_args hold something else ({error}); give a source by name, e.g. "
             "folder:PATH, rather than as arrays"
         ) from error
+
+
+def require_readable(policy: Policy, config: TrainConfig) -> None:
+    """Refuse a model whose chat template begins its replies in a way that can never be read.
+
+    Raises:
+        ValueError: its replies begin with thinking, where direct ones are asked for and read strictly.
+    """
+    if isinstance(policy, VLMPolicy):
+        check_style(policy.encoder.written, config.prompt_style, config.grammar, config.policy.model)
 
 
 def own_part(config: TrainConfig, processes: Processes) -> range:

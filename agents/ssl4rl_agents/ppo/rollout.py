@@ -15,6 +15,7 @@ from ssl4rl_agents.policies.policy import Policy, Samples
 from ssl4rl_agents.ppo.advantages import scores_differ
 from ssl4rl_agents.ppo.engines import Engine, sample_by
 from ssl4rl_agents.ppo.microbatch import MicroBatches
+from ssl4rl_agents.readability import Readability
 from ssl4rl_envs import Stream, Task
 from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.task import Batch
@@ -89,6 +90,7 @@ def collect(
     generator: torch.Generator,
     passes: MicroBatches | None = None,
     engine: Engine | None = None,
+    readability: Readability | None = None,
 ) -> Rollout:
     """Answer each question of a batch `group_size` times; an answer that was cut off at the length limit scores 0.
 
@@ -100,6 +102,7 @@ def collect(
         generator: decides the answers.
         passes: how many questions are answered at a time; by default all.
         engine: answers in the policy's stead; `samples.logprobs` and `values` are then yet to be found.
+        readability: counts which answers can be read.
     """
     observations = interface.observe(batch)
     inputs = policy.encode(observations)
@@ -109,9 +112,12 @@ def collect(
         samples = sample_by(engine, policy, observations, group_size, generator)
     actions = policy.decode(samples.tokens, samples.mask, samples.truncated)
     rows: NDArray[np.int64] = np.repeat(np.arange(len(batch)), group_size)
-    score = interface.step(batch.rows(rows), actions).step.score
+    transition = interface.step(batch.rows(rows), actions)
+    score = transition.step.score
     device = samples.tokens.device
     kept = ~samples.truncated
+    if readability is not None:
+        readability.note(actions, transition.answered & kept.cpu().numpy(), samples.truncated.cpu().numpy())
     scores = torch.from_numpy(score.reward).to(device) * kept
     success = torch.from_numpy(score.success).to(device) & kept
     return Rollout(inputs, samples, scores, success, group_size)

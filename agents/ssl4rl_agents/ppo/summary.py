@@ -10,6 +10,7 @@ from ssl4rl_agents.ppo.distributed import Processes
 from ssl4rl_agents.ppo.losses import importance_statistics
 from ssl4rl_agents.ppo.rollout import Asked, Rollout
 from ssl4rl_agents.ppo.update import UpdateStatistics
+from ssl4rl_agents.readability import Readability
 
 SUMS = ("questions_asked", "episodes", "tokens")
 
@@ -67,3 +68,11 @@ def summarise_asked(processes: Processes, asked: Asked) -> dict[str, float]:
     metrics = asked.metrics()
     sums = processes.total(torch.tensor(list(metrics.values()), dtype=torch.float64, device=processes.device)).tolist()
     return {name: value if name in SUMS else value / processes.count for name, value in zip(metrics, sums, strict=True)}
+
+
+def summarise_readable(processes: Processes, readability: Readability) -> dict[str, float]:
+    """Return the share of replies that all processes could read; nothing where nothing is said in words."""
+    if readability.share is None:
+        return {}
+    read, replies = processes.total(torch.tensor(readability.counts, device=processes.device)).tolist()
+    return {"readable": read / replies}

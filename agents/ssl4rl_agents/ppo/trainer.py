@@ -31,13 +31,14 @@ from ssl4rl_agents.ppo.files import write_json
 from ssl4rl_agents.ppo.interrupts import interruptible
 from ssl4rl_agents.ppo.metrics import Display, MetricsLog
 from ssl4rl_agents.ppo.microbatch import MicroBatches
-from ssl4rl_agents.ppo.preparation import format_task, own_part, require_plain
+from ssl4rl_agents.ppo.preparation import format_task, own_part, require_plain, require_readable
 from ssl4rl_agents.ppo.questions import TrainingQuestions
 from ssl4rl_agents.ppo.replay import Reference, replay
 from ssl4rl_agents.ppo.rollout import Rollout, ask, collect, collect_informative
-from ssl4rl_agents.ppo.summary import summarise, summarise_asked
+from ssl4rl_agents.ppo.summary import summarise, summarise_asked, summarise_readable
 from ssl4rl_agents.ppo.update import update
 from ssl4rl_agents.ppo.zero import check_objective
+from ssl4rl_agents.readability import Readability
 from ssl4rl_agents.runs import clear_run
 from ssl4rl_envs import Stream, Task, hash_seed, make_task
 from ssl4rl_envs.interface import Interface
@@ -86,7 +87,7 @@ class Trainer:
             raise ValueError(
                 f"{self.config.env} takes up to {self.task.horizon} decisions an episode; the trainer is for tasks of one"
             )
-        self.interface = Interface(self.task, self.config.policy.interface, self.config.prompt_style)
+        self.interface = Interface(self.task, self.config.policy.interface, self.config.prompt_style, self.config.grammar)
         for split in SPLITS:
             ask(self.task, split, 0, 0, 1)  # a split without pictures is an error now, not at its first measurement
         require_plain(self.config)
@@ -94,10 +95,12 @@ class Trainer:
         if found:
             require_same_content(found[-1], self.task)
         self.policy: Policy = (
-            load_policy(found[-1], self.config.policy, self.device, self.task)
+            load_policy(found[-1], self.config.policy, self.device, self.task, self.config.prompt_style)
             if found
             else build_policy(self.config.policy, self.format_task, self.config.seed, self.device, self.config.prompt_style)
         )
+        require_readable(self.policy, self.config)
+        self.readability = Readability(self.interface, aloud=self.processes.is_main)
         self.engine = engine or (make_engine(self.config) if self.config.algorithm == "ppo" else None)
         if self.engine is not None and self.processes.sharded:
             raise ValueError(
@@ -130,9 +133,10 @@ class Trainer:
 
     def measure(self, split: str, episodes: int) -> Result:
         """Measure the policy as it is; the questions are the same for every run."""
-        agent = PolicyAgent(self.policy, device=self.device)
-        config = self.config
-        return evaluate(agent, self.task, env=config.env, split=split, episodes=episodes, prompt_style=config.prompt_style)
+        agent, config = PolicyAgent(self.policy, device=self.device), self.config
+        how: dict[str, Any] = {"prompt_style": config.prompt_style, "grammar": config.grammar}
+        # Training itself says where nothing can be read; a fresh model cannot write before its format warm-up.
+        return evaluate(agent, self.task, env=config.env, split=split, episodes=episodes, aloud=False, **how)
 
     def run(self, begin: Callable[[], None] | None = None) -> bool:
         """Train to the end; return False if it was interrupted (Ctrl-C), in which case all is saved and it can be resumed.
@@ -208,14 +212,14 @@ class Trainer:
         def answer(batch: Batch, turn: int) -> Rollout:
             def work() -> Rollout:
                 generator = self._generator("sampling", None, *((turn,) if turn else ()))
-                return collect(
-                    self.policy, self.interface, batch, config.rollout.group_size, generator, sampling, self.engine
-                )
+                group = config.rollout.group_size
+                return collect(self.policy, self.interface, batch, group, generator, sampling, self.engine, self.readability)
 
             return sampling.run(work) if self.engine is None else work()
 
         if self.engine is not None:
             hand_over(self.policy, self.engine)
+        self.readability.begin()
         clock = [time.perf_counter()]
         batch = questions(0)
         clock.append(time.perf_counter())
@@ -268,6 +272,7 @@ class Trainer:
                 self._counters[name] = passes.size
         clock.append(time.perf_counter())
         values = summarise(processes, rollout, estimated.returns, divergence, statistics, objective.importance_cap)
+        values |= summarise_readable(processes, self.readability)
         values |= self.questions.record(batch, rollout)
         self._counters |= self.questions.state_dict()
         if dynamic:
@@ -320,7 +325,7 @@ class Trainer:
             return
         seeds = np.full(len(part), self._seed("format answers"), np.uint64)
         micro = self._passes("micro_batch", self.config.optimizer.micro_batch or len(part))
-        interface = Interface(self.format_task, self.config.policy.interface, self.config.prompt_style)
+        interface = Interface(self.format_task, self.config.policy.interface, self.config.prompt_style, self.config.grammar)
         learning = supervised.format_steps(self.optimizer, self.config.format_learning_rate or 0.0)
         with learning, Display("format warm-up", steps, quiet=self._quiet) as display:
             for step in range(steps):

@@ -15,7 +15,7 @@ from ssl4rl_benchmarks.audits.hostile import conformance
 from ssl4rl_benchmarks.audits.noise import NOISE, NOISES, noise
 from ssl4rl_benchmarks.audits.shortcuts import Rewards, measure_all, solvers_of
 from ssl4rl_envs import Batch, Stream, Task, blind, hash_seed, make_task
-from ssl4rl_envs.answers import PROMPT_STYLES
+from ssl4rl_envs.answers import GRAMMARS, PROMPT_STYLES
 from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.images.base import ImageTask
 from ssl4rl_envs.sources import ImageSource
@@ -84,8 +84,8 @@ def audit_task(task: Task, settings: AuditSettings | None = None, *, replies: bo
         replies: whether hostile replies are tried.
 
     Returns:
-        Plain data: source, episodes, chance, oracle, policies, acceptance, shortcuts, conformance by style, failures in
-        words, answers (of the questions, as numbers), seconds.
+        Plain data: source, episodes, chance, oracle, policies, acceptance, shortcuts, conformance by style and grammar,
+        failures in words, answers (of the questions, as numbers), seconds.
     """
     start, settings = time.perf_counter(), settings or AuditSettings()
     train, test = lessons_and_questions(task, settings)
@@ -102,7 +102,13 @@ def audit_task(task: Task, settings: AuditSettings | None = None, *, replies: bo
         "policies": {policy: summary(rewards, clusters, task.chance) for policy, rewards in earned.items()},
         "acceptance": acceptance(task, settings.split),
         "shortcuts": shortcut_table(task, train, test),
-        "conformance": {style: conformance(task, settings.split, style, settings.replies, settings.seed) for style in styles},
+        "conformance": {
+            style if grammar == "strict" else f"{style}, {grammar}": conformance(
+                task, settings.split, style, settings.replies, settings.seed, grammar
+            )
+            for grammar in GRAMMARS
+            for style in styles
+        },
     }
     found = {"failures": failures(task, result), "answers": answer_numbers(task, test)}
     return {**result, **found, "seconds": round(time.perf_counter() - start, 2)}

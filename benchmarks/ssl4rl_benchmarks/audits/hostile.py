@@ -1,4 +1,8 @@
-"""Hostile replies by kind: what no parser may take for an answer, built around the right one so that a slip would be paid."""
+"""Hostile replies by kind: what no parser may take for an answer, built around the right one so that a slip would be paid.
+
+Some kinds only break the form that the strict grammar asks for, and say exactly one answer, the right one: `ONE_ANSWER`. The
+lenient grammar reads those, and may read no other.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +22,29 @@ MOST_OPTIONS = 64
 
 QUESTION = "Which one is it?"
 
+ONE_ANSWER = frozenset(
+    {
+        *("prompt echo and answer", "prompt echo and reply", "reply and prompt echo"),
+        *("answer twice", "answer twice with a space", "text after answer", "text before answer", "full stop after answer"),
+        *("null after reply", "byte order mark", "code fence", "greeting", "quotes", "bold", "boxed", "double brackets"),
+        *("tag inside thinking", "opening tag inside thinking", "closing tag inside thinking", "thinking twice"),
+        *("nested thinking", "thinking opened twice", "thinking closed twice", "unopened thinking", "upper-case thinking"),
+        *("text between thinking and answer", "text before thinking", "answers round thinking", "thinking not asked for"),
+        *("empty thinking", "no thinking", "no thinking, with spaces", "self-closing thinking"),
+        *("decimal point", "semicolons", "hyphens", "lists of one"),
+    }
+)
+"""Kinds that are no answer to the strict grammar and one to the lenient."""
 
-def hostile_replies(bodies: list[str], style: str, prompt: str = QUESTION) -> dict[str, str]:
+
+def hostile_replies(bodies: list[str], style: str, prompt: str = QUESTION, grammar: str = "strict") -> dict[str, str]:
     """Return replies that are empty, ambiguous, ill-formed or out of place, by kind.
 
     Args:
         bodies: at least two answers, without tags, the right one first; all that there are where that is not too many.
         style: "direct" or "think".
         prompt: the question.
+        grammar: that they are no answers to; for "lenient" the kinds of `ONE_ANSWER` are left out.
     """
     pre = "<think>hm</think> " if style == "think" else ""
     inside = _bodies(bodies, prompt)
@@ -34,7 +53,8 @@ def hostile_replies(bodies: list[str], style: str, prompt: str = QUESTION) -> di
     if re.fullmatch(r"[0-9]+(, [0-9]+)+", bodies[0]):
         inside |= _lists([int(number) for number in bodies[0].split(",")])
     tagged = {kind: f"{pre}<answer>{body}</answer>" for kind, body in inside.items()}
-    return {**_messages(bodies, pre, prompt), **tagged, **_thoughts(bodies, style)}
+    replies = {**_messages(bodies, pre, prompt), **tagged, **_thoughts(bodies, style), **_contradictions(bodies, prompt)}
+    return {kind: reply for kind, reply in replies.items() if grammar == "strict" or kind not in ONE_ANSWER}
 
 
 def _bodies(bodies: list[str], prompt: str) -> dict[str, str]:
@@ -161,6 +181,57 @@ def _thoughts(bodies: list[str], style: str) -> dict[str, str]:
     return {**replies, "thinking not asked for": f"<think>hm</think>{tag_a}", "empty thinking": f"<think></think>{tag_a}"}
 
 
+def _contradictions(bodies: list[str], prompt: str) -> dict[str, str]:
+    """Return replies that a forgiving parser may be tempted by: they say several things, or take back what they say."""
+    a, b = bodies[0], bodies[1]
+    tag_a, tag_b, box_a, box_b = f"<answer>{a}</answer>", f"<answer>{b}</answer>", f"\\boxed{{{a}}}", f"\\boxed{{{b}}}"
+    how = prompt.rpartition("?")[2]
+    listed = "\n".join(f"- {body}" for body in bodies)
+    lettered = " ".join(f"({letter}) {body}" for letter, body in zip(string.ascii_uppercase, bodies, strict=False))
+    return {
+        "answer in thinking, none after it": f"<think>hm {tag_a}</think> So it is {a}.",
+        "answer in unclosed thinking": f"{tag_b}</think> <think> {tag_a}",
+        "another answer after thinking": f"<think>{tag_a}</think> {tag_b} {tag_a}",
+        "two answers after thinking": f"hm</think> {tag_a} No: {tag_b}",
+        "answer and another box": f"{tag_a} {box_b}",
+        "two boxes": f"{box_a} {box_b}",
+        "two boxes in one answer": f"<answer>{box_a} {box_b}</answer>",
+        "box of all options": f"\\boxed{{{', '.join(bodies)}}}",
+        "all options in a code block": f"<answer>```\n{listed}\n```</answer>",
+        "all options as a list": f"<answer>{listed}</answer>",
+        "all options with letters": f"<answer>{lettered}</answer>",
+        "two letters": "<answer>A or B</answer>",
+        "another option's letter": f"<answer>Z. {a}</answer>",
+        "either of two in bold": f"<answer>**{a}** or **{b}**</answer>",
+        "either of two in mathematics": f"<answer>${a}$ or ${b}$</answer>",
+        "both of two": f"<answer>both {a} and {b}</answer>",
+        "struck out": f"<answer>~~{a}~~ {b}</answer>",
+        "negation in bold": f"<answer>not **{a}**</answer>",
+        "negation outside": f"It is not {tag_a}",
+        "contraction outside": f"It isn't {tag_a}",
+        "alternative outside": f"{tag_a} or {b}",
+        "alternative before": f"either {b} or {tag_a}",
+        "question outside": f"{tag_a}?",
+        "taken back": f"{tag_a} Wait, it is {b}.",
+        "taken back at once": f"{tag_a}. Actually, no.",
+        "example of the prompt": how or f"in this form: {tag_a}",
+        "example quoted": f"I reply in this form: {tag_a}",
+        "minus in bold": f"<answer>**-{a}**</answer>",
+        "minus in a box": f"<answer>\\boxed{{-{a}}}</answer>",
+        "hedge in words": f"<answer>The answer is probably {a}</answer>",
+        "range": f"<answer>{a} to {b}</answer>",
+        "dots": f"<answer>{a}...</answer>",
+        "long s": f"<answer>{_swap(a, 's', chr(0x17F))}</answer>",
+        "Kelvin sign": f"<answer>{a}{chr(0x212A)}</answer>",
+        "full-width letters": f"<answer>{''.join(chr(ord(c) + 0xFEE0) if c.isalnum() else c for c in a)}</answer>",
+    }
+
+
+def _swap(text: str, old: str, new: str) -> str:
+    """Return a text with a character exchanged, and the new one after it where there was none to exchange."""
+    return text.replace(old, new) if old in text else text + new
+
+
 def _numbers(a: str, b: str) -> dict[str, str]:
     """Return numbers that are not written as the question asks for them."""
     full_width = a.translate({ord(digit): 0xFF10 + i for i, digit in enumerate(string.digits)})
@@ -203,7 +274,6 @@ def _lists(numbers: list[int]) -> dict[str, str]:
         "hyphens": "-".join(words),
         "arrows": " -> ".join(words),
         "run together": "".join(words),
-        "mixed separators": f"{words[0]}; {', '.join(words[1:])}",
         "comma and space apart": f"{words[0]} {', '.join(words[1:])}" if len(words) > 2 else f"{words[0]} , , {words[1]}",
         "double comma": ",, ".join(words),
         "lists of one": " ".join(f"[{word}]" for word in words),
@@ -211,6 +281,8 @@ def _lists(numbers: list[int]) -> dict[str, str]:
         "hole": ", ".join([*words[:-1], "?"]),
         "full-width entries": written.translate({ord(digit): 0xFF10 + i for i, digit in enumerate(string.digits)}),
     }
+    if len(words) > 2:
+        replies["mixed separators"] = f"{words[0]}; {', '.join(words[1:])}"
     if 1 in numbers:  # without it the numbers would be others that exist
         replies["counting from 0"] = ", ".join(str(number - 1) for number in numbers)
     return replies
@@ -233,7 +305,9 @@ def options(task: Task, batch: Batch, seed: int = 0) -> list[list[str]]:
     return [[body for body in bodies if body is not None] for bodies in listed]
 
 
-def conformance(task: Task, split: str, style: str, count: int = 8, seed: int = 0) -> dict[str, dict[str, int]]:
+def conformance(
+    task: Task, split: str, style: str, count: int = 8, seed: int = 0, grammar: str = "strict"
+) -> dict[str, dict[str, int]]:
     """Score hostile replies to `count` questions; return how many of each kind were tried, and how many were taken.
 
     Taken is what is read as an answer, is paid, or is called a success. Tasks without text have none.
@@ -242,12 +316,12 @@ def conformance(task: Task, split: str, style: str, count: int = 8, seed: int = 
         return {}
     batch = task.sample(Stream(split, np.full(count, hash_seed(seed, "conformance")), np.arange(count)))
     questions = zip(options(task, batch, seed), task.prompts(batch, style), strict=True)
-    replies = [hostile_replies(bodies, style, prompt) if len(bodies) > 1 else {} for bodies, prompt in questions]
+    replies = [hostile_replies(bodies, style, prompt, grammar) if len(bodies) > 1 else {} for bodies, prompt in questions]
     table = {}
     for kind in dict.fromkeys(kind for row in replies for kind in row):
         rows = np.array([row for row, known in enumerate(replies) if kind in known], np.int64)
         texts, asked = [replies[row][kind] for row in rows], batch.rows(rows)
-        score, read = task.score_texts(texts, asked, style), task.parse_all(texts, asked, style)[1]
+        score, read = task.score_texts(texts, asked, style, grammar), task.parse_all(texts, asked, style, grammar)[1]
         taken = (score.reward > 0) | score.success | read
         table[kind] = {"tried": len(texts), "paid": int(taken.sum())}
     return table

@@ -49,9 +49,10 @@ def perform(run: Run, folder: Path, device: str = "cpu", threads: int = 1) -> Ro
     start = time.perf_counter()
     row = head(run, device, threads)
     args, name = thawed(run.env.args), run.agent.name
-    style = read_config(Path(name)).prompt_style if is_run(name) else "direct"
+    config = read_config(Path(name)) if is_run(name) else None
+    style, grammar = ("direct", "strict") if config is None else (config.prompt_style, config.grammar)
     task, interface = make_task(run.env.id, **args), agent_interface(name)
-    envs = SSLVectorEnv(task, num_envs=128, split=run.split, interface=interface, prompt_style=style)
+    envs = SSLVectorEnv(task, num_envs=128, split=run.split, interface=interface, prompt_style=style, grammar=grammar)
     agent = load_agent(name, envs, **settings_of(run))
     learning, lesson, before = 0.0, None, None
     if isinstance(agent, Learner):
@@ -116,7 +117,8 @@ def settings_of(run: Run) -> dict[str, Any]:
 
 def gallery(agent: Agent, envs: SSLVectorEnv) -> list[dict[str, Any]]:
     """Return what an agent answers to the questions of the gallery: in words, and whether that is right."""
-    asked = gallery_envs(envs.unwrapped.task, agent.interface, envs.questions.interface.prompt_style)
+    read = envs.questions.interface
+    asked = gallery_envs(envs.unwrapped.task, agent.interface, read.prompt_style, read.grammar)
     enter(agent, asked)
     observations, _ = asked.reset(seed=gallery_seeds())
     batch = asked.batch
@@ -130,9 +132,9 @@ def gallery(agent: Agent, envs: SSLVectorEnv) -> list[dict[str, Any]]:
     ]
 
 
-def gallery_envs(task: Any, interface: str, prompt_style: str = "direct") -> SSLVectorEnv:
+def gallery_envs(task: Any, interface: str, prompt_style: str = "direct", grammar: str = "strict") -> SSLVectorEnv:
     """Return environments that ask the questions of the gallery."""
-    return SSLVectorEnv(task, num_envs=GALLERY, split="test", interface=interface, prompt_style=prompt_style)
+    return SSLVectorEnv(task, num_envs=GALLERY, split="test", interface=interface, prompt_style=prompt_style, grammar=grammar)
 
 
 def gallery_seeds() -> list[int]:

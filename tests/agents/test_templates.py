@@ -87,7 +87,9 @@ def test_templates_that_write_nothing_of_the_reply_are_seen_to(family):
 
 def test_a_template_of_a_model_that_sees_is_looked_through():
     model, processor = zoo.build("qwen3_vl")
-    processor.chat_template = zoo.chat("<|image_pad|>", **{**zoo.CHATML, "reply": "<|im_start|>assistant\n<think>\n"})
+    processor.chat_template = zoo.chat(
+        "<|vision_start|><|image_pad|><|vision_end|>", **{**zoo.CHATML, "reply": "<|im_start|>assistant\n<think>\n"}
+    )
     assert VLMPolicy(model, processor).encoder.written == OPEN
 
 

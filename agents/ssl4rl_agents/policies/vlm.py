@@ -94,26 +94,17 @@ class VLMPolicy(Policy):
         self.pad_token_id = int(tokenizer.pad_token_id)
         self.prompt_style, self.freeze_vision = check_style(prompt_style), False
         with explained(model):
-            self._take_apart(
-                ends, template_arguments, freeze_vision=freeze_vision, gradient_checkpointing=gradient_checkpointing
-            )
+            self.encoder = PromptEncoder(model, processor, template_arguments)
+            self._take_apart(ends, freeze_vision=freeze_vision, gradient_checkpointing=gradient_checkpointing)
             self._prepare_weights(lora_rank, lora_alpha, freeze_vision)
         self.eval()
         check_model(self)
         self._no_split_modules = getattr(model, "_no_split_modules", None)  # what accelerate wraps in one piece
 
-    def _take_apart(
-        self,
-        ends: int | list[int],
-        template_arguments: Mapping[str, Any] | None,
-        *,
-        freeze_vision: bool,
-        gradient_checkpointing: bool,
-    ) -> None:
+    def _take_apart(self, ends: int | list[int], *, freeze_vision: bool, gradient_checkpointing: bool) -> None:
         """Find the parts of the model: what reads prompts, what runs them, what makes logits of hidden states."""
         model, tokenizer = self.model, self.processor.tokenizer
         text_config = model.config.get_text_config()
-        self.encoder = PromptEncoder(model, self.processor, template_arguments)
         self.freeze_vision = freeze_vision and self.encoder.image_token_id is not None
         self.decoder = Decoder(model, gradient_checkpointing=gradient_checkpointing)
         self._scale_logits = _logit_scaling(text_config)

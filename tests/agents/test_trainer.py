@@ -267,7 +267,7 @@ class SealedRotation(Rotation):
         self.truths = np.zeros(0, np.int64)
 
     def make(self, stream: Stream) -> Batch:
-        batch = super().sample(stream)
+        batch = super().make(stream)
         sealed = len(self.truths) + np.arange(len(batch))
         self.truths = np.concatenate([self.truths, batch.target])
         return Batch(batch.observation, sealed, batch.items)
@@ -282,7 +282,7 @@ class SealedRotation(Rotation):
 def test_training_never_reads_targets_but_through_scores(tmp_path, monkeypatch):
     """With sealed targets and a forbidden oracle PPO does the very same, format warm-up included."""
     for name, cls in (("open", Rotation), ("sealed", SealedRotation)):
-        task = cls(source="digits", image_size=36)
+        task = cls(source="digits", image_size=36).paired("the same questions")
         monkeypatch.setattr(trainer_module, "make_task", lambda *_, task=task, **__: task)
         trainer = Trainer(config(), tmp_path / name, quiet=True)
         monkeypatch.setattr(trainer, "measure", lambda *_: _Nothing())

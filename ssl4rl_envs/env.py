@@ -66,6 +66,7 @@ class SSLEnv(gym.Env[dict[str, Any], Any]):
         self._return = 0.0
         self._verdict: rendering.Verdict | None = None
         self._window: rendering.Window | None = None
+        self._canvas: rendering.Canvas | None = None
 
     @property
     def task(self) -> Task:
@@ -164,7 +165,8 @@ class SSLEnv(gym.Env[dict[str, Any], Any]):
         card = rendering.card(self.task, self.batch, 0, self._verdict)
         if self.render_mode == "ansi":
             return rendering.to_ansi(card)
-        picture = rendering.draw(card)
+        self._canvas = self._canvas or rendering.canvas_for(self.task, self.split)  # all frames are of one size
+        picture = rendering.draw(card, self._canvas)
         if self.render_mode == "rgb_array":
             return picture
         self._window = self._window or rendering.Window()

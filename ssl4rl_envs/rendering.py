@@ -5,11 +5,13 @@ Everything here works from what a task declares (its pictures, prompts and answe
 
 from __future__ import annotations
 
+import operator
 import os
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache, reduce
 from importlib.util import find_spec
 from itertools import zip_longest
 from typing import Any
@@ -18,13 +20,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Score, Task
 
 MODES: tuple[str, ...] = ("rgb_array", "ansi", "human")
 
 _WIDTH = 360  # of a card, in pixels
 _MARGIN = 14
+_TEXT = 14  # size of words, in pixels
+_NAME = 16  # room for the names of pictures
+_PROBES = 8  # questions by which a task's canvas is measured
 _INK, _PAPER, _FRAME = (32, 36, 44), (255, 255, 255), (222, 226, 232)
+Colour = tuple[int, int, int]
+Line = list[tuple[str, Colour]]
+"""Words and their colours, from left to right."""
+
 _RIGHT, _PART, _WRONG, _TRUTH = (22, 128, 72), (176, 112, 16), (190, 42, 50), (90, 98, 112)
 
 
@@ -59,11 +69,45 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Card:
-    """What is drawn of an instance: its pictures with their names, its question, and the verdict if it is known."""
+    """What is drawn of an instance: its pictures with their names, its question, and the verdict if it is known.
+
+    `slots` is for how many pictures there is room side by side, those of a verdict that is to come included.
+    """
 
     pictures: dict[str, NDArray[np.uint8]]
     question: str
     verdict: Verdict | None
+    slots: int = 1
+
+    @property
+    def side(self) -> int:
+        """Width of a picture, in pixels of the card."""
+        many = max(self.slots, len(self.pictures))
+        return (_WIDTH - (many + 1) * _MARGIN) // many
+
+    @property
+    def named(self) -> bool:
+        """Whether the pictures have their names above them."""
+        return max(self.slots, len(self.pictures)) > 1
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """How many pixels high the parts of a card are: pictures with their names, question, verdict."""
+
+    pictures: int
+    question: int
+    verdict: int
+
+    @property
+    def height(self) -> int:
+        """Of the whole card."""
+        return _MARGIN + self.pictures + 10 + self.question + 6 + self.verdict + _MARGIN // 2
+
+    def __or__(self, other: Canvas) -> Canvas:
+        """Return the least canvas that holds what either does."""
+        pairs = ((getattr(self, name), getattr(other, name)) for name in ("pictures", "question", "verdict"))
+        return Canvas(*(max(pair) for pair in pairs))
 
 
 def judge(task: Task, batch: Batch, answers: NDArray[Any], score: Score) -> list[Verdict]:
@@ -83,49 +127,114 @@ def judge(task: Task, batch: Batch, answers: NDArray[Any], score: Score) -> list
 
 def card(task: Task, batch: Batch, row: int, verdict: Verdict | None) -> Card:
     """Collect what is to be drawn of one row of a batch."""
-    pictures = task.pictures(batch, row) | (verdict.pictures if verdict is not None else {})
-    return Card(pictures, task.caption(batch.rows(slice(row, row + 1)))[0], verdict)
+    one = batch.rows(slice(row, row + 1))
+    asked = task.pictures(batch, row)
+    slots = len(asked) + len(task.illustrate(task.oracle(one)[0], batch, row))
+    told = verdict.pictures if verdict is not None else {}
+    return Card(asked | told, task.caption(one)[0], verdict, slots)
 
 
+def canvas_of(card: Card) -> Canvas:
+    """Return how much room a card takes by itself."""
+    heights = [round(card.side * picture.shape[0] / picture.shape[1]) for picture in card.pictures.values()]
+    question, verdict = _lines(card.question, _TEXT), _verdict_lines(card.verdict, _TEXT)
+    room = (len(question) * _line(_TEXT), max(1, len(verdict)) * _line(_TEXT))
+    return Canvas((_NAME if card.named else 0) + max(heights, default=0), *room)
+
+
+def canvas_for(task: Task, split: str) -> Canvas:
+    """Return the canvas that holds the cards of a task before and after an answer, from a few of its questions.
+
+    All cards drawn on one canvas are of one size. What takes more room than those few do is drawn smaller: see `draw`.
+    """
+    if task.parts:
+        return reduce(operator.or_, (canvas_for(part, split) for part in task.parts))
+    batch = task.sample(Stream(split, np.zeros(_PROBES, np.uint64), np.arange(_PROBES)))
+    answers = task.oracle(batch)
+    verdicts = judge(task, batch, answers, task.score(answers, batch))
+    return reduce(operator.or_, (canvas_of(card(task, batch, row, verdict)) for row, verdict in enumerate(verdicts)))
+
+
+def draw(card: Card, canvas: Canvas | None = None) -> NDArray[np.uint8]:
+    """Draw a card, uint8 (height, 360, 3).
+
+    Args:
+        card: what is drawn.
+        canvas: how high the card is; by default as high as it needs. What does not fit is drawn smaller, never cut off.
+    """
+    room = canvas or canvas_of(card)
+    image = Image.new("RGB", (_WIDTH, room.height), _PAPER)
+    pen = ImageDraw.Draw(image)
+    top = _MARGIN + (_NAME if card.named else 0)
+    for i, (name, picture) in enumerate(card.pictures.items()):
+        left = _MARGIN + i * (card.side + _MARGIN)
+        share = min(card.side / picture.shape[1], (_MARGIN + room.pictures - top) / picture.shape[0])
+        width, height = (max(1, round(share * length)) for length in (picture.shape[1], picture.shape[0]))
+        if card.named:
+            pen.text((left, _MARGIN - 4), name, _TRUTH, _font(12))
+        image.paste(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC), (left, top))
+        pen.rectangle((left, top, left + width - 1, top + height - 1), outline=_FRAME)
+    top = _MARGIN + room.pictures + 10
+    _write(pen, top, room.question, lambda size: _plain(card.question, size, _INK))
+    _write(pen, top + room.question + 6, room.verdict, lambda size: _verdict_lines(card.verdict, size))
+    pen.rectangle((0, 0, _WIDTH - 1, room.height - 1), outline=_FRAME)
+    return np.asarray(image)
+
+
+@lru_cache(maxsize=16)
 def _font(size: int) -> Any:
     return ImageFont.load_default(size)
 
 
-def draw(card: Card) -> NDArray[np.uint8]:
-    """Draw a card, uint8 (height, 360, 3); its height follows from what it holds."""
-    count = len(card.pictures)
-    side = (_WIDTH - (count + 1) * _MARGIN) // max(1, count)
-    font, small = _font(14), _font(12)
-    question = textwrap.wrap(card.question, 50)
-    top = _MARGIN + (16 if count > 1 else 0)
-    heights = [round(side * picture.shape[0] / picture.shape[1]) for picture in card.pictures.values()]
-    text_top = top + max(heights, default=0) + 10
-    height = text_top + 18 * len(question) + 28 + _MARGIN // 2
-    canvas = Image.new("RGB", (_WIDTH, height), _PAPER)
-    pen = ImageDraw.Draw(canvas)
-    for i, ((name, picture), shown) in enumerate(zip(card.pictures.items(), heights, strict=True)):
-        left = _MARGIN + i * (side + _MARGIN)
-        if count > 1:
-            pen.text((left, _MARGIN - 4), name, _TRUTH, small)
-        canvas.paste(Image.fromarray(picture).resize((side, shown), Image.Resampling.BICUBIC), (left, top))
-        pen.rectangle((left, top, left + side - 1, top + shown - 1), outline=_FRAME)
-    for line, words in enumerate(question):
-        pen.text((_MARGIN, text_top + 18 * line), words, _INK, font)
-    bottom = text_top + 18 * len(question) + 6
-    if card.verdict is not None:
-        _draw_verdict(pen, card.verdict, bottom, font)
-    pen.rectangle((0, 0, _WIDTH - 1, height - 1), outline=_FRAME)
-    return np.asarray(canvas)
+def _line(size: int) -> int:
+    """Return how far lines of a size are apart, in pixels."""
+    return size + 4
 
 
-def _draw_verdict(pen: ImageDraw.ImageDraw, verdict: Verdict, top: int, font: Any) -> None:
+def _lines(words: str, size: int) -> list[str]:
+    """Break words into lines that fit a card, as wide as they are in a font of that size; long words are broken too."""
+    font, room, lines = _font(size), _WIDTH - 2 * _MARGIN, [""]
+    for word in words.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= room:
+            lines[-1] = longer
+            continue
+        lines.append("")
+        for letter in word:
+            if font.getlength(lines[-1] + letter) > room:
+                lines.append("")
+            lines[-1] += letter
+    return [line for line in lines if line]
+
+
+def _plain(words: str, size: int, colour: Colour) -> list[Line]:
+    return [[(line, colour)] for line in _lines(words, size)]
+
+
+def _verdict_lines(verdict: Verdict | None, size: int) -> list[Line]:
+    """Return the lines of a verdict: one if all fits, else the answer's and the truth's."""
+    if verdict is None:
+        return []
     colour = _RIGHT if verdict.success else _PART if verdict.reward > 0 else _WRONG
-    left, words = float(_MARGIN), f"reward {verdict.reward:.2f}"
-    if verdict.truth is not None:
-        pen.text((left, top), verdict.said, colour, font)
-        left += pen.textlength(verdict.said + "   ", font)
-        words = f"truth {verdict.truth}   {words}"
-    pen.text((left, top), words, colour if verdict.truth is None else _TRUTH, font)
+    reward = f"reward {verdict.reward:.2f}"
+    if verdict.truth is None:
+        return [[(reward, colour)]]
+    said, truth = verdict.said + "   ", f"truth {verdict.truth}   {reward}"
+    if _font(size).getlength(said + truth) <= _WIDTH - 2 * _MARGIN:
+        return [[(said, colour), (truth, _TRUTH)]]
+    return _plain(said, size, colour) + _plain(truth, size, _TRUTH)
+
+
+def _write(pen: ImageDraw.ImageDraw, top: int, room: int, broken: Callable[[int], list[Line]]) -> None:
+    """Write lines in the largest size that leaves them room, `_TEXT` at most."""
+    size = _TEXT
+    while size > 1 and len(broken(size)) * _line(size) > room:
+        size -= 1
+    for number, line in enumerate(broken(size)):
+        left = float(_MARGIN)
+        for words, colour in line:
+            pen.text((left, top + number * _line(size)), words, colour, _font(size))
+            left += pen.textlength(words, _font(size))
 
 
 def board(cards: Sequence[Card], columns: int = 4) -> NDArray[np.uint8]:

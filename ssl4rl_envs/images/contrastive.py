@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.images import augmentations
 from ssl4rl_envs.images.base import ImageTask, one_of
-from ssl4rl_envs.images.views import different_pictures, draw_views
+from ssl4rl_envs.images.views import comparable, different_pictures, draw_alike, draw_views
 from ssl4rl_envs.sources import ImageSourceLike, Views
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Level, Score, exact_score
@@ -22,7 +22,7 @@ MIN_DIFFERENCE = 10.0
 MIN_CROP = 0.5
 """Least side of a view as a share of the picture's shorter one."""
 
-Draft = tuple[Views, Views, Views, Views]
+Draft = tuple[Views, Views, Views]
 
 
 class Contrastive(ImageTask[Draft]):
@@ -31,8 +31,9 @@ class Contrastive(ImageTask[Draft]):
     ## Description
     Two square views, each changed at random, are of one picture or of two. Views of one picture overlap: the area they share
     is at least `min_overlap` of the area they cover together. Two pictures are from different photographs that do not look
-    alike as a whole. Both partners of the first view are drawn before it is decided which is shown, so the first view tells
-    nothing. After Chen et al., "A simple framework for contrastive learning of visual representations", 2020.
+    alike as a whole. Both partners of the first view are drawn before it is decided which is shown, and are alike in scale
+    and place, so neither the first view nor how the second is drawn tells anything.
+    After Chen et al., "A simple framework for contrastive learning of visual representations", 2020.
 
     ## Observation Space
     `Dict` with `image_1` and `image_2`: uint8 RGB (image_size, image_size, 3). The text interface adds `prompt`.
@@ -77,7 +78,12 @@ class Contrastive(ImageTask[Draft]):
         self.strength = one_of("strength", strength, ("weak", "strong"))
         if not 0.05 <= min_overlap <= 0.9:
             raise ValueError(f"min_overlap must lie in 0.05 to 0.9, got {min_overlap}")
-        super().__init__(source, image_size, ("image_1", "image_2"), "near-duplicates, or views that overlap too little")
+        super().__init__(
+            source,
+            image_size,
+            ("image_1", "image_2"),
+            "near-duplicates, pairs of very different sizes, or views that overlap too little",
+        )
         self.min_overlap = min_overlap
         self.action_space = spaces.Discrete(2)
         self.answer_format = AnswerFormat(("different", "same"), fillers=("crops", "they", "are", "from", "ones", "one"))
@@ -85,17 +91,16 @@ class Contrastive(ImageTask[Draft]):
         self.check_source(different=2)
 
     def draft(self, stream: Stream) -> Draft:
-        """Draw a view and another of the same picture, and a pair of such views of another picture."""
+        """Draw a view, another of the same picture, and one of another picture that is drawn like the latter."""
         zoom = min(MIN_CROP, self.source.min_zoom)
-        first = draw_views(stream, self.source, min_zoom=zoom)
-        near = draw_views(stream, self.source, items=first.items, min_zoom=zoom)
-        far = draw_views(stream, self.source, min_zoom=zoom)
-        return first, near, draw_views(stream, self.source, items=far.items, min_zoom=zoom), far
+        items = self.source.draw(stream), self.source.draw(stream)
+        near, far = draw_alike(stream, self.source, self.image_size, items, zoom)
+        return draw_views(stream, self.source, self.image_size, items=items[0], min_zoom=zoom), near, far
 
     def askable(self, draft: Draft) -> NDArray[np.bool_]:
-        """Return where both pairs overlap enough, so that the sizes of views tell nothing, and are of different pictures."""
-        first, near, beside, far = draft
-        overlapping = (overlap(first, near) >= self.min_overlap) & (overlap(beside, far) >= self.min_overlap)
+        """Return where the views of one picture overlap enough, and the others show different ones of comparable size."""
+        first, near, far = draft
+        overlapping = (overlap(first, near) >= self.min_overlap) & comparable(self.source, first.items, far.items)
         rows = np.flatnonzero(overlapping)
         overlapping[rows] = different_pictures(self.source, first.items[rows], far.items[rows], MIN_DIFFERENCE)
         return overlapping
@@ -103,7 +108,7 @@ class Contrastive(ImageTask[Draft]):
     def make(self, stream: Stream) -> Batch:
         """Show two views a row; observation and target as the class's text says."""
         target = stream.integers(0, 2)
-        first, near, _, far = self.draw(stream)
+        first, near, far = self.draw(stream)
         together = target.astype(bool)
         pairs = ((getattr(near, name), getattr(far, name)) for name in ("items", "x", "y", "side"))
         second = Views(*(np.where(together, own, other) for own, other in pairs))

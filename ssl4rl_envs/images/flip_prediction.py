@@ -89,7 +89,7 @@ class FlipPrediction(ImageTask[Views]):
 
     def draft(self, stream: Stream) -> Views:
         """Draw a view."""
-        return draw_views(stream, self.source)
+        return draw_views(stream, self.source, self.image_size)
 
     def askable(self, draft: Views) -> NDArray[np.bool_]:
         """Return which views differ from themselves in every mirror."""

@@ -12,7 +12,7 @@ from ssl4rl_envs import blind
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.images.base import ImageTask, one_of
 from ssl4rl_envs.images.tiles import NUMBERED, numbers, panel_grid, panels
-from ssl4rl_envs.images.views import all_differ, different_pictures, draw_views
+from ssl4rl_envs.images.views import all_differ, comparable, different_pictures, draw_alike
 from ssl4rl_envs.sources import ImageSourceLike, Views
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Level, Score, exact_score
@@ -41,8 +41,9 @@ class MaskedReconstruction(ImageTask[Draft]):
     ## Description
     A square patch of a picture is painted over in grey. With `answer="choice"`, the task is to pick what was there among
     `candidates` patches: the true one, others from elsewhere in the same picture (every second candidate), and the rest from
-    pictures of other photographs. With `answer="pixels"` it is to paint it. Patches that hardly differ from one another
-    (or from a constant) are not asked about. After Pathak et al., "Context encoders", 2016, and He et al., "Masked
+    a picture of another photograph, drawn at the same scale and with its pixels in line, so that sharpness tells nothing.
+    With `answer="pixels"` it is to paint it. Patches that hardly differ from one another (or from a constant) are not asked
+    about. After Pathak et al., "Context encoders", 2016, and He et al., "Masked
     autoencoders are scalable vision learners", 2022.
 
     ## Observation Space
@@ -113,7 +114,10 @@ class MaskedReconstruction(ImageTask[Draft]):
             )
         choice = answer == "choice"
         super().__init__(
-            source, image_size, ("candidates", "image") if choice else ("image",), "pictures with patches that look alike"
+            source,
+            image_size,
+            ("candidates", "image") if choice else ("image",),
+            "pictures with patches that look alike, or pairs of very different sizes",
         )
         self.candidates, self.patch_size = candidates, patch_size
         if choice:
@@ -127,8 +131,9 @@ class MaskedReconstruction(ImageTask[Draft]):
             self.check_source()
 
     def draft(self, stream: Stream) -> Draft:
-        """Draw a view, one of another photograph, and the corners (n, candidates, 2) of the mask and of the other patches."""
-        first, second = draw_views(stream, self.source), draw_views(stream, self.source)
+        """Draw two views alike, and the corners (n, candidates, 2) of the mask and of the other patches."""
+        items = self.source.draw(stream), self.source.draw(stream)
+        first, second = draw_alike(stream, self.source, self.image_size, items)
         most = self.image_size - self.patch_size
         corners = stream.integers(0, most + 1, (self.candidates, 2))
         return first, second, corners, stream.permutation(self.candidates - 1)
@@ -144,6 +149,8 @@ class MaskedReconstruction(ImageTask[Draft]):
         result &= apart.all(axis=1)
         rows = np.flatnonzero(result)  # what is cheap to see comes first
         if self.candidates - 1 > same:
+            result[rows] = comparable(self.source, first.items[rows], second.items[rows])
+            rows = np.flatnonzero(result)
             result[rows] = different_pictures(self.source, first.items[rows], second.items[rows], MIN_DIFFERENCE)
             rows = np.flatnonzero(result)
         kept: Draft = (_views(first, rows), _views(second, rows), corners[rows], draft[3][rows])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.images.base import ImageTask, one_of
 from ssl4rl_envs.images.tiles import NUMBERED, Tiling, join, numbers
-from ssl4rl_envs.images.views import different_pictures, differs, draw_views
+from ssl4rl_envs.images.views import comparable, different_pictures, differs, draw_alike
 from ssl4rl_envs.sources import ImageSourceLike, Views
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Level, Score, exact_score
@@ -22,17 +22,18 @@ MIN_DIFFERENCE = {"other": 12.0, "turned": 4.0, "flipped": 4.0}
 MIN_PICTURES = 10.0
 """Pictures that differ by less as a whole count as near-duplicates."""
 
-Draft = tuple[Views, Views, NDArray[np.int64]]
+Draft = tuple[Views, Views, NDArray[np.int64], NDArray[np.int64]]
 
 
 class OddPatch(ImageTask[Draft]):
     """Which tile of the picture is the odd one?
 
     ## Description
-    A picture is cut into grid x grid tiles, and one of them is replaced: by a tile of a picture of another photograph
-    (`odd="other"`), by itself turned by 90, 180 or 270 degrees ("turned"), or by itself mirrored ("flipped"). Only pictures
-    are asked about in which every tile would differ visibly from the replacement, so nothing but the odd tile tells where it
-    is.
+    A picture is cut into grid x grid tiles, and one of them is replaced: by what a picture of another photograph shows at
+    the same place (`odd="other"`), by itself turned by 90, 180 or 270 degrees ("turned"), or by itself mirrored ("flipped").
+    Both pictures are drawn at one scale and with their pixels in line, so that sharpness tells nothing; those of very
+    different sizes are not put together. Only pictures are asked about in which every tile would differ visibly from the
+    replacement, so nothing but the odd tile tells where it is.
 
     ## Observation Space
     `Dict` with `image`: uint8 RGB (image_size, image_size, 3). The text interface adds `prompt`.
@@ -51,8 +52,10 @@ class OddPatch(ImageTask[Draft]):
     - `image_size`: side of the picture in pixels, a multiple of `grid`.
     - `grid`: tiles a side, 2 to 5.
     - `odd`: "other", "turned" or "flipped".
-    - `gap`: pixels left out between neighbouring tiles, so that their edges do not match.
-    - `jitter`: most pixels by which a tile is moved within its cell, for the same purpose.
+    - `gap`: what is left out between neighbouring tiles, so that their edges do not match: pixels, or below 1 a share of a
+      tile's side.
+    - `jitter`: most by which a tile is moved within its cell, for the same purpose; pixels or a share.
+    - `light`: how much brightness, contrast and colours of each tile are changed by itself, 0 to 1, for the same purpose.
 
     ## Registered Configurations
     - `SSL4RL/OddPatch-v0`
@@ -68,7 +71,7 @@ class OddPatch(ImageTask[Draft]):
     )
 
     legitimate: ClassVar = {
-        "edge continuity": "the odd tile does not continue its neighbours; `gap` and `jitter` remove it",
+        "edge continuity": "the odd tile does not continue its neighbours; `gap`, `jitter` and `light` hide most of it",
         "border rows": "edges that do not fit the tiles beside them, as above",
         "mean colour": "a tile of another picture has other colours than its neighbours",
         "spectrum": "and other details, and its edges have high frequencies",
@@ -81,29 +84,37 @@ class OddPatch(ImageTask[Draft]):
         image_size: int = 60,
         grid: int = 2,
         odd: str = "other",
-        gap: int = 0,
-        jitter: int = 0,
+        gap: float = 0,
+        jitter: float = 0,
+        light: float = 0.0,
     ) -> None:
         self.odd = one_of("odd", odd, tuple(MIN_DIFFERENCE))
-        self.tiling = Tiling(grid, image_size, gap, jitter)
-        super().__init__(source, image_size, ("image",), "pictures with a tile that could be exchanged unseen")
+        self.tiling = Tiling(grid, image_size, gap, jitter, light)
+        super().__init__(
+            source,
+            image_size,
+            ("image",),
+            "pictures with a tile that could be exchanged unseen, or pairs of very different sizes",
+        )
         self.action_space = spaces.Discrete(self.tiling.count)
         self.answer_format = AnswerFormat(numbers(self.tiling.count), fillers=NUMBERED, listed=True)
         self.chance = 1 / self.tiling.count
         self.check_source(different=2 if odd == "other" else 1)
 
     def draft(self, stream: Stream) -> Draft:
-        """Draw two views, and three numbers that say which tile of the second is used, or how a tile is turned."""
-        first, second = draw_views(stream, self.source), draw_views(stream, self.source)
-        return first, second, stream.integers(0, np.array([self.tiling.count, 3, 2]), (3,))
+        """Draw two views alike, where in their cells the tiles are, and two numbers that say how a tile is turned."""
+        items = self.source.draw(stream), self.source.draw(stream)
+        first, second = draw_alike(stream, self.source, self.tiling.drawn, items)
+        return first, second, self.tiling.corners(stream), stream.integers(0, np.array([3, 2]), (2,))
 
     def askable(self, draft: Draft) -> NDArray[np.bool_]:
         """Return which drafts would show the odd tile wherever it is put."""
-        first, second, how = draft
-        tiles = self.tiling.look(self.source, first)
-        foreign = self.tiling.look(self.source, second) if self.odd == "other" else tiles
+        first, second, corners, how = draft
+        tiles = self.tiling.look(self.source, first, corners)
+        foreign = self.tiling.look(self.source, second, corners) if self.odd == "other" else tiles
         result = np.ones(len(tiles), bool)
         if self.odd == "other":
+            result &= comparable(self.source, first.items, second.items)
             result &= different_pictures(self.source, first.items, second.items, MIN_PICTURES)
         for place in range(self.tiling.count):
             result &= differs(tiles[:, place], self._replacement(tiles, foreign, place, how), MIN_DIFFERENCE[self.odd])
@@ -112,9 +123,9 @@ class OddPatch(ImageTask[Draft]):
     def make(self, stream: Stream) -> Batch:
         """Replace one tile of one view a row; observation and target as the class's text says."""
         target = stream.integers(0, self.tiling.count)
-        first, second, how = self.draw(stream)
-        tiles = self.tiling.draw(stream, self.source, first)
-        foreign = self.tiling.draw(stream, self.source, second) if self.odd == "other" else tiles
+        first, second, corners, how = self.draw(stream)
+        tiles = self.tiling.draw(stream, self.source, first, corners)
+        foreign = self.tiling.draw(stream, self.source, second, corners) if self.odd == "other" else tiles
         shown = tiles.copy()
         for place in range(self.tiling.count):
             rows = target == place
@@ -149,10 +160,10 @@ class OddPatch(ImageTask[Draft]):
     ) -> NDArray[np.uint8]:
         """Return what is put in one place, (n, side, side, 3)."""
         if self.odd == "other":
-            return foreign[np.arange(len(foreign)), how[:, 0]]
+            return foreign[:, place]
         tile = tiles[:, place]
         ways = (
             [np.rot90(tile, k, axes=(1, 2)) for k in (1, 2, 3)] if self.odd == "turned" else [tile[:, :, ::-1], tile[:, ::-1]]
         )
-        chosen = how[:, 1 if self.odd == "turned" else 2]
+        chosen = how[:, 0 if self.odd == "turned" else 1]
         return np.stack(ways)[chosen, np.arange(len(tile))]

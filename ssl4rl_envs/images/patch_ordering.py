@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.images.base import ImageTask, one_of
-from ssl4rl_envs.images.tiles import NUMBERED, Tiling, cut, join, numbers, permuted, same
+from ssl4rl_envs.images.tiles import APART, NUMBERED, Tiling, cut, join, numbers, permuted, same
 from ssl4rl_envs.images.views import draw_views
 from ssl4rl_envs.sources import ImageSourceLike, Views
 from ssl4rl_envs.stream import Stream
@@ -20,8 +20,11 @@ from ssl4rl_envs.task import Batch, Level, Score
 MIN_DIFFERENCE = 4.0
 """Pictures with two tiles that differ by less, in grey levels of 255 on average, are not asked about."""
 
+Draft = tuple[Views, NDArray[np.int64]]
+"""A view, and where in their cells the tiles are; see `Tiling.corners`."""
 
-class PatchOrdering(ImageTask[Views]):
+
+class PatchOrdering(ImageTask[Draft]):
     """In which order do the shuffled tiles of a picture belong?
 
     ## Description
@@ -53,8 +56,10 @@ class PatchOrdering(ImageTask[Views]):
     - `image_size`: side of the picture in pixels, a multiple of `grid`.
     - `grid`: tiles a side, 2 to 5.
     - `reward`: "fraction" or "exact".
-    - `gap`: pixels left out between neighbouring tiles, so that their edges do not match.
-    - `jitter`: most pixels by which a tile is moved within its cell, for the same purpose.
+    - `gap`: what is left out between neighbouring tiles, so that their edges do not match: pixels, or below 1 a share of a
+      tile's side.
+    - `jitter`: most by which a tile is moved within its cell, for the same purpose; pixels or a share.
+    - `light`: how much brightness, contrast and colours of each tile are changed by itself, 0 to 1, for the same purpose.
 
     ## Registered Configurations
     - `SSL4RL/PatchOrdering-v0`
@@ -64,13 +69,15 @@ class PatchOrdering(ImageTask[Views]):
 
     levels = (
         Level("2x2", {"grid": 2}),
-        Level("2x2-gap", {"grid": 2, "gap": 4, "jitter": 2}),
+        Level("2x2-gap", {"grid": 2, **APART}),
         Level("3x3", {"grid": 3}),
-        Level("3x3-gap", {"grid": 3, "gap": 3, "jitter": 2}),
+        Level("3x3-gap", {"grid": 3, **APART}),
     )
 
     legitimate: ClassVar = {
-        "edge continuity": "neighbouring tiles continue one another; `gap` and `jitter` remove it",
+        "edge continuity": "neighbouring tiles continue one another; levels with a gap leave little of it: in 2x2-gap a "
+        "matcher by hand earns up to 0.19, one that learns 0.23 on faces and scenes and 0.46 on digits; chance is 0.125",
+        "matcher": "as above: without a gap it is told by the edges",
         "border rows": "the top of a picture differs from its bottom (the sky is light); its tiles can be "
         "told by their edges",
         "mean colour": "so do the colours of its tiles",
@@ -84,11 +91,12 @@ class PatchOrdering(ImageTask[Views]):
         image_size: int = 60,
         grid: int = 2,
         reward: str = "fraction",
-        gap: int = 0,
-        jitter: int = 0,
+        gap: float = 0,
+        jitter: float = 0,
+        light: float = 0.0,
     ) -> None:
         self.reward = one_of("reward", reward, ("fraction", "exact"))
-        self.tiling = Tiling(grid, image_size, gap, jitter)
+        self.tiling = Tiling(grid, image_size, gap, jitter, light)
         super().__init__(source, image_size, ("image",), "pictures with tiles that look alike")
         count = self.tiling.count
         self.action_space = spaces.MultiDiscrete([count] * count)
@@ -99,19 +107,19 @@ class PatchOrdering(ImageTask[Views]):
             self.chance = 1 / math.factorial(count)
         self.check_source()
 
-    def draft(self, stream: Stream) -> Views:
-        """Draw a view."""
-        return draw_views(stream, self.source)
+    def draft(self, stream: Stream) -> Draft:
+        """Draw a view, and where in their cells the tiles are."""
+        return draw_views(stream, self.source, self.tiling.drawn), self.tiling.corners(stream)
 
-    def askable(self, draft: Views) -> NDArray[np.bool_]:
+    def askable(self, draft: Draft) -> NDArray[np.bool_]:
         """Return which views have tiles that all look different."""
-        return self.tiling.distinct(self.source, draft, MIN_DIFFERENCE)
+        return self.tiling.distinct(self.source, *draft, MIN_DIFFERENCE)
 
     def make(self, stream: Stream) -> Batch:
         """Shuffle the tiles of one view a row; observation and target as the class's text says."""
         order = stream.permutation(self.tiling.count)
-        views = self.draw(stream)
-        tiles = permuted(self.tiling.draw(stream, self.source, views), order)
+        views, corners = self.draw(stream)
+        tiles = permuted(self.tiling.draw(stream, self.source, views, corners), order)
         target = np.argsort(order, axis=1, kind="stable").astype(np.int64)
         return Batch({"image": join(tiles, self.tiling.grid)}, target, views.items)
 

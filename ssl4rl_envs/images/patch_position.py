@@ -13,8 +13,9 @@ from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.images import augmentations
 from ssl4rl_envs.images.base import ImageTask
 from ssl4rl_envs.images.tiles import GRIDS, NUMBERED, numbers
-from ssl4rl_envs.images.views import draw_views
+from ssl4rl_envs.images.views import draw_views, frame_of, parts_of
 from ssl4rl_envs.sources import ImageSourceLike, Views
+from ssl4rl_envs.sources.base import UNIT
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Level, Score, exact_score
 
@@ -26,7 +27,7 @@ QUADRANTS = ("top left", "top right", "bottom left", "bottom right")
 _CELL, _CROP = 6, 4
 """A crop is 4 / 6 of a cell wide; pictures are compared at 6 pixels a cell."""
 
-Draft = tuple[Views, NDArray[np.int64]]
+Draft = tuple[Views, NDArray[np.int64], NDArray[np.int64]]
 
 
 class PatchPosition(ImageTask[Draft]):
@@ -98,12 +99,17 @@ class PatchPosition(ImageTask[Draft]):
         self.check_source()
 
     def draft(self, stream: Stream) -> Draft:
-        """Draw a view, and where in its cell the crop lies: 0, 1 or 2 sixths of a cell from its left and upper edge."""
-        return draw_views(stream, self.source), stream.integers(0, _CELL - _CROP + 1, (2,))
+        """Draw a view, and where in its cell the crop lies: 0, 1 or 2 sixths of a cell from its upper and left edge.
+
+        And where the pixels of the picture lie under the crop, (n, 2), in 1/4096 of a source pixel.
+        """
+        views = draw_views(stream, self.source, self.image_size)
+        offsets = stream.integers(0, _CELL - _CROP + 1, (2,))
+        return views, offsets, stream.below(np.repeat(self._lattice(views)[:, None], 2, axis=1))
 
     def askable(self, draft: Draft) -> NDArray[np.bool_]:
         """Return which views show nothing like the crop in another cell, whichever cell the crop is from."""
-        views, offsets = draft
+        views, offsets, _ = draft
         look = self.source.pixels(views, self.grid * _CELL)
         windows = sliding_window_view(look, (_CROP, _CROP), axis=(1, 2))
         places = np.arange(windows.shape[1])
@@ -124,13 +130,19 @@ class PatchPosition(ImageTask[Draft]):
     def make(self, stream: Stream) -> Batch:
         """Show one view and a crop of it a row; observation and target as the class's text says."""
         target = stream.integers(0, self.grid**2)
-        views, offsets = self.draw(stream)
+        views, offsets, phases = self.draw(stream)
         corner = np.stack([target // self.grid, target % self.grid], axis=1) * _CELL + offsets
         # Positions in units of the check's pixels, of which the view is `across` wide.
         across = self.grid * _CELL
         middle = 2 * corner + _CROP - across
-        y, x = (centre + views.side * middle[:, axis] // (2 * across) for axis, centre in enumerate((views.y, views.x)))
-        crop = self.source.pixels(Views(views.items, x, y, views.side * _CROP // across), self.image_size)
+        crops = parts_of(views, middle[:, 1], middle[:, 0], _CROP, across)
+        # The pixels of an enlarged picture show, and must not tell the cell: the crop is moved by part of one, into its cell.
+        step = self._lattice(views)
+        y, x = (
+            centre + (phase - centre + step * offset // 2) % step - step * offset // 2
+            for centre, phase, offset in zip((crops.y, crops.x), phases.T, offsets.T, strict=True)
+        )
+        crop = self.source.pixels(Views(crops.items, x, y, crops.side), self.image_size)
         crop = augmentations.augment(crop, stream, self.augmentation)
         return Batch({"crop": crop, "image": self.source.pixels(views, self.image_size)}, target, views.items)
 
@@ -153,6 +165,10 @@ class PatchPosition(ImageTask[Draft]):
     def example(self) -> int:
         """Return the answer of the instructions' example."""
         return 1
+
+    def _lattice(self, views: Views) -> NDArray[np.int64]:
+        """Return how far apart the coarsest pixels are that views are drawn from, in 1/4096 of a source pixel, (n,)."""
+        return frame_of(np.minimum(*self.source.sizes(views.items)), self.image_size).cell * UNIT
 
 
 def _other_names() -> dict[str, str]:

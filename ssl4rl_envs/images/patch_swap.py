@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.images.base import ImageTask
-from ssl4rl_envs.images.patch_ordering import MIN_DIFFERENCE
-from ssl4rl_envs.images.tiles import NUMBERED, Tiling, cut, join, numbers, permuted, same
+from ssl4rl_envs.images.patch_ordering import MIN_DIFFERENCE, Draft
+from ssl4rl_envs.images.tiles import APART, NUMBERED, Tiling, cut, join, numbers, permuted, same
 from ssl4rl_envs.images.views import draw_views
-from ssl4rl_envs.sources import ImageSourceLike, Views
+from ssl4rl_envs.sources import ImageSourceLike
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Level, Score, Step
 
@@ -23,7 +23,7 @@ _CANDIDATES = 48
 """Random orders drawn to find one that leaves no tile in its place; 1 in 10**9 rows takes the fallback."""
 
 
-class PatchSwap(ImageTask[Views]):
+class PatchSwap(ImageTask[Draft]):
     """Swap two tiles a step until the picture is whole.
 
     ## Description
@@ -51,8 +51,10 @@ class PatchSwap(ImageTask[Views]):
     - `image_size`: side of the picture in pixels, a multiple of `grid`.
     - `grid`: tiles a side, 2 to 5.
     - `max_steps`: most swaps; at least grid**2 - 1, which are always enough.
-    - `gap`: pixels left out between neighbouring tiles, so that their edges do not match.
-    - `jitter`: most pixels by which a tile is moved within its cell, for the same purpose.
+    - `gap`: what is left out between neighbouring tiles, so that their edges do not match: pixels, or below 1 a share of a
+      tile's side.
+    - `jitter`: most by which a tile is moved within its cell, for the same purpose; pixels or a share.
+    - `light`: how much brightness, contrast and colours of each tile are changed by itself, 0 to 1, for the same purpose.
 
     ## Registered Configurations
     - `SSL4RL/PatchSwap-v0`
@@ -62,12 +64,13 @@ class PatchSwap(ImageTask[Views]):
 
     levels = (
         Level("2x2", {"grid": 2, "max_steps": 4}),
-        Level("2x2-gap", {"grid": 2, "max_steps": 4, "gap": 4, "jitter": 2}),
+        Level("2x2-gap", {"grid": 2, "max_steps": 4, **APART}),
         Level("3x3", {"grid": 3, "max_steps": 12}),
     )
 
     legitimate: ClassVar = {
-        "edge continuity": "neighbouring tiles continue one another; `gap` and `jitter` remove it",
+        "edge continuity": "neighbouring tiles continue one another; levels with a gap leave little of it, see PatchOrdering",
+        "matcher": "as above: without a gap it is told by the edges",
         "border rows": "the top of a picture differs from its bottom; tiles can be told by their edges",
         "mean colour": "so do the colours of its tiles",
         "spectrum": "and how detailed they are",
@@ -80,10 +83,11 @@ class PatchSwap(ImageTask[Views]):
         image_size: int = 60,
         grid: int = 3,
         max_steps: int = 12,
-        gap: int = 0,
-        jitter: int = 0,
+        gap: float = 0,
+        jitter: float = 0,
+        light: float = 0.0,
     ) -> None:
-        self.tiling = Tiling(grid, image_size, gap, jitter)
+        self.tiling = Tiling(grid, image_size, gap, jitter, light)
         count = self.tiling.count
         if max_steps < count - 1:
             raise ValueError(
@@ -97,19 +101,19 @@ class PatchSwap(ImageTask[Views]):
         self.chance = blind_progress(count, max_steps)
         self.check_source()
 
-    def draft(self, stream: Stream) -> Views:
-        """Draw a view."""
-        return draw_views(stream, self.source)
+    def draft(self, stream: Stream) -> Draft:
+        """Draw a view, and where in their cells the tiles are."""
+        return draw_views(stream, self.source, self.tiling.drawn), self.tiling.corners(stream)
 
-    def askable(self, draft: Views) -> NDArray[np.bool_]:
+    def askable(self, draft: Draft) -> NDArray[np.bool_]:
         """Return which views have tiles that all look different."""
-        return self.tiling.distinct(self.source, draft, MIN_DIFFERENCE)
+        return self.tiling.distinct(self.source, *draft, MIN_DIFFERENCE)
 
     def make(self, stream: Stream) -> Batch:
         """Shuffle the tiles of one view a row; the target is the order in which they belong, as of `PatchOrdering`."""
         order = derangement(stream, self.tiling.count)
-        views = self.draw(stream)
-        tiles = permuted(self.tiling.draw(stream, self.source, views), order)
+        views, corners = self.draw(stream)
+        tiles = permuted(self.tiling.draw(stream, self.source, views, corners), order)
         target = np.argsort(order, axis=1, kind="stable").astype(np.int64)
         memory: dict[str, NDArray[Any]] = {
             "best": np.zeros(len(views), np.float32),

@@ -98,7 +98,7 @@ class Rotation(ImageTask[Views]):
         self.exact = 4 % angles == 0
         """Whether every turn is a multiple of 90 degrees."""
         # A turned inscribed square, and the margin of one pixel that the low-pass needs, stay inside the picture.
-        self._shrink = 1.0 if self.exact else image_size / (image_size + 2) / math.sqrt(2)
+        self._shrink = 1.0 if self.exact else (image_size - 1) / (image_size + 2) / math.sqrt(2)
         self._margin = 0 if self.exact else FINE_MARGIN
         if not self.exact:
             self._check_enlargement()
@@ -117,7 +117,7 @@ class Rotation(ImageTask[Views]):
 
     def draft(self, stream: Stream) -> Views:
         """Draw a view."""
-        return draw_views(stream, self.source, self._shrink, self._margin)
+        return draw_views(stream, self.source, self.image_size, shrink=self._shrink, margin=self._margin)
 
     def askable(self, draft: Views) -> NDArray[np.bool_]:
         """Return which views look different after every turn."""

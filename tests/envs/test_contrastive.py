@@ -110,7 +110,7 @@ def test_near_duplicates_never_count_as_different(unchanged):
 
 def test_the_photos_show_regions_of_different_photographs_only():
     task = Contrastive("photos", 36)
-    first, near, _, far = task.draw(Stream("train", np.zeros(400, np.uint64), np.arange(400)))
+    first, near, far = task.draw(Stream("train", np.zeros(400, np.uint64), np.arange(400)))
     source = task.source
     assert (source.photographs(first.items) != source.photographs(far.items)).all()
     assert np.array_equal(first.items, near.items)
@@ -150,11 +150,25 @@ def test_the_first_view_is_the_same_whatever_is_asked(unchanged):
     task = Contrastive("faces", 24)
     stream = Stream("train", np.zeros(60, np.uint64), np.arange(60)).keyed(task.stream_key)
     stream.integers(0, 2)
-    first, near, _, far = task.draw(stream)
+    first, near, far = task.draw(stream)
     batch = sample(task, 60)
     assert np.array_equal(batch.observation["image_1"], task.source.pixels(first, 24))
     shown = [task.source.pixels(views, 24) for views in (far, near)]
     assert all(np.array_equal(batch.observation["image_2"][row], shown[batch.target[row]][row]) for row in range(60))
+
+
+@pytest.mark.parametrize("least", [0.3, 0.6])
+def test_both_partners_are_drawn_at_one_scale_whatever_the_sizes_of_the_pictures(least):
+    """So how sharp the second view is beside the first tells nothing."""
+    rng = np.random.default_rng(0)
+    sides = rng.integers(30, 90, 200)
+    source = ImageSource([np.full((side, side + 9, 3), rng.integers(0, 256, 3), np.uint8) for side in sides])
+    first, near, far = Contrastive(source, 36, min_overlap=least).draw(Stream("train", np.zeros(300, int), np.arange(300)))
+    assert np.array_equal(near.side, far.side)
+    assert len(np.unique(first.side)) > 250
+    shorter = [np.minimum(*source.sizes(views.items)) for views in (near, far)]
+    assert (np.maximum(*shorter) <= 2 * np.minimum(*shorter)).all()
+    assert not np.array_equal(*shorter)
 
 
 def test_the_words_are_different_and_same():

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from ssl4rl_envs import Batch, Stream, make_task
 from ssl4rl_envs.images.flip_prediction import FLIPS, FlipPrediction
@@ -132,3 +135,17 @@ def test_unknown_levels_and_arguments_are_errors_that_name_the_known():
         make_task(ID, level="x")
     with pytest.raises(TypeError, match="no argument axes; it takes source, image_size, reference, level"):
         make_task(ID, axes=2)
+
+
+@pytest.mark.parametrize(("height", "width", "size"), [(33, 33, 16), (21, 50, 16), (10, 40, 36)])
+def test_nothing_but_content_tells_top_from_bottom(height, width, size):
+    """White noise whose sides are odd numbers of pixels: its reductions are not alike at both ends."""
+    rng = np.random.default_rng(0)
+    source = ImageSource([rng.integers(0, 2, (height, width, 3), np.uint8) * np.uint8(255) for _ in range(500)], min_zoom=0.8)
+    batch = sample(FlipPrediction(source, size, reference=False), 1_500)
+    grey = batch.observation["image"].astype(float).mean(axis=3)
+    rows = np.concatenate([grey.std(axis=2), np.abs(np.diff(grey, axis=1)).mean(axis=2)], axis=1)
+    known = batch.items % 2 == 0
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1)).fit(rows[known], batch.target[known])
+    right = model.predict(rows[~known]) == batch.target[~known]
+    assert abs(right.mean() - 0.5) < 4 * 0.5 / len(right) ** 0.5

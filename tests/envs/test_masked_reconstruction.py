@@ -97,6 +97,23 @@ def test_foreign_candidates_are_of_another_photograph():
             assert items == [batch.items[row]] or photographs[items[0]] != photographs[batch.items[row]]
 
 
+@pytest.mark.parametrize("sizes", [(32, 33), (28, 56)])
+def test_foreign_candidates_are_as_sharp_as_those_of_the_picture(sizes):
+    """White noise of one size and of several, enlarged: what differs in scale differs in how rough it is."""
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, (side, side, 3), np.uint8) for side in rng.integers(*sizes, 400)]
+    task = MaskedReconstruction(ImageSource(pictures), 64, candidates=3, patch_size=16)
+    draft = task.draw(Stream("train", np.zeros(600, int), np.arange(600)))
+    patches, image = task._patches(draft)
+    values = patches.astype(float)
+    rough = sum(np.abs(np.diff(values, axis=axis)).mean(axis=(2, 3, 4)) for axis in (2, 3))  # true, own, foreign
+    whole = sum(np.abs(np.diff(image.astype(float), axis=axis)).mean(axis=(1, 2, 3)) for axis in (1, 2))
+    apart = np.abs(rough - whole[:, None])
+    nearer = apart[:, 0] < apart[:, 2]
+    assert abs(nearer.mean() - 0.5) < 4 * 0.5 / 600**0.5
+    assert abs((rough[:, 2] > rough[:, 0]).mean() - 0.5) < 4 * 0.5 / 600**0.5
+
+
 @pytest.mark.parametrize("candidates", [2, 4, 9])
 def test_candidates_all_differ(candidates):
     batch = sample(MaskedReconstruction("scenes", 60, candidates=candidates, patch_size=12), 60)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from ssl4rl_envs import Batch, Stream, make_task
 from ssl4rl_envs.images import augmentations
@@ -33,7 +36,7 @@ def sample(task: PatchPosition, count: int, seed: int = 0) -> Batch:
 
 @pytest.mark.parametrize("grid", [2, 3, 4, 5])
 def test_the_crop_lies_within_the_cell_that_is_the_target(grid):
-    batch = sample(PatchPosition(maps(), 60, grid=grid), 300)
+    batch = sample(PatchPosition(maps(side=60), 60, grid=grid), 300)
     crop = batch.observation["crop"].astype(float) / 240 * grid
     for axis, cell in enumerate((batch.target // grid, batch.target % grid)):
         values = crop[..., axis].reshape(300, -1)
@@ -85,7 +88,7 @@ def test_pictures_with_two_cells_alike_are_not_asked_about_whichever_cell_the_cr
     source = ImageSource([*pictures, *twins], min_zoom=1.0)
     task = PatchPosition(source, 36)
     middle = np.ones((40, 2), np.int64)
-    assert task.askable((source.whole(np.arange(40)), middle)).tolist() == [True] * 20 + [False] * 20
+    assert task.askable((source.whole(np.arange(40)), middle, middle)).tolist() == [True] * 20 + [False] * 20
 
 
 def test_augmentation_changes_the_crop_alone_and_nothing_else_of_the_instance():
@@ -159,3 +162,17 @@ def test_unknown_levels_and_arguments_are_errors_that_name_the_known():
         make_task(ID, level="x")
     with pytest.raises(TypeError, match="no argument cells; it takes source, image_size, grid, augmentation, level"):
         make_task(ID, cells=2)
+
+
+@pytest.mark.parametrize(("side", "size"), [(12, 64), (24, 48), (64, 64)])
+def test_how_the_pixels_of_the_crop_lie_does_not_tell_the_cell(side, size):
+    """White noise, black and white, whose pixels show in the enlarged crop; the crop is asked about alone."""
+    noise = np.random.default_rng(0).integers(0, 2, (500, side, side, 3), dtype=np.uint8) * np.uint8(255)
+    batch = sample(PatchPosition(ImageSource(list(noise), min_zoom=0.9), size), 1_500)
+    grey = batch.observation["crop"].astype(float).mean(axis=3)
+    parts = [grey.std(axis=1), grey.std(axis=2), np.abs(np.diff(grey, axis=1)).mean(axis=2)]
+    features = np.concatenate([*parts, np.abs(np.diff(grey, axis=2)).mean(axis=1)], axis=1)
+    known = batch.items % 2 == 0
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1)).fit(features[known], batch.target[known])
+    right = model.predict(features[~known]) == batch.target[~known]
+    assert abs(right.mean() - 0.25) < 4 * (0.25 * 0.75 / len(right)) ** 0.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -133,3 +134,57 @@ def test_without_a_display_there_is_no_human_mode(headless):
     with pytest.raises(ValueError, match=r"no display.*rgb_array"):
         rendering.check_mode("human")
     assert [rendering.check_mode(mode) for mode in ("rgb_array", "ansi", None)] == ["rgb_array", "ansi", None]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("MaskedReconstruction", {"answer": "pixels"}),
+        ("Mixture", {"tasks": ("Rotation", "FlipPrediction", "PatchOrdering"), "image_size": 36}),
+        ("PatchOrdering", {"grid": 3}),
+    ],
+)
+def test_all_frames_of_an_environment_are_of_one_size(name, arguments):
+    """Before and after an answer, whatever is asked: recorders of films and users of windows count on it."""
+    env = gym.make(f"SSL4RL/{name}-v0", render_mode="rgb_array", **{"source": "digits", "image_size": 36, **arguments})
+    sizes, seen = set(), set()
+    for seed in range(6):
+        env.reset(seed=seed)
+        asked = env.render()
+        env.step(env.action_space.sample())
+        for frame in (asked, env.render()):
+            sizes.add(frame.shape)
+            seen.add(frame.tobytes())
+    assert len(sizes) == 1
+    assert len(seen) > 6
+
+
+def inked(picture: np.ndarray, rows: slice) -> bool:
+    """Whether something is written in some rows, the frame aside."""
+    return bool((picture[rows, 1:-1] != 255).any())
+
+
+@pytest.mark.parametrize("words", ["word " * 150, "w" * 700])
+def test_text_that_needs_more_room_than_a_canvas_has_is_written_smaller_and_not_cut_off(words):
+    canvas = rendering.canvas_of(card(RIGHT))
+    long = Card(card().pictures, words, Verdict("1, 2, 3, " * 9, "3, 2, 1, " * 9, 0.5, False))
+    drawn = rendering.draw(long, canvas)
+    assert drawn.shape == (canvas.height, 360, 3)
+    assert inked(drawn, slice(-60, -20))
+    assert not inked(drawn, slice(-6, -1))
+    assert not inked(drawn[:, -10:], slice(1, -1))
+
+
+def test_a_picture_that_is_higher_than_a_canvas_is_shown_smaller():
+    canvas = rendering.canvas_of(card(None, picture(10, 30)))
+    drawn = rendering.draw(card(None, picture(60, 20)), canvas)
+    assert drawn.shape[0] == canvas.height
+    text = drawn[14 + canvas.pictures : 14 + canvas.pictures + 10, 1:-1]
+    assert (text == 255).all(), "nothing between the picture and the words"
+
+
+def test_a_long_verdict_takes_a_line_for_the_answer_and_one_for_the_truth():
+    order = ", ".join(map(str, range(1, 10)))
+    short, long = (rendering.canvas_of(card(Verdict(said, said, 0.0, False))) for said in ("90", order))
+    assert long.verdict == 2 * short.verdict
+    assert (short | long) == long

@@ -323,6 +323,46 @@ def test_nothing_but_content_tells_the_angle(name, angles, features):
     assert beyond_chance(score, angles, COUNT) < 3.5, f"{score:.3f}, chance is {1 / angles:.3f}"
 
 
+def profiles(images: np.ndarray) -> np.ndarray:
+    """How spread each line is, and how far it is from the next: where the pixels of an enlarged picture lie."""
+    grey = grey_of(images)
+    parts = [grey.std(axis=axis) for axis in (1, 2)]
+    steps = [np.abs(np.diff(grey, axis=axis)) for axis in (1, 2)]
+    parts += [step.mean(axis=3 - axis) for axis, step in enumerate(steps, 1)]
+    parts += [(step < 0.5).mean(axis=3 - axis) for axis, step in enumerate(steps, 1)]
+    return np.concatenate(parts, axis=1)
+
+
+OBLONG = {
+    "much enlarged": (10, 80, 64),
+    "much enlarged, upright": (80, 10, 48),
+    "very long": (12, 240, 36),
+    "reduced": (90, 120, 24),
+    "of odd sides": (33, 64, 36),
+}
+
+
+@pytest.mark.parametrize("name", OBLONG)
+def test_pictures_that_are_not_square_do_not_tell_the_axis(name):
+    """Views of white noise as high as their picture touched both edges, and had their pixels always at one height."""
+    height, width, size = OBLONG[name]
+    pictures = np.random.default_rng(0).integers(0, 2, (500, height, width, 3), dtype=np.uint8) * np.uint8(255)
+    batch = sample(Rotation(ImageSource(list(pictures)), image_size=size), 1_200)
+    features = np.concatenate([see(batch.observation["image"]) for see in (profiles, borders, resampling, extremes)], axis=1)
+    for labels, classes in ((batch.target, 4), (batch.target % 2, 2)):
+        score = accuracy(features, labels, batch.items)
+        assert beyond_chance(score, classes, len(labels)) < 3.5, f"{score:.3f}, chance is {1 / classes:.3f}"
+
+
+def test_the_attack_on_pictures_that_are_not_square_sees_views_that_touch_two_edges():
+    pictures = np.random.default_rng(0).integers(0, 2, (300, 10, 80, 3), dtype=np.uint8) * np.uint8(255)
+    source, rng = ImageSource(list(pictures)), np.random.default_rng(1)
+    items, target = rng.integers(0, 300, 600), rng.integers(0, 4, 600)
+    views = Views(items, rng.integers(5 * 4096, 75 * 4096, 600), np.full(600, 5 * 4096), np.full(600, 10 * 4096))
+    images = source.pixels(views, 64, target * (TURN // 4))
+    assert beyond_chance(accuracy(profiles(images), target % 2, items), 2, 600) > 8
+
+
 @pytest.mark.parametrize("angles", [4, 8])
 def test_black_and_white_pictures_have_no_border_that_tells_the_angle(angles):
     """Where every pixel is black or white, the least difference in how the sides are drawn is plain to see."""

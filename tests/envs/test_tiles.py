@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssl4rl_envs import Stream
-from ssl4rl_envs.images.tiles import Tiling, cut, join, numbers, panel_grid, panels, permuted, same
+from ssl4rl_envs.images.tiles import Tiling, cut, join, numbers, panel_grid, panels, permuted, relit, same
 from ssl4rl_envs.sources import ImageSource
-from ssl4rl_envs.sources.base import Views
 
 
 def pictures(count: int, side: int, seed: int = 0) -> np.ndarray:
@@ -68,6 +67,8 @@ def test_one_bit_makes_tiles_differ():
         ({"grid": 2, "image_size": 40, "gap": -1}, "gap must lie in 0 to 20 .*got -1"),
         ({"grid": 2, "image_size": 40, "gap": 21}, "gap must lie in 0 to 20 .*got 21"),
         ({"grid": 2, "image_size": 40, "jitter": 21}, "jitter must lie in 0 to 20 .*got 21"),
+        ({"grid": 2, "image_size": 40, "gap": 2.5}, "whole pixels .*got 2.5"),
+        ({"grid": 2, "image_size": 40, "jitter": float("nan")}, "jitter must lie in 0 to 20 .*got nan"),
     ],
 )
 def test_grids_that_do_not_fit_are_errors_that_name_what_would(arguments, message):
@@ -87,11 +88,9 @@ def test_what_the_error_names_does_fit(grid, size):
 
 def shown(tiling: Tiling, count: int = 40) -> np.ndarray:
     """Tiles of a picture that says where its pixels are, one source pixel an output pixel."""
-    side = tiling.grid * (tiling.tile + tiling.gap + 2 * tiling.jitter)
-    source = ImageSource([coordinates(side)] * 2, min_zoom=1.0)
-    items = np.zeros(count, np.int64)
-    whole = source.whole(items)
-    return tiling.draw(stream(count), source, Views(items, whole.x, whole.y, whole.side))
+    source = ImageSource([coordinates(tiling.drawn)] * 2, min_zoom=1.0)
+    numbers = stream(count)
+    return tiling.draw(numbers, source, source.whole(np.zeros(count, np.int64)), tiling.corners(numbers))
 
 
 @pytest.mark.parametrize("grid", [2, 3, 5])
@@ -145,7 +144,71 @@ def test_distinct_refuses_pictures_with_equal_tiles():
     twin = different.copy()
     twin[:16, :16] = twin[16:, 16:]
     source = ImageSource([different, twin], min_zoom=1.0)
-    assert Tiling(2, side).distinct(source, source.whole(np.array([0, 1])), 4.0).tolist() == [True, False]
+    tiling, views = Tiling(2, side), source.whole(np.array([0, 1]))
+    assert tiling.distinct(source, views, tiling.corners(stream(2)), 4.0).tolist() == [True, False]
+
+
+def test_shares_are_of_a_tile_and_whole_numbers_are_pixels():
+    assert Tiling(2, 60, 0.5, 0.2).drawn == Tiling(2, 60, 15, 6).drawn == 2 * (30 + 15 + 12)
+    assert Tiling(3, 60, 0.5, 0.25).drawn == 3 * (20 + 10 + 10)
+    assert not Tiling(2, 60, 0.01).apart, "less than half a pixel is nothing"
+
+
+@pytest.mark.parametrize("grid", [2, 3])
+def test_tiles_that_are_apart_are_the_same_in_every_batch(grid):
+    source = ImageSource(list(pictures(30, 50)))
+    tiling = Tiling(grid, 36, 0.5, 0.25, 1.0)
+
+    def drawn(rows: list[int]) -> np.ndarray:
+        numbers = Stream("train", np.zeros(len(rows), int), rows)
+        return tiling.draw(numbers, source, source.whole(np.array(rows)), tiling.corners(numbers))
+
+    together = drawn(list(range(20)))
+    for row in (0, 7, 19):
+        assert np.array_equal(drawn([row])[0], together[row])
+
+
+def test_light_changes_each_tile_by_itself_and_nothing_else():
+    grey = np.full((500, 4, 9, 9, 3), 128, np.uint8)
+    lit = relit(grey, stream(500), 1.0).astype(int)
+    middle = lit[:, :, 4, 4] - 128
+    assert np.abs(middle).max() <= 64 + 32
+    shades = middle.mean(axis=-1)
+    assert shades.std() > 30
+    assert np.abs(np.corrcoef(shades.T) - np.eye(4)).max() < 0.2
+    slopes = lit[:, :, 4, -1, 0] - lit[:, :, 4, 0, 0]
+    assert 100 < np.abs(slopes).max() <= 128
+    assert abs(slopes.mean()) < 5
+    half = relit(grey, stream(500), 0.5).astype(int)[:, :, 4, 4] - 128
+    assert np.abs(half).max() <= 48
+
+
+def test_contrast_is_at_most_halved_or_doubled():
+    tiles = np.full((400, 4, 8, 8, 3), 128, np.uint8)
+    tiles[:, :, 3, 3], tiles[:, :, 4, 4] = 138, 118
+    lit = relit(tiles, stream(400), 1.0).astype(int)
+    inside = ((lit > 0) & (lit < 255)).all(axis=(2, 3, 4))
+    plain = relit(np.full_like(tiles, 128), stream(400), 1.0).astype(int)
+    bumps = (lit - plain)[inside][:, 3, 3]
+    assert bumps.min() in (4, 5)
+    assert bumps.max() in (19, 20)
+
+
+def test_where_light_changes_tiles_must_differ_by_more_than_their_colour():
+    texture = pictures(1, 16)[0] // 4
+    shades = np.concatenate(
+        [np.concatenate([texture, texture + 60], 1), np.concatenate([texture + 120, texture + 180], 1)], 0
+    )
+    source = ImageSource([shades, pictures(1, 32)[0]], min_zoom=1.0)
+    for light, wanted in ((0.0, [True, True]), (1.0, [False, True])):
+        tiling, views = Tiling(2, 32, light=light), source.whole(np.array([0, 1]))
+        assert tiling.distinct(source, views, tiling.corners(stream(2)), 4.0).tolist() == wanted
+
+
+@pytest.mark.parametrize("light", [-0.1, 1.1, float("nan")])
+def test_light_out_of_range_is_an_error(light):
+    with pytest.raises(ValueError, match="light must lie in 0 to 1"):
+        Tiling(2, 32, light=light)
 
 
 @pytest.mark.parametrize(("many", "grid"), [(1, 1), (2, 2), (4, 2), (5, 3), (6, 3), (9, 3)])

@@ -34,10 +34,19 @@ def neighbours(grid: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]
 
 
 def jigsaw(tiles: NDArray[np.uint8], grid: int) -> Orders:
-    """Return the orders of least seams: of all for 2 x 2; else the best greedy one, improved by swaps."""
-    right, below = seams(tiles)
+    """Return the orders of least seams."""
+    return arrange(*seams(tiles), grid)
+
+
+def arrange(right: NDArray[np.float32], below: NDArray[np.float32], grid: int) -> Orders:
+    """Return the orders of least cost, (n, places): of all for 2 x 2; else the best greedy one, improved by swaps.
+
+    Args:
+        right, below: (n, m, m) what it costs to put tile j to the right of tile i, and below it.
+        grid: tiles a side.
+    """
     if grid == 2:
-        return _cheapest(right, below, np.array(list(itertools.permutations(range(4))))[None].repeat(len(tiles), 0), grid)
+        return _cheapest(right, below, np.array(list(itertools.permutations(range(4))))[None].repeat(len(right), 0), grid)
     starts = np.stack([_greedy(right, below, grid, first) for first in range(grid * grid)], axis=1)
     order = _cheapest(right, below, starts, grid)
     pairs = list(itertools.combinations(range(grid * grid), 2))

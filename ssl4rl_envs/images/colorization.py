@@ -72,6 +72,8 @@ class Colorization(ImageTask[Views]):
         "boosted trees": "and which colours are light, and which go together",
         "border rows": "the sky and the ground are at the edges",
         "spectrum": "exchanged channels change how light the parts of a picture look",
+        "residuals": "and so how strong its edges are",
+        "extremes": "and how often it is very light or dark",
     }
 
     def __init__(self, source: ImageSourceLike = "scenes", image_size: int = 64, candidates: int = 4) -> None:

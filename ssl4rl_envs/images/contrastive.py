@@ -69,7 +69,10 @@ class Contrastive(ImageTask[Draft]):
         "mean colour": "views of one picture share its colours; `strength` blurs that",
         "spectrum": "and its details",
         "border rows": "and what is at its edges",
+        "residuals": "and its grain",
+        "extremes": "and how often it is black, white or grey",
         "file size": "and about how long they are as files",
+        "boosted trees": "all of these together",
     }
 
     def __init__(

@@ -71,6 +71,8 @@ class FlipPrediction(ImageTask[Views]):
         "border rows": "the top of a picture differs from its bottom, and what is at its edges can be found in the reference",
         "file size": "its quarters can be told from one another, and found in the reference, by their lengths as files",
         "spectrum": "a picture's parts differ in detail, the lower one most",
+        "residuals": "and in grain",
+        "boosted trees": "all of these together",
     }
 
     def __init__(self, source: ImageSourceLike = "scenes", image_size: int = 64, reference: bool = True) -> None:

@@ -88,6 +88,9 @@ class MaskedReconstruction(ImageTask[Draft]):
         "border rows": "edges that fit the picture, as above",
         "mean colour": "candidates from other pictures have other colours",
         "spectrum": "and other details",
+        "residuals": "and another grain",
+        "extremes": "and are black, white or grey as often as their own picture is",
+        "boosted trees": "all of these together",
         "file size": "and other lengths as files",
     }
 

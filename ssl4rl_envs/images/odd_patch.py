@@ -75,6 +75,9 @@ class OddPatch(ImageTask[Draft]):
         "border rows": "edges that do not fit the tiles beside them, as above",
         "mean colour": "a tile of another picture has other colours than its neighbours",
         "spectrum": "and other details, and its edges have high frequencies",
+        "residuals": "and another grain; a turned or mirrored one the grain of another direction",
+        "extremes": "and is black, white or grey as often as its own picture is",
+        "boosted trees": "all of these together",
         "file size": "and makes the picture longer as a file, by how much depends on the place",
     }
 

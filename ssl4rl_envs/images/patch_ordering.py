@@ -82,6 +82,8 @@ class PatchOrdering(ImageTask[Draft]):
         "told by their edges",
         "mean colour": "so do the colours of its tiles",
         "spectrum": "and how detailed they are",
+        "residuals": "and their grain",
+        "extremes": "and how often they are black, white or grey",
         "file size": "a shuffled picture of a simple scene is longer as a file, by how much depends on the order",
     }
 

@@ -77,6 +77,9 @@ class PatchPosition(ImageTask[Draft]):
         "border rows": "the upper cells of a picture differ from the lower ones, and a crop's edges tell which it is from",
         "mean colour": "so do its colours",
         "spectrum": "and how detailed it is",
+        "residuals": "and its grain",
+        "extremes": "and how often it is black, white or grey",
+        "boosted trees": "all of these together",
         "file size": "and how long it is as a file",
     }
 

@@ -74,6 +74,8 @@ class PatchSwap(ImageTask[Draft]):
         "border rows": "the top of a picture differs from its bottom; tiles can be told by their edges",
         "mean colour": "so do the colours of its tiles",
         "spectrum": "and how detailed they are",
+        "residuals": "and their grain",
+        "extremes": "and how often they are black, white or grey",
         "file size": "a shuffled picture is longer as a file, by how much depends on the order",
     }
 

@@ -75,7 +75,9 @@ class Rotation(ImageTask[Views]):
     legitimate: ClassVar = {
         "border rows": "skies are lighter and plainer than the ground",
         "spectrum": "and detail has a direction: things stand, water lies",
+        "residuals": "as does the grain of the ground",
         "file size": "and the quarter of a picture that holds the sky is shorter as a file",
+        "boosted trees": "all of these together",
     }
 
     levels = (

@@ -31,7 +31,7 @@ from ssl4rl_benchmarks.audits.graphs import GRAPH_SOLVERS
 from ssl4rl_benchmarks.audits.hostile import conformance, hostile_replies
 from ssl4rl_benchmarks.audits.noise import NOISES, noise
 from ssl4rl_benchmarks.audits.shortcuts import SOLVERS, measure, solvers_of
-from ssl4rl_benchmarks.audits.suite import Configuration, audit_one, configurations, related
+from ssl4rl_benchmarks.audits.suite import Configuration, audit_one, configurations, copies_over_splits, related
 from ssl4rl_envs import Batch, Stream, make_task, task_class
 from ssl4rl_envs.answers import PROMPT_STYLES
 from ssl4rl_envs.graphs.base import GraphTask
@@ -173,11 +173,18 @@ def test_answers_that_tell_each_other_are_found_and_others_are_not():
         return {"env": env, "level": str(arguments), "source": "digits", "answers": answers.tolist()}
 
     names = ("SSL4RL/Rotation-v0", "SSL4RL/PatchPosition-v0")
-    assert related([asked(name) for name in names]) == []
+    assert related([asked(name) for name in names])["failures"] == []
     found = related([asked(name, pairing="on purpose") for name in names])
-    assert len(found) == 1
-    assert "Rotation-v0" in found[0]
-    assert "PatchPosition-v0" in found[0]
+    assert found["compared"] == 1
+    assert "Rotation-v0" in found["failures"][0]
+    assert "PatchPosition-v0" in found["failures"][0]
+
+
+def test_near_duplicates_over_splits_are_counted():
+    photos, digits = copies_over_splits(("photos", "digits"))
+    assert (photos["copies"], photos["failures"]) == (0, [])
+    assert 0 < digits["copies"] < 600
+    assert digits["failures"] == [], "people write alike"
 
 
 @pytest.mark.parametrize(("flags", "env_id"), [(AuditFlags(), None), (AuditFlags(all=True), "SSL4RL/Rotation-v0")])

@@ -52,17 +52,14 @@ def run(flags: AuditFlags, env_id: str | None, env_args: dict[str, Any]) -> tupl
     if flags.jobs < 0:
         raise ValueError(f"--jobs must be a whole number from 0 on, got {flags.jobs}")
     settings = AuditSettings(flags.episodes, flags.episodes, flags.split, seed=flags.seed)
-    shared: list[str] = []
     if env_id is not None:
         results = audit(env_id, env_args, settings)
     elif flags.quick:
         results = quick_audit(dataclasses.replace(QUICK, split=flags.split, seed=flags.seed))
     else:
         results = audit_all(settings, flags.jobs or os.cpu_count() or 1)
-        shared = [*related(results), *copies_over_splits()]
+        results += [related(results), *copies_over_splits()]
     results = [{name: value for name, value in row.items() if name != "answers"} for row in results]
-    if shared:
-        results.append({"env": "all", "level": "", "source": "", "failures": shared, "shared": True})
     if flags.markdown:
         print(markdown(results))
     elif not flags.json:
@@ -78,7 +75,7 @@ def print_table(results: list[dict[str, Any]]) -> None:
         for cells in rows:
             print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
         print()
-    print("\n".join(_refused(results)))
+    print("\n".join([*_refused(results), *_said(results)]))
     failed = [failure for result in results for failure in result["failures"]]
     print("\n".join(f"FAILED {failure}" for failure in failed) if failed else "nothing failed")
 
@@ -90,7 +87,7 @@ def markdown(results: list[dict[str, Any]]) -> str:
         header, *rows = _rows(kind, solvers)
         lines = [header, ["---"] * len(header), *rows]
         tables.append("\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n")
-    refused = "".join(f"- {line}\n" for line in _refused(results))
+    refused = "".join(f"- {line}\n" for line in [*_refused(results), *_said(results)])
     failed = "".join(f"- FAILED: {failure}\n" for result in results for failure in result["failures"])
     return "\n".join([*tables, *(part for part in (refused, failed) if part)])
 
@@ -106,6 +103,11 @@ def _kinds(results: list[dict[str, Any]]) -> list[tuple[tuple[str, ...], list[di
 def _refused(results: list[dict[str, Any]]) -> list[str]:
     """Say which sources a level does not take, and why."""
     return [f"{_name(row)} refuses {row['source']}: {row['refused']}" for row in results if "refused" in row]
+
+
+def _said(results: list[dict[str, Any]]) -> list[str]:
+    """Return what was found of all configurations together."""
+    return [row["said"] for row in results if "said" in row]
 
 
 def _name(result: dict[str, Any]) -> str:

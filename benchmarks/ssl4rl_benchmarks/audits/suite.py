@@ -20,8 +20,17 @@ from ssl4rl_envs import make_task, task_class
 from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.images.base import ImageTask
 from ssl4rl_envs.registration import TABLE
+from ssl4rl_envs.sources import ImageSource, load_images
+from ssl4rl_envs.sources.duplicates import groups_of_copies, look_of
+from ssl4rl_envs.sources.images import content_key
 
 PICTURES = ("scenes", "photos", "faces")
+COMPARED = ("photos", "faces", "digits", "scenes:2048")
+"""Sources whose pictures are compared with one another."""
+
+ALIKE = ("digits",)
+"""Of these different pictures look alike: people write alike on 8 x 8 pixels."""
+
 GRAPHS = ("cora", "sbm", "barabasi_albert", "les_miserables")
 
 RELATED = 1e-9
@@ -88,26 +97,47 @@ def audit_one(configuration: Configuration, settings: AuditSettings) -> dict[str
     return {**named, **audit_task(task, settings, replies=source in (PICTURES[0], GRAPHS[0]))}
 
 
-def related(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Say which configurations' answers tell each other's, by a test of independence for each pair (Pearson 1900).
+def related(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Look for configurations whose answers tell each other's, by a test of independence for each pair (Pearson 1900).
 
     All were asked with the same split, seed and indices. Mixtures are left out, which ask what their parts ask.
+
+    Returns:
+        A row as of `audit`, with how many pairs were compared, and the related ones as failures.
     """
     asked = {_name(row): np.array(row["answers"]) for row in rows if row.get("answers") and "Mixture" not in row["env"]}
-    found = []
+    failures, compared = [], 0
     for (one, first), (other, second) in itertools.combinations(asked.items(), 2):
         count = min(len(first), len(second))
         table = np.zeros((first.max() + 1, second.max() + 1))
         np.add.at(table, (first[:count], second[:count]), 1)
         table = table[table.any(axis=1)][:, table.any(axis=0)]
+        compared += 1
         if min(table.shape) > 1 and chi2_contingency(table).pvalue < RELATED:
-            found.append(f"the answers of {one} tell those of {other}")
-    return found
+            failures.append(f"the answers of {one} tell those of {other}")
+    said = f"{len(failures)} of {compared} pairs of configurations have answers that tell each other's"
+    return {"env": "all", "level": "", "source": "", "compared": compared, "said": said, "failures": failures}
 
 
-def copies_over_splits() -> list[str]:
-    """Say which built-in sources hold near-duplicates in different splits."""
-    return []
+def copies_over_splits(names: Sequence[str] = COMPARED) -> list[dict[str, Any]]:
+    """Look for near-duplicates in different splits of sources; a row each, as of `audit`, with how many there are.
+
+    They are found as folders are grouped (`ssl4rl_envs.sources.duplicates`).
+    """
+    rows = []
+    for name in names:
+        source = load_images(name)
+        assert isinstance(source, ImageSource)
+        pictures = [source.picture(item) for item in range(len(source))]
+        groups = groups_of_copies([look_of(picture) for picture in pictures], [content_key(picture) for picture in pictures])
+        split = np.concatenate([np.full(len(source.items(which)), code) for code, which in enumerate(source.splits)])
+        of_item = split[np.argsort(np.concatenate([source.items(which) for which in source.splits]))]
+        apart = [group for group in groups if len(set(of_item[group].tolist())) > 1]
+        copies = sum(map(len, apart))
+        said = f"{copies} of {len(source)} pictures of {name} have a near-duplicate in another split"
+        failures = [said] if copies and name not in ALIKE else []
+        rows.append({"env": "all", "level": "", "source": name, "copies": copies, "said": said, "failures": failures})
+    return rows
 
 
 def _name(row: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ read as something else. Everything that takes settings (tasks, agents, training 
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import inspect
 import math
@@ -14,9 +15,11 @@ import operator
 import types
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
+
+T = TypeVar("T")
 
 _UNFIT = object()
 _SCALARS: dict[Any, str] = {
@@ -106,6 +109,48 @@ def require_known(called: str, given: Iterable[str], known: Collection[str]) -> 
         raise TypeError(f"{called} got an unexpected keyword argument {names}{nearest}; it takes {', '.join(known)}")
 
 
+class Checked:
+    """A base of dataclasses whose fields are held against their hints however one is made, by `dataclasses.replace` too."""
+
+    section: ClassVar[str] = ""
+    """What stands before a field's name in an error, e.g. "policy."."""
+
+    def __post_init__(self) -> None:
+        """Look at all fields; raises as `checked` does."""
+        hints = hints_of(cast(Any, type(self)))
+        for field in dataclasses.fields(cast(Any, self)):
+            given = getattr(self, field.name)
+            found = checked(self.section + field.name, given, hints.get(field.name, Any))
+            if found is not given:
+                object.__setattr__(self, field.name, found)  # some are frozen
+
+
+def from_plain(cls: type[T], data: Any, called: str = "") -> T:
+    """Build a dataclass, and those within it, from what `dataclasses.asdict` and JSON made of it.
+
+    Args:
+        cls: the dataclass.
+        data: a dict of its fields; what is missing has its default.
+        called: how errors call it; by default by its name.
+
+    Raises:
+        TypeError: it is no dict, or a value is of another type.
+        ValueError: there is no such field, or a value is none of its choices.
+    """
+    called = called or cls.__name__
+    if not isinstance(data, dict):
+        raise TypeError(f"{called} must be settings by name, got {data!r}")
+    hints = hints_of(cast(Any, cls))
+    for name in data:
+        if name not in hints:
+            raise ValueError(f"{called} has no setting {name}{did_you_mean(name, hints)}; it has {', '.join(hints)}")
+    values = {
+        name: from_plain(hints[name], value, name) if dataclasses.is_dataclass(hints[name]) else value
+        for name, value in data.items()
+    }
+    return cls(**values)
+
+
 def did_you_mean(value: Any, choices: Iterable[Any]) -> str:
     """Return the end of a message that names the nearest choice, if one is near: case and dashes count for nothing."""
     if not isinstance(value, str):
@@ -188,18 +233,24 @@ def _described(hint: Any) -> str:
     if origin is Literal:
         return ("one of " if len(parts) > 1 else "") + ", ".join(str(part) for part in parts)
     if origin is tuple and parts:
-        each = [part for part in parts if part is not Ellipsis]
-        return f"a tuple of {' and '.join(_described(part) for part in each)}" + ", any number of times" * (
-            parts[-1] is Ellipsis
-        )
+        if parts[-1] is Ellipsis:
+            return f"a tuple, each part of it {_described(parts[0])}"
+        return f"a tuple of {len(parts)}, {', '.join(_described(part) for part in parts)}"
     return str(getattr(hint, "__name__", hint))
+
+
+@lru_cache(maxsize=512)
+def hints_of(dataclass: type[Any]) -> dict[str, Any]:
+    """Return the type hints of a dataclass's fields."""
+    hints = get_type_hints(dataclass)
+    return {field.name: hints[field.name] for field in dataclasses.fields(dataclass)}
 
 
 @lru_cache(maxsize=512)
 def _hints(function: Any) -> dict[str, Any]:
     """Return the type hints of a function, of a class those of its constructor, but for those that name what is not there."""
     function = function.__init__ if inspect.isclass(function) else function
-    found = {}
+    found: dict[str, Any] = {}
     for name, hint in getattr(function, "__annotations__", {}).items():
         alone = types.SimpleNamespace(__annotations__={name: hint})
         try:

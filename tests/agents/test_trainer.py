@@ -496,7 +496,10 @@ def test_every_setting_that_is_checked_exists():
 
 @pytest.mark.parametrize(
     ("data", "message"),
-    [({"iteration": 3}, "no setting iteration"), ({"rollout": {"prompt": 3}}, "RolloutConfig has no setting prompt")],
+    [
+        ({"iteration": 3}, "no setting iteration"),
+        ({"rollout": {"prompt": 3}}, "rollout has no setting prompt; did you mean 'prompts'"),
+    ],
 )
 def test_unknown_settings_are_refused(data, message):
     with pytest.raises(ValueError, match=message):

@@ -176,7 +176,7 @@ def test_progress_says_the_weights_of_what_is_asked_next():
         ({"fast": 0.01, "slow": 0.02}, "fast=0.01, slow=0.02"),
         ({"slow": 0}, "0 < slow"),
         ({"fast": 1.5}, "fast=1.5"),
-        ({"parts": 0}, "at least one part"),
+        ({"parts": 0}, "parts must be a whole number"),
     ],
 )
 def test_wrong_arguments_of_progress_are_errors(arguments, message):

@@ -239,6 +239,11 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         print(f"ssl4rl {arguments[0]}: {error}", file=sys.stderr)
         return 2
+    except RuntimeError as error:
+        if type(error).__name__ != "DivergedError" or os.environ.get("SSL4RL_TRACEBACK"):  # torch is imported by then, or not
+            raise
+        print(f"ssl4rl {arguments[0]}: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED

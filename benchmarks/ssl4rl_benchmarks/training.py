@@ -71,7 +71,12 @@ def resume(flags: ResumeFlags) -> dict[str, Any]:
 
 
 def _finish(trainer: Trainer, *, ceiling: bool, quiet_table: bool) -> dict[str, Any]:
-    """Train and measure, which all processes do; the main one writes and speaks."""
+    """Train and measure, which all processes do; the main one writes and speaks. The folder is locked to the end."""
+    with trainer.lock:
+        return _measured(trainer, ceiling=ceiling, quiet_table=quiet_table)
+
+
+def _measured(trainer: Trainer, *, ceiling: bool, quiet_table: bool) -> dict[str, Any]:
     config, out, processes = trainer.config, trainer.out, trainer.processes
     if not trainer.resumed:
         before = trainer.measure("test", config.test_episodes).to_json()

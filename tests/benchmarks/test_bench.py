@@ -263,7 +263,7 @@ def test_lines_that_are_no_rows_are_told_and_nothing_is_lost(tmp_path):
 def test_two_sweeps_do_not_share_a_folder(tmp_path):
     suite = tiny(Entry("random", learns=False))
     first = rows.Rows(tmp_path)
-    with first.alone(), pytest.raises(ValueError, match="another sweep is at work"):
+    with first.alone(), pytest.raises(ValueError, match="in use: another sweep has been at work"):
         sweep(suite.runs(), rows.Rows(tmp_path), InProcess(tmp_path / "work"))
     assert len(sweep(suite.runs(), rows.Rows(tmp_path), InProcess(tmp_path / "work"))) == 1
 

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from ssl4rl_agents.ppo.files import finite
 from ssl4rl_benchmarks.bench import choices
 from ssl4rl_benchmarks.bench.engines import BenchEngine, LocalEngine, RayEngine
 from ssl4rl_benchmarks.bench.grid import Run, Suite, from_file
@@ -128,7 +129,9 @@ def write_report(rows: list[Row], suite: Suite, out: Path, publish: Path | None 
         drawn = figures.curves(summary)
         if drawn:
             (publish / f"{name}.svg").write_text(figures.on_white(drawn))
-        (publish / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in summary.rows))
+        (publish / f"{name}.jsonl").write_text(
+            "".join(json.dumps(finite(row), allow_nan=False) + "\n" for row in summary.rows)
+        )
 
 
 def _tuned(suite: Suite, flags: BenchFlags) -> Suite:

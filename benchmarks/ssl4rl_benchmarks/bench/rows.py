@@ -84,6 +84,11 @@ class Rows:
             lock.release()
 
 
+def number_of(value: Any) -> float:
+    """Return a number of a row; None, which JSON has in the place of NaN, and where scores cannot be normalised, is NaN."""
+    return float("nan") if value is None else float(value)
+
+
 def read_rows(files: Iterable[Path]) -> list[Row]:
     """Read rows from several files or folders, a row for each run."""
     paths = [path / FILE if path.is_dir() else path for path in files]

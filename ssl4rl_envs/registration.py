@@ -181,3 +181,15 @@ def make_task(env_id: str, **arguments: Any) -> Task:
     cls = task_class(env_id)
     registered = {key: value for key, value in gym.spec(env_id).kwargs.items() if key != "task"}
     return build_task(f"{cls.__module__}:{cls.__name__}", {**registered, **arguments})
+
+
+def check_arguments(env_id: str, arguments: dict[str, Any]) -> None:
+    """Look at the arguments of an environment's task without building it.
+
+    Raises:
+        TypeError: an argument is unknown to the task or of another type.
+        ValueError: a number is not finite, or there is no such level.
+    """
+    cls = task_class(env_id)
+    registered = {key: value for key, value in gym.spec(env_id).kwargs.items() if key != "task"}
+    task_arguments(f"{cls.__module__}:{cls.__name__}", {**registered, **arguments})

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from ssl4rl_agents.ppo.files import finite
 from ssl4rl_benchmarks.bench import choices
 from ssl4rl_benchmarks.bench.engines import BenchEngine, LocalEngine, RayEngine
-from ssl4rl_benchmarks.bench.grid import Run, Suite, from_file
+from ssl4rl_benchmarks.bench.grid import Run, Suite, check, from_file
 from ssl4rl_benchmarks.bench.rows import FILE, Row, Rows, read_rows
 from ssl4rl_benchmarks.bench.suites import SUITES
 from ssl4rl_benchmarks.bench.sweep import WORK, rows_of, sweep
@@ -91,6 +91,7 @@ def bench(flags: BenchFlags, name: str) -> list[Row]:
     out = flags.out or Path("bench") / Path(name).stem
     runs = suite.runs(flags.env, flags.agent, flags.seed)
     check_packages(runs, report=flags.report)
+    check(suite)
     if flags.rows:
         rows = shown = read_rows(flags.rows)
     else:

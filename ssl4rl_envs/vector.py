@@ -12,8 +12,8 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from ssl4rl_envs import rendering
-from ssl4rl_envs.interface import Transition
 from ssl4rl_envs.arguments import whole_number
+from ssl4rl_envs.interface import Transition
 from ssl4rl_envs.questions import Questions
 from ssl4rl_envs.schedules import Schedule
 from ssl4rl_envs.task import Batch, Task

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ssl4rl_agents.ppo.files import finite
 from ssl4rl_envs import env_ids
 
 USAGE = """usage: ssl4rl COMMAND ...
@@ -248,5 +249,5 @@ def main(arguments: list[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     if as_json:
-        print(json.dumps(result, indent=2))
+        print(json.dumps(finite(result), indent=2, allow_nan=False))
     return status

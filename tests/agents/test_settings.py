@@ -10,11 +10,18 @@ from typing import Any, get_args, get_origin
 
 import numpy as np
 import pytest
+import torch
 
+from ssl4rl_agents.agent import load_agent
+from ssl4rl_agents.baselines import ConstantAgent
+from ssl4rl_agents.evaluation import evaluate, evaluate_in
+from ssl4rl_agents.lessons import Lesson
+from ssl4rl_agents.policies.finite import DivergedError
 from ssl4rl_agents.ppo.config import TrainConfig
 from ssl4rl_agents.ppo.device import find_device
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.runs import is_run, read_config
+from ssl4rl_envs import SSLVectorEnv, hash_seed, make_task
 from ssl4rl_envs.arguments import hints_of
 
 WRONG: dict[Any, list[Any]] = {
@@ -96,3 +103,56 @@ def test_numbers_of_numpy_can_be_kept_as_json():
 def test_devices_that_there_are_not_are_errors(name):
     with pytest.raises(ValueError, match="device"):
         find_device(name)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"episodes": 0}, "episodes must be a whole number of at least 1, got 0"),
+        ({"episodes": -3}, "episodes must be"),
+        ({"episodes": 2.5}, "episodes must be"),
+        ({"episodes": True}, "episodes must be"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
+        ({"seed": 1.5}, "seed must be"),
+        ({"seed": math.nan}, "seed must be"),
+        ({"split": "tets"}, "split must be one of train, validation, test"),
+        ({"prompt_style": "cot"}, "direct, think"),
+    ],
+)
+def test_measurements_of_wrong_numbers_are_refused(arguments, message):
+    task = make_task("SSL4RL/Rotation-v0", source="digits", image_size=36)
+    envs = SSLVectorEnv(task, num_envs=2)
+    with pytest.raises(ValueError, match=message):
+        evaluate(ConstantAgent(envs), task, env="", **{"split": "test", "episodes": 4, **arguments})
+    if arguments.keys() <= {"episodes", "seed"}:
+        with pytest.raises(ValueError, match=message):
+            evaluate_in(ConstantAgent(envs), envs, env="", **{"episodes": 4, **arguments})
+
+
+@pytest.mark.parametrize("part", [1.5, True, np.True_, None, math.nan])
+def test_seeds_are_not_derived_from_what_would_be_taken_for_another(part):
+    assert hash_seed(np.int64(1)) == hash_seed(1)
+    with pytest.raises(TypeError, match="whole numbers and words"):
+        hash_seed(0, part)
+
+
+def test_weights_of_stable_baselines_that_are_not_finite_are_an_error(tmp_path, monkeypatch):
+    lesson = Lesson("SSL4RL/Rotation-v0", {"source": "digits", "image_size": 36}, 16, 0, tmp_path, 1, 4)
+    agent = load_agent("sb3-ppo", lesson.make_envs(2), n_steps=4, num_envs=4, batch_size=8, n_epochs=1)
+    build = agent._build
+
+    def spoiling(*args: Any) -> Any:
+        model = build(*args)
+        train = model.train
+
+        def spoiled() -> None:
+            train()
+            with torch.no_grad():
+                model.policy.action_net.bias[0] = math.nan
+
+        model.train = spoiled
+        return model
+
+    monkeypatch.setattr(agent, "_build", spoiling)
+    with pytest.raises(DivergedError, match=r"stable_baselines3:PPO has ended with numbers in action_net\.bias"):
+        agent.learn(lesson)

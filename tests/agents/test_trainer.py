@@ -314,7 +314,7 @@ def test_warm_up_replies_are_valid_and_know_nothing_of_the_target(tmp_path, monk
         replies.extend(texts)
         return torch.zeros(()), 0.0
 
-    monkeypatch.setattr(trainer_module, "ask", recorded_ask)
+    monkeypatch.setattr(supervised, "ask", recorded_ask)
     monkeypatch.setattr(supervised, "descend", recorded_step)
     monkeypatch.setattr(trainer.policy, "encode", lambda _: None)
     trainer._teach_format()

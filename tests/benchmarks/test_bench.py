@@ -169,7 +169,7 @@ def test_names_are_unique_and_parts_named_once():
         tiny(Entry("sb3-ppo"), Entry("sb3-ppo", {"n_epochs": 8}))
     with pytest.raises(ValueError, match="need names of their own; give a label: Rotation"):
         tiny(Entry("random"), environments=(DIGITS, replace(DIGITS, args={})))
-    with pytest.raises(ValueError, match="seeds of suite tiny must be at least 1"):
+    with pytest.raises(ValueError, match="seeds of suite tiny must be a whole number of at least 1"):
         tiny(Entry("random")).sized(seeds=0)
     suite = tiny(Entry("random"), seeds=2)
     assert len(suite.runs(["Rotation", DIGITS.id], ["random", "random"], [1, 1])) == 1

@@ -21,7 +21,8 @@ def write(summary: Summary, asks: str = "") -> str:
         parts += ["## Leaderboard", _explained(summary), leaderboard(summary), " ".join(summary.left_out)]
     if summary.winners:
         parts += ["## Who wins where", WINNERS, winners(summary)]
-    parts += ["## By environment", BY_ENVIRONMENT, by_environment(summary)]
+    scores = by_environment(summary)
+    parts += ["## By environment", BY_ENVIRONMENT + UNKNOWN_SCORES * (UNKNOWN in scores), scores]
     if summary.together:
         parts += ["## Together or alone", TOGETHER, together(summary)]
     if summary.changes:
@@ -39,9 +40,9 @@ WINNERS = (
 )
 BY_ENVIRONMENT = (
     "Normalised scores on held-out items, means over seeds with 95 % intervals by Student's t; 0 is the best that is "
-    "possible without looking, 1 the right answers. A cell without an interval has one seed, or seeds that score the same; "
-    "`unknown` stands where a score is no number, or cannot be normalised."
+    "possible without looking, 1 the right answers. A cell without an interval has one seed, or seeds that score the same."
 )
+UNKNOWN_SCORES = " `unknown` stands where a score is no number, or cannot be normalised."
 TOGETHER = (
     "An agent that learned several tasks at once, asked one of them, beside one that learned only that; `mean` is of all. "
     "Differences have 95 % intervals by Welch's t: bold where they lie above 0, in italics where they lie below."

@@ -76,7 +76,7 @@ def test_a_constant_beside_a_spread_by_hand():
 
 
 @pytest.mark.parametrize("shape", [(3, 2), (1, 2), (2, 1), (1, 1)])
-def test_interquartile_means_do_not_cut_nan_off(shape):
+def test_interquartile_means_over_nan_are_unknown(shape):
     good, bad = np.full(shape, 0.5), np.full(shape, 0.5)
     bad[-1, -1] = NAN
     found = statistics.interquartile_means({"good": good, "bad": bad})

@@ -166,7 +166,7 @@ def interval(scores: Scores, statistic: Any, repeats: int | None = None) -> dict
     found = {}
     for agent, values in scores.items():
         if not _all_known(values):
-            found[agent] = UNKNOWN  # rliable would cut NaN off with the highest scores
+            found[agent] = UNKNOWN  # bootstraps that miss the one NaN would give an interval all the same
             continue
         if len(values) == 1:
             value = float(statistic(values))

@@ -255,7 +255,7 @@ def test_skips_in_a_row_end_a_run_and_others_do_not():
 @pytest.mark.parametrize("algorithm", ["ppo", "sft"])
 def test_a_run_that_learns_nothing_any_more_ends_with_the_reason(tmp_path, algorithm):
     """With such a step size the first step ruins the weights, and from then on no gradient is finite."""
-    changes: dict[str, Any] = {"iterations": 9, "format_warmup": 0, "save_every": 1, "eval_every": 9, "algorithm": algorithm}
+    changes: dict[str, Any] = {"iterations": 9, "format_warmup": 0, "save_every": 9, "eval_every": 9, "algorithm": algorithm}
     changes["optimizer"] = {"learning_rate": 1e30, "warmup_iterations": 0, "minibatches": 2, "epochs": 2}
     trainer = Trainer(config(**changes), tmp_path, quiet=True)
     with pytest.raises(DivergedError, match="not finite"):
@@ -264,7 +264,7 @@ def test_a_run_that_learns_nothing_any_more_ends_with_the_reason(tmp_path, algor
     for folder in checkpoint.checkpoints(tmp_path / "checkpoints"):
         tensors = [*load_file(folder / "model.safetensors").items(), *load_file(folder / "optimizer.safetensors").items()]
         assert unsound(tensors) is None
-    assert Trainer(config(**changes), tmp_path, resume=True, quiet=True).iteration <= trainer.iteration
+    assert Trainer(config(**changes), tmp_path, resume=True, quiet=True).iteration == 0
 
 
 def test_a_warm_up_that_learns_nothing_ends_with_the_reason(tmp_path, monkeypatch):

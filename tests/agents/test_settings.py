@@ -47,7 +47,7 @@ def wrong_values(hint: Any) -> list[Any]:
     kinds = [kind for kind in get_args(hint) if kind is not type(None)] if optional else [hint]
     (kind,) = kinds
     if get_origin(kind) is typing.Literal:
-        return [get_args(kind)[0].upper(), f"{get_args(kind)[-1]}s", "", 0, None]
+        return [get_args(kind)[0].upper(), f"{get_args(kind)[-1]}s", "", 0, *([] if optional else [None])]
     return [value for value in WRONG[get_origin(kind) or kind] if not (optional and value is None)]
 
 

@@ -45,6 +45,7 @@ def build_policy(config: PolicyConfig, task: Task, seed: int, device: torch.devi
         model, processor = build_nano(prompts, hash_seed(seed, "weights"), config.nano_hidden, config.nano_layers)
     else:
         model, processor = load_pretrained(config.model, weights_dtype(config, device), config.attention)
+        require_finite(model, config.model)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(hash_seed(seed, "weights"))
         return wrap_model(model, processor, config, device, prompt_style)
@@ -79,6 +80,7 @@ def _load(checkpoint: Path, config: PolicyConfig, device: torch.device, task: Ta
     if config.interface == "array":
         return _load_gnn(checkpoint, config, task, device)
     model, processor = load_pretrained(str(checkpoint), weights_dtype(config, device), config.attention)
+    require_finite(model, checkpoint)
     policy = wrap_model(model, processor, config, device, prompt_style)
     policy.load_weights(checkpoint)
     return policy

@@ -10,6 +10,7 @@ Which checkpoint did best on the validation split stands in the counters of each
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -163,6 +164,13 @@ def best(run: Path) -> Path:
     if not pointer.exists():
         raise FileNotFoundError(f"{run} has no best checkpoint: no measurement on the validation split is done yet")
     return pointer.parent / str(json.loads(pointer.read_text())["checkpoint"])
+
+
+def better(best: dict[str, Any] | None, iteration: int, reward: float) -> dict[str, Any] | None:
+    """Return which iteration did best, now that one has a reward; the earlier of equal ones, and none whose reward is NaN."""
+    if math.isfinite(reward) and (best is None or reward > best["reward"]):
+        return {"iteration": iteration, "reward": reward}
+    return best
 
 
 def _require_finite(

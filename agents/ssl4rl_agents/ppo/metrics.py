@@ -42,9 +42,13 @@ class MetricsLog:
     Args:
         folder: the run's folder.
         iteration: iterations done; what an earlier, killed run wrote beyond them is cut off.
+        active: whether this process writes; if not, all of this does nothing.
     """
 
-    def __init__(self, folder: Path, iteration: int) -> None:
+    def __init__(self, folder: Path, iteration: int, *, active: bool = True) -> None:
+        self._active = active
+        if not active:
+            return
         path = folder / "metrics.jsonl"
         kept = [line for line in read_metrics(folder) if line["iteration"] <= iteration] if path.exists() else []
         write_text(path, "".join(json.dumps(finite(line)) + "\n" for line in kept))
@@ -53,6 +57,8 @@ class MetricsLog:
 
     def write(self, iteration: int, values: dict[str, float]) -> None:
         """Write the numbers of one iteration."""
+        if not self._active:
+            return
         self._file.write(json.dumps(finite({"iteration": iteration, **values}), allow_nan=False) + "\n")
         self._file.flush()
         os.fsync(self._file.fileno())  # a checkpoint is never newer on the disk than the lines that lead to it
@@ -61,6 +67,8 @@ class MetricsLog:
 
     def close(self) -> None:
         """Finish both files."""
+        if not self._active:
+            return
         self._file.close()
         self._board.close()
 

@@ -6,10 +6,9 @@ hashing (run seed, role, iteration), so a resumed run goes on with the same ques
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, closing, nullcontext
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -170,16 +169,12 @@ class Trainer:
                     begin()
                     self._started = time.perf_counter()
                 self._save()
-            log = MetricsLog(self.out, self.iteration) if self.processes.is_main else None
-            title = f"{config.algorithm} {config.env}"
-            with (
-                closing(log) if log else nullcontext(),
-                Display(title, config.iterations, self.iteration, quiet=self._quiet) as display,
-            ):
+            log = MetricsLog(self.out, self.iteration, active=self.processes.is_main)
+            title, done = f"{config.algorithm} {config.env}", self.iteration
+            with closing(log), Display(title, config.iterations, done, quiet=self._quiet) as display:
                 while self.iteration < config.iterations and not self._stop:
                     values = self._step()
-                    if log is not None:
-                        log.write(self.iteration, values)
+                    log.write(self.iteration, values)
                     display.update(self.iteration, values)
                     due = self.iteration % config.save_every == 0 or self.iteration == config.iterations or self._is_best()
                     if self._stopping() or due:
@@ -206,9 +201,8 @@ class Trainer:
             result = self.measure("validation", self.config.eval_episodes)
             values |= {"validation/reward": result.reward, "validation/success": result.success}
             values["seconds/validation"] = result.seconds
-            reward, best = self.processes.main_says(result.reward), self._counters["best"]
-            if math.isfinite(reward) and (best is None or reward > best["reward"]):
-                self._counters["best"] = {"iteration": self.iteration, "reward": reward}
+            reward = self.processes.main_says(result.reward)
+            self._counters["best"] = checkpoint.better(self._counters["best"], self.iteration, reward)
         values["seconds"] = self._counters["seconds"] = time.perf_counter() - self._started
         values["memory_mb"] = peak_memory(self.device)
         return values

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs import blind
 from ssl4rl_envs.actions import bounds
+from ssl4rl_envs.arguments import whole_number
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Score, Step, Task
 
@@ -33,7 +34,7 @@ class Attempts(Task):
         attempts: k, at least 2.
 
     Raises:
-        ValueError: the task has several decisions already.
+        ValueError: the task has several decisions already, or there are fewer than 2 attempts.
     """
 
     asks = "what the task inside asks, with several tries"
@@ -43,6 +44,7 @@ class Attempts(Task):
             raise ValueError(
                 f"{type(task).__name__} takes up to {task.horizon} decisions an episode; attempts are for tasks of one"
             )
+        attempts = whole_number("attempts", attempts, 2)
         self.task, self.horizon = task, attempts
         self.action_space, self.answer_format, self.images = task.action_space, task.answer_format, task.images
         self.parts = task.parts

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl4rl_envs.arguments import whole_number
 from ssl4rl_envs.attempts import Attempts
 from ssl4rl_envs.interface import Interface, Transition
 from ssl4rl_envs.registration import build_task
@@ -38,10 +39,8 @@ class Questions:
         attempts: int,
         grammar: str = "strict",
     ) -> None:
-        for name, value in {"group_size": group_size, "attempts": attempts}.items():
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-        self.split, self.group_size, self.attempts = check_split(split), int(group_size), int(attempts)
+        self.split = check_split(split)
+        self.group_size, self.attempts = whole_number("group_size", group_size, 1), whole_number("attempts", attempts, 1)
         self.built_from = (task, arguments)
         """What the task was built from: its class and arguments."""
         self.schedule: Schedule | None = None

@@ -6,17 +6,19 @@ A new task is one new file and one row here.
 from __future__ import annotations
 
 import importlib
-import inspect
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 
+from ssl4rl_envs.arguments import checked_arguments
+
 if TYPE_CHECKING:
     from ssl4rl_envs.task import Task
 
 NAMESPACE = "SSL4RL"
+PAIRING = "pairing"
 
 
 @dataclass(frozen=True)
@@ -89,12 +91,14 @@ def build_task(task: Task | str, arguments: dict[str, Any]) -> Task:
     """Return `task` itself, or build it from its class's path and keyword arguments, `level` and `pairing` among them.
 
     Raises:
-        TypeError: an argument is unknown to the task, or arguments came with a task that is built already.
+        TypeError: an argument is unknown to the task or of another type, or arguments came with a task that is built already.
+        ValueError: an argument is out of its range.
     """
     if not isinstance(task, str):
         if arguments:
             raise TypeError(f"the task is built already; it takes no arguments, got {sorted(arguments)}")
         return task
+    arguments = task_arguments(task, arguments)
     try:
         key = tuple(sorted(arguments.items()))
         hash(key)
@@ -117,16 +121,23 @@ def _build_once(path: str, arguments: tuple[tuple[str, Any], ...]) -> Task:
 
 
 def _build(path: str, arguments: dict[str, Any]) -> Task:
-    cls, arguments = load_class(path), dict(arguments)
-    level, pairing = arguments.pop("level", None), arguments.pop("pairing", None)
+    task = load_class(path)(**{name: value for name, value in arguments.items() if name != PAIRING})
+    return task.paired(arguments[PAIRING]) if arguments.get(PAIRING) is not None else task
+
+
+def task_arguments(path: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a task ("module:Class") as its constructor takes them, with those of a level, and the pairing.
+
+    Raises:
+        TypeError: an argument is unknown to the task or of another type.
+        ValueError: a number is not finite, or there is no such level.
+    """
+    cls, given = load_class(path), dict(arguments)
+    level, pairing = given.pop("level", None), given.pop(PAIRING, None)
     if level is not None:
-        arguments = at_level(cls, level, arguments)
-    known = list(inspect.signature(cls).parameters)
-    unknown = sorted(set(arguments) - set(known))
-    if unknown:
-        raise TypeError(f"{cls.__name__} has no argument {', '.join(unknown)}; it takes {', '.join(known)}, level, pairing")
-    task = cls(**arguments)
-    return task if pairing is None else task.paired(pairing)
+        given = at_level(cls, level, given)
+    found = checked_arguments(f"{cls.__name__}()", cls, given, ["level", PAIRING])
+    return found if pairing is None else {**found, PAIRING: pairing}
 
 
 def at_level(cls: type[Task], name: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -136,7 +147,7 @@ def at_level(cls: type[Task], name: str, arguments: dict[str, Any]) -> dict[str,
         ValueError: the task has no such level, or the level sets an argument that was given too.
     """
     levels = {level.name: level.arguments for level in cls.levels}
-    if name not in levels:
+    if name not in list(levels):
         raise ValueError(f"{cls.__name__} has no level {name!r}; its levels are {', '.join(levels) or 'none'}")
     both = sorted(set(levels[name]) & set(arguments))
     if both:
@@ -170,3 +181,15 @@ def make_task(env_id: str, **arguments: Any) -> Task:
     cls = task_class(env_id)
     registered = {key: value for key, value in gym.spec(env_id).kwargs.items() if key != "task"}
     return build_task(f"{cls.__module__}:{cls.__name__}", {**registered, **arguments})
+
+
+def check_arguments(env_id: str, arguments: dict[str, Any]) -> None:
+    """Look at the arguments of an environment's task without building it.
+
+    Raises:
+        TypeError: an argument is unknown to the task or of another type.
+        ValueError: a number is not finite, or there is no such level.
+    """
+    cls = task_class(env_id)
+    registered = {key: value for key, value in gym.spec(env_id).kwargs.items() if key != "task"}
+    task_arguments(f"{cls.__module__}:{cls.__name__}", {**registered, **arguments})

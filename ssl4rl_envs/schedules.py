@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl4rl_envs.arguments import whole_number
 from ssl4rl_envs.stream import Stream, as_words
 
 
@@ -24,9 +25,7 @@ class Schedule(ABC):
     """
 
     def __init__(self, parts: int, seed: int) -> None:
-        if parts < 1:
-            raise ValueError(f"a schedule needs at least one part, got {parts}")
-        self.parts, self.seed = parts, int(as_words([seed], "seed")[0])
+        self.parts, self.seed = whole_number("parts", parts, 1), int(as_words([seed], "seed")[0])
         self._drawn = 0
 
     @abstractmethod
@@ -88,8 +87,7 @@ class Ladder(Schedule):
         super().__init__(parts, seed)
         if not 0 <= low < high <= 1:
             raise ValueError(f"the band of success rates needs 0 <= low < high <= 1, got low={low}, high={high}")
-        if window < 1:
-            raise ValueError(f"window must be at least 1 episode, got {window}")
+        window = whole_number("window", window, 1)
         if not 0 <= review < 1:
             raise ValueError(f"review must lie in [0, 1), got {review}")
         self.low, self.high, self.window, self.review = low, high, window, review

@@ -78,9 +78,14 @@ def hash_seed(*parts: int | str) -> int:
     """Derive a seed in [0, 2**63) from a run seed and the roles it is used for, e.g. ``hash_seed(0, "rollout", 17)``.
 
     Distinct parts give unrelated seeds; counting seeds up (0, 1, 2, ...) is never needed.
+
+    Raises:
+        TypeError: a part is something else, 1.5 or True for example, which would give the seed of another.
     """
     key = np.zeros(1, np.uint64)
     for part in parts:
+        if isinstance(part, (bool, np.bool_)) or not isinstance(part, (int, np.integer, str)):
+            raise TypeError(f"seeds are derived from whole numbers and words, got {part!r}")
         data = (f"str:{part}" if isinstance(part, str) else f"int:{int(part)}").encode()
         key = _chain(key, np.array([len(data)], np.uint64))
         for word in np.frombuffer(data + b"\0" * (-len(data) % 8), "<u8"):

@@ -12,6 +12,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from ssl4rl_envs import rendering
+from ssl4rl_envs.arguments import whole_number
 from ssl4rl_envs.interface import Transition
 from ssl4rl_envs.questions import Questions
 from ssl4rl_envs.schedules import Schedule
@@ -59,8 +60,7 @@ class SSLVectorEnv(gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
         render_mode: str | None = None,
         **arguments: Any,
     ) -> None:
-        if num_envs < 1:
-            raise ValueError(f"num_envs must be at least 1, got {num_envs}")
+        num_envs = whole_number("num_envs", num_envs, 1)
         if render_mode not in (None, "rgb_array", "ansi"):
             raise ValueError(f"render_mode of a vector environment must be 'rgb_array' or 'ansi', got {render_mode!r}")
         self.num_envs, self.render_mode = num_envs, render_mode

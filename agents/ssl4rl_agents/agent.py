@@ -12,6 +12,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 from ssl4rl_agents.runs import is_run, read_config
 from ssl4rl_envs import SSLVectorEnv
+from ssl4rl_envs.arguments import checked_arguments
 
 ENTRY_POINTS = "ssl4rl.agents"
 
@@ -45,7 +46,9 @@ AgentFactory = Callable[..., Agent]
 its settings as keyword arguments.
 
 An agent that must know more of the questions than is observed (action masks, say) has a method `enter(envs)`; it is called
-with the environments before it acts in others. One that learns has `learn`, see `lessons`.
+with the environments before it acts in others. One that learns has `learn`, see `lessons`. Settings are held against the type
+hints of the factory's signature; where these cannot say all, a factory has a `check_settings(settings)` that raises what is
+wrong with them, so that a benchmark is refused before its first run.
 """
 
 
@@ -63,8 +66,8 @@ def load_agent(name: str | Path, envs: SSLVectorEnv | None = None, **settings: A
         settings: keyword arguments of the factory; a trained run takes none.
 
     Raises:
-        ValueError: there is no such agent, or it needs `envs`.
-        TypeError: what the factory returned is no agent, or it has no such setting.
+        ValueError: there is no such agent, it needs `envs`, or a setting is out of its range.
+        TypeError: what the factory returned is no agent, or it has no such setting, or one of another type.
     """
     if is_run(name):
         if settings:
@@ -75,10 +78,28 @@ def load_agent(name: str | Path, envs: SSLVectorEnv | None = None, **settings: A
     factory = _factory(str(name))
     if envs is None:
         raise ValueError(f"agent {str(name)!r} needs to know its environments: load_agent({str(name)!r}, envs)")
-    agent = factory(envs, **settings)
+    agent = factory(envs, **_checked_settings(str(name), factory, settings))
     if not isinstance(agent, Agent):
         raise TypeError(f"{name} made a {type(agent).__name__}, which lacks `interface` or `act`")
     return agent
+
+
+def check_settings(name: str | Path, settings: dict[str, Any]) -> None:
+    """Look at an agent's settings before there are environments for it; raises as `load_agent` does."""
+    if is_run(name):
+        if settings:
+            raise TypeError(f"{name} is a trained run, which has its settings already; it takes none, got {sorted(settings)}")
+        return
+    _checked_settings(str(name), _factory(str(name)), settings)
+
+
+def _checked_settings(name: str, factory: AgentFactory, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings as the signature of a factory has them; what it says itself of them is heard too."""
+    found = checked_arguments(f"agent {name}", factory, settings)
+    says = getattr(factory, "check_settings", None)
+    if says is not None:
+        says(found)
+    return found
 
 
 def agent_interface(name: str | Path) -> str:

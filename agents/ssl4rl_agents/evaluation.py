@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ssl4rl_agents.agent import Agent
 from ssl4rl_agents.readability import Readability
 from ssl4rl_envs import Batch, SSLVectorEnv, Task, hash_seed
+from ssl4rl_envs.arguments import whole_number
 
 NUM_ENVS = 128
 RESAMPLES = 2000
@@ -81,8 +82,10 @@ def evaluate(
         aloud: warn where nearly no reply can be read.
 
     Raises:
-        ValueError: the right answers earn no more than chance (see `normalise`).
+        ValueError: there are fewer than one episode, the seed is negative, another argument is not one of its values, or the
+            right answers earn no more than chance (see `normalise`).
     """
+    episodes = whole_number("episodes", episodes, 1)
     envs = SSLVectorEnv(
         task,
         num_envs=min(NUM_ENVS, episodes),
@@ -96,6 +99,7 @@ def evaluate(
 
 def evaluate_in(agent: Agent, envs: SSLVectorEnv, *, env: str, episodes: int, seed: int = 0, aloud: bool = True) -> Result:
     """Do as `evaluate` in given environments, each of which plays its share of the episodes."""
+    episodes, seed = whole_number("episodes", episodes, 1), whole_number("seed", seed)
     start, count = time.perf_counter(), envs.num_envs
     normalise(0.0, envs.task.chance, 1.0)  # what cannot be more than chance in the end is refused before it is played
     quota = np.full(count, episodes // count) + (np.arange(count) < episodes % count)

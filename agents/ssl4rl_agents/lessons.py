@@ -15,6 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 from ssl4rl_agents.agent import Agent
 from ssl4rl_agents.evaluation import evaluate
 from ssl4rl_envs import SSLVectorEnv, hash_seed, make_task
+from ssl4rl_envs.arguments import Checked, whole_number
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Point:
 
 
 @dataclass
-class Lesson:
+class Lesson(Checked):
     """What an agent may learn from: one environment's training split, for so many episodes.
 
     Args:
@@ -53,6 +54,10 @@ class Lesson:
         curve: the points that were noted.
         settings: what the agent learned with, plain data, if it says so.
         on_begin: is shown the agent as it is before it learns, once; a lesson that is gone on with does not begin again.
+
+    Raises:
+        TypeError: an argument is of another type.
+        ValueError: there are fewer than one of something, or the seed is negative.
     """
 
     env: str
@@ -70,6 +75,12 @@ class Lesson:
     _told: int = 0
     _measuring: float = 0.0
     _begun: float = field(default_factory=time.perf_counter)
+
+    def __post_init__(self) -> None:
+        """Look at the arguments."""
+        super().__post_init__()
+        for name, least in {"episodes": 1, "seed": 0, "measurements": 1, "measured_episodes": 1}.items():
+            whole_number(name, getattr(self, name), least)
 
     def make_envs(self, num_envs: int, interface: str = "array", **arguments: Any) -> SSLVectorEnv:
         """Return environments over the training split; reset them with `seeds(num_envs)`."""

@@ -1,38 +1,112 @@
-"""Run folders: what is one, and the settings it was made with."""
+"""Run folders: what is one, the settings it was made with, and whose it is while it is being written."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ssl4rl_agents.ppo.config import TrainConfig
+from ssl4rl_agents.ppo.files import LOCK, FolderLock, write_json
+
+if TYPE_CHECKING:
+    from ssl4rl_agents.ppo.distributed import Processes
+
+CONFIG = "config.json"
 
 
 def is_run(folder: str | Path) -> bool:
     """Return whether a folder holds a run of the trainer: its config.json must hold the trainer's settings."""
     try:
         read_config(Path(folder))
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError):
         return False
     return True
 
 
 def read_config(run: Path) -> TrainConfig:
-    """Return the settings of a run folder."""
-    return TrainConfig.from_json(json.loads((run / "config.json").read_text()))
+    """Return the settings of a run folder.
+
+    Raises:
+        FileNotFoundError: it has none.
+        ValueError: they are not settings of the trainer; the message names the file.
+    """
+    file = run / CONFIG
+    try:
+        return TrainConfig.from_json(json.loads(file.read_text()))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{file} holds no settings of the trainer: {error}") from error
+
+
+def claim(folder: Path, processes: Processes, *, resume: bool, overwrite: bool) -> FolderLock:
+    """Return the lock of a run folder, held by the main process if the folder is there already; all must call this.
+
+    Raises:
+        InUseError: another trainer holds it.
+        FileExistsError: the folder holds a run that is neither resumed nor overwritten.
+    """
+    lock = FolderLock(folder, "a trainer", active=processes.is_main)
+    problem: OSError | None = None
+    if processes.is_main and folder.exists():
+        try:
+            lock.acquire()
+            _require_free(folder, resume=resume, overwrite=overwrite)
+        except OSError as error:
+            problem = error
+    _raise_together(folder, problem, lock, processes)
+    return lock
+
+
+def settle(
+    folder: Path, lock: FolderLock, config: TrainConfig, processes: Processes, *, resume: bool, overwrite: bool
+) -> None:
+    """Make a claimed folder that of this run, now that everything it needs has been built; all must call this.
+
+    Raises:
+        InUseError: another trainer was quicker.
+        FileExistsError: it holds a run that is not to be overwritten, or something else.
+    """
+    problem: OSError | None = None
+    if processes.is_main:
+        try:
+            if not folder.exists():
+                folder.mkdir(parents=True, exist_ok=True)
+                lock.acquire()
+            lock.require()
+            _require_free(folder, resume=resume, overwrite=overwrite)
+            if overwrite and not resume:
+                clear_run(folder)
+            write_json(folder / CONFIG, config.to_json())
+        except OSError as error:
+            problem = error
+    _raise_together(folder, problem, lock, processes)
+
+
+def _require_free(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    if (folder / CONFIG).exists() and not resume and not overwrite:
+        raise FileExistsError(f"{folder} holds a run already; resume it, overwrite it or choose another folder")
+
+
+def _raise_together(folder: Path, problem: OSError | None, lock: FolderLock, processes: Processes) -> None:
+    if processes.anywhere(problem is not None):
+        lock.release()
+        raise problem or OSError(f"the main process could not begin a run in {folder}")
 
 
 def clear_run(folder: Path) -> None:
-    """Delete a run folder, if there is one.
+    """Delete what is in a run folder, if there is one; its lock stays.
 
     Raises:
         FileExistsError: the folder holds files and is not a run.
     """
-    if not folder.exists():
-        return
-    if any(folder.iterdir()) and not is_run(folder):
+    held = [path for path in folder.iterdir() if path.name != LOCK] if folder.exists() else []
+    if held and not is_run(folder):
         raise FileExistsError(
             f"{folder} is not a run folder (it has no config.json of the trainer); only run folders are overwritten"
         )
-    shutil.rmtree(folder)
+    for path in sorted(held, key=lambda path: path.name != CONFIG):  # half of a run is no run
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

@@ -16,8 +16,10 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from ssl4rl_agents.lessons import Lesson
+from ssl4rl_agents.policies.finite import DivergedError, unsound
 from ssl4rl_agents.sb3_env import SB3Env
 from ssl4rl_envs import SSLVectorEnv, Stream, hash_seed
+from ssl4rl_envs.arguments import checked_arguments, whole_number
 
 ROLLOUT = 1024
 """Steps that algorithms which learn from what they just did take between updates, over all environments."""
@@ -25,6 +27,10 @@ ROLLOUT = 1024
 NUM_ENVS = 64
 BUFFER = 10_000
 """Steps that algorithms which learn from what they did before keep at most."""
+
+
+DECIDED = ("policy", "env", "seed", "device", "_init_setup_model")
+"""Arguments of the algorithms that follow from the environments and the lesson."""
 
 
 class _Progress(BaseCallback):
@@ -64,7 +70,8 @@ class SB3Agent:
 
     Raises:
         ImportError: sb3-contrib is not installed.
-        ValueError: the algorithm does not take the environment's actions.
+        TypeError: the algorithm has no such setting, or one is of another type.
+        ValueError: the algorithm does not take the environment's actions, or a setting is not finite.
     """
 
     interface = "array"
@@ -83,10 +90,31 @@ class SB3Agent:
         if not isinstance(space, self.actions):
             taken = ", ".join(kind.__name__ for kind in self.actions)
             raise ValueError(f"{type(self).__name__} takes actions of {taken}, not {space}")
-        self._settings = {**self.settings, **settings}
-        self._count = int(self._settings.pop("num_envs", self.num_envs))
+        self._settings = self.check_settings(settings)
+        self._count = self._settings.pop("num_envs")
         self._model: BaseAlgorithm | None = None
         self._envs = envs.unwrapped
+
+    @classmethod
+    def check_settings(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return all settings, with `num_envs`, as the algorithm's signature has them; raises as the constructor does."""
+        given = {**cls.settings, **settings}
+        count = whole_number("num_envs", given.pop("num_envs", cls.num_envs), 1)
+        decided = sorted(set(given) & set(DECIDED))
+        if decided:
+            raise ValueError(f"the lesson decides {', '.join(decided)} of {cls.algorithm}; leave that out")
+        return {"num_envs": count, **checked_arguments(cls.algorithm, cls._load(), given, ["num_envs"])}
+
+    @classmethod
+    def _load(cls) -> type[BaseAlgorithm]:
+        module, _, name = cls.algorithm.partition(":")
+        try:
+            found: type[BaseAlgorithm] = getattr(importlib.import_module(module), name)
+        except ModuleNotFoundError as error:
+            if error.name != module:
+                raise
+            raise ImportError(f"{name} needs {module.replace('_', '-')}: pip install 'ssl4rl[bench]'") from error
+        return found
 
     @property
     def one_step(self) -> bool:
@@ -101,7 +129,21 @@ class SB3Agent:
         counting = _Progress(self, lesson)
         # One-step episodes end the run by their number; of longer ones there are at most as many steps as this.
         self._model.learn(lesson.episodes * envs.task.horizon, callback=counting)
+        self._require_finite()
         counting.tell()
+
+    def _require_finite(self) -> None:
+        """Check what was learned.
+
+        Raises:
+            DivergedError: a weight is not finite.
+        """
+        assert self._model is not None
+        wrong = unsound(self._model.policy.named_parameters())
+        if wrong is not None:
+            raise DivergedError(
+                f"{self.algorithm} has ended with numbers in {wrong} that are not finite; try a smaller learning_rate"
+            )
 
     def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> NDArray[Any]:
         """Answer as was learned.
@@ -118,18 +160,11 @@ class SB3Agent:
         return self._model.predict(observations, deterministic=deterministic)[0]
 
     def _build(self, env: SB3Env, lesson: Lesson) -> BaseAlgorithm:
-        module, _, name = self.algorithm.partition(":")
-        try:
-            algorithm = getattr(importlib.import_module(module), name)
-        except ModuleNotFoundError as error:
-            if error.name != module:
-                raise
-            raise ImportError(f"{name} needs {module.replace('_', '-')}: pip install 'ssl4rl[bench]'") from error
         seed = hash_seed(lesson.seed, "network") % 2**31
         settings = self._fitting(env, lesson)
         lesson.settings = {"algorithm": self.algorithm, "num_envs": env.num_envs, **settings}
         kept = copy.deepcopy(settings)  # some algorithms write into them
-        built: BaseAlgorithm = algorithm("MultiInputPolicy", env, seed=seed, device=lesson.device, **kept)
+        built: BaseAlgorithm = self._load()("MultiInputPolicy", env, seed=seed, device=lesson.device, **kept)
         if not (built.verbose or built.tensorboard_log):
             # The logger it would make for itself leaves an empty folder among the machine's temporary files.
             built.set_logger(Logger(folder=None, output_formats=[]))
@@ -251,6 +286,7 @@ class Supervised(PPO):
             seen += len(answers[:left])
             lesson.progress(self, seen)
             observations, *_ = envs.step(answers)
+        self._require_finite()
 
     def _fit(
         self, policy: ActorCriticPolicy, observations: dict[str, Any], answers: NDArray[Any], order: np.random.Generator

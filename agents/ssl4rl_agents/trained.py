@@ -48,14 +48,23 @@ class TrainedAgent:
     """What the settings are if nothing else is said."""
 
     def __init__(self, envs: SSLVectorEnv, **settings: Any) -> None:
-        decided = sorted(set(settings) & set(DECIDED))
-        if decided:
-            raise ValueError(f"the lesson decides {', '.join(decided)}; leave out what it decides: {', '.join(DECIDED)}")
-        self._config = TrainConfig.from_json(merged(self.settings, settings))
+        self._config = self.check_settings(settings)
         self.interface = self._config.policy.interface
         interface = envs.unwrapped.questions.interface
         self._prompt_style, self._grammar = interface.prompt_style, interface.grammar
         self._agent: PolicyAgent | None = None
+
+    @classmethod
+    def check_settings(cls, settings: dict[str, Any]) -> TrainConfig:
+        """Return the settings of a run, but for what the lesson decides; raises as the constructor does."""
+        decided = sorted(set(settings) & set(DECIDED))
+        if decided:
+            raise ValueError(f"the lesson decides {', '.join(decided)}; leave out what it decides: {', '.join(DECIDED)}")
+        config = TrainConfig.from_json(merged(cls.settings, settings))
+        config.resolved()
+        if config.rollout.dynamic_sampling:
+            raise ValueError("rollout.dynamic_sampling asks as many questions as it needs, and a lesson has so many episodes")
+        return config
 
     def learn(self, lesson: Lesson) -> None:
         """Train for as many whole iterations as the lesson has episodes for; the run folder is the lesson's."""
@@ -78,8 +87,6 @@ class TrainedAgent:
     def configured(self, lesson: Lesson) -> TrainConfig:
         """Return the settings of the run that a lesson asks for."""
         rollout = self._config.rollout
-        if rollout.dynamic_sampling:
-            raise ValueError("rollout.dynamic_sampling asks as many questions as it needs, and a lesson has so many episodes")
         each = rollout.prompts * rollout.group_size
         iterations = lesson.episodes // each
         if iterations < 1:

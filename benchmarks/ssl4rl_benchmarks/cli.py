@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ssl4rl_agents.ppo.files import finite
 from ssl4rl_envs import env_ids
 
 USAGE = """usage: ssl4rl COMMAND ...
@@ -239,9 +240,14 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         print(f"ssl4rl {arguments[0]}: {error}", file=sys.stderr)
         return 2
+    except RuntimeError as error:
+        if type(error).__name__ != "DivergedError" or os.environ.get("SSL4RL_TRACEBACK"):  # torch is imported by then, or not
+            raise
+        print(f"ssl4rl {arguments[0]}: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     if as_json:
-        print(json.dumps(result, indent=2))
+        print(json.dumps(finite(result), indent=2, allow_nan=False))
     return status

@@ -65,7 +65,9 @@ def rows(results: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
     for name, result in named.items():
         if result is not None:
             low, high = result["interval"]
-            numbers = (f"{result['reward']:.3f}", f"{result['normalised']:.3f}")
+            normalised = result["normalised"]
+            known = normalised is not None and np.isfinite(normalised)
+            numbers = (f"{result['reward']:.3f}", f"{normalised:.3f}" if known else "unknown")
             lines.append((name, f"{result['success']:.3f}", f"{low:.3f} to {high:.3f}", *numbers))
     return lines
 

@@ -14,7 +14,7 @@ from ssl4rl_agents.ppo.config import BUILT_IN, TrainConfig, TrainSettings
 from ssl4rl_agents.ppo.distributed import Processes
 from ssl4rl_agents.ppo.files import write_json
 from ssl4rl_agents.ppo.trainer import Trainer
-from ssl4rl_agents.runs import is_run, read_config
+from ssl4rl_agents.runs import CONFIG, is_run, read_config
 from ssl4rl_benchmarks import report
 
 BEFORE, CEILING = "before.json", "ceiling"
@@ -61,7 +61,7 @@ def train(flags: TrainFlags, env_id: str, env_args: dict[str, Any]) -> dict[str,
 
 def resume(flags: ResumeFlags) -> dict[str, Any]:
     """Go on with the run in a folder."""
-    if not is_run(flags.resume):
+    if not (flags.resume / CONFIG).exists():
         raise ValueError(f"{flags.resume} is not a run folder: it has no config.json of the trainer")
     config = read_config(flags.resume)
     ceiling = flags.ceiling or is_run(flags.resume / CEILING)
@@ -71,7 +71,12 @@ def resume(flags: ResumeFlags) -> dict[str, Any]:
 
 
 def _finish(trainer: Trainer, *, ceiling: bool, quiet_table: bool) -> dict[str, Any]:
-    """Train and measure, which all processes do; the main one writes and speaks."""
+    """Train and measure, which all processes do; the main one writes and speaks. The folder is locked to the end."""
+    with trainer.lock:
+        return _measured(trainer, ceiling=ceiling, quiet_table=quiet_table)
+
+
+def _measured(trainer: Trainer, *, ceiling: bool, quiet_table: bool) -> dict[str, Any]:
     config, out, processes = trainer.config, trainer.out, trainer.processes
     if not trainer.resumed:
         before = trainer.measure("test", config.test_episodes).to_json()

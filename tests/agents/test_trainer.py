@@ -314,7 +314,7 @@ def test_warm_up_replies_are_valid_and_know_nothing_of_the_target(tmp_path, monk
         replies.extend(texts)
         return torch.zeros(()), 0.0
 
-    monkeypatch.setattr(trainer_module, "ask", recorded_ask)
+    monkeypatch.setattr(supervised, "ask", recorded_ask)
     monkeypatch.setattr(supervised, "descend", recorded_step)
     monkeypatch.setattr(trainer.policy, "encode", lambda _: None)
     trainer._teach_format()
@@ -496,7 +496,10 @@ def test_every_setting_that_is_checked_exists():
 
 @pytest.mark.parametrize(
     ("data", "message"),
-    [({"iteration": 3}, "no setting iteration"), ({"rollout": {"prompt": 3}}, "RolloutConfig has no setting prompt")],
+    [
+        ({"iteration": 3}, "no setting iteration"),
+        ({"rollout": {"prompt": 3}}, "rollout has no setting prompt; did you mean 'prompts'"),
+    ],
 )
 def test_unknown_settings_are_refused(data, message):
     with pytest.raises(ValueError, match=message):

@@ -169,7 +169,7 @@ def test_names_are_unique_and_parts_named_once():
         tiny(Entry("sb3-ppo"), Entry("sb3-ppo", {"n_epochs": 8}))
     with pytest.raises(ValueError, match="need names of their own; give a label: Rotation"):
         tiny(Entry("random"), environments=(DIGITS, replace(DIGITS, args={})))
-    with pytest.raises(ValueError, match="seeds of suite tiny must be at least 1"):
+    with pytest.raises(ValueError, match="seeds of suite tiny must be a whole number of at least 1"):
         tiny(Entry("random")).sized(seeds=0)
     suite = tiny(Entry("random"), seeds=2)
     assert len(suite.runs(["Rotation", DIGITS.id], ["random", "random"], [1, 1])) == 1
@@ -263,7 +263,7 @@ def test_lines_that_are_no_rows_are_told_and_nothing_is_lost(tmp_path):
 def test_two_sweeps_do_not_share_a_folder(tmp_path):
     suite = tiny(Entry("random", learns=False))
     first = rows.Rows(tmp_path)
-    with first.alone(), pytest.raises(ValueError, match="another sweep is at work"):
+    with first.alone(), pytest.raises(ValueError, match="in use: another sweep has been at work"):
         sweep(suite.runs(), rows.Rows(tmp_path), InProcess(tmp_path / "work"))
     assert len(sweep(suite.runs(), rows.Rows(tmp_path), InProcess(tmp_path / "work"))) == 1
 

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import typing
 import warnings
 from typing import Any
 
@@ -165,10 +166,64 @@ def test_a_built_task_can_be_shared_by_environments(env_id, build):
 
 def test_unknown_arguments_are_errors_that_list_the_known(env_id):
     known = list(inspect.signature(ssl4rl_envs.task_class(env_id)).parameters)
-    with pytest.raises(TypeError, match=f"no argument imagesize; it takes {', '.join(known)}"):
-        ssl4rl_envs.make_task(env_id, imagesize=3)
-    with pytest.raises(TypeError, match="no argument imagesize"):
-        gym.make(env_id, imagesize=3)
+    said = "unexpected keyword argument 'frame_skip'"
+    with pytest.raises(TypeError, match=rf"{said}; it takes {', '.join(known)}, level, pairing"):
+        ssl4rl_envs.make_task(env_id, frame_skip=3)
+    for make in (gym.make, gym.make_vec):
+        with pytest.raises(TypeError, match=said):
+            make(env_id, frame_skip=3)
+
+
+def test_an_unknown_argument_names_the_nearest():
+    with pytest.raises(TypeError, match="'imagesize'; did you mean 'image_size'"):
+        gym.make("SSL4RL/Rotation-v0", imagesize=36)
+
+
+def wrong_values(hint):
+    """Values that a hint does not mean, though Python or NumPy would reckon with them."""
+    numbers = [True, np.True_, 2.5, 4.0, float("nan"), float("inf"), "4", None, [4]]
+    if hint is int:
+        return numbers
+    if hint is float:
+        return [True, np.True_, float("nan"), float("-inf"), "0.3", None]
+    if hint is bool:
+        return [0, 1, 1.0, "no", None]
+    if hint is str:
+        return [3, True, None]
+    if hint == tuple[int, ...]:
+        return [5, "5", [2.5, 2], (True, 2), (float("nan"), 1)]
+    if hint == tuple[float, ...]:
+        return [0.5, ["0.5"], [float("nan")], [True]]
+    if hint == tuple[str, ...]:
+        return ["Rotation", [3]]
+    return []
+
+
+def test_arguments_are_of_the_types_they_say(env_id):
+    hints = typing.get_type_hints(ssl4rl_envs.task_class(env_id).__init__)
+    del hints["source"]
+    for name in hints.keys() - {"return"}:
+        values = wrong_values(hints[name])
+        assert values, f"{name} is a {hints[name]}, which is not looked at"
+        for value in values:
+            with pytest.raises((TypeError, ValueError), match=f"{name} .*must be"):
+                ssl4rl_envs.make_task(env_id, **{name: value})
+
+
+def test_numpy_numbers_and_lists_are_as_good_as_pythons():
+    plain = ssl4rl_envs.make_task("SSL4RL/Rotation-v0", source="digits", image_size=36, angles=4, reference=True)
+    of_numpy = {"image_size": np.int64(36), "angles": np.uint8(4), "reference": np.True_}
+    assert ssl4rl_envs.make_task("SSL4RL/Rotation-v0", source="digits", **of_numpy) is plain
+    lists = ssl4rl_envs.make_task("SSL4RL/EdgePrediction-v0", source="sbm:500", fanouts=[3, np.int32(2)])
+    assert lists is ssl4rl_envs.make_task("SSL4RL/EdgePrediction-v0", source="sbm:500", fanouts=(3, 2))
+
+
+@pytest.mark.parametrize("name", ["num_envs", "group_size", "attempts"])
+@pytest.mark.parametrize("value", [0, -1, 2.0, True, np.True_, float("nan"), "2", None])
+def test_counts_of_environments_are_whole_numbers(name, value):
+    task = ssl4rl_envs.make_task("SSL4RL/Rotation-v0", source="digits", image_size=36)
+    with pytest.raises(ValueError, match=f"{name} must be a whole number of at least 1, got"):
+        ssl4rl_envs.SSLVectorEnv(task, **{name: value})
 
 
 @pytest.mark.parametrize(

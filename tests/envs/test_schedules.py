@@ -104,11 +104,12 @@ def test_a_ladder_says_of_which_level_each_episode_is():
         ({"low": 0.5, "high": 0.5}, "0 <= low < high <= 1"),
         ({"low": -0.1}, "low=-0.1"),
         ({"high": 1.1}, "high=1.1"),
-        ({"window": 0}, "at least 1 episode, got 0"),
+        ({"window": 0}, "window must be a whole number of at least 1, got 0"),
+        ({"window": 2.5}, "window must be a whole number of at least 1, got 2.5"),
         ({"review": 1.0}, r"\[0, 1\), got 1.0"),
         ({"review": -0.1}, "got -0.1"),
         ({"seed": -1}, "seed"),
-        ({"parts": 0}, "at least one part, got 0"),
+        ({"parts": 0}, "parts must be a whole number of at least 1, got 0"),
     ],
 )
 def test_wrong_arguments_of_a_ladder_are_errors(arguments, message):
@@ -175,7 +176,7 @@ def test_progress_says_the_weights_of_what_is_asked_next():
         ({"fast": 0.01, "slow": 0.02}, "fast=0.01, slow=0.02"),
         ({"slow": 0}, "0 < slow"),
         ({"fast": 1.5}, "fast=1.5"),
-        ({"parts": 0}, "at least one part"),
+        ({"parts": 0}, "parts must be a whole number"),
     ],
 )
 def test_wrong_arguments_of_progress_are_errors(arguments, message):

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ssl4rl_agents.policies.finite import require_finite
 from ssl4rl_agents.policies.loading import ADAPTER_CONFIG, load_pretrained
 from ssl4rl_agents.policies.nano import build_nano
 from ssl4rl_agents.policies.policy import Policy
@@ -30,7 +31,7 @@ def build_policy(config: PolicyConfig, task: Task, seed: int, device: torch.devi
         prompt_style: how the questions are asked.
 
     Raises:
-        ValueError: the model is none to begin with, or cannot answer the task.
+        ValueError: the model is none to begin with, cannot answer the task, or has weights that are not finite.
     """
     if config.interface == "array":
         return _build_gnn(config, task, hash_seed(seed, "weights"), device)
@@ -44,6 +45,7 @@ def build_policy(config: PolicyConfig, task: Task, seed: int, device: torch.devi
         model, processor = build_nano(prompts, hash_seed(seed, "weights"), config.nano_hidden, config.nano_layers)
     else:
         model, processor = load_pretrained(config.model, weights_dtype(config, device), config.attention)
+        require_finite(model, config.model)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(hash_seed(seed, "weights"))
         return wrap_model(model, processor, config, device, prompt_style)
@@ -65,10 +67,20 @@ def load_policy(
         task: what it will answer. A policy that reads words needs none, and a graph network only where nodes come by their
             numbers, for the table of their features.
         prompt_style: how the questions are asked.
+
+    Raises:
+        ValueError: weights are missing, of another shape, or not finite; the message names file and tensor.
     """
+    policy = _load(checkpoint, config, device, task, prompt_style)
+    require_finite(policy, checkpoint)
+    return policy
+
+
+def _load(checkpoint: Path, config: PolicyConfig, device: torch.device, task: Task | None, prompt_style: str) -> Policy:
     if config.interface == "array":
         return _load_gnn(checkpoint, config, task, device)
     model, processor = load_pretrained(str(checkpoint), weights_dtype(config, device), config.attention)
+    require_finite(model, checkpoint)
     policy = wrap_model(model, processor, config, device, prompt_style)
     policy.load_weights(checkpoint)
     return policy

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from ssl4rl_agents.policies.finite import require_probabilities
 from ssl4rl_agents.policies.graph_layers import GraphEncoder, GraphHead
 from ssl4rl_agents.policies.graphs import GraphInputs, encode_graphs
 from ssl4rl_agents.policies.policy import Evaluation, Policy, Samples, token_statistics
@@ -187,6 +188,7 @@ class GNNPolicy(Policy):
     ) -> Samples:
         """Choose all tokens of each answer at once; graphs run through the network once each."""
         logits, values = (of.repeat_interleave(repeats, dim=0) for of in self._judge(inputs))
+        require_probabilities(logits)
         if deterministic:
             tokens = logits.argmax(-1)
         else:

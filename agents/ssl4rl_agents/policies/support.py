@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from ssl4rl_agents.policies.finite import DivergedError
+
 RUNS = (
     "VLMPolicy runs decoders whose layers attend to the past, in full or through sliding windows, and that take position_ids "
     "and past_key_values; pictures are the features of get_image_features in the places of the image token. "
@@ -60,11 +62,12 @@ def explained(model: Any) -> Iterator[None]:
     """Say in one sentence what a model's own code says in its own way, when it is not what it is taken for.
 
     Raises:
-        UnsupportedModelError: in place of any error but a ValueError, which speaks for itself, and lack of memory.
+        UnsupportedModelError: in place of any error but those that speak for themselves (ValueError, DivergedError) and lack
+            of memory.
     """
     try:
         yield
-    except (ValueError, torch.OutOfMemoryError):
+    except (ValueError, DivergedError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # the code of every model runs here, and each fails in its own way
         said = " ".join(str(error).split()) or "no message"

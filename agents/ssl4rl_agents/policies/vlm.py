@@ -23,6 +23,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from typing_extensions import override
 
 from ssl4rl_agents.policies.decoder import Decoder
+from ssl4rl_agents.policies.finite import require_probabilities
 from ssl4rl_agents.policies.limits import position_limit, require_room
 from ssl4rl_agents.policies.loading import load_weights_checked
 from ssl4rl_agents.policies.lora import add_lora, has_lora, merged_weights, train_lora, without_lora
@@ -228,6 +229,8 @@ class VLMPolicy(Policy):
         columns: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         for position in range(longest):
             logits = self.logits(prefix.hidden)
+            if position == 0:  # once, since a GPU is waited for
+                require_probabilities(logits)
             token = torch.where(alive, choose(logits, position), self.pad_token_id)
             logprob, _ = token_statistics(logits, token)
             value = self._values(prefix.hidden)

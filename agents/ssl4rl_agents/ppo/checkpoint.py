@@ -10,16 +10,19 @@ Which checkpoint did best on the validation split stands in the counters of each
 from __future__ import annotations
 
 import json
+import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 
+from ssl4rl_agents.policies.finite import DivergedError, buffers_of, unsound
 from ssl4rl_agents.policies.policy import Policy
-from ssl4rl_agents.ppo.distributed import like, whole_shape, whole_state, whole_weights
-from ssl4rl_agents.ppo.files import discard, new_folder, publish, write_json
+from ssl4rl_agents.ppo.distributed import Processes, like, whole_shape, whole_state, whole_weights
+from ssl4rl_agents.ppo.files import FolderLock, InUseError, discard, new_folder, publish, write_json
 
 BEST = "best.json"
 OPTIMIZER, TRAINER = "optimizer.safetensors", "trainer.json"
@@ -27,9 +30,14 @@ _PREFIX = "iteration-"
 
 
 def save_policy(folder: Path, policy: Policy, *, main: bool = True) -> None:
-    """Write a policy alone. With several processes all must call this; the main one writes."""
+    """Write a policy alone. With several processes all must call this; the main one writes.
+
+    Raises:
+        DivergedError: a weight is not finite.
+    """
     weights = whole_weights(policy, keep=main)
     if main:
+        _require_finite(folder, policy, weights, {})
         aside = new_folder(folder)
         policy.save(aside, weights)
         publish(aside, folder)
@@ -44,6 +52,8 @@ def save(
     *,
     keep: int = 2,
     main: bool = True,
+    anywhere: Callable[[bool], bool] = bool,
+    lock: FolderLock | None = None,
 ) -> None:
     """Write the checkpoint of the state after `iteration` iterations, and drop all but the newest ones and the best.
 
@@ -54,9 +64,25 @@ def save(
         counters: JSON data that the trainer goes on from; its `best`, if any, says which iteration did best so far.
         keep: how many of the newest checkpoints stay.
         main: whether this process writes; all processes must call this.
+        anywhere: says whether something is so in any process, so that all end where one must.
+        lock: of the run's folder.
+
+    Raises:
+        DivergedError: a weight, or a number that the optimizer keeps, is not finite; nothing is written or dropped then.
+        InUseError: the run's folder is another one by now.
     """
     weights = whole_weights(policy, keep=main)
     tensors, groups = _flatten(policy, optimizer, keep=main)
+    problem: Exception | None = None
+    if main:
+        try:
+            _require_finite(folder, policy, weights, tensors)
+            if lock is not None:
+                lock.require()
+        except (DivergedError, InUseError) as error:
+            problem = error
+    if anywhere(problem is not None):
+        raise problem or DivergedError(f"the main process could not save iteration {iteration}")
     if not main:
         return
     target = folder / f"{_PREFIX}{iteration:06d}"
@@ -79,7 +105,7 @@ def load(checkpoint: Path, policy: Policy, optimizer: torch.optim.Optimizer, exp
         expected: the counters of a fresh run; the checkpoint must have all of them.
 
     Raises:
-        ValueError: something is missing or does not fit.
+        ValueError: something is missing, does not fit, or is not finite.
     """
     for name in (OPTIMIZER, TRAINER):
         if not (checkpoint / name).exists():
@@ -88,13 +114,32 @@ def load(checkpoint: Path, policy: Policy, optimizer: torch.optim.Optimizer, exp
     lacking = sorted({"iteration", "optimizer", *expected} - set(counters))
     if lacking:
         raise ValueError(f"{checkpoint / TRAINER} lacks the counters {', '.join(lacking)}")
-    _restore(policy, optimizer, load_file(checkpoint / OPTIMIZER), **counters.pop("optimizer"))
+    tensors = load_file(checkpoint / OPTIMIZER)
+    wrong = unsound(tensors.items())
+    if wrong is not None:
+        raise ValueError(
+            f"{checkpoint / OPTIMIZER}: tensor {wrong} holds numbers that are not finite; delete {checkpoint} to go on from "
+            "the checkpoint before it"
+        )
+    _restore(policy, optimizer, tensors, **counters.pop("optimizer"))
     return counters
 
 
 def checkpoints(folder: Path) -> list[Path]:
     """Return the whole checkpoints of a run, oldest first."""
     return sorted(folder.glob(f"{_PREFIX}*")) if folder.is_dir() else []
+
+
+def seen_by_all(run: Path, processes: Processes) -> list[Path]:
+    """Return the whole checkpoints of a run folder, oldest first; all processes must call this.
+
+    Raises:
+        ValueError: the processes see different ones.
+    """
+    found = checkpoints(run / "checkpoints")
+    if processes.anywhere(processes.main_says(len(found)) != len(found)):
+        raise ValueError(f"the processes see different checkpoints in {run}; it must lie on a disk that they share")
+    return found
 
 
 def newest(run: Path) -> Path:
@@ -119,6 +164,27 @@ def best(run: Path) -> Path:
     if not pointer.exists():
         raise FileNotFoundError(f"{run} has no best checkpoint: no measurement on the validation split is done yet")
     return pointer.parent / str(json.loads(pointer.read_text())["checkpoint"])
+
+
+def better(best: dict[str, Any] | None, iteration: int, reward: float) -> dict[str, Any] | None:
+    """Return which iteration did best, now that one has a reward; the earlier of equal ones, and none whose reward is NaN."""
+    if math.isfinite(reward) and (best is None or reward > best["reward"]):
+        return {"iteration": iteration, "reward": reward}
+    return best
+
+
+def _require_finite(
+    folder: Path, policy: Policy, weights: dict[str, torch.Tensor] | None, kept: dict[str, torch.Tensor]
+) -> None:
+    """Check weights, whole or the policy's own, and what the optimizer keeps of them."""
+    wrong = unsound((policy.state_dict() if weights is None else weights).items(), buffers_of(policy))
+    whose = "weights" if wrong is not None else "the optimizer's memory"
+    wrong = wrong or unsound(kept.items())
+    if wrong is not None:
+        raise DivergedError(
+            f"{wrong} (of {whose}) holds numbers that are not finite, so no checkpoint is written to {folder}; those that "
+            "are there are from before. A smaller optimizer.learning_rate may help"
+        )
 
 
 def _tidy(folder: Path, best_so_far: dict[str, Any] | None, keep: int) -> None:

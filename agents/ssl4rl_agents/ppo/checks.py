@@ -41,6 +41,7 @@ POSITIVE = (
     "objective.length_adaptive_alpha",
 )
 NOT_NEGATIVE = (
+    "seed",
     "optimizer.warmup_iterations",
     "optimizer.weight_decay",
     "format_warmup",

@@ -1,15 +1,18 @@
-"""Every setting of a training run; each is a flag of ``ssl4rl train``, with the text below it as its help."""
+"""Every setting of a training run; each is a flag of ``ssl4rl train``, with the text below it as its help.
+
+However settings come in (flags, Python, JSON, a grid, a resumed run), they are held against their type hints as soon as they
+are there, and against each other by `TrainConfig.resolved`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import types
-import typing
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from ssl4rl_agents.ppo.checks import check
 from ssl4rl_agents.ppo.divergence import settled
+from ssl4rl_envs.arguments import Checked, from_plain, hints_of
 
 Algorithm = Literal["ppo", "sft"]
 Advantage = Literal["gae", "grpo", "dr_grpo", "rloo", "reinforce++"]
@@ -25,8 +28,10 @@ BUILT_IN = ("nano", *GRAPH_MODELS)
 
 
 @dataclass(frozen=True)
-class PolicyConfig:
+class PolicyConfig(Checked):
     """The network."""
+
+    section: ClassVar[str] = "policy."
 
     model: str = "nano"
     """"nano" (built in, from scratch), or the folder or hub name of an image-text-to-text model of transformers, or of a
@@ -69,8 +74,10 @@ class PolicyConfig:
 
 
 @dataclass(frozen=True)
-class RolloutConfig:
+class RolloutConfig(Checked):
     """What is asked in an iteration."""
+
+    section: ClassVar[str] = "rollout."
 
     prompts: int = 128
     """Questions an iteration."""
@@ -91,8 +98,10 @@ class RolloutConfig:
 
 
 @dataclass(frozen=True)
-class OptimizerConfig:
+class OptimizerConfig(Checked):
     """How the weights move."""
+
+    section: ClassVar[str] = "optimizer."
 
     learning_rate: float | None = None
     """Step size; by default 1.5e-3 for nano, 1e-3 for a graph network, 1e-6 for a pretrained model and 1e-5 for its
@@ -129,8 +138,10 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True)
-class ObjectiveConfig:
+class ObjectiveConfig(Checked):
     """What is maximised."""
+
+    section: ClassVar[str] = "objective."
 
     advantage: Advantage = "gae"
     """gae (PPO with a critic), grpo, dr_grpo, rloo or reinforce++. grpo, dr_grpo and rloo compare the answers of a group and
@@ -183,7 +194,7 @@ class ObjectiveConfig:
 
 
 @dataclass(frozen=True)
-class TrainSettings:
+class TrainSettings(Checked):
     """How to train, whatever the environment."""
 
     prompt_style: Literal["direct", "think"] = "direct"
@@ -220,6 +231,13 @@ class TrainSettings:
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+
+    def __post_init__(self) -> None:
+        """Look at all settings, as `Checked` does."""
+        try:
+            super().__post_init__()
+        except ValueError as error:
+            raise ValueError(f"{error}{_elsewhere(self.algorithm)}") from None
 
 
 @dataclass(frozen=True)
@@ -270,23 +288,18 @@ class TrainConfig(TrainSettings):
         """Build the settings from what `to_json` gave.
 
         Raises:
-            ValueError: there is an unknown setting.
+            TypeError: a setting is of another type.
+            ValueError: there is an unknown setting, or one is none of its choices or not finite.
         """
-        config: TrainConfig = _build(cls, data)
-        return config
+        return from_plain(cls, data)
 
 
-def _build(cls: Any, data: dict[str, Any]) -> Any:
-    hints = typing.get_type_hints(cls)
-    unknown = sorted(set(data) - set(hints))
-    if unknown:
-        raise ValueError(f"{cls.__name__} has no setting {', '.join(unknown)}")
-    values = {}
-    for name, value in data.items():
-        hint = hints[name]
-        if dataclasses.is_dataclass(hint):
-            value = _build(hint, value)
-        elif isinstance(value, list) and not isinstance(hint, types.UnionType):
-            value = tuple(value)
-        values[name] = value
-    return cls(**values)
+def _elsewhere(value: Any) -> str:
+    """Return the end of a message that says which setting takes a value that `algorithm` does not."""
+    if value in get_args(Algorithm):
+        return ""
+    for section in (RolloutConfig, OptimizerConfig, ObjectiveConfig):
+        for name, hint in hints_of(section).items():
+            if value in get_args(hint):
+                return f"; {section.section}{name} takes {value!r}"
+    return ""

@@ -15,11 +15,16 @@ def find_device(name: str) -> torch.device:
     """Return the device that `name` means; "auto" is a CUDA GPU if there is one, else the CPU.
 
     Raises:
-        ValueError: a GPU was asked for and there is none.
+        ValueError: there is no such kind of device, or a GPU was asked for and there is none.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"device must be auto, cpu, cuda or cuda:NUMBER, got {name!r}") from error
+    if device.type == "meta":
+        raise ValueError("device 'meta' keeps no numbers, so nothing can be learned there; use auto, cpu or cuda")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device {name!r} was asked for, but torch {torch.__version__} finds no CUDA GPU; use auto or cpu")
     return device

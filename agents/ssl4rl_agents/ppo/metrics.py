@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from torch.utils.tensorboard import SummaryWriter
 
-from ssl4rl_agents.ppo.files import write_text
+from ssl4rl_agents.ppo.files import finite, write_text
 
 SHOWN = {
     "reward": "reward",
@@ -26,8 +26,13 @@ SHOWN = {
     "approx_kl": "KL step",
     "entropy": "entropy",
     "truncated": "cut off",
+    "skipped_steps": "skipped",
+    "skipped_in_a_row": "in a row",
     "episodes_per_second": "episodes/s",
 }
+TROUBLE = ("skipped_steps", "skipped_in_a_row")
+"""Shown where they are not 0."""
+
 PLAIN_SECONDS = 10.0
 
 
@@ -37,19 +42,24 @@ class MetricsLog:
     Args:
         folder: the run's folder.
         iteration: iterations done; what an earlier, killed run wrote beyond them is cut off.
+        active: whether this process writes; if not, all of this does nothing.
     """
 
-    def __init__(self, folder: Path, iteration: int) -> None:
+    def __init__(self, folder: Path, iteration: int, *, active: bool = True) -> None:
+        self._active = active
+        if not active:
+            return
         path = folder / "metrics.jsonl"
         kept = [line for line in read_metrics(folder) if line["iteration"] <= iteration] if path.exists() else []
-        write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
+        write_text(path, "".join(json.dumps(finite(line)) + "\n" for line in kept))
         self._file = path.open("a")
         self._board = SummaryWriter(str(folder), purge_step=iteration + 1)
 
     def write(self, iteration: int, values: dict[str, float]) -> None:
         """Write the numbers of one iteration."""
-        finite = {name: value if math.isfinite(value) else None for name, value in values.items()}  # JSON knows no NaN
-        self._file.write(json.dumps({"iteration": iteration, **finite}) + "\n")
+        if not self._active:
+            return
+        self._file.write(json.dumps(finite({"iteration": iteration, **values}), allow_nan=False) + "\n")
         self._file.flush()
         os.fsync(self._file.fileno())  # a checkpoint is never newer on the disk than the lines that lead to it
         for name, value in values.items():
@@ -57,16 +67,18 @@ class MetricsLog:
 
     def close(self) -> None:
         """Finish both files."""
+        if not self._active:
+            return
         self._file.close()
         self._board.close()
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """Return the lines of a run's metrics.jsonl; a last line that was cut off by a kill is left out."""
+    """Return the lines of a run's metrics.jsonl; a last line that was cut off by a kill is left out, and null is NaN."""
     lines = []
     for line in (folder / "metrics.jsonl").read_text().splitlines():
         try:
-            lines.append(json.loads(line))
+            lines.append({name: math.nan if value is None else value for name, value in json.loads(line).items()})
         except json.JSONDecodeError:
             break
     return lines
@@ -108,6 +120,7 @@ class Display:
     def update(self, done: int, values: dict[str, float]) -> None:
         """Show the newest numbers."""
         self._values |= {name: value for name, value in values.items() if name in SHOWN}
+        self._values = {name: value for name, value in self._values.items() if value or name not in TROUBLE}
         self._progress.update(self._task, completed=done)
         if self._console.is_terminal:
             self._live.update(Group(self._progress, self._table()))

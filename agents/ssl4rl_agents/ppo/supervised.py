@@ -6,19 +6,23 @@ training ever sees.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ssl4rl_agents.policies.policy import Policy
+from ssl4rl_agents.ppo.config import OptimizerConfig
 from ssl4rl_agents.ppo.device import autocast
-from ssl4rl_agents.ppo.distributed import Processes, whole
+from ssl4rl_agents.ppo.distributed import Processes
 from ssl4rl_agents.ppo.microbatch import MicroBatches
+from ssl4rl_agents.ppo.rollout import ask
+from ssl4rl_agents.ppo.skipping import Skips, apply_gradients
 from ssl4rl_agents.ppo.zero import ZeroOptimizer
 from ssl4rl_envs import Stream
 from ssl4rl_envs.answers import wrap
@@ -45,6 +49,7 @@ def descend(
     max_grad_norm: float,
     micro: MicroBatches,
     processes: Processes,
+    skips: Skips | None = None,
 ) -> tuple[Tensor, float | None]:
     """Take one step down the cross-entropy: the mean negative log-probability of the replies' tokens.
 
@@ -55,6 +60,7 @@ def descend(
         max_grad_norm: gradients are scaled down to this norm.
         micro: how many prompts a pass takes.
         processes: over whose tokens the mean is.
+        skips: counts the steps that are not taken.
 
     Returns:
         This process's part of the loss, times `processes.scale`, and the gradient's norm before clipping, None where it is
@@ -80,7 +86,41 @@ def descend(
     clear()
     loss = micro.run(work, clear)
     processes.reduce(policy.parameters())
-    return loss, apply_gradients(optimizer, max_grad_norm)
+    return loss, apply_gradients(optimizer, max_grad_norm, skips)
+
+
+def passes(
+    policy: Policy,
+    inputs: Any,
+    replies: Any,
+    settings: OptimizerConfig,
+    generator: torch.Generator,
+    step: Callable[[Any, Any], tuple[Tensor, float | None]],
+    processes: Processes,
+) -> dict[str, float]:
+    """Pass `epochs` times over questions with their answers in freshly shuffled minibatches; return the numbers of it.
+
+    Args:
+        policy: what is trained.
+        inputs: n encoded prompts of this process.
+        replies: one to each, as `written` gives them.
+        settings: how many passes of how many minibatches.
+        generator: on the CPU; shuffles.
+        step: takes a step towards some replies, as `descend` does, and returns the same.
+        processes: over whose answers the numbers are.
+    """
+    found = []
+    for _ in range(settings.epochs):
+        for rows in torch.randperm(len(replies), generator=generator).chunk(settings.minibatches):
+            found.append(step(inputs.rows(rows.to(processes.device)), [replies[row] for row in rows.tolist()]))
+    tokens = processes.total(policy.encode_answers(replies)[1].sum())
+    mean = processes.total(torch.stack([loss for loss, _ in found]).mean()) / processes.scale
+    return {
+        "loss/cross_entropy": float(mean),
+        "skipped_steps": sum(norm is None for _, norm in found),
+        "episodes": len(replies) * processes.count,
+        "tokens": int(tokens),
+    }
 
 
 @contextmanager
@@ -101,22 +141,25 @@ def format_steps(optimizer: torch.optim.Optimizer, learning_rate: float) -> Iter
             optimizer.state.clear()
 
 
+def format_lessons(
+    interface: Interface, seeds: tuple[int, int], steps: int, each: int, part: range
+) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Yield questions, as they are shown, with a random valid answer to each.
+
+    Args:
+        interface: to the task that is asked.
+        seeds: of the questions and of the answers.
+        steps: how many times.
+        each: questions a time.
+        part: which of them are this process's.
+    """
+    for step in range(steps):
+        first = step * each + part.start
+        batch = ask(interface.task, "train", seeds[0], first, len(part))
+        stream = Stream("train", np.full(len(part), seeds[1], np.uint64), np.arange(first, first + len(part)))
+        yield interface.observe(batch), random_replies(interface, batch, stream)
+
+
 def random_replies(interface: Interface, batch: Batch, stream: Stream) -> Any:
     """Write one random valid answer to each question."""
     return written(interface, interface.task.random_answers(batch, stream), batch)
-
-
-def apply_gradients(optimizer: torch.optim.Optimizer, max_grad_norm: float) -> float | None:
-    """Clip the gradients and step; a gradient that is not finite is not followed. DeepSpeed clips as it was told at first.
-
-    Returns the gradient's norm before clipping, None where it is not finite.
-    """
-    if isinstance(optimizer, ZeroOptimizer):
-        return optimizer.descend()
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    norm = float(whole(torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm)))
-    finite = torch.isfinite(torch.tensor(norm)).item()
-    if finite:
-        optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    return norm if finite else None

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,7 +28,6 @@ from ssl4rl_agents.ppo.device import autocast, peak_memory, precision
 from ssl4rl_agents.ppo.distributed import Processes
 from ssl4rl_agents.ppo.divergence import form
 from ssl4rl_agents.ppo.engines import Engine, hand_over, make_engine
-from ssl4rl_agents.ppo.files import write_json
 from ssl4rl_agents.ppo.interrupts import interruptible
 from ssl4rl_agents.ppo.metrics import Display, MetricsLog
 from ssl4rl_agents.ppo.microbatch import MicroBatches
@@ -35,12 +35,13 @@ from ssl4rl_agents.ppo.preparation import format_task, own_part, require_plain, 
 from ssl4rl_agents.ppo.questions import TrainingQuestions
 from ssl4rl_agents.ppo.replay import Reference, replay
 from ssl4rl_agents.ppo.rollout import Rollout, ask, collect, collect_informative
+from ssl4rl_agents.ppo.skipping import Skips
 from ssl4rl_agents.ppo.summary import summarise, summarise_asked, summarise_readable
 from ssl4rl_agents.ppo.update import update
 from ssl4rl_agents.ppo.zero import check_objective
 from ssl4rl_agents.readability import Readability
-from ssl4rl_agents.runs import clear_run
-from ssl4rl_envs import Stream, Task, hash_seed, make_task
+from ssl4rl_agents.runs import claim, settle
+from ssl4rl_envs import Task, hash_seed, make_task
 from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.stream import SPLITS
 from ssl4rl_envs.task import Batch
@@ -61,6 +62,7 @@ class Trainer:
     Raises:
         ValueError: a setting is out of range, the environment's splits are too small, or the processes cannot share the work.
         FileExistsError: `out` holds a run that is neither resumed nor overwritten, or is to be overwritten and is no run.
+        InUseError: another trainer is at work in `out`.
     """
 
     def __init__(
@@ -76,9 +78,20 @@ class Trainer:
     ) -> None:
         self.config, self.out = config.resolved(), Path(out)
         self.processes = processes or Processes(self.config.device)
-        if self.processes.main_says((self.out / "config.json").exists()) and not resume and not overwrite:
-            raise FileExistsError(f"{self.out} holds a run already; resume it, overwrite it or choose another folder")
         self._quiet = quiet or not self.processes.is_main
+        self.lock = claim(self.out, self.processes, resume=resume, overwrite=overwrite)
+        """Keeps other trainers out of the folder, from here to the end of `run`, or longer where it is taken again."""
+        self._claim = ExitStack()
+        self._claim.callback(self.lock.release)
+        try:
+            self._prepare(resume=resume, engine=engine)
+            settle(self.out, self.lock, self.config, self.processes, resume=resume, overwrite=overwrite)
+        except BaseException:
+            self._claim.close()
+            raise
+
+    def _prepare(self, *, resume: bool, engine: Engine | None) -> None:
+        """Build everything that a run needs."""
         self.device = self.processes.device
         self._part = own_part(self.config, self.processes)
         self.task: Task = make_task(self.config.env, **self.config.env_args)
@@ -91,7 +104,7 @@ class Trainer:
         for split in SPLITS:
             ask(self.task, split, 0, 0, 1)  # a split without pictures is an error now, not at its first measurement
         require_plain(self.config)
-        found = self._checkpoints() if resume else []
+        found = checkpoint.seen_by_all(self.out, self.processes) if resume else []
         if found:
             require_same_content(found[-1], self.task)
         self.policy: Policy = (
@@ -118,18 +131,12 @@ class Trainer:
         if found:
             self._counters = checkpoint.load(found[-1], self.policy, self.optimizer, self._counters)
             self.iteration = int(self._counters.pop("iteration"))
+        self.skips = Skips(self._counters.get("skipped_in_a_row", 0))
         self.resumed = bool(found)
         """Whether it goes on from a checkpoint."""
         self.questions = TrainingQuestions(self.task, self.config.rollout.schedule, self.config.seed, self.processes)
         self.questions.load_state_dict(self._counters)
         self.reference: Reference | None = None
-        self.processes.barrier()
-        if self.processes.is_main:
-            if overwrite and not resume:
-                clear_run(self.out)  # only now that everything has been built
-            self.out.mkdir(parents=True, exist_ok=True)
-            write_json(self.out / "config.json", self.config.to_json())
-        self.processes.barrier()
 
     def measure(self, split: str, episodes: int) -> Result:
         """Measure the policy as it is; the questions are the same for every run."""
@@ -143,10 +150,15 @@ class Trainer:
 
         Args:
             begin: is called once, when the policy can write answers and has learned nothing else.
+
+        Raises:
+            DivergedError: too many steps in a row had gradients that are not finite, or weights are not; what was saved
+                before stays.
+            InUseError: the folder was deleted or replaced meanwhile.
         """
         config = self.config
         self._started = time.perf_counter() - self._counters["seconds"]
-        with interruptible(self._halt):
+        with self.lock, self._claim, interruptible(self._halt):
             if not self.resumed:
                 self._teach_format()
             if self._stopping():
@@ -157,18 +169,16 @@ class Trainer:
                     begin()
                     self._started = time.perf_counter()
                 self._save()
-            log = MetricsLog(self.out, self.iteration) if self.processes.is_main else None
-            with Display(f"{config.algorithm} {config.env}", config.iterations, self.iteration, quiet=self._quiet) as display:
+            log = MetricsLog(self.out, self.iteration, active=self.processes.is_main)
+            title, done = f"{config.algorithm} {config.env}", self.iteration
+            with closing(log), Display(title, config.iterations, done, quiet=self._quiet) as display:
                 while self.iteration < config.iterations and not self._stop:
                     values = self._step()
-                    if log is not None:
-                        log.write(self.iteration, values)
+                    log.write(self.iteration, values)
                     display.update(self.iteration, values)
                     due = self.iteration % config.save_every == 0 or self.iteration == config.iterations or self._is_best()
                     if self._stopping() or due:
                         self._save()
-            if log is not None:
-                log.close()
         return self.iteration >= config.iterations
 
     def _step(self) -> dict[str, float]:
@@ -186,13 +196,13 @@ class Trainer:
         for name in ("episodes", "tokens", "skipped_steps"):
             self._counters[name] += values[name]
             values[name] = self._counters[name]
+        values["skipped_in_a_row"] = self._counters["skipped_in_a_row"] = self.skips.in_a_row
         if self.iteration % self.config.eval_every == 0 or self.iteration == self.config.iterations:
             result = self.measure("validation", self.config.eval_episodes)
             values |= {"validation/reward": result.reward, "validation/success": result.success}
             values["seconds/validation"] = result.seconds
-            reward, best = self.processes.main_says(result.reward), self._counters["best"]
-            if best is None or reward > best["reward"]:
-                self._counters["best"] = {"iteration": self.iteration, "reward": reward}
+            reward = self.processes.main_says(result.reward)
+            self._counters["best"] = checkpoint.better(self._counters["best"], self.iteration, reward)
         values["seconds"] = self._counters["seconds"] = time.perf_counter() - self._started
         values["memory_mb"] = peak_memory(self.device)
         return values
@@ -266,6 +276,7 @@ class Trainer:
                 synchronise=processes.synchronise,
                 reduce=lambda: processes.reduce(self.policy.parameters()),
                 scale=processes.scale,
+                skips=self.skips,
             )
         for name, passes, usual in (("micro_batch", micro, pass_size), ("sampling_batch", sampling, len(part))):
             if passes.size < usual:
@@ -283,34 +294,27 @@ class Trainer:
 
     def _iterate_supervised(self) -> dict[str, float]:
         """Show questions with their targets: the supervised ceiling."""
-        settings, processes, part = self.config.optimizer, self.processes, self._part
+        settings, part = self.config.optimizer, self._part
         first = self.iteration * self.config.rollout.prompts
         batch = ask(self.task, "train", self._seed("questions"), first + part.start, len(part))
         inputs = self.policy.encode(self.interface.observe(batch))
         replies = supervised.written(self.interface, self.task.oracle(batch), batch)
         generator = self._generator("shuffling", torch.device("cpu"))
-        losses_of_steps, skipped = [], 0
         micro = self._passes("micro_batch", settings.micro_batch or len(part) // settings.minibatches)
-        for _ in range(settings.epochs):
-            for rows in torch.randperm(len(part), generator=generator).chunk(settings.minibatches):
-                part_replies = [replies[row] for row in rows.tolist()]
-                loss, norm = self._descend(inputs.rows(rows.to(self.device)), part_replies, micro)
-                skipped += norm is None
-                losses_of_steps.append(loss)
-        tokens = processes.total(self.policy.encode_answers(replies)[1].sum())
-        mean = processes.total(torch.stack(losses_of_steps).mean()) / processes.scale
-        return {
-            "loss/cross_entropy": float(mean),
-            "skipped_steps": skipped,
-            "episodes": self.config.rollout.prompts,
-            "tokens": int(tokens),
-        }
+        step = partial(self._descend, micro)
+        return supervised.passes(self.policy, inputs, replies, settings, generator, step, self.processes)
 
-    def _descend(self, inputs: Any, replies: Any, micro: MicroBatches) -> tuple[Tensor, float | None]:
+    def _descend(self, micro: MicroBatches, inputs: Any, replies: Any) -> tuple[Tensor, float | None]:
         """Take one step towards these replies; see `supervised.descend`."""
-        norm = self.config.optimizer.max_grad_norm
         return supervised.descend(
-            self.policy, self.optimizer, inputs, replies, max_grad_norm=norm, micro=micro, processes=self.processes
+            self.policy,
+            self.optimizer,
+            inputs,
+            replies,
+            max_grad_norm=self.config.optimizer.max_grad_norm,
+            micro=micro,
+            processes=self.processes,
+            skips=self.skips,
         )
 
     def _passes(self, name: str, size: int) -> MicroBatches:
@@ -323,36 +327,27 @@ class Trainer:
         steps, part = self.config.format_warmup or 0, self._part
         if not steps:
             return
-        seeds = np.full(len(part), self._seed("format answers"), np.uint64)
         micro = self._passes("micro_batch", self.config.optimizer.micro_batch or len(part))
         interface = Interface(self.format_task, self.config.policy.interface, self.config.prompt_style, self.config.grammar)
+        seeds = self._seed("format questions"), self._seed("format answers")
+        lessons = supervised.format_lessons(interface, seeds, steps, self.config.rollout.prompts, part)
         learning = supervised.format_steps(self.optimizer, self.config.format_learning_rate or 0.0)
         with learning, Display("format warm-up", steps, quiet=self._quiet) as display:
             for step in range(steps):
                 if self._stopping():
                     return
-                first = step * self.config.rollout.prompts + part.start
-                batch = ask(self.format_task, "train", self._seed("format questions"), first, len(part))
-                stream = Stream("train", seeds, np.arange(first, first + len(part)))
-                replies = supervised.random_replies(interface, batch, stream)
+                shown, replies = next(lessons)
                 with autocast(self.device):
-                    inputs = self.policy.encode(interface.observe(batch))
-                self._descend(inputs, replies, micro)
-                display.update(step + 1, {})
+                    inputs = self.policy.encode(shown)
+                self._descend(micro, inputs, replies)
+                display.update(step + 1, {"skipped_in_a_row": self.skips.in_a_row})
 
     def _keep_reference(self) -> None:
         """Keep what the policy is now, if the divergence from it counts."""
         if self.config.objective.kl_coefficient != 0 and self.config.algorithm == "ppo":
-            folder = self.out / "reference"
-            warmed = bool(self.config.format_warmup)
+            where, warmed = self.out / "reference", bool(self.config.format_warmup)
             self.reference = Reference(
-                self.policy,
-                self.config.policy,
-                self.task,
-                folder,
-                self.processes,
-                resumed=self.resumed,
-                warmed=warmed,
+                self.policy, self.config.policy, self.task, where, self.processes, resumed=self.resumed, warmed=warmed
             )
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
@@ -377,12 +372,6 @@ class Trainer:
         rank = (self.processes.rank,) if self.processes.count > 1 else ()
         return torch.Generator(device or self.device).manual_seed(self._seed(role, self.iteration, *more, *rank))
 
-    def _checkpoints(self) -> list[Path]:
-        found = checkpoint.checkpoints(self.out / "checkpoints")
-        if self.processes.anywhere(self.processes.main_says(len(found)) != len(found)):
-            raise ValueError(f"the processes see different checkpoints in {self.out}; it must lie on a disk that they share")
-        return found
-
     def _is_best(self) -> bool:
         """Return whether this iteration is the best so far; its checkpoint is saved then."""
         best = self._counters["best"]
@@ -397,6 +386,8 @@ class Trainer:
             self._counters,
             keep=self.config.keep,
             main=self.processes.is_main,
+            anywhere=self.processes.anywhere,
+            lock=self.lock,
         )
 
     def _halt(self) -> None:

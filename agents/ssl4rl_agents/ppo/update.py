@@ -20,7 +20,7 @@ from ssl4rl_agents.ppo.first_ratio import require_first_ratio
 from ssl4rl_agents.ppo.losses import Total, alone
 from ssl4rl_agents.ppo.microbatch import MicroBatches
 from ssl4rl_agents.ppo.rollout import Rollout
-from ssl4rl_agents.ppo.supervised import apply_gradients
+from ssl4rl_agents.ppo.skipping import Skips, apply_gradients
 
 
 @dataclass
@@ -181,6 +181,7 @@ def update(
     synchronise: Callable[[bool], AbstractContextManager[Any]] = unsynchronised,
     reduce: Callable[[], None] = nothing_to_reduce,
     scale: float = 1.0,
+    skips: Skips | None = None,
 ) -> UpdateStatistics:
     """Pass `epochs` times over the rollout in freshly shuffled minibatches.
 
@@ -205,9 +206,11 @@ def update(
         reduce: called when all passes of a minibatch went well in every process, before its gradients are clipped: the place
             to sum them where nobody waits in vain.
         scale: multiplies the loss; the number of processes where gradients are averaged over them rather than summed.
+        skips: counts the steps that are not taken.
 
     Raises:
         FirstRatioError: sampling and update disagree beyond rounding.
+        DivergedError: too many steps in a row were not taken.
     """
     statistics = UpdateStatistics()
     device = rollout.samples.tokens.device
@@ -243,7 +246,7 @@ def update(
                 optimizer.zero_grad(set_to_none=True)
                 statistics.stopped_early = True
                 return statistics
-            norm = apply_gradients(optimizer, settings.max_grad_norm)
+            norm = apply_gradients(optimizer, settings.max_grad_norm, skips)
             statistics.skipped += norm is None
             statistics.add(sums if norm is None else {**sums, "grad_norm": norm})
     return statistics

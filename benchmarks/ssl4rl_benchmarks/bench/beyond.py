@@ -98,7 +98,8 @@ def asked(what: str, run: Run) -> Task:
 
 def _tried(name: str, run: Run, agent: Agent) -> float | str:
     try:
-        return _measured(name, run, agent)
+        value: float | None = _measured(name, run, agent)
+        return value if value is not None and np.isfinite(value) else "the score is no number, or cannot be normalised"
     except (ValueError, TypeError, KeyError, AttributeError) as error:  # a run is not lost for it
         return f"{type(error).__name__}: {error}"
 

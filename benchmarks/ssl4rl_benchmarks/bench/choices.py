@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ import numpy as np
 
 from ssl4rl_agents.trained import merged
 from ssl4rl_benchmarks.bench.grid import REVISION, Entry, Suite
-from ssl4rl_benchmarks.bench.rows import Row
+from ssl4rl_benchmarks.bench.rows import Row, number_of
 from ssl4rl_benchmarks.bench.search import Settings
 
 FOLDER = Path(__file__).parent / "tuned"
@@ -92,14 +93,16 @@ def tried_by(rows: Sequence[Row], number: int, settings: Settings, expected: int
         number, settings: of the candidate.
         expected: how many runs it has; one without a row counts as failed.
     """
-    done = [row for row in rows if row["status"] == "done"]
+    ended = [row for row in rows if row["status"] == "done"]
+    done = [row for row in ended if math.isfinite(number_of(row["result"]["normalised"]))]
     scores = {
         env: float(np.mean([row["result"]["normalised"] for row in done if row["env"] == env]))
         for env in dict.fromkeys(row["env"] for row in done)
     }
     failed = [f"{row['env']}: {row['error']}" for row in rows if row["status"] != "done"]
+    failed += [f"{row['env']}: its score is no number" for row in ended if row not in done]
     failed += [f"{expected - len(rows)} of {expected} runs have no row"] * (len(rows) < expected)
-    return Tried(number, settings, scores, sum(row["seconds"]["learning"] for row in done), tuple(failed))
+    return Tried(number, settings, scores, sum(row["seconds"]["learning"] for row in ended), tuple(failed))
 
 
 def read_choices(file: Path) -> dict[str, Any]:

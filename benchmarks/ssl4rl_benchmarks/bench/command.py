@@ -10,9 +10,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from ssl4rl_agents.ppo.files import finite
 from ssl4rl_benchmarks.bench import choices
 from ssl4rl_benchmarks.bench.engines import BenchEngine, LocalEngine, RayEngine
-from ssl4rl_benchmarks.bench.grid import Run, Suite, from_file
+from ssl4rl_benchmarks.bench.grid import Run, Suite, check, from_file
 from ssl4rl_benchmarks.bench.rows import FILE, Row, Rows, read_rows
 from ssl4rl_benchmarks.bench.suites import SUITES
 from ssl4rl_benchmarks.bench.sweep import WORK, rows_of, sweep
@@ -90,6 +91,7 @@ def bench(flags: BenchFlags, name: str) -> list[Row]:
     out = flags.out or Path("bench") / Path(name).stem
     runs = suite.runs(flags.env, flags.agent, flags.seed)
     check_packages(runs, report=flags.report)
+    check(suite)
     if flags.rows:
         rows = shown = read_rows(flags.rows)
     else:
@@ -128,7 +130,9 @@ def write_report(rows: list[Row], suite: Suite, out: Path, publish: Path | None 
         drawn = figures.curves(summary)
         if drawn:
             (publish / f"{name}.svg").write_text(figures.on_white(drawn))
-        (publish / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in summary.rows))
+        (publish / f"{name}.jsonl").write_text(
+            "".join(json.dumps(finite(row), allow_nan=False) + "\n" for row in summary.rows)
+        )
 
 
 def _tuned(suite: Suite, flags: BenchFlags) -> Suite:

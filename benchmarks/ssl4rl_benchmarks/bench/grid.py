@@ -7,10 +7,16 @@ import json
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ssl4rl_envs import env_ids
+from ssl4rl_envs.arguments import Checked, from_plain, require_known, whole_number
+from ssl4rl_envs.registration import check_arguments
+
+WRITTEN = ("environments", "agents", "seeds", "episodes", "test_episodes", "first_seed", "compared", "asks")
+"""What a file with a suite may say."""
 
 KEY = 16
 """Hexadecimal digits of a run's key."""
@@ -25,7 +31,7 @@ standardised together with the divergence from the initial policy.
 
 
 @dataclass(frozen=True)
-class Environment:
+class Environment(Checked):
     """An environment of a grid.
 
     Args:
@@ -49,7 +55,7 @@ class Environment:
 
 
 @dataclass(frozen=True)
-class Entry:
+class Entry(Checked):
     """An agent of a grid.
 
     Args:
@@ -75,7 +81,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Checked):
     """One run: an agent learns in an environment for so many episodes, then it is measured on held-out items.
 
     Args:
@@ -116,12 +122,11 @@ class Run:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Run:
         """Build a run from what `to_json` gave."""
-        env = Environment(**{**data["env"], "beyond": tuple(data["env"]["beyond"])})
-        return cls(**{"revision": 1, **data, "env": env, "agent": Entry(**data["agent"])})
+        return from_plain(cls, {"revision": 1, **data})
 
 
 @dataclass(frozen=True)
-class Suite:
+class Suite(Checked):
     """A declared grid: environments x agents x seeds, but for pairs that do not go together.
 
     Args:
@@ -136,6 +141,7 @@ class Suite:
         flags: with which the suite was called, as they stand on a command line.
 
     Raises:
+        TypeError: something is of another type.
         ValueError: names are not unique, or a number is below 1.
     """
 
@@ -152,6 +158,8 @@ class Suite:
     flags: str = ""
 
     def __post_init__(self) -> None:
+        """Look at all fields, as `Checked` does, and at names and numbers."""
+        super().__post_init__()
         for what, names in {
             "environments": [env.name for env in self.environments],
             "agents": [agent.title for agent in self.agents],
@@ -159,9 +167,11 @@ class Suite:
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{what} of suite {self.name} need names of their own; give a label: {', '.join(twice)}")
-        for name in ("seeds", "episodes", "test_episodes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} of suite {self.name} must be at least 1, got {getattr(self, name)}")
+        for name, least in {"seeds": 1, "episodes": 1, "test_episodes": 1, "first_seed": 0}.items():
+            whole_number(f"{name} of suite {self.name}", getattr(self, name), least)
+        for env in self.environments:
+            if env.episodes is not None:
+                whole_number(f"episodes of {env.name} in suite {self.name}", env.episodes, 1)
 
     def runs(self, envs: Sequence[str] = (), agents: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[Run]:
         """Return the runs of the grid, or of the named rows, columns and seeds of it, those of one seed side by side.
@@ -215,26 +225,24 @@ def from_file(path: Path) -> Suite:
     An agent may name the `environments` that it takes part in; without, it is all of them.
 
     Raises:
-        ValueError: it is not such a file.
+        ValueError: it is not such a file, or an environment or an agent does not take what it is given.
     """
     try:
         data = json.loads(path.read_text())
-        environments = tuple(_environment(env) for env in data.pop("environments"))
+        environments = tuple(from_plain(Environment, env, "an environment") for env in data.pop("environments"))
         written = [{**agent} for agent in data.pop("agents")]
         chosen = [_names(agent.pop("environments", None)) for agent in written]
-        agents = tuple(Entry(**agent) for agent in written)
-        data["compared"] = tuple(data.get("compared", ()))
-        asks = data.pop("asks", "")
+        agents = tuple(from_plain(Entry, agent, "an agent") for agent in written)
+        require_known("the suite", data, WRITTEN)
         taken = {agent.title: envs for agent, envs in zip(agents, chosen, strict=True) if envs is not None}
         suite = Suite(
-            str(path),
-            asks,
-            environments,
-            agents,
+            name=str(path),
+            environments=environments,
+            agents=agents,
             fits=lambda env, agent: agent.title not in taken or env.name in taken[agent.title],
-            **data,
+            **{"asks": "", **data},
         )
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path} is no suite ({error}); it needs environments [{{id, args}}], agents [{{name, settings}}], seeds, "
             "episodes"
@@ -243,11 +251,36 @@ def from_file(path: Path) -> Suite:
     nowhere = sorted({str(env) for envs in taken.values() for env in envs} - set(names))
     if nowhere:
         raise ValueError(f"{path} has agents take part in {', '.join(nowhere)}; its environments are {', '.join(names)}")
-    unknown = [env.id for env in environments if env.id not in env_ids()]
+    strangers = [env for env in suite.compared if env not in names]
+    if strangers:
+        raise ValueError(f"{path} compares over {', '.join(strangers)}; its environments are {', '.join(names)}")
+    check(suite)
+    return suite
+
+
+def check(suite: Suite) -> None:
+    """Look at what the environments and agents of a suite are given, before anything runs.
+
+    Raises:
+        ValueError: there is no such environment or agent, or it does not take what it is given.
+    """
+    from ssl4rl_agents.agent import check_settings
+
+    unknown = [env.id for env in suite.environments if env.id not in env_ids()]
     if unknown:
         known = ", ".join(env_ids())
-        raise ValueError(f"{path} names environments that there are not: {', '.join(unknown)}; known are {known}")
-    return suite
+        raise ValueError(f"{suite.name} names environments that there are not: {', '.join(unknown)}; known are {known}")
+    for what, name, look in (
+        *(("environment", env.name, partial(check_arguments, env.id, thawed(env.args))) for env in suite.environments),
+        *(("agent", agent.title, partial(check_settings, agent.name, agent.settings)) for agent in suite.agents),
+    ):
+        try:
+            look()
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{what} {name} of suite {suite.name}: {error}") from error
+    for agent in suite.agents:
+        if agent.name == "random" and "seed" in agent.settings:
+            raise ValueError(f"agent {agent.title} of suite {suite.name}: its seed is that of each run; leave it out")
 
 
 def short(env_id: str) -> str:
@@ -258,13 +291,6 @@ def short(env_id: str) -> str:
 def thawed(args: dict[str, Any]) -> dict[str, Any]:
     """Return arguments as tasks take them: what JSON made lists are tuples."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in args.items()}
-
-
-def _environment(data: dict[str, Any]) -> Environment:
-    beyond = data.get("beyond", [])
-    if not isinstance(beyond, list):
-        raise TypeError(f"beyond is a list of measurements, got {beyond!r}")
-    return Environment(**{**data, "beyond": tuple(beyond)})
 
 
 def _names(given: Any) -> list[str] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import importlib.metadata
 import json
 import os
@@ -14,9 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ssl4rl_agents.ppo.files import FolderLock, InUseError, finite
+
 Row = dict[str, Any]
 
-FILE, LOCK = "rows.jsonl", ".lock"
+FILE = "rows.jsonl"
 PACKAGES = ("gymnasium", "numpy", "ssl4rl", "sb3-contrib", "stable-baselines3", "torch", "torch-geometric", "transformers")
 
 
@@ -51,9 +52,10 @@ class Rows:
         return self._rows.get(key)
 
     def add(self, row: Row) -> None:
-        """Append a row; it is on the disk when this returns."""
+        """Append a row; it is on the disk when this returns, with None for numbers that are not finite."""
+        row = finite(row)
         with self.file.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(json.dumps(row, allow_nan=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
         self._rows = _newest([*self._rows.values(), row])
@@ -65,13 +67,12 @@ class Rows:
         Raises:
             ValueError: one is at work there.
         """
-        with (self.file.parent / LOCK).open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise ValueError(
-                    f"another sweep is at work in {self.file.parent}; wait for it, or choose another folder with --out"
-                ) from error
+        lock = FolderLock(self.file.parent, "another sweep")
+        try:
+            lock.acquire()
+        except InUseError as error:
+            raise ValueError(f"{error}; wait for it, or choose another folder with --out") from error
+        try:
             text = self.file.read_text()
             if text and not text.endswith("\n"):
                 aside = self.file.with_suffix(".partial")
@@ -79,6 +80,13 @@ class Rows:
                 aside.replace(self.file)
             self._rows = _newest(_read(self.file))
             yield
+        finally:
+            lock.release()
+
+
+def number_of(value: Any) -> float:
+    """Return a number of a row; None, which JSON has in the place of NaN, and where scores cannot be normalised, is NaN."""
+    return float("nan") if value is None else float(value)
 
 
 def read_rows(files: Iterable[Path]) -> list[Row]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ssl4rl_agents.agent import Agent, agent_interface, load_agent
 from ssl4rl_agents.evaluation import enter, evaluate_in
 from ssl4rl_agents.lessons import Learner, Lesson
-from ssl4rl_agents.ppo.files import write_json
+from ssl4rl_agents.ppo.files import FolderLock, write_json
 from ssl4rl_agents.runs import is_run, read_config
 from ssl4rl_benchmarks.bench.grid import Run, thawed
 from ssl4rl_benchmarks.bench.rows import Row, commit, machine, versions
@@ -35,6 +35,8 @@ GALLERY = 6
 ROW, BEFORE = "row.json", "before.json"
 MEASUREMENTS, MEASURED_EPISODES = 8, 256
 WATCH = 1.0  # seconds
+PATIENCE = 20 * WATCH
+"""How long a run waits for the process of a killed sweep to end."""
 
 
 def perform(run: Run, folder: Path, device: str = "cpu", threads: int = 1) -> Row:
@@ -156,12 +158,19 @@ def main(spec: Path, folder: Path) -> None:
     data = json.loads(spec.read_text())
     _end_with(data["parent"])
     run, device, threads = Run.from_json(data["run"]), data["device"], data["threads"]
+    lock = FolderLock(folder, "another process of a sweep")
+    lock.acquire(PATIENCE)
     try:
-        row = perform(run, folder, device, threads)
-    except Exception as error:
-        traceback.print_exc()
-        row = failed(run, f"{type(error).__name__}: {error}", device, threads)
-    write_json(folder / ROW, json.loads(json.dumps(row, default=_plain)))
+        if (folder / ROW).exists():  # of the one that was waited for
+            return
+        try:
+            row = perform(run, folder, device, threads)
+        except Exception as error:
+            traceback.print_exc()
+            row = failed(run, f"{type(error).__name__}: {error}", device, threads)
+        write_json(folder / ROW, json.loads(json.dumps(row, default=_plain)))
+    finally:
+        lock.release()
 
 
 def _end_with(parent: int) -> None:

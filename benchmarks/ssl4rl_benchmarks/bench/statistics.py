@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rliable import library, metrics
 from scipy.stats import t, ttest_ind
 
-from ssl4rl_benchmarks.bench.rows import Row
+from ssl4rl_benchmarks.bench.rows import Row, number_of
 
 REPEATS = 2_000
 FEWER_REPEATS = 200
@@ -33,18 +33,36 @@ Scores = dict[str, NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value and its 95 % interval; where there is none, both ends are the value."""
+    """A value and its 95 % interval; where there is none, both ends are the value. All three are NaN where it is unknown."""
 
     value: float
     low: float
     high: float
 
     @property
+    def known(self) -> bool:
+        """Whether it is a number; one score that is none makes all that is taken over it unknown."""
+        return bool(np.isfinite([self.value, self.low, self.high]).all())
+
+    @property
+    def reaches(self) -> bool:
+        """Whether there is an interval."""
+        return self.low < self.high
+
+    @property
     def verdict(self) -> str:
-        """Of a difference: "better" or "worse" where its interval leaves out 0; if not, or if there is none, "unclear"."""
-        if self.low == self.high or self.low <= 0 <= self.high:
+        """Of a difference: "better" or "worse" where its interval leaves out 0; if not, or if there is none, "unclear".
+
+        "unknown" where it is no number, which is neither.
+        """
+        if not self.known:
+            return "unknown"
+        if not self.reaches or self.low <= 0 <= self.high:
             return "unclear"
         return "better" if self.low > 0 else "worse"
+
+
+UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)
@@ -104,30 +122,42 @@ def table_of(rows: Sequence[Row]) -> Table:
         seeds = scores.setdefault((row["agent"], row["env"]), {})
         if row["seed"] in seeds:
             raise ValueError(f"there are two rows of {row['agent']} in {row['env']} with seed {row['seed']}")
-        seeds[row["seed"]] = row["result"]["normalised"]
+        seeds[row["seed"]] = number_of(row["result"]["normalised"])
     environments = tuple(dict.fromkeys(row["env"] for row in rows))
     return Table(environments, tuple(dict.fromkeys(row["agent"] for row in rows)), scores)
 
 
 def mean(values: Sequence[float]) -> Estimate:
-    """Return a mean and its 95 % interval by Student's t, which is honest about few seeds; of one value that value."""
+    """Return a mean and its 95 % interval by Student's t, which is honest about few seeds.
+
+    Of one value, or of equal ones, it is that value without an interval; of none, or if one is no number, it is unknown.
+    """
     found = np.asarray(values, np.float64)
+    if not found.size or not np.isfinite(found).all():
+        return UNKNOWN
     middle = float(found.mean())
-    error = float(found.std(ddof=1) / np.sqrt(len(found))) if len(found) > 1 else 0.0
-    if error == 0:
-        return Estimate(middle, middle, middle)
-    low, high = t.interval(0.95, len(found) - 1, middle, error)
-    return Estimate(middle, float(low), float(high))
+    if np.ptp(found) == 0:  # rounding gives equal numbers a spread
+        return Estimate(float(found[0]), float(found[0]), float(found[0]))
+    reach = float(t.ppf(0.975, len(found) - 1) * found.std(ddof=1) / np.sqrt(len(found)))
+    return Estimate(middle, middle - reach, middle + reach)
 
 
 def difference(values: Sequence[float], others: Sequence[float]) -> Estimate:
-    """Return how much higher a mean is than another, and its 95 % interval by Welch's t; without spread there is none."""
-    gap = float(np.mean(values) - np.mean(others))
-    if min(len(values), len(others)) < 2 or np.ptp(values) + np.ptp(others) == 0:
+    """Return how much higher a mean is than another, and its 95 % interval by Welch's t; without spread there is none.
+
+    It is unknown where a value is no number, or there are none.
+    """
+    one, other = np.asarray(values, np.float64), np.asarray(others, np.float64)
+    if not (one.size and other.size and np.isfinite(one).all() and np.isfinite(other).all()):
+        return UNKNOWN
+    gap = float(one.mean() - other.mean())
+    if min(len(one), len(other)) < 2 or np.ptp(one) + np.ptp(other) == 0:
         return Estimate(gap, gap, gap)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # one of them may be without spread
-        reach = ttest_ind(values, others, equal_var=False).confidence_interval(0.95)
+        reach = ttest_ind(one, other, equal_var=False).confidence_interval(0.95)
+    if not np.isfinite([reach.low, reach.high]).all():  # spreads too small to be squared
+        return Estimate(gap, gap, gap)
     return Estimate(gap, float(reach.low), float(reach.high))
 
 
@@ -135,6 +165,9 @@ def interval(scores: Scores, statistic: Any, repeats: int | None = None) -> dict
     """Return a statistic of each agent's scores with its interval; of one seed there is none, and it is the value itself."""
     found = {}
     for agent, values in scores.items():
+        if not _all_known(values):
+            found[agent] = UNKNOWN  # bootstraps that miss the one NaN would give an interval all the same
+            continue
         if len(values) == 1:
             value = float(statistic(values))
             found[agent] = Estimate(value, value, value)
@@ -148,15 +181,25 @@ def interval(scores: Scores, statistic: Any, repeats: int | None = None) -> dict
     return found
 
 
+def _all_known(values: NDArray[np.float64]) -> bool:
+    return bool(values.size and np.isfinite(values).all())
+
+
 def interquartile_means(scores: Scores) -> dict[str, Estimate]:
     """Return the interquartile mean over all seeds and environments of each agent."""
     return interval(scores, metrics.aggregate_iqm)
 
 
 def profiles(scores: Scores) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Return the share of runs that score above each of `THRESHOLDS`, (thresholds,), and its interval, (2, thresholds)."""
+    """Return the share of runs that score above each of `THRESHOLDS`, (thresholds,), and its interval, (2, thresholds).
+
+    Both are NaN where a score is.
+    """
     found = {}
     for agent, values in scores.items():
+        if not _all_known(values):
+            found[agent] = (np.full(len(THRESHOLDS), np.nan), np.full((2, len(THRESHOLDS)), np.nan))
+            continue
         with _repeatable():
             points, bands = library.create_performance_profile({agent: values}, THRESHOLDS, reps=FEWER_REPEATS)
         found[agent] = (points[agent], bands[agent])
@@ -168,6 +211,9 @@ def improvements(scores: Scores, over: str) -> dict[str, Estimate]:
     found = {}
     for agent, values in scores.items():
         if agent == over:
+            continue
+        if not (_all_known(values) and _all_known(scores[over])):
+            found[agent] = UNKNOWN
             continue
         pair = f"{agent},{over}"
         with _repeatable():
@@ -213,5 +259,7 @@ def _repeatable() -> Iterator[None]:
 
 
 def _score(row: Row, number: int) -> float:
-    chance = row["result"]["chance"]
-    return float((row["curve"][number]["reward"] - chance) / (row["result"]["oracle"] - chance))
+    chance, oracle = number_of(row["result"]["chance"]), number_of(row["result"]["oracle"])
+    if not oracle > chance or row["result"]["normalised"] is None:
+        return float("nan")
+    return (number_of(row["curve"][number]["reward"]) - chance) / (oracle - chance)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 
 from ssl4rl_benchmarks.bench.engines import BenchEngine
 from ssl4rl_benchmarks.bench.grid import Run
-from ssl4rl_benchmarks.bench.rows import Row, Rows
+from ssl4rl_benchmarks.bench.rows import Row, Rows, number_of
 
 WORK = "work"
 
@@ -64,5 +65,6 @@ def outcome(row: Row) -> str:
     named = f"{row['env']}, {row['agent']}, seed {row['seed']}"
     if row["status"] == "failed":
         return f"{named}: FAILED, {row['error']}"
-    result = row["result"]
-    return f"{named}: normalised {result['normalised']:.3f} in {row['seconds']['total']:.0f} s"
+    score = number_of(row["result"]["normalised"])
+    said = f"{score:.3f}" if math.isfinite(score) else "unknown"
+    return f"{named}: normalised {said} in {row['seconds']['total']:.0f} s"

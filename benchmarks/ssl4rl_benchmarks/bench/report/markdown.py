@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from ssl4rl_benchmarks.bench.report.summary import Change, Summary, numbers
@@ -9,6 +10,8 @@ from ssl4rl_benchmarks.bench.rows import Row
 from ssl4rl_benchmarks.bench.statistics import Estimate
 
 NONE = "–"
+UNKNOWN = "unknown"
+"""In place of what is no number."""
 
 
 def write(summary: Summary, asks: str = "") -> str:
@@ -18,7 +21,8 @@ def write(summary: Summary, asks: str = "") -> str:
         parts += ["## Leaderboard", _explained(summary), leaderboard(summary), " ".join(summary.left_out)]
     if summary.winners:
         parts += ["## Who wins where", WINNERS, winners(summary)]
-    parts += ["## By environment", BY_ENVIRONMENT, by_environment(summary)]
+    scores = by_environment(summary)
+    parts += ["## By environment", BY_ENVIRONMENT + UNKNOWN_SCORES * (UNKNOWN in scores), scores]
     if summary.together:
         parts += ["## Together or alone", TOGETHER, together(summary)]
     if summary.changes:
@@ -38,6 +42,7 @@ BY_ENVIRONMENT = (
     "Normalised scores on held-out items, means over seeds with 95 % intervals by Student's t; 0 is the best that is "
     "possible without looking, 1 the right answers. A cell without an interval has one seed, or seeds that score the same."
 )
+UNKNOWN_SCORES = " `unknown` stands where a score is no number, or cannot be normalised."
 TOGETHER = (
     "An agent that learned several tasks at once, asked one of them, beside one that learned only that; `mean` is of all. "
     "Differences have 95 % intervals by Welch's t: bold where they lie above 0, in italics where they lie below."
@@ -56,8 +61,9 @@ def leaderboard(summary: Summary) -> str:
     rows = []
     for place in summary.standings:
         beats = NONE if place.beats is None else cell(place.beats)
-        cost = [numbers(place.episodes), f"{place.seconds:.0f} s"]
-        rows.append([place.named, f"{place.score.value:.3f}", reach(place.score), *cost, beats, f"{place.memory_mb:.0f} MB"])
+        cost = [numbers(place.episodes), f"{fixed(place.seconds, 0)} s"]
+        scored = [place.named, fixed(place.score.value, 3), reach(place.score)]
+        rows.append([*scored, *cost, beats, f"{fixed(place.memory_mb, 0)} MB"])
     return table(head, rows)
 
 
@@ -100,8 +106,8 @@ def changed(changes: Sequence[Change]) -> str:
     """Return the table of what else became better or worse."""
     rows = []
     for change in changes:
-        beside = ", ".join(f"{name} {value:.3f}" for name, value in change.beside.items())
-        cells = [change.env, change.agent, change.what, f"{change.before.value:.3f}", f"{change.after.value:.3f}"]
+        beside = ", ".join(f"{name} {fixed(value, 3)}" for name, value in change.beside.items())
+        cells = [change.env, change.agent, change.what, fixed(change.before.value, 3), fixed(change.after.value, 3)]
         rows.append([*cells, signed(change.gain), change.gain.verdict, beside])
     return table(["trained in", "agent", "measured", "before", "after", "gain", "", "beside"], rows)
 
@@ -122,32 +128,34 @@ def cell(found: Estimate | None) -> str:
     if found is None:
         return NONE
     value = fixed(found.value, 2)
-    return value if found.low == found.high else f"{value} ({reach(found, 2)})"
+    return f"{value} ({reach(found, 2)})" if found.reaches else value
 
 
 def signed(found: Estimate) -> str:
     """Return a difference with its interval: bold where it is better for sure, in italics where it is worse for sure."""
-    mark = {"better": "**", "worse": "*", "unclear": ""}[found.verdict]
+    mark = {"better": "**", "worse": "*"}.get(found.verdict, "")
     text = f"{mark}{plus(found.value, 2)}{mark}"
-    return text if found.low == found.high else f"{text} ({plus(found.low, 2)} to {plus(found.high, 2)})"
+    return f"{text} ({plus(found.low, 2)} to {plus(found.high, 2)})" if found.reaches else text
 
 
 def reach(found: Estimate, digits: int = 3) -> str:
     """Return an interval; of one value there is none."""
-    if found.low == found.high:
+    if not found.reaches:
         return NONE
     return f"{fixed(found.low, digits)} to {fixed(found.high, digits)}"
 
 
-def fixed(value: float, digits: int) -> str:
-    """Return a number with so many digits behind the point, and nought without a sign."""
+def fixed(value: float | None, digits: int) -> str:
+    """Return a number with so many digits behind the point, and nought without a sign; "unknown" for what is none."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
     return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def plus(value: float, digits: int) -> str:
     """Return a number with its sign, and nought without one."""
-    rounded = round(value, digits)
-    return f"{rounded:+.{digits}f}" if rounded else fixed(0, digits)
+    rounded = round(value, digits) if math.isfinite(value) else 0.0
+    return f"{rounded:+.{digits}f}" if rounded else fixed(0 * value, digits)
 
 
 def _about(summary: Summary) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ssl4rl_benchmarks.bench import statistics
 from ssl4rl_benchmarks.bench.grid import short
-from ssl4rl_benchmarks.bench.rows import Row
+from ssl4rl_benchmarks.bench.rows import Row, number_of
 from ssl4rl_benchmarks.bench.statistics import Estimate
 
 EACH = "mean"
@@ -60,7 +60,7 @@ def together(rows: Sequence[Row]) -> list[Together]:
 def _after(runs: Sequence[Row], task: str) -> dict[int, float]:
     """Return what runs score on another task after training, by seed."""
     return {
-        row["seed"]: entry["after"]
+        row["seed"]: number_of(entry["after"])
         for row in runs
         for entry in row["beyond"]
         if entry["what"] == f"task:{task}" and "after" in entry
@@ -75,7 +75,7 @@ def _alone(rows: Sequence[Row], mixed: Row, task: str) -> dict[int, float]:
     for row in rows:
         env, name = row["config"]["env"], row["config"]["agent"]["name"]
         if row["status"] == "done" and (short(env["id"]), env["args"], name) == (task, shared, agent):
-            found.setdefault(row["agent"], {})[row["seed"]] = row["result"]["normalised"]
+            found.setdefault(row["agent"], {})[row["seed"]] = number_of(row["result"]["normalised"])
     return found.get(mixed["agent"]) or next(iter(found.values()), {})
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment as Templates
 from PIL import Image
 
+from ssl4rl_agents.ppo.files import finite
 from ssl4rl_benchmarks.bench.grid import thawed
 from ssl4rl_benchmarks.bench.report import figures
 from ssl4rl_benchmarks.bench.report.markdown import fixed, machines, plus
@@ -74,17 +76,25 @@ def write(summary: Summary, asks: str = "") -> str:
         figures=[(title, text, drawn) for title, text, draw in DRAWN if (drawn := draw(summary))],
         caveats=[caveat.replace("**", "") for caveat in summary.caveats],
         shade=shade,
+        order=order,
         fixed=fixed,
         numbers=numbers,
         plus=plus,
         columns_of=lambda by_env: list(dict.fromkeys(what for row in by_env.values() for what in row)),
         gallery=questions,
-        rows_json=json.dumps(summary.rows).replace("</", "<\\/"),
+        rows_json=json.dumps(finite(summary.rows), allow_nan=False).replace("</", "<\\/"),
     )
 
 
+def order(value: float | None) -> float:
+    """Return what a cell is sorted by; what is unknown comes after everything else."""
+    return -9.0 if value is None or not math.isfinite(value) else value
+
+
 def shade(score: float) -> str:
-    """Return the colour behind a score: white at 0, blue towards 1, red below 0."""
+    """Return the colour behind a score: white at 0, blue towards 1, red below 0; none where it is unknown."""
+    if not math.isfinite(score):
+        return "none"
     strength = min(1.0, abs(score))
     red, green, blue = (32, 92, 190) if score >= 0 else (179, 38, 30)
     return f"rgba({red},{green},{blue},{0.32 * strength:.2f})"

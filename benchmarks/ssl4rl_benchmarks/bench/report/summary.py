@@ -12,7 +12,7 @@ import numpy as np
 from ssl4rl_benchmarks.bench import statistics
 from ssl4rl_benchmarks.bench.report.caveats import MARK, caveats, spoilt
 from ssl4rl_benchmarks.bench.report.mixtures import Together, together
-from ssl4rl_benchmarks.bench.rows import Row
+from ssl4rl_benchmarks.bench.rows import Row, number_of
 from ssl4rl_benchmarks.bench.statistics import Estimate
 
 
@@ -201,17 +201,18 @@ def summarise(suite: str, rows: Sequence[Row], over: Sequence[str] = (), command
     table = statistics.table_of(rows)
     if not table.scores:
         raise ValueError("no run has ended well yet, so there is nothing to report")
-    environments = [env for env in table.environments if not over or env in over]
+    asked = [env for env in table.environments if not over or env in over]
+    environments = [env for env in asked if _scored(table, env)]
     learns = [agent for agent in table.agents if any(r["agent"] == agent and r["config"]["agent"]["learns"] for r in rows)]
     compared = _compared(table, learns, environments)
     shared, seeds = table.shared(compared, environments)
     enough = len(compared) > 1 and bool(seeds)
     scores = table.matrix(compared, shared, seeds) if enough else {}
     best = statistics.interquartile_means(scores)
-    order = sorted(best, key=lambda agent: -best[agent].value)
+    order = ranked(best)
     told = {agent for agent in order if _is_ceiling(rows, agent)}
     unsound = {row["agent"] for row in rows if spoilt(row)}
-    leader = next((agent for agent in order if agent not in told), None)
+    leader = next((agent for agent in order if agent not in told and best[agent].known), None)
     beats = statistics.improvements(scores, leader) if leader is not None else {}
     standings = [
         Standing(
@@ -226,7 +227,7 @@ def summarise(suite: str, rows: Sequence[Row], over: Sequence[str] = (), command
         )
         for agent in order
     ]
-    left_out = _left_out(table, learns, compared, environments, shared, seeds)
+    left_out = [*_left_out(table, learns, compared, environments, shared, seeds), *_unknown(table, asked)]
     winners = _winners(rows, table, learns, unsound)
     return Summary(
         suite,
@@ -244,6 +245,32 @@ def summarise(suite: str, rows: Sequence[Row], over: Sequence[str] = (), command
     )
 
 
+def ranked(found: dict[str, Estimate]) -> list[str]:
+    """Return names from the highest value to the lowest, those whose value is unknown at the end."""
+    return sorted(found, key=lambda name: (not found[name].known, -found[name].value if found[name].known else 0.0))
+
+
+def _scored(table: statistics.Table, env: str) -> bool:
+    """Return whether any run in an environment has a score that is a number."""
+    return any(np.isfinite(score) for (_, where), found in table.scores.items() if where == env for score in found.values())
+
+
+def _unknown(table: statistics.Table, environments: Sequence[str]) -> list[str]:
+    """Say which scores are no numbers: of environments where none is, and of single runs elsewhere."""
+    nowhere = [env for env in environments if any(where == env for _, where in table.scores) and not _scored(table, env)]
+    runs = [
+        f"{agent} in {env} (seed {', '.join(str(seed) for seed in wrong)})"
+        for (agent, env), found in table.scores.items()
+        if env not in nowhere and (wrong := sorted(seed for seed, score in found.items() if not np.isfinite(score)))
+    ]
+    sentences = []
+    if nowhere:
+        sentences.append(f"Not compared, since no score there can be normalised: {', '.join(nowhere)}.")
+    if runs:
+        sentences.append(f"Unknown is all that is taken over scores that are no numbers: those of {'; '.join(runs)}.")
+    return sentences
+
+
 def changes(rows: Sequence[Row]) -> list[Change]:
     """Return what training did to everything that was measured beside the environment itself."""
     found: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
@@ -253,12 +280,15 @@ def changes(rows: Sequence[Row]) -> list[Change]:
                 found.setdefault((row["env"], row["agent"], entry["what"]), []).append(entry)
     result = []
     for (env, agent, what), entries in found.items():
-        before, after = (np.array([entry[name] for entry in entries]) for name in ("before", "after"))
+        before, after = (np.array([number_of(entry[name]) for entry in entries]) for name in ("before", "after"))
         of = {
             name: statistics.mean(values)
             for name, values in {"before": before, "after": after, "gain": after - before}.items()
         }
-        beside = {name: float(np.mean([entry["beside"][name] for entry in entries])) for name in entries[0].get("beside", {})}
+        beside = {
+            name: statistics.mean([number_of(entry["beside"][name]) for entry in entries]).value
+            for name in entries[0].get("beside", {})
+        }
         result.append(Change(env, agent, what, of["before"], of["after"], of["gain"], beside))
     return result
 
@@ -267,8 +297,9 @@ def _winners(rows: Sequence[Row], table: statistics.Table, learns: Sequence[str]
     found = []
     told = {agent for agent in learns if _is_ceiling(rows, agent)}
     for env in table.environments:
-        scores = {agent: score for agent in learns if (score := table.cell(agent, env)) is not None}
-        best = sorted(scores, key=lambda agent: -scores[agent].value)
+        cells = {agent: score for agent in learns if (score := table.cell(agent, env)) is not None}
+        scores = {agent: score for agent, score in cells.items() if score.known}
+        best = ranked(scores)
         by_reward, ceilings = [a for a in best if a not in told], [a for a in best if a in told]
         if len(by_reward) < 2:
             continue

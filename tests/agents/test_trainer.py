@@ -381,7 +381,7 @@ def colours(monkeypatch) -> Iterator[None]:
 
 
 SOLVERS: dict[str, tuple[dict[str, Any], float]] = {
-    "gae": ({"objective": {"advantage": "gae"}, "iterations": 25}, 0.9),
+    "gae": ({"objective": {"advantage": "gae"}, "iterations": 35}, 0.9),
     "grpo": ({"objective": {"advantage": "grpo"}}, 0.4),
     "rloo": ({"objective": {"advantage": "rloo"}}, 0.4),
     "reinforce++": ({"objective": {"advantage": "reinforce++"}}, 0.4),

@@ -56,7 +56,7 @@ class AuditSettings:
     """
 
     episodes: int = 3000
-    lessons: int = 3000
+    lessons: int = 1500
     split: str = "test"
     train: str = "train"
     seed: int = 0

@@ -22,7 +22,7 @@ class AuditFlags:
     """Audit an environment, or all of them: chance, oracle, shortcuts, hostile replies."""
 
     episodes: int = 3000
-    """How many questions each solver is asked; it has learned from as many, of other items."""
+    """How many questions each solver is asked; it has learned from half as many, of other items."""
     split: Literal["train", "validation", "test"] = "test"
     """Whose items are asked about; solvers have learned from those of "train"."""
     seed: int = 0
@@ -51,7 +51,7 @@ def run(flags: AuditFlags, env_id: str | None, env_args: dict[str, Any]) -> tupl
         raise ValueError("--quick is for --all; give one environment fewer --episodes instead")
     if flags.jobs < 0:
         raise ValueError(f"--jobs must be a whole number from 0 on, got {flags.jobs}")
-    settings = AuditSettings(flags.episodes, flags.episodes, flags.split, seed=flags.seed)
+    settings = AuditSettings(flags.episodes, -(-flags.episodes // 2), flags.split, seed=flags.seed)
     if env_id is not None:
         results = audit(env_id, env_args, settings)
     elif flags.quick:

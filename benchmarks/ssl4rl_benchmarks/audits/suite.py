@@ -157,8 +157,9 @@ def _side_by_side(asked: list[Configuration], settings: AuditSettings, jobs: int
             futures = [pool.submit(audit_one, configuration, settings) for configuration in asked]
             for done, future in enumerate(as_completed(futures), 1):
                 row = future.result()
-                said = "refused" if "refused" in row else f"{len(row['failures'])} failures in {row['seconds']:.0f} s"
+                said = "refused" if "refused" in row else f"{row['seconds']:.0f} s"
                 print(f"{done} of {len(asked)}: {_name(row)}: {said}", file=sys.stderr, flush=True)
+                print("".join(f"  FAILED {failure}\n" for failure in row["failures"]), end="", file=sys.stderr, flush=True)
             yield from (future.result() for future in futures)
     finally:
         if before is None:

@@ -13,7 +13,7 @@ from scipy.stats import norm, t
 from ssl4rl_agents.evaluation import clustered_interval, play
 from ssl4rl_benchmarks.audits.hostile import conformance
 from ssl4rl_benchmarks.audits.noise import NOISE, NOISES, noise
-from ssl4rl_benchmarks.audits.shortcuts import Rewards, measure_all, solvers_of
+from ssl4rl_benchmarks.audits.shortcuts import TRACES, Rewards, measure_all, solvers_of
 from ssl4rl_envs import Batch, Stream, Task, blind, hash_seed, make_task
 from ssl4rl_envs.answers import GRAMMARS, PROMPT_STYLES
 from ssl4rl_envs.graphs.base import GraphTask
@@ -25,11 +25,9 @@ CLIPPED = "clipped noise"
 UPRIGHT = ("Rotation", "FlipPrediction", "Colorization")
 """Tasks that ask, of one picture, how things look in the world: on noise nothing may solve them, documented or not."""
 
-TRACES = ("output size", "residuals", "extremes")
-"""What tells how pictures were drawn: over noise nothing may be told by it, documented or not, but in tasks that show the
-same twice (`SHOW_TWICE`), where it is a match of content."""
-
 SHOW_TWICE = ("PatchPosition", "Contrastive", "FlipPrediction")
+"""Tasks that show the same twice, where traces of drawing (`TRACES`) match content; in all others they may tell nothing over
+noise, documented or not."""
 
 SHORTCUT_ERRORS = 4.5
 """A shortcut beats chance by so many standard errors; by accident one in 300,000 does, and an audit of all makes 1,500."""

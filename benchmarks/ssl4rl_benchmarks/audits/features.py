@@ -68,7 +68,8 @@ def residuals(pictures: Pictures) -> Table:
         along = np.moveaxis(np.diff(grey, 2, axis=axis), axis, -1)
         flat = along.reshape(len(along), -1)
         spread = flat.std(axis=1) + 1e-6
-        columns += [np.log(spread), (np.abs(flat) < 0.5).mean(axis=1), (flat**4).mean(axis=1) / spread**4]
+        repeated = (np.diff(pictures, axis=axis) == 0).mean(axis=(1, 2, 3))
+        columns += [np.log(spread), repeated, (np.abs(flat) < 0.5).mean(axis=1), (flat**4).mean(axis=1) / spread**4]
         for lag in LAGS:
             if along.shape[-1] > lag:
                 columns.append((along[..., lag:] * along[..., :-lag]).mean(axis=(1, 2)) / spread**2)
@@ -91,8 +92,7 @@ def extremes(pictures: Pictures) -> Table:
     chroma = flat.max(axis=2) - flat.min(axis=2)
     columns += [chroma.mean(axis=1), chroma.std(axis=1), (chroma == 0).mean(axis=1), (chroma > 128).mean(axis=1)]
     columns += [(flat >> 5 == k).mean(axis=(1, 2)) for k in range(8)]
-    repeated = (pictures[:, :, 1:] == pictures[:, :, :-1]).mean(axis=(1, 2, 3))
-    return np.stack([*columns, repeated], axis=1).astype(np.float64)
+    return np.stack(columns, axis=1).astype(np.float64)
 
 
 FEATURES: dict[str, Callable[[Pictures], Table]] = {

@@ -35,6 +35,9 @@ from ssl4rl_envs.images.patch_swap import PatchSwap
 
 TREES = "boosted trees"
 
+TRACES = ("output size", "residuals", "extremes")
+"""What tells how pictures were drawn, measured of the parts alone where a task makes parts."""
+
 SOLVERS = ("output size", *FEATURES, TREES, "edge continuity", "matcher", "tile duplicates")
 
 MATCHED = 800
@@ -158,7 +161,8 @@ def describe(solver: str, task: Task, batch: Batch) -> Tables:
             tables[name, WHOLE] = np.tile(size, (len(pictures), 1))
             continue
         parts, made = pieces(task, name, pictures)
-        tables[name, WHOLE] = FEATURES[solver](pictures)
+        if not made or solver not in TRACES:  # where parts lie side by side, the whole shows how they fit
+            tables[name, WHOLE] = FEATURES[solver](pictures)
         if made or solver == "file size":
             tables.update({(name, number): FEATURES[solver](part) for number, part in enumerate(parts)})
     return tables

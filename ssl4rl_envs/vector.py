@@ -67,6 +67,7 @@ class SSLVectorEnv(gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
         self.autoreset_mode = _mode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
         self._ended = np.zeros(num_envs, bool)
+        self._canvas: rendering.Canvas | None = None
         self.questions = Questions(task, arguments, num_envs, split, interface, prompt_style, group_size, attempts, grammar)
         self._take_spaces()
 
@@ -154,7 +155,10 @@ class SSLVectorEnv(gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
         if self.render_mode is None:
             return None
         cards = [rendering.card(self.task, self.batch, row, None) for row in range(self.num_envs)]
-        return tuple(rendering.to_ansi(card) if self.render_mode == "ansi" else rendering.draw(card) for card in cards)
+        if self.render_mode == "ansi":
+            return tuple(map(rendering.to_ansi, cards))
+        self._canvas = self._canvas or rendering.canvas_for(self.task, self.split)  # all frames are of one size
+        return tuple(rendering.draw(card, self._canvas) for card in cards)
 
     def _going(self, actions: Any) -> NDArray[np.bool_]:
         """Return in which environments a decision is taken; in the others, whose episode has ended, the next one begins."""

@@ -21,7 +21,8 @@ from ssl4rl_envs.task import Batch, Level, Score
 class MaskedFeatures(GraphTask):
     """Do these nodes, whose features are hidden, have those words?
 
-    ## Description Several nodes of one neighbourhood are masked: their features are hidden, and so are those of nodes whose
+    ## Description
+    Several nodes of one neighbourhood are masked: their features are hidden, and so are those of nodes whose
     features equal theirs. Of each is asked whether it has a certain word. Two such neighbourhoods are drafted, with a word of
     each masked node that its counterpart in the other lacks; a coin says which of them is shown, the answers which words are
     asked about. So each word and each neighbourhood is met with either answer equally often. All masked nodes belong to the

@@ -23,7 +23,8 @@ TRIES = 8
 class NeighborChoice(GraphTask):
     """Which of these nodes is the neighbour of that one?
 
-    ## Description A node and several candidates are shown with the neighbourhoods of all. One candidate is joined to the node
+    ## Description
+    A node and several candidates are shown with the neighbourhoods of all. One candidate is joined to the node
     by an edge of the split, which is left out of what is shown. The others are not joined to it in any split. They are drawn
     as ends of edges too, which are not shown either, and all candidates have equally many edges in what is shown, so that
     counting edges does not help. An edge beside which there are too few such nodes is not asked about.

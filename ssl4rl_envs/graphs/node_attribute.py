@@ -39,7 +39,8 @@ TYPICAL = 5
 class NodeAttribute(GraphTask):
     """What is hidden of this node?
 
-    ## Description A node and its neighbourhood are shown, without the node's features and without those of nodes whose
+    ## Description
+    A node and its neighbourhood are shown, without the node's features and without those of nodes whose
     features equal its own. Asked is a property that needs no labels: which group of similar features it belongs to, whether
     it has a certain word, how many train edges it has, or where it stands among all nodes in its likeness to each group.
     Answers are equally likely: first the answer is drawn, then a node of the split that has it. For words two nodes are

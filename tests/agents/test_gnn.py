@@ -370,7 +370,7 @@ def test_candidates_are_judged_alike_wherever_they_stand(model):
 @pytest.mark.parametrize("role", ROLES)
 def test_features_by_number_are_the_same_as_inline(role, count):
     """Whether the table is projected as a whole or the rows that were gathered."""
-    inline, by_id = Groups(role, "inline"), Groups(role, "id")
+    inline, by_id = (Groups(role, features).paired("features") for features in ("inline", "id"))
     shown = observed(inline, count)["x_mask"].sum()
     assert (shown > ITEMS) == (count == 16)
     one, two = policy_for(inline), policy_for(by_id)

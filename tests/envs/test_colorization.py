@@ -172,7 +172,7 @@ def test_of_a_mixed_source_the_coloured_pictures_are_asked_about():
     ("arguments", "message"),
     [
         ({"candidates": 1}, "2 to 6, got 1"),
-        ({"candidates": 7}, "2 to 6, got 7: so many ways"),
+        ({"candidates": 7}, "2 to 6, got 7: three channels can be shown in so many ways"),
         ({"image_size": 23}, "11 pixels wide; .* image_size of 24 or more"),
         ({"image_size": 35, "candidates": 6}, "image_size of 36 or more"),
         ({"source": "nowhere"}, "known are scenes"),
@@ -210,5 +210,5 @@ def test_unknown_levels_and_arguments_are_errors_that_name_the_known():
     known = ", ".join(level.name for level in Colorization.levels)
     with pytest.raises(ValueError, match=f"no level 'x'; its levels are {known}"):
         make_task(ID, level="x")
-    with pytest.raises(TypeError, match="no argument hues; it takes source, image_size, candidates, level"):
+    with pytest.raises(TypeError, match="unexpected keyword argument .hues.; it takes source, image_size, candidates, level"):
         make_task(ID, hues=2)

@@ -342,7 +342,7 @@ def test_the_target_is_told_at_the_end_alone(env_id, interface):
     facts = {"index", *env.unwrapped.task.info(env.unwrapped.batch)}
     assert set(info) == facts
     *_, info = play(env, some_action(env))
-    expected = {"success", "is_success", "target"} | facts | ({"valid", "parsed"} if interface == "text" else set())
+    expected = {"success", "is_success", "target"} | facts | ({"valid", "parsed", "truth"} if interface == "text" else set())
     assert set(info) == expected
     assert np.array_equal(info["target"], env.unwrapped.batch.target[0])
     assert type(info["success"]) is bool

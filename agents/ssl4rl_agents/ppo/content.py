@@ -17,13 +17,13 @@ NAME, FINGERPRINT = "name", "fingerprint"
 
 
 def content_of(task: Task) -> list[dict[str, str]]:
-    """Return name and fingerprint of each source of a task and its parts, each once, in the order of the parts."""
+    """Return name and fingerprint of each source of a task and its parts that has one, in the order of the parts."""
     found: dict[str, str] = {}
     for part in (task, *task.parts):
         nested = content_of(part) if part is not task and part.parts else []
         source: Any = getattr(part, "source", None)
-        if source is not None:
-            nested.append({NAME: str(source.name), FINGERPRINT: str(source.fingerprint)})
+        if hasattr(source, "fingerprint"):  # a task of somebody else's may have a source of another kind
+            nested.append({NAME: str(getattr(source, "name", type(source).__name__)), FINGERPRINT: str(source.fingerprint)})
         for entry in nested:
             found.setdefault(entry[FINGERPRINT], entry[NAME])
     return [{NAME: name, FINGERPRINT: fingerprint} for fingerprint, name in found.items()]

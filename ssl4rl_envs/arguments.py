@@ -106,7 +106,8 @@ def require_known(called: str, given: Iterable[str], known: Collection[str]) -> 
     if unknown:
         names = ", ".join(repr(name) for name in unknown)
         nearest = did_you_mean(unknown[0], known)
-        raise TypeError(f"{called} got an unexpected keyword argument {names}{nearest}; it takes {', '.join(known)}")
+        also = " It" if nearest else "; it"
+        raise TypeError(f"{called} got an unexpected keyword argument {names}{nearest}{also} takes {', '.join(known)}")
 
 
 class Checked:

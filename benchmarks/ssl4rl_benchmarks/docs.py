@@ -23,8 +23,8 @@ from ssl4rl_envs.sources import BUILTIN
 HEADER = """# Environments
 
 This page is made from the docstrings of the tasks by `python -m ssl4rl_benchmarks.docs --pictures`. All environments take
-`split` ("train", "validation", "test"), `interface` ("array", "text"), `prompt_style` ("direct", "think"), `grammar` ("strict",
-"lenient"), `group_size`, `attempts`, `render_mode`, `level`, which sets some of the arguments, and `pairing`.
+`split` ("train", "validation", "test"), `interface` ("array", "text"), `prompt_style` ("direct", "think"), `grammar`
+("strict", "lenient"), `group_size`, `attempts`, `render_mode`, `level`, which sets some of the arguments, and `pairing`.
 """
 
 BOARD = 4

@@ -210,5 +210,5 @@ def test_unknown_levels_and_arguments_are_errors_that_name_the_known():
     known = ", ".join(level.name for level in Colorization.levels)
     with pytest.raises(ValueError, match=f"no level 'x'; its levels are {known}"):
         make_task(ID, level="x")
-    with pytest.raises(TypeError, match="unexpected keyword argument .hues.; it takes source, image_size, candidates, level"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'hues'; it takes source, image_size, candidates, level"):
         make_task(ID, hues=2)

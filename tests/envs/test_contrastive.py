@@ -209,5 +209,7 @@ def test_unknown_levels_and_arguments_are_errors_that_name_the_known():
     known = ", ".join(level.name for level in Contrastive.levels)
     with pytest.raises(ValueError, match=f"no level 'x'; its levels are {known}"):
         make_task(ID, level="x")
-    with pytest.raises(TypeError, match="no argument crop; it takes source, image_size, strength, min_overlap"):
+    with pytest.raises(
+        TypeError, match="unexpected keyword argument 'crop'; it takes source, image_size, strength, min_overlap"
+    ):
         make_task(ID, crop=2)

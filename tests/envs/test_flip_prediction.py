@@ -133,7 +133,7 @@ def test_unknown_levels_and_arguments_are_errors_that_name_the_known():
     known = ", ".join(level.name for level in FlipPrediction.levels)
     with pytest.raises(ValueError, match=f"no level 'x'; its levels are {known}"):
         make_task(ID, level="x")
-    with pytest.raises(TypeError, match="no argument axes; it takes source, image_size, reference, level"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'axes'; it takes source, image_size, reference, level"):
         make_task(ID, axes=2)
 
 

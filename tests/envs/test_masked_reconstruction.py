@@ -335,5 +335,7 @@ def test_unknown_levels_and_arguments_are_errors_that_name_the_known():
     known = ", ".join(level.name for level in MaskedReconstruction.levels)
     with pytest.raises(ValueError, match=f"no level 'x'; its levels are {known}"):
         make_task(ID, level="x")
-    with pytest.raises(TypeError, match="no argument mask; it takes source, image_size, answer, candidates, patch_size"):
+    with pytest.raises(
+        TypeError, match="unexpected keyword argument 'mask'; it takes source, image_size, answer, candidates, patch_size"
+    ):
         make_task(ID, mask=2)

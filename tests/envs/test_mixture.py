@@ -382,5 +382,5 @@ def test_unknown_levels_and_arguments_are_errors_that_name_the_known():
     known = ", ".join(level.name for level in Mixture.levels)
     with pytest.raises(ValueError, match=f"no level 'ten'; its levels are {known}"):
         make_task(ID, level="ten")
-    with pytest.raises(TypeError, match="unexpected keyword argument .parts.; it takes tasks, weights, source, image_size"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'parts'; it takes tasks, weights, source, image_size"):
         make_task(ID, parts=2)

@@ -215,6 +215,7 @@ def test_unknown_levels_and_arguments_are_errors_that_name_the_known():
     with pytest.raises(ValueError, match=f"no level 'x'; its levels are {known}"):
         make_task(ID, level="x")
     with pytest.raises(
-        TypeError, match="no argument kind; it takes source, image_size, grid, odd, gap, jitter, light, level"
+        TypeError,
+        match="unexpected keyword argument 'kind'; it takes source, image_size, grid, odd, gap, jitter, light, level",
     ):
         make_task(ID, kind=2)

@@ -276,7 +276,8 @@ def test_unknown_levels_and_arguments_are_errors_that_name_the_known():
     with pytest.raises(ValueError, match=f"no level '9x9'; its levels are {known}"):
         make_task(ID, level="9x9")
     with pytest.raises(
-        TypeError, match="no argument tiles; it takes source, image_size, grid, reward, gap, jitter, light, level"
+        TypeError,
+        match="unexpected keyword argument 'tiles'; it takes source, image_size, grid, reward, gap, jitter, light, level",
     ):
         make_task(ID, tiles=2)
     with pytest.raises(ValueError, match="level '3x3' of PatchOrdering sets grid"):

@@ -160,7 +160,9 @@ def test_unknown_levels_and_arguments_are_errors_that_name_the_known():
     known = ", ".join(level.name for level in PatchPosition.levels)
     with pytest.raises(ValueError, match=f"no level 'x'; its levels are {known}"):
         make_task(ID, level="x")
-    with pytest.raises(TypeError, match="no argument cells; it takes source, image_size, grid, augmentation, level"):
+    with pytest.raises(
+        TypeError, match="unexpected keyword argument 'cells'; it takes source, image_size, grid, augmentation, level"
+    ):
         make_task(ID, cells=2)
 
 

@@ -425,5 +425,7 @@ def test_unknown_levels_and_arguments_are_errors_that_name_the_known():
     known = ", ".join(level.name for level in PatchSwap.levels)
     with pytest.raises(ValueError, match=f"no level 'hard'; its levels are {known}"):
         make_task(ID, level="hard")
-    with pytest.raises(TypeError, match="no argument steps; it takes source, image_size, grid, max_steps"):
+    with pytest.raises(
+        TypeError, match=r"argument 'steps'; did you mean 'max_steps'\? It takes source, image_size, grid, max_steps"
+    ):
         make_task(ID, steps=3)

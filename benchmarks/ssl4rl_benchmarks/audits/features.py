@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,10 @@ def spectrum(pictures: Pictures) -> Table:
 
 def mean_colour(pictures: Pictures) -> Table:
     """Return mean and spread of each channel, (n, 6)."""
-    return np.concatenate([pictures.mean(axis=(1, 2)), pictures.std(axis=(1, 2))], axis=1).astype(np.float64)
+    shares, values = _shares(pictures), np.arange(256.0)
+    mean = shares @ values
+    spread = np.sqrt(np.maximum(shares @ values**2 - mean**2, 0))
+    return np.concatenate([mean, spread], axis=1)
 
 
 def residuals(pictures: Pictures) -> Table:
@@ -83,16 +87,18 @@ def residuals(pictures: Pictures) -> Table:
 
 
 def extremes(pictures: Pictures) -> Table:
-    """Return how often values are black or white, or near, by channel and pixel; colourfulness; and coarse histograms."""
-    flat = pictures.reshape(len(pictures), -1, 3)
-    columns: list[NDArray[np.float64]] = []
-    for few in (0, 6):
-        low, high = flat <= few, flat >= 255 - few
-        columns += [*low.mean(axis=1).T, *high.mean(axis=1).T, low.any(axis=2).mean(axis=1), high.any(axis=2).mean(axis=1)]
-    chroma = flat.max(axis=2) - flat.min(axis=2)
-    columns += [chroma.mean(axis=1), chroma.std(axis=1), (chroma == 0).mean(axis=1), (chroma > 128).mean(axis=1)]
-    columns += [(flat >> 5 == k).mean(axis=(1, 2)) for k in range(8)]
-    return np.stack(columns, axis=1).astype(np.float64)
+    """Return how often values are black or white, or near, by channel; how colourful pixels are; and coarse histograms."""
+    shares = _shares(pictures)
+    ends = [part.sum(axis=2) for few in (1, 7) for part in (shares[:, :, :few], shares[:, :, -few:])]
+    coarse = shares.mean(axis=1).reshape(len(shares), 8, 32).sum(axis=2)
+    red, green, blue = (pictures[..., channel] for channel in range(3))
+    chroma = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+    colourful = _counted(chroma.reshape(len(chroma), -1), 256)
+    values = np.arange(256.0)
+    mean = colourful @ values
+    spread = np.sqrt(np.maximum(colourful @ values**2 - mean**2, 0))
+    of_chroma = np.stack([mean, spread, colourful[:, 0], colourful[:, 129:].sum(axis=1)], axis=1)
+    return np.concatenate([*ends, coarse, of_chroma], axis=1)
 
 
 FEATURES: dict[str, Callable[[Pictures], Table]] = {
@@ -110,17 +116,31 @@ def _grey(pictures: Pictures) -> NDArray[np.float64]:
     return np.asarray(0.299 * red + 0.587 * green + 0.114 * blue, np.float64)
 
 
+def _shares(pictures: Pictures) -> NDArray[np.float64]:
+    """Return the share of every value in every channel, (n, 3, 256)."""
+    return np.stack([_counted(pictures[..., channel].reshape(len(pictures), -1), 256) for channel in range(3)], axis=1)
+
+
+def _counted(values: NDArray[Any], kinds: int) -> NDArray[np.float64]:
+    """Return the shares of the values 0 to kinds - 1 in each row of (n, m), (n, kinds)."""
+    rows = np.arange(len(values), dtype=np.int64)[:, None] * kinds
+    counts = np.bincount((rows + values).ravel(), minlength=len(values) * kinds)
+    return np.asarray(counts.reshape(len(values), kinds) / values.shape[1], np.float64)
+
+
 def _power(pictures: Pictures) -> Table:
-    grey = _grey(pictures)
+    grey = _grey(pictures).astype(np.float32)
     side = grey.shape[1]
-    window = np.hanning(side + 2)[1:-1]
-    power = np.abs(np.fft.fft2((grey - grey.mean(axis=(1, 2), keepdims=True)) * window[:, None] * window)) ** 2
+    window = np.hanning(side + 2)[1:-1].astype(np.float32)
+    spectra = np.fft.fft2((grey - grey.mean(axis=(1, 2), keepdims=True)) * window[:, None] * window)
+    power = (spectra.real**2 + spectra.imag**2).reshape(len(grey), -1)
     frequency = np.fft.fftfreq(side)
     radius = np.hypot(frequency[:, None], frequency)
     sector = (np.arctan2(frequency[:, None], frequency) % np.pi / np.pi * SECTORS).astype(int) % SECTORS
     rings = [(radius >= low) & (radius < high) for low, high in RINGS]
     masks = [mask for ring in rings for mask in (ring, *(ring & (sector == k) for k in range(SECTORS))) if mask.any()]
-    return np.log(np.stack([power[:, mask].mean(axis=1) for mask in masks], axis=1) + 1e-3)
+    weights = np.stack([mask.ravel() / mask.sum() for mask in masks], axis=1).astype(np.float32)
+    return np.log(np.asarray(power @ weights, np.float64) + 1e-3)
 
 
 def _steps(pictures: Pictures) -> Table:
@@ -128,9 +148,10 @@ def _steps(pictures: Pictures) -> Table:
     values = pictures[..., :2].astype(np.int16)
     features: list[NDArray[np.float64]] = []
     for axis in (1, 2):
-        step = np.diff(values, axis=axis).reshape(len(values), -1)
-        features += [(step > 0).mean(axis=1), (step < 0).mean(axis=1), (step % 2).mean(axis=1)]
-        features += [(step == k).mean(axis=1) for k in STEPS]
-        bend = np.diff(values, 2, axis=axis).reshape(len(values), -1)
-        features += [bend.mean(axis=1), np.abs(bend).mean(axis=1), (bend == 0).mean(axis=1)]
+        step = _counted(np.diff(values, axis=axis).reshape(len(values), -1) + 255, 511)
+        features += [step[:, 256:].sum(axis=1), step[:, :255].sum(axis=1), step[:, ::2].sum(axis=1)]
+        features += [step[:, 255 + k] for k in STEPS]
+        bend = _counted(np.diff(values, 2, axis=axis).reshape(len(values), -1) + 510, 1021)
+        sizes = np.arange(-510.0, 511.0)
+        features += [bend @ sizes, bend @ np.abs(sizes), bend[:, 510]]
     return np.stack(features, axis=1)

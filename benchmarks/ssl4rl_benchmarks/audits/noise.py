@@ -12,7 +12,7 @@ from ssl4rl_envs.sources import ImageSource
 
 NOISE = "noise"
 
-PICTURES = 900
+PICTURES = 600
 
 
 @dataclass(frozen=True)

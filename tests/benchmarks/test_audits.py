@@ -25,7 +25,7 @@ from ssl4rl_benchmarks.audits.audit import (
     shortcut_table,
     summary,
 )
-from ssl4rl_benchmarks.audits.command import AuditFlags, markdown, run
+from ssl4rl_benchmarks.audits.command import QUICK, AuditFlags, markdown, run
 from ssl4rl_benchmarks.audits.features import FEATURES
 from ssl4rl_benchmarks.audits.graphs import GRAPH_SOLVERS
 from ssl4rl_benchmarks.audits.hostile import conformance, hostile_replies
@@ -45,7 +45,7 @@ from ssl4rl_envs.images.tiles import cut, panels, permuted
 from ssl4rl_envs.registration import TABLE
 from ssl4rl_envs.task import Score
 
-SMALL = AuditSettings(episodes=60, lessons=120, replies=2)
+SMALL = QUICK
 MIXTURE = "SSL4RL/Mixture-v0"
 
 _audits: dict[str, list[dict]] = {}
@@ -150,7 +150,7 @@ def test_every_level_of_every_environment_is_audited_over_three_sources_and_nois
 
 
 def test_noise_is_not_square_and_has_clipped_values():
-    source = noise("clipped noise")
+    source = noise()
     assert (source.heights != source.widths).mean() > 0.5
     pictures = [source.picture(item) for item in range(40)]
     assert np.mean([((picture == 0) | (picture == 255)).mean() for picture in pictures]) > 0.15

@@ -20,8 +20,6 @@ from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.images.base import ImageTask
 from ssl4rl_envs.sources import ImageSource
 
-CLIPPED = "clipped noise"
-
 UPRIGHT = ("Rotation", "FlipPrediction", "Colorization")
 """Tasks that ask, of one picture, how things look in the world: on noise nothing may solve them, documented or not."""
 
@@ -273,10 +271,10 @@ def errors_above(rewards: Rewards, clusters: NDArray[np.int64], chance: float) -
 
 
 def noises_of(task: Task) -> list[str]:
-    """Return the names of the noises that a task is audited on: all where nothing at all may solve it; none of graphs."""
+    """Return the names of the noises that a task is audited on; where nothing at all may solve it all, of graphs none."""
     if not isinstance(task, ImageTask) or not solvers_of(task):
         return []
-    return list(NOISES) if asks_what_is_upright(task) else [NOISE, CLIPPED]
+    return list(NOISES) if asks_what_is_upright(task) else [NOISE]
 
 
 def noise_for(task: ImageTask[Any], name: str) -> ImageSource:

@@ -73,7 +73,12 @@ def residuals(pictures: Pictures) -> Table:
         flat = along.reshape(len(along), -1)
         spread = flat.std(axis=1) + 1e-6
         repeated = (np.diff(pictures, axis=axis) == 0).mean(axis=(1, 2, 3))
-        columns += [np.log(spread), repeated, (np.abs(flat) < 0.5).mean(axis=1), (flat**4).mean(axis=1) / spread**4]
+        columns += [
+            np.log(spread),
+            repeated,
+            (np.abs(flat) < 0.5).mean(axis=1),
+            (np.square(np.square(flat)).mean(axis=1) / spread**4),
+        ]
         for lag in LAGS:
             if along.shape[-1] > lag:
                 columns.append((along[..., lag:] * along[..., :-lag]).mean(axis=(1, 2)) / spread**2)
@@ -132,11 +137,11 @@ def _power(pictures: Pictures) -> Table:
     grey = _grey(pictures).astype(np.float32)
     side = grey.shape[1]
     window = np.hanning(side + 2)[1:-1].astype(np.float32)
-    spectra = np.fft.fft2((grey - grey.mean(axis=(1, 2), keepdims=True)) * window[:, None] * window)
+    spectra = np.fft.rfft2((grey - grey.mean(axis=(1, 2), keepdims=True)) * window[:, None] * window)
     power = (spectra.real**2 + spectra.imag**2).reshape(len(grey), -1)
-    frequency = np.fft.fftfreq(side)
-    radius = np.hypot(frequency[:, None], frequency)
-    sector = (np.arctan2(frequency[:, None], frequency) % np.pi / np.pi * SECTORS).astype(int) % SECTORS
+    down, across = np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)
+    radius = np.hypot(down, across)
+    sector = (np.arctan2(down, across) % np.pi / np.pi * SECTORS).astype(int) % SECTORS
     rings = [(radius >= low) & (radius < high) for low, high in RINGS]
     masks = [mask for ring in rings for mask in (ring, *(ring & (sector == k) for k in range(SECTORS))) if mask.any()]
     weights = np.stack([mask.ravel() / mask.sum() for mask in masks], axis=1).astype(np.float32)

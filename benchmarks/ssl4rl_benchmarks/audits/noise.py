@@ -37,8 +37,8 @@ NOISES = {
     "smooth noise": Noise(6.0, 40.0),
     "thin noise": Noise(0.7, 50.0, 12, (4.0, 8.0)),
 }
-"""The grain of one hides what the gradients of another show; a quarter of the values of the first are black or white, and thin
-pictures are enlarged so far that their pixels show."""
+"""The grain of one hides what the gradients of another show; a quarter of the values of the first are black or white, and
+thin pictures are enlarged so far that their pixels show."""
 
 
 @lru_cache(maxsize=8)

@@ -224,7 +224,7 @@ def test_penalties_cannot_reach_an_advantage_that_compares_a_group(advantage, to
 
 def test_an_advantage_that_does_not_exist_is_refused():
     mask = torch.ones(2, 1, dtype=torch.bool)
-    with pytest.raises(ValueError, match=r"an advantage is gae, .*got 'GRPO'"):
+    with pytest.raises(ValueError, match=r"advantage must be one of gae, .*got 'GRPO'"):
         estimate(ObjectiveConfig(advantage="GRPO"), torch.ones(2), torch.zeros(2, 1), mask, 2)
 
 

@@ -170,6 +170,5 @@ def test_agents_that_compare_groups_have_it_as_a_loss():
     for name in ("nano-grpo", "nano-rloo"):
         objective = load_agent(name, envs)._config.resolved().objective
         assert (objective.kl_loss, objective.kl_coefficient) == ("k3", 0.01)
-        refused = load_agent(name, envs, objective={"kl_loss": "none"})
         with pytest.raises(ValueError, match="compares what the answers"):
-            refused._config.resolved()
+            load_agent(name, envs, objective={"kl_loss": "none"})

@@ -307,6 +307,7 @@ def test_a_smaller_pass_is_remembered_over_a_resumption(tmp_path, monkeypatch):
     trainer._step()
     assert set(sizes) == {2}
     trainer._save()
+    trainer.lock.release()
     assert Trainer(config(iterations=2), tmp_path, resume=True, quiet=True)._counters["micro_batch"] == 2
 
 

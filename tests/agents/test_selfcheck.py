@@ -15,6 +15,7 @@ from transformers.models.mllama.image_processing_pil_mllama import MllamaImagePr
 from ssl4rl_agents.policies import attention, decoder, selfcheck, vlm
 from ssl4rl_agents.policies.build import build_policy
 from ssl4rl_agents.policies.decoder import Decoder
+from ssl4rl_agents.policies.finite import DivergedError
 from ssl4rl_agents.policies.loading import load_pretrained
 from ssl4rl_agents.policies.nano import build_nano, build_tokenizer
 from ssl4rl_agents.policies.processing import TextProcessor
@@ -241,7 +242,7 @@ def test_pictures_of_another_scale_are_seen(monkeypatch):
 def test_weights_that_say_nothing_are_seen():
     model, processor = text_model(hf.LlamaConfig, **GROUPED)
     model.model.layers[0].mlp.up_proj.weight.data.fill_(torch.nan)
-    with pytest.raises(UnsupportedModelError, match="by up to inf nats"):
+    with pytest.raises(DivergedError, match="its weights have diverged"):
         VLMPolicy(model, processor)
 
 

@@ -124,10 +124,10 @@ def test_other_sources_are_audited_too():
 
 def test_the_exit_status_tells_whether_something_failed(monkeypatch, capsys):
     flags = AuditFlags(episodes=120)
-    arguments = {"source": "digits", "image_size": 36}
+    arguments = {"source": "faces", "image_size": 36}
     monkeypatch.setattr(PatchOrdering, "reason_for", lambda self, solver: "for this test")
     status, found = run(flags, "SSL4RL/PatchOrdering-v0", arguments)
-    assert (status, found[0]["source"]) == (0, "digits")
+    assert (status, found[0]["source"]) == (0, "faces")
     assert "nothing failed" in capsys.readouterr().out
     monkeypatch.setattr(PatchOrdering, "reason_for", lambda self, solver: None)
     status, found = run(replace(flags, json=True), "SSL4RL/PatchOrdering-v0", arguments)

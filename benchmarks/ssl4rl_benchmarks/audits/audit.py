@@ -23,7 +23,7 @@ from ssl4rl_envs.sources import ImageSource
 UPRIGHT = ("Rotation", "FlipPrediction", "Colorization")
 """Tasks that ask, of one picture, how things look in the world: on noise nothing may solve them, documented or not."""
 
-SHOW_TWICE = ("PatchPosition", "Contrastive", "FlipPrediction")
+SHOW_TWICE = ("PatchPosition", "Contrastive", "FlipPrediction", "MaskedReconstruction")
 """Tasks that show the same twice, where traces of drawing (`TRACES`) match content; in all others they may tell nothing over
 noise, documented or not."""
 

@@ -89,7 +89,7 @@ class MaskedReconstruction(ImageTask[Draft]):
         "mean colour": "candidates from other pictures have other colours",
         "spectrum": "and other details",
         "residuals": "and another grain",
-        "extremes": "and are black, white or grey as often as their own picture is; one from the same picture counts in it twice",
+        "extremes": "and are black, white or grey as often as their own picture is; those from this one count in it",
         "boosted trees": "all of these together",
         "file size": "and other lengths as files",
     }

@@ -32,6 +32,9 @@ SAMPLED = 512
 TRIED = 64
 """Answers that are tried where there are too many to list."""
 
+DIGITS = 6
+"""Rewards are float32, and means of them are no surer than this."""
+
 Rewards = NDArray[np.float64]
 
 
@@ -70,7 +73,7 @@ def chance_of(task: Task, count: int) -> float:
     answers = all_answers(task)
     if answers is not None:
         rewards = _for_each(task, answers)
-        return float(rewards[list(best_fixed(rewards, count))].max(axis=0).mean())
+        return round(float(rewards[list(best_fixed(rewards, count))].max(axis=0).mean()), DIGITS)
     rewards = rewards_of(task, task.blind_answers(), "train")
     half = rewards.shape[1] // 2
     chosen = list(best_fixed(rewards[:, :half], count))

@@ -4,8 +4,9 @@ A reply is rewritten as the strict grammar would have it, in two steps.
 
 Of the whole reply, what stands after the last `</think>` counts: all of it where there is no thinking, nothing where thinking
 goes on to the end. The answer is the last `<answer>...</answer>` in it, or the last `\boxed{...}` where there is no such
-block. Text around it says nothing, but other blocks must give the same answer, and neither a negation nor an alternative may
-stand right beside it. The example of the instructions is no answer when it is quoted with the words that introduce it.
+block. Text around it says nothing, but other blocks must give the same answer, and no negation, alternative, sign or other
+direction may stand in the clause beside it. The example of the instructions is no answer when it is quoted with the words
+that introduce it.
 
 Of the answer, Markdown, LaTeX, quotes, brackets, one full stop and the task's fillers ("tile", "counter-clockwise") are taken
 off. What is left must be one label or synonym, or the letter of a listed option, with the option's label or without.
@@ -37,6 +38,9 @@ FILLERS = (
 )
 """Words that say nothing beside any label."""
 
+RELATING = {"is", "was", "has", "been", "be", "by", "in", "of"}
+"""Those that relate what stands beside them: between several values they say something else than a list."""
+
 _BLOCK = re.compile(r"<answer>(?P<tagged>[^<>]*)</answer>")
 _BOX = re.compile(r"\\boxed\{(?P<boxed>(?:[^{}<>]|\{[^{}<>]*\})*)\}")
 _QUOTED = re.compile(
@@ -48,6 +52,22 @@ _TAKEN_BACK = re.compile(
     r"|\W*\b(?:wait|actually|sorry|correction|scratch|alternatively|hmm|no)\b)",
     re.IGNORECASE,
 )
+
+_OTHER_WAY = r"(?<!counter)(?<!counter[ -])(?<!anti)(?<!anti[ -])clockwise"
+_BEFORE = re.compile(
+    r"(?:\bnot|n't|\bnever|\bwrong|\bincorrect|\binstead|\brather|\bexcept|\banything but|\bexample|"
+    rf"{_OTHER_WAY})\b[^.,;:!?\n]*$"
+    r"|(?:\bminus\s*|\w\s*[-/]\s*|[-/])$",
+    re.IGNORECASE,
+)
+"""What, in the clause before a block, says that its answer is another or none."""
+
+_AFTER = re.compile(
+    rf"^(?:\s*[/\d]|[^.,;:!?\n]*(?:\bnot|n't|\bwrong|\bincorrect|\bfalse|\bmistaken|{_OTHER_WAY})\b)"
+    r"|\b(?:i mean|i meant|changed my mind)\b",
+    re.IGNORECASE,
+)
+"""The same, in the clause behind it, and what takes it back anywhere behind it."""
 
 _LATEX = (
     (re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit)\{([^{}]*)\}"), r"\1"),
@@ -111,7 +131,10 @@ def blocks(text: str) -> list[str]:
     found = list(_BLOCK.finditer(said)) + list(_BOX.finditer(rest))
     for block in found:
         around = block.string
-        if _DENIED.search(around[: block.start()]) or _TAKEN_BACK.search(around[block.end() :]):
+        before, after = around[: block.start()], around[block.end() :]
+        if any(sign.search(before) for sign in (_DENIED, _BEFORE)) or any(
+            sign.search(after) for sign in (_TAKEN_BACK, _AFTER)
+        ):
             return []
     bodies = [block[1] for block in found]
     return [body for body in bodies[:-1] if body.strip(" .\n")] + bodies[-1:]
@@ -198,7 +221,7 @@ def _several(text: str, answer_format: AnswerFormat) -> list[int | None]:
     joined = re.sub(
         r"(.*[^\s,]),?\s+and\s+([^,;\s]+)$", r"\1, \2" if "," in text or answer_format.slots == 2 else r"\1 \2", text
     )
-    for filler in sorted((*FILLERS, *answer_format.fillers), key=len, reverse=True):
+    for filler in sorted({*FILLERS, *answer_format.fillers} - RELATING, key=len, reverse=True):
         joined = re.sub(rf"\b{re.escape(filler)}\b", " ", joined, flags=re.IGNORECASE)
     joined = re.sub(r":(?=\s|$)", " ", joined, count=1) if re.match(r"\s*:", joined) else joined
     joined = joined.strip()

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 CONFIG = "config.json"
 
+SAME = ("env", "env_args", "prompt_style", "grammar", "algorithm", "seed")
+"""Settings of a run that stay what they are when it is resumed: another value would make it another run."""
+
 
 def is_run(folder: str | Path) -> bool:
     """Return whether a folder holds a run of the trainer: its config.json must hold the trainer's settings."""
@@ -66,8 +69,9 @@ def settle(
     Raises:
         InUseError: another trainer was quicker.
         FileExistsError: it holds a run that is not to be overwritten, or something else.
+        ValueError: a run would go on as another one, see `SAME`.
     """
-    problem: OSError | None = None
+    problem: Exception | None = None
     if processes.is_main:
         try:
             if not folder.exists():
@@ -75,12 +79,29 @@ def settle(
                 lock.acquire()
             lock.require()
             _require_free(folder, resume=resume, overwrite=overwrite)
+            if resume and (folder / CONFIG).exists():
+                _require_same_run(read_config(folder), config, folder)
             if overwrite and not resume:
                 clear_run(folder)
             write_json(folder / CONFIG, config.to_json())
-        except OSError as error:
+        except (OSError, ValueError) as error:
             problem = error
     _raise_together(folder, problem, lock, processes)
+
+
+def _require_same_run(before: TrainConfig, now: TrainConfig, folder: Path) -> None:
+    """Refuse to go on with another run's questions or another way of learning.
+
+    Raises:
+        ValueError: they differ; the message names what, and both values.
+    """
+    for name in SAME:
+        was, wanted = (json.loads(json.dumps(getattr(config, name))) for config in (before, now))
+        if was != wanted:
+            raise ValueError(
+                f"the run in {folder} has {name} {was!r} and would go on with {wanted!r}; resume it with its own settings, "
+                "or start a new run"
+            )
 
 
 def _require_free(folder: Path, *, resume: bool, overwrite: bool) -> None:
@@ -88,7 +109,7 @@ def _require_free(folder: Path, *, resume: bool, overwrite: bool) -> None:
         raise FileExistsError(f"{folder} holds a run already; resume it, overwrite it or choose another folder")
 
 
-def _raise_together(folder: Path, problem: OSError | None, lock: FolderLock, processes: Processes) -> None:
+def _raise_together(folder: Path, problem: Exception | None, lock: FolderLock, processes: Processes) -> None:
     if processes.anywhere(problem is not None):
         lock.release()
         raise problem or OSError(f"the main process could not begin a run in {folder}")

@@ -1,4 +1,4 @@
-"""Colorization: which colouring of the grey picture is the true one?"""
+"""Colorization: which colouring of a picture is the true one?"""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ CHANNELS: tuple[tuple[int, ...], ...] = tuple(itertools.permutations(range(3)))
 
 
 class Colorization(ImageTask[Views]):
-    """Which colouring of the grey picture is the true one?
+    """Which colouring of a picture is the true one?
 
     ## Description
     One picture is shown in `candidates` colourings: the true one, and others in which red, green and blue are exchanged,
-    drawn at random from the five ways to do so. These are all the turns and mirrorings of the colour circle that leave
-    lightness, saturation and the range of possible colours as they are: what is clipped, or rounded, is so in every candidate
-    alike. Pictures with two channels that hardly differ are not asked about, and a source without any colour
+    drawn at random from the five ways to do so. These are all the turns and mirrorings of the colour circle that leave the
+    lightness of HSL, saturation and the range of possible colours as they are: what is clipped, or rounded, is so in every
+    candidate alike. Pictures with two channels that hardly differ are not asked about, and a source without any colour
     raises. After Zhang, Isola & Efros, "Colorful image colorization", 2016.
 
     ## Observation Space
@@ -59,7 +59,7 @@ class Colorization(ImageTask[Views]):
     - `SSL4RL/Colorization-v0`
     """
 
-    asks = "which colouring of the grey picture is the true one"
+    asks = "which colouring of a picture is the true one"
 
     levels = (
         Level("candidates-2", {"candidates": 2}),
@@ -129,7 +129,7 @@ class Colorization(ImageTask[Views]):
     def question(self, batch: Batch) -> list[str]:
         """Ask in words."""
         text = (
-            f"This picture shows {self.candidates} colourings of one grey picture, numbered from left to right, "
+            f"This picture shows {self.candidates} colourings of one picture, numbered from left to right, "
             "top to bottom: "
             f"1 to {self.candidates}. Which of them has the true colours?"
         )

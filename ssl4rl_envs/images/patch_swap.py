@@ -51,10 +51,10 @@ class PatchSwap(ImageTask[Draft]):
     - `image_size`: side of the picture in pixels, a multiple of `grid`.
     - `grid`: tiles a side, 2 to 5.
     - `max_steps`: most swaps; at least grid**2 - 1, which are always enough.
-    - `gap`: what is left out between neighbouring tiles, so that their edges do not match: pixels, or below 1 a share of a
-      tile's side.
-    - `jitter`: most by which a tile is moved within its cell, for the same purpose; pixels or a share.
-    - `light`: how much brightness, contrast and colours of each tile are changed by itself, 0 to 1, for the same purpose.
+    - `gap`: what is left out between neighbouring tiles, which hides much of what their edges tell: pixels, or below 1 a
+      share of a tile's side.
+    - `jitter`: most by which a tile is moved within its cell, to hide more of it; pixels or a share.
+    - `light`: how much brightness, contrast and colours of each tile are changed by itself, 0 to 1, to hide more of it.
 
     ## Registered Configurations
     - `SSL4RL/PatchSwap-v0`

@@ -56,8 +56,11 @@ def from_networkx(graph: Any, name: str = "networkx", attributes: Sequence[Hasha
         values = [data.get(key) for data in carried]
         if attributes is not None and key in attributes:
             columns.append(_column(key, values, nodes, name, asked=True))
-        elif labels is None and key in LABELS and (found := _classes(values)) is not None:
-            labels = found
+        elif key in LABELS:  # never a feature: it would tell the answer
+            found = _classes(values) if labels is None else None
+            labels = found if labels is None else labels
+            if found is None:
+                left.append(str(key))
         elif attributes is None and key not in NAMES and _describes(values):
             columns.append(_column(key, values, nodes, name))
         else:
@@ -135,8 +138,9 @@ def _column(key: Hashable, values: list[Any], nodes: list[Any], name: str, asked
 
 def _classes(values: list[Any]) -> NDArray[np.int64] | None:
     """Return classes (N,) where all values are whole numbers, or all words; words in alphabetical order."""
-    if all(isinstance(value, (int, np.integer)) for value in values):
-        return np.array(values, np.int64)
+    numbers = [getattr(value, "item", lambda value=value: value)() if np.ndim(value) == 0 else None for value in values]
+    if all(isinstance(value, (int, float)) and float(value).is_integer() for value in numbers):
+        return np.array(numbers, np.int64)
     if all(isinstance(value, str) for value in values) and len(set(values)) <= len(values) // 2:
         return np.unique(values, return_inverse=True)[1].astype(np.int64)
     return None

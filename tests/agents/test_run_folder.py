@@ -301,3 +301,16 @@ def test_json_has_null_where_there_is_no_number(tmp_path):
         text = (tmp_path / "metrics.jsonl").read_text()
         assert "NaN" not in text
     assert read_metrics(tmp_path)[0]["reward"] != read_metrics(tmp_path)[0]["reward"]  # NaN alone differs from itself
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"env_args": {"source": "digits", "image_size": 40}}, {"seed": 5}, {"algorithm": "sft"}, {"grammar": "lenient"}],
+)
+def test_a_run_is_not_resumed_as_another_one(tmp_path, changes):
+    assert Trainer(config(iterations=1), tmp_path, quiet=True).run()
+    kept = (tmp_path / "config.json").read_text()
+    with pytest.raises(ValueError, match=f"has {next(iter(changes))} .* and would go on with .*start a new run"):
+        Trainer(config(iterations=2, **changes), tmp_path, resume=True, quiet=True)
+    assert (tmp_path / "config.json").read_text() == kept
+    assert Trainer(config(iterations=2), tmp_path, resume=True, quiet=True).run()

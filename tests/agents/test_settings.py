@@ -156,3 +156,9 @@ def test_weights_of_stable_baselines_that_are_not_finite_are_an_error(tmp_path, 
     monkeypatch.setattr(agent, "_build", spoiling)
     with pytest.raises(DivergedError, match=r"stable_baselines3:PPO has ended with numbers in action_net\.bias"):
         agent.learn(lesson)
+
+
+@pytest.mark.parametrize("betas", [[1.5, 2.0], [-1.0, 0.9], [1.0, 0.9]])
+def test_averaging_factors_lie_below_one(betas):
+    with pytest.raises(ValueError, match=r"optimizer\.betas must be two numbers in \[0, 1\)"):
+        TrainConfig.from_json({"env": "SSL4RL/Rotation-v0", "optimizer": {"betas": betas}}).resolved()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import gymnasium as gym
 import networkx as nx
 import numpy as np
@@ -309,3 +311,15 @@ def test_what_is_given_stays_as_it_was():
     assert (source.features[0, 0], source.names[0]) == (1, 0)
     with pytest.raises(ValueError, match=r"names must be \(300,\)"):
         GraphSource(PAIRS, names=[1, 2])
+
+
+@pytest.mark.parametrize("kind", [int, float, str, lambda value: value + 0.5])
+def test_a_second_label_is_no_feature(kind):
+    graph = nx.barabasi_albert_graph(200, 3, seed=0)
+    for node in graph:
+        graph.nodes[node].update(label=kind(node % 3), y=kind(node % 4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        source = load_graph(graph)
+    assert not source.described
+    assert (source.labels is None) == (kind(0) == 0.5)

@@ -249,3 +249,47 @@ def test_synonyms_that_are_labels_or_of_none_are_refused(synonyms, match):
 def test_labels_outside_ascii_are_refused():
     with pytest.raises(ValueError, match="ASCII"):
         AnswerFormat(("straße", "b"))
+
+
+BLOCK = "<answer>90</answer>"
+DENIED = [
+    f"minus {BLOCK}",
+    f"-{BLOCK}",
+    f"{BLOCK} clockwise",
+    f"clockwise {BLOCK}",
+    f"{BLOCK} degrees clockwise.",
+    f"{BLOCK} is wrong",
+    f"{BLOCK} is not right.",
+    f"{BLOCK} (wrong)",
+    "\\boxed{90} is incorrect",
+    f"{BLOCK} I mean 180",
+    f"{BLOCK}\nI changed my mind: 180",
+    f"I don't think it is {BLOCK}",
+    f"anything but {BLOCK}",
+    f"Instead of {BLOCK}, 180",
+    f"The wrong answer would be {BLOCK}",
+    f"{BLOCK} / 180",
+    f"{BLOCK}180",
+    f"An example of a reply is {BLOCK}",
+]
+MEANT = [
+    f"The picture is not upright, so {BLOCK}",
+    f"It isn't upright. {BLOCK}",
+    f"- {BLOCK}",
+    f"It was turned counter-clockwise: {BLOCK}",
+    f"turned anti-clockwise by {BLOCK}",
+    f"{BLOCK}\n\nThe sky is on the left.",
+]
+
+
+@pytest.mark.parametrize(("replies", "read"), [(DENIED, False), (MEANT, True)])
+def test_the_clause_beside_a_block_may_take_it_back(replies, read):
+    task = make_task("SSL4RL/Rotation-v0", source="digits", image_size=36)
+    found = {reply: task.parse(f"<think>hm</think> {reply}", "think", grammar="lenient") is not None for reply in replies}
+    assert set(found.values()) == {read}, [reply for reply, was in found.items() if was != read]
+
+
+@pytest.mark.parametrize("body", ["tile 1 of 9", "1 of 9", "tile 3 is 5", "1 has 2"])
+def test_words_that_relate_numbers_make_no_list_of_them(body):
+    task = make_task("SSL4RL/PatchSwap-v0", source="digits", image_size=36)
+    assert task.parse(f"<answer>{body}</answer>", "direct", grammar="lenient") is None

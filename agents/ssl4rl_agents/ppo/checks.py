@@ -55,11 +55,12 @@ NOT_NEGATIVE = (
 )
 SHARES = ("objective.gamma", "objective.gae_lambda", "objective.critic_lambda", "objective.clip_low")
 
-RANGES: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
+RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
     (AT_LEAST_ONE, lambda value: value >= 1, "be at least 1"),
     (POSITIVE, lambda value: value > 0, "be positive"),
     (NOT_NEGATIVE, lambda value: value >= 0, "be at least 0"),
     (SHARES, lambda value: 0 <= value <= 1, "lie in [0, 1]"),
+    (("optimizer.betas",), lambda value: all(0 <= beta < 1 for beta in value), "be two numbers in [0, 1)"),
     (("objective.dual_clip",), lambda value: value > 1, "be greater than 1"),
     (("policy.nano_hidden",), lambda value: value >= 32 and value % 32 == 0, "be a multiple of 32"),
     (("rollout.engine_memory",), lambda value: 0 < value < 1, "lie between 0 and 1"),

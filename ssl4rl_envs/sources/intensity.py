@@ -55,7 +55,8 @@ def value_range(least: float, most: float, *, exact: bool) -> tuple[float, float
     """Return which numbers are black and white.
 
     - Without negative numbers (floats may go 10 % of white below 0): black is 0, white the smallest of `FULL_SCALES` that is
-      not exceeded (floats may by 10 %); beyond all of them, and where the picture would be nearly black, its maximum.
+      not exceeded (floats may by 10 %), and where the picture would be nearly black, its maximum. Beyond all of these the
+      minimum is black and the maximum white.
     - With negative numbers: (-1, 1) where none goes beyond, else the minimum and the maximum.
 
     Args:
@@ -63,6 +64,8 @@ def value_range(least: float, most: float, *, exact: bool) -> tuple[float, float
         exact: whether they are integers, which no resampling has pushed beyond white.
     """
     white = full_scale(most, exact=exact)
+    if white > FULL_SCALES[-1]:
+        return least, most  # no known white: what there is, is what is shown
     if 0 < most < NEARLY_BLACK * white:
         white = most
     if least >= min(0.0, (1 - SLACK) * white):

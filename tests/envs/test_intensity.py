@@ -93,3 +93,10 @@ def test_no_finite_number_is_an_error(value):
 
 def test_equal_numbers_are_no_division_by_zero():
     assert as_bytes(np.full(3, -7.0), -7.0, -7.0).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_numbers_beyond_every_known_white_keep_their_contrast(exact):
+    assert value_range(100_000, 100_100, exact=exact) == (100_000, 100_100)
+    ramp = np.linspace(100_000, 100_100, 64).astype(np.int32 if exact else np.float32)
+    assert np.ptp(as_bytes(ramp, *value_range(*extremes(ramp), exact=exact))) == 255

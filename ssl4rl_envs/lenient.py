@@ -41,7 +41,7 @@ FILLERS = (
 RELATING = {"is", "was", "has", "been", "be", "by", "in", "of"}
 """Those that relate what stands beside them: between several values they say something else than a list."""
 
-_BLOCK = re.compile(r"<answer>(?P<tagged>[^<>]*)</answer>")
+_BLOCK = re.compile(r"<answer>(?P<tagged>(?:[^<>]|(?<=[-=])>)*)</answer>")
 _BOX = re.compile(r"\\boxed\{(?P<boxed>(?:[^{}<>]|\{[^{}<>]*\})*)\}")
 _QUOTED = re.compile(
     r"(?:\bin this form|\bfor example|\be\.g\.)[\s:,]*(?:<think>[^<>]*</think>\s*)?<answer>[^<>]*</answer>", re.IGNORECASE

@@ -70,10 +70,14 @@ def decode(data: bytes, file: str) -> str:
     return text
 
 
+_PAIR = re.compile(r"[(\[]\s*([^()\[\]]*?)\s*[)\]]\s*,?")
+
+
 def read_table(text: str, file: str) -> Table:
     """Split a text into rows of cells.
 
-    Lines end in LF, CR LF or CR. Lines that begin with `#`, `%` or `//` are comments. Cells may stand in double quotes.
+    Lines end in LF, CR LF or CR. Lines that begin with `#`, `%` or `//` are comments. Cells may stand in double quotes,
+    and all pairs in brackets.
 
     Raises:
         ValueError: the lines have not one separator, or a line has not two names; the message names file and line.
@@ -95,6 +99,9 @@ def read_table(text: str, file: str) -> Table:
         lines.append((number, content))
     if not lines:
         raise ValueError(f"{file} holds no edge" + (f", only {comments} lines of comments" if comments else ""))
+    pairs = [_PAIR.fullmatch(content.strip()) for _, content in lines]
+    if all(pairs):  # as Python prints tuples and lists
+        lines = [(number, pair[1]) for (number, _), pair in zip(lines, pairs, strict=True) if pair]
     separator = separator_of(lines, file)
     rows = [_cells(content, separator, file, number) for number, content in lines]
     return Table(file, rows, [number for number, _ in lines], comments, late, attributes)

@@ -387,7 +387,7 @@ ORDER: list[Line] = [
     ("<answer>2, 1, 4, 3.</answer>", None, "2, 1, 4, 3"),
     ("<answer>2-1-4-3</answer>", None, "2, 1, 4, 3"),
     ("<answer>2; 1; 4; 3</answer>", None, "2, 1, 4, 3"),
-    ("<answer>2 -> 1 -> 4 -> 3</answer>", None, None),
+    ("<answer>2 -> 1 -> 4 -> 3</answer>", None, "2, 1, 4, 3"),
     ("<answer>2 → 1 → 4 → 3</answer>", None, "2, 1, 4, 3"),
     ("<answer>2 | 1 | 4 | 3</answer>", None, "2, 1, 4, 3"),
     ("<answer>2, 1, 4, and 3</answer>", None, "2, 1, 4, 3"),

@@ -294,3 +294,12 @@ def test_archives_of_arrays(tmp_path):
     np.savez(tmp_path / "odd.npz", edge_index=edges)
     with pytest.raises(ValueError, match=r"odd\.npz: .*`edge_index` \(2, E\), got int64"):
         read_graph(tmp_path / "odd.npz")
+
+
+@pytest.mark.parametrize("form", ["({}, {})", "({} {})", "[{},{}]", "[{}, {}],"])
+def test_pairs_in_brackets_are_pairs(tmp_path, form):
+    edges = nx.barabasi_albert_graph(300, 3, seed=1).edges()
+    file = tmp_path / "pairs.txt"
+    file.write_text("\n".join(form.format(*edge) for edge in edges))
+    source = load_graph(f"file:{file}")
+    assert (source.nodes, len(source.edges)) == (300, 891)

@@ -293,3 +293,12 @@ def test_the_clause_beside_a_block_may_take_it_back(replies, read):
 def test_words_that_relate_numbers_make_no_list_of_them(body):
     task = make_task("SSL4RL/PatchSwap-v0", source="digits", image_size=36)
     assert task.parse(f"<answer>{body}</answer>", "direct", grammar="lenient") is None
+
+
+@pytest.mark.parametrize("body", ["2 -> 1 -> 3 -> 4", "2 => 1 => 3 => 4"])
+def test_orders_may_be_written_with_arrows(body):
+    task = make_task("SSL4RL/PatchOrdering-v0", source="digits", image_size=36)
+    found = task.parse(f"<answer>{body}</answer>", "direct", grammar="lenient")
+    assert found is not None
+    assert found.tolist() == [1, 0, 2, 3]
+    assert task.parse(f"<answer>{body}</answer>", "direct") is None

@@ -31,7 +31,7 @@ ONE_ANSWER = frozenset(
         *("nested thinking", "thinking opened twice", "thinking closed twice", "unopened thinking", "upper-case thinking"),
         *("text between thinking and answer", "text before thinking", "answers round thinking", "thinking not asked for"),
         *("empty thinking", "no thinking", "no thinking, with spaces", "self-closing thinking"),
-        *("decimal point", "semicolons", "hyphens", "lists of one"),
+        *("decimal point", "semicolons", "hyphens", "arrows", "lists of one"),
     }
 )
 """Kinds that are no answer to the strict grammar and one to the lenient."""

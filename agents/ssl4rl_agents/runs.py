@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ssl4rl_agents.ppo.config import TrainConfig
 from ssl4rl_agents.ppo.files import LOCK, FolderLock, write_json
@@ -96,7 +96,7 @@ def _require_same_run(before: TrainConfig, now: TrainConfig, folder: Path) -> No
         ValueError: they differ; the message names what, and both values.
     """
     for name in SAME:
-        was, wanted = (json.loads(json.dumps(getattr(config, name))) for config in (before, now))
+        was, wanted = (_compared(getattr(config, name)) for config in (before, now))
         if was != wanted:
             raise ValueError(
                 f"the run in {folder} has {name} {was!r} and would go on with {wanted!r}; resume it with its own settings, "
@@ -107,6 +107,12 @@ def _require_same_run(before: TrainConfig, now: TrainConfig, folder: Path) -> No
 def _require_free(folder: Path, *, resume: bool, overwrite: bool) -> None:
     if (folder / CONFIG).exists() and not resume and not overwrite:
         raise FileExistsError(f"{folder} holds a run already; resume it, overwrite it or choose another folder")
+
+
+def _compared(value: Any) -> Any:
+    """Return a setting as JSON has it, without the name of the source, whose content is compared by itself (`ppo.content`)."""
+    plain = json.loads(json.dumps(value))
+    return {name: each for name, each in plain.items() if name != "source"} if isinstance(plain, dict) else plain
 
 
 def _raise_together(folder: Path, problem: Exception | None, lock: FolderLock, processes: Processes) -> None:

@@ -110,7 +110,7 @@ def _require_free(folder: Path, *, resume: bool, overwrite: bool) -> None:
 
 
 def _compared(value: Any) -> Any:
-    """Return a setting as JSON has it, without the name of the source, whose content is compared by itself (`ppo.content`)."""
+    """Return a setting as JSON has it, without the name of the source, whose content is compared (`ppo.content`)."""
     plain = json.loads(json.dumps(value))
     return {name: each for name, each in plain.items() if name != "source"} if isinstance(plain, dict) else plain
 

@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter
 from ssl4rl_agents.evaluation import play
 from ssl4rl_agents.rules import seams
 from ssl4rl_agents.rules.cells import panel_cells
+from ssl4rl_benchmarks.audits import suite
 from ssl4rl_benchmarks.audits.audit import (
     NOISE,
     AuditSettings,
@@ -178,6 +179,25 @@ def test_answers_that_tell_each_other_are_found_and_others_are_not():
     assert found["compared"] == 1
     assert "Rotation-v0" in found["failures"][0]
     assert "PatchPosition-v0" in found["failures"][0]
+
+
+def test_an_audit_of_all_goes_on_where_its_file_of_rows_ends(tmp_path, monkeypatch):
+    asked = [Configuration("SSL4RL/Colorization-v0", "candidates-2", name) for name in ("faces", "digits")]
+    monkeypatch.setattr(suite, "configurations", lambda: asked)
+    path = tmp_path / "rows.jsonl"
+    rows = suite.audit_all(SMALL, path=path)
+    first, second = path.read_text().splitlines()
+    path.write_text(f"{first}\n{second[:40]}")
+    measured = []
+    monkeypatch.setattr(suite, "audit_one", lambda one, settings: measured.append(one) or audit_one(one, settings))
+    assert suite.audit_all(SMALL, path=path) == rows
+    assert measured == asked[1:]
+    other = replace(SMALL, seed=1)
+    assert len(suite.Journal(path, SMALL).rows()) == 2
+    assert suite.Journal(path, other).rows() == {}, "rows of other settings"
+    path.write_text(f"a table\n{first}\n")
+    with pytest.raises(ValueError, match=r"line 1 of .* is no row of an audit"):
+        suite.audit_all(SMALL, path=path)
 
 
 def test_near_duplicates_over_splits_are_counted():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from ssl4rl_benchmarks.audits.audit import AuditSettings, audit
@@ -33,6 +34,8 @@ class AuditFlags:
     """With --all: 60 questions of every environment as it is registered, in a minute or two; finds gross faults alone."""
     jobs: int = 0
     """Processes, with --all; 0 takes as many as there are cores."""
+    rows: Path | None = None
+    """With --all: a file that keeps each row once it is measured; the same command again goes on from there."""
     markdown: bool = False
     """Print the table for a document."""
     json: bool = False
@@ -49,6 +52,8 @@ def run(flags: AuditFlags, env_id: str | None, env_args: dict[str, Any]) -> tupl
         raise ValueError("name one environment, or --all")
     if flags.quick and not flags.all:
         raise ValueError("--quick is for --all; give one environment fewer --episodes instead")
+    if flags.rows is not None and (flags.quick or not flags.all):
+        raise ValueError("--rows is for --all without --quick")
     if flags.jobs < 0:
         raise ValueError(f"--jobs must be a whole number from 0 on, got {flags.jobs}")
     settings = AuditSettings(flags.episodes, -(-flags.episodes // 2), flags.split, seed=flags.seed)
@@ -57,7 +62,7 @@ def run(flags: AuditFlags, env_id: str | None, env_args: dict[str, Any]) -> tupl
     elif flags.quick:
         results = quick_audit(dataclasses.replace(QUICK, split=flags.split, seed=flags.seed))
     else:
-        results = audit_all(settings, flags.jobs or os.cpu_count() or 1)
+        results = audit_all(settings, flags.jobs or os.cpu_count() or 1, flags.rows)
         results += [related(results), *copies_over_splits()]
     results = [{name: value for name, value in row.items() if name != "answers"} for row in results]
     if flags.markdown:

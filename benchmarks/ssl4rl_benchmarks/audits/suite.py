@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import json
 import multiprocessing
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +19,7 @@ from scipy.stats import chi2_contingency
 
 from ssl4rl_benchmarks.audits.audit import AuditSettings, audit, audit_task, noise_for, noises_of
 from ssl4rl_benchmarks.audits.noise import NOISES
-from ssl4rl_envs import make_task, task_class
+from ssl4rl_envs import __version__, make_task, task_class
 from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.images.base import ImageTask
 from ssl4rl_envs.registration import TABLE
@@ -61,19 +64,74 @@ def configurations() -> list[Configuration]:
     return found
 
 
-def audit_all(settings: AuditSettings, jobs: int = 1) -> list[dict[str, Any]]:
-    """Audit every configuration, and what they share; rows as of `audit`, those that a source refuses with `refused`.
+def audit_all(settings: AuditSettings, jobs: int = 1, path: Path | None = None) -> list[dict[str, Any]]:
+    """Audit every configuration; rows as of `audit`, those that a source refuses with `refused`.
 
     Args:
         settings: how much is measured.
         jobs: how many processes.
+        path: a file that keeps each row once it is measured. Rows that it holds already, of the same settings and version,
+            are not measured again.
+
+    Raises:
+        ValueError: the file holds something else than rows.
     """
     asked = configurations()
-    if jobs == 1:
-        rows = [audit_one(configuration, settings) for configuration in asked]
-    else:
-        rows = list(_side_by_side(asked, settings, jobs))
-    return rows
+    kept = {} if path is None else Journal(path, settings).rows()
+    left = [configuration for configuration in asked if configuration not in kept]
+    if kept:
+        print(f"{len(asked) - len(left)} of {len(asked)} were measured before", file=sys.stderr, flush=True)
+    measured = ((one, audit_one(one, settings)) for one in left) if jobs == 1 else _side_by_side(left, settings, jobs)
+    for done, (configuration, row) in enumerate(measured, 1):
+        said = "refused" if "refused" in row else f"{row['seconds']:.0f} s"
+        print(f"{done} of {len(left)}: {_name(row)}: {said}", file=sys.stderr, flush=True)
+        print("".join(f"  FAILED {failure}\n" for failure in row["failures"]), end="", file=sys.stderr, flush=True)
+        if path is not None:
+            Journal(path, settings).add(configuration, row)
+        kept[configuration] = row
+    return [kept[configuration] for configuration in asked]
+
+
+@dataclass(frozen=True)
+class Journal:
+    """The rows of an audit that were measured, a line of JSON each.
+
+    Args:
+        path: of the file; it need not exist.
+        settings: of the audit; lines of others are left alone.
+    """
+
+    path: Path
+    settings: AuditSettings
+
+    def rows(self) -> dict[Configuration, dict[str, Any]]:
+        """Return what was measured.
+
+        Raises:
+            ValueError: a line is no row. The last may be cut short, and does not count then.
+        """
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        found = {}
+        for number, line in enumerate(lines, 1):
+            try:
+                entry = json.loads(line)
+                if entry["made"] == self._made():
+                    found[Configuration(**entry["of"])] = entry["row"]
+            except (json.JSONDecodeError, KeyError, TypeError) as error:
+                if number < len(lines):
+                    raise ValueError(f"line {number} of {self.path} is no row of an audit; name a new file") from error
+        return found
+
+    def add(self, configuration: Configuration, row: dict[str, Any]) -> None:
+        """Write a row behind those that are there, in place of one that was cut short."""
+        entry = {"made": self._made(), "of": dataclasses.asdict(configuration), "row": row}
+        with self.path.open("ab+") as file:
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
+            file.write(json.dumps(entry).encode() + b"\n")
+
+    def _made(self) -> dict[str, Any]:
+        return {"version": __version__, **dataclasses.asdict(self.settings)}
 
 
 def quick_audit(settings: AuditSettings) -> list[dict[str, Any]]:
@@ -148,19 +206,17 @@ def _at(level: str) -> dict[str, Any]:
     return {"level": level} if level else {}
 
 
-def _side_by_side(asked: list[Configuration], settings: AuditSettings, jobs: int) -> Iterator[dict[str, Any]]:
-    """Audit in processes of one thread each; rows come in the order of the configurations, progress as it is made."""
+def _side_by_side(
+    asked: list[Configuration], settings: AuditSettings, jobs: int
+) -> Iterator[tuple[Configuration, dict[str, Any]]]:
+    """Audit in processes of one thread each; rows come as they are made."""
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"  # processes are started anew and read it; threads of theirs would only wait
     try:
         with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-            futures = [pool.submit(audit_one, configuration, settings) for configuration in asked]
-            for done, future in enumerate(as_completed(futures), 1):
-                row = future.result()
-                said = "refused" if "refused" in row else f"{row['seconds']:.0f} s"
-                print(f"{done} of {len(asked)}: {_name(row)}: {said}", file=sys.stderr, flush=True)
-                print("".join(f"  FAILED {failure}\n" for failure in row["failures"]), end="", file=sys.stderr, flush=True)
-            yield from (future.result() for future in futures)
+            futures = {pool.submit(audit_one, configuration, settings): configuration for configuration in asked}
+            for future in as_completed(futures):
+                yield futures[future], future.result()
     finally:
         if before is None:
             del os.environ["OMP_NUM_THREADS"]

@@ -74,6 +74,7 @@ class Colorization(ImageTask[Views]):
         "spectrum": "exchanged channels change how light the parts of a picture look",
         "residuals": "and so how strong its edges are",
         "extremes": "and how often it is very light or dark",
+        "file size": "and how well their bytes compress, which lie in the order of the channels",
     }
 
     def __init__(self, source: ImageSourceLike = "scenes", image_size: int = 64, candidates: int = 4) -> None:

@@ -113,7 +113,7 @@ def checked_constructor(cls: type[Any]) -> Callable[..., None]:
             bound = signature.bind(self, *args, **given)
         except TypeError:
             return init(self, *args, **given)  # whose own error is the clearest
-        hints = _hints(cls)
+        hints = _hints(cast(Any, cls))
         for name, value in list(bound.arguments.items())[1:]:
             if name not in given and name in hints and signature.parameters[name].kind not in _SWALLOWING:
                 bound.arguments[name] = checked(f"{name} of {called}", value, hints[name])

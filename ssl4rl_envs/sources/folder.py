@@ -97,7 +97,7 @@ class FolderSource(ImageSource):
             warn(f"{len(self.skipped)} of {count} pictures in {root} could not be read:\n{listed(self.skipped)}")
         if not readings:
             raise ValueError(f"the image folder {root} holds {count} pictures and none could be read")
-        keys = self._group(readings, looks)
+        keys = self._group(readings, looks)  # by how each is read alone, so that others never move it
         readings = self._in_shared_ranges(readings)
         self._tell(root)
         super().__init__([reading.pixels for reading in readings], name=f"folder:{root}", keys=keys)
@@ -119,14 +119,11 @@ class FolderSource(ImageSource):
             )
 
     def _in_shared_ranges(self, readings: list[Reading]) -> list[Reading]:
-        """Read pictures again whose numbers are stretched otherwise beside the others of the folder than alone, and note all.
-
-        Which split a picture belongs to follows from how it is read alone, so that others never move it.
-        """
+        """Read pictures again whose numbers are stretched otherwise beside the others of the folder than alone; note all."""
         ranges = shared_ranges([reading.spread for reading in readings])
         for number, (file, reading, shared) in enumerate(zip(self.files, readings, ranges, strict=True)):
             if reading.spread is not None and shared != reading.spread.own_range:
-                readings[number] = read_picture(file, shared)._replace(key=reading.key)
+                readings[number] = read_picture(file, shared)
             if readings[number].notes:
                 self.noted[file] = "; ".join(readings[number].notes)
         return readings

@@ -12,6 +12,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ssl4rl_envs.sources.edge_formats import refuse_metis
+
 COMMENTS = ("#", "%", "//")
 SEPARATORS = {"\t": "a tab", ";": "';'", ",": "','"}
 BLANKS = "blanks"
@@ -25,6 +27,8 @@ _BOMS = {  # those of 32 bits first: they begin like those of 16
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _QUOTED = re.compile(r'"[^"]*"')
+_BEHIND_QUOTES = re.compile(r'("(?:[^"]|"")*") +(?=[,;\t]|$)')
+_SEP = re.compile(r'("?)sep=(.)\1[,;]*', re.IGNORECASE)
 _AROUND = re.compile(r"\s*([,;])\s*")
 _ATTRIBUTES = re.compile(r"[\s,;]*\{(.*)\}$")
 _TWO_NUMBERS = re.compile(r"[+-]?\d+(?: *\t *| +)[+-]?\d+(?:\s|$)", re.ASCII)
@@ -40,7 +44,7 @@ class Table:
         file: its name, for messages.
         rows: cells, stripped; lines that are empty or comments are no rows.
         lines: the number of each row's line, from 1.
-        comments: how many lines are comments.
+        comments: how many lines are comments, or tell Excel the separator.
         late_comments: numbers of those that stand below the first row, and so may be meant as edges.
         attributes: how many lines end in attributes as networkx writes them, `{'weight': 2}`, that are not empty.
     """
@@ -77,13 +81,14 @@ def read_table(text: str, file: str) -> Table:
     """Split a text into rows of cells.
 
     Lines end in LF, CR LF or CR. Lines that begin with `#`, `%` or `//` are comments. Cells may stand in double quotes,
-    and all pairs in brackets.
+    and all pairs in brackets. A first line `sep=;` tells the separator, as it tells Excel.
 
     Raises:
         ValueError: the lines have not one separator, or a line has not two names; the message names file and line.
     """
     lines: list[tuple[int, str]] = []
     comments, late, attributes = 0, [], 0
+    told: str | None = None
     for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
         content = line.strip(" ")
         if not content.strip(" \t\v\f,;"):
@@ -92,6 +97,10 @@ def read_table(text: str, file: str) -> Table:
             comments += 1
             if lines:
                 late.append(number)
+            continue
+        if not lines and told is None and (found := _SEP.fullmatch(content)):
+            told = BLANKS if found[2] == " " else found[2]
+            comments += 1
             continue
         if content.endswith("}") and (found := _ATTRIBUTES.search(content)):
             attributes += bool(found[1].strip())
@@ -102,7 +111,12 @@ def read_table(text: str, file: str) -> Table:
     pairs = [_PAIR.fullmatch(content.strip()) for _, content in lines]
     if all(pairs):  # as Python prints tuples and lists
         lines = [(number, pair[1]) for (number, _), pair in zip(lines, pairs, strict=True) if pair]
-    separator = separator_of(lines, file)
+    refuse_metis(lines, file)
+    separator = told or separator_of(lines, file)
+    if told is not None and told != BLANKS:
+        for place in lines:
+            if told not in (bare := _bare(place[1])):
+                _refuse(place, bare, repr(told), file)
     rows = [_cells(content, separator, file, number) for number, content in lines]
     return Table(file, rows, [number for number, _ in lines], comments, late, attributes)
 
@@ -167,7 +181,7 @@ def _cells(content: str, separator: str, file: str, number: int) -> list[str]:
         return content.split() if separator == BLANKS else [cell.strip() for cell in content.split(separator)]
     blanks = separator == BLANKS
     try:
-        text = content.replace("\t", " ") if blanks else content
+        text = content.replace("\t", " ") if blanks else _BEHIND_QUOTES.sub(r"\1", content)
         (found,) = csv.reader([text], delimiter=" " if blanks else separator, skipinitialspace=True, strict=True)
     except csv.Error as error:
         raise ValueError(f"{file}, line {number}: {error} in {content!r}") from error

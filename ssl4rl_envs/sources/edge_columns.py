@@ -67,6 +67,11 @@ def layout_of(
         candidates = [column for column in range(width) if not header or not _aside(names, column)]
         if len(candidates) < 2:
             candidates = list(range(width))
+        if width == 2 and header and INDEX.fullmatch(names[0]) and _tells_apart(body):
+            raise ValueError(
+                f"{file}: column 0 may count the rows, since it is called {titles[0]!r}, and then one column is no edge; "
+                "read_graph(path, columns=(0, 1)) takes both for nodes"
+            )
         one, *others = candidates
         ends = named or ((one, others[0]) if len(others) == 1 else _by_content(body, candidates, file))
     index = 0 not in ends and ((header and bool(INDEX.fullmatch(names[0]))) or counts_rows(body))
@@ -79,6 +84,11 @@ def counts_rows(rows: Sequence[Row]) -> bool:
         return False
     start = int(rows[0][0])
     return all(row[0] == str(number) for number, row in enumerate(rows, start))
+
+
+def _tells_apart(rows: Sequence[Row]) -> bool:
+    """Return whether the first column holds whole numbers that tell rows apart, as an index does."""
+    return len({row[0] for row in rows}) == len(rows) > 2 and all(is_whole(row[0]) for row in rows)
 
 
 def _aside(names: Sequence[str], column: int) -> bool:
@@ -136,7 +146,7 @@ def _by_content(rows: Sequence[Row], candidates: Sequence[int], file: str) -> tu
     others = [pair for pair in combinations(nodes, 2) if pair != (first, second)]
     likely = [pair for pair in others if alike(*pair)]
     behind = next(((one, other) for one, other in others if one == second), None)
-    index = kinds[first] == "whole" and len(values[first]) == len(rows) > 2  # it tells rows apart, as an index does
+    index = kinds[first] == "whole" and len(values[first]) == len(rows) > 2  # it tells rows apart
     if behind is not None and index:
         pairs = {(_at(row, behind[0]), _at(row, behind[1])) for row in rows}
         proper = 4 * len(pairs) >= 3 * len(rows) and all(one != other for one, other in pairs)

@@ -90,7 +90,7 @@ def read_table(text: str, file: str) -> Table:
     comments, late, attributes = 0, [], 0
     told: str | None = None
     for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
-        content = line.strip(" ")
+        content = line.strip(" \ufeff\x1a")  # marks that are left amid files where Windows joins them
         if not content.strip(" \t\v\f,;"):
             continue
         if content.startswith(COMMENTS):

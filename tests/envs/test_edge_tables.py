@@ -146,6 +146,7 @@ COLUMNS = {
     "triples": "subject\trelation\tobject\n" + lines("{a}\tr{w}\t{b}"),
     "separator for Excel": "sep=;\nsource;target\n" + lines("{a};{b}"),
     "separator for Excel, quoted": '\ufeff"sep=|"\r\n' + lines("{a}|{b}"),
+    "joined by Windows, with marks amid": "\ufeff" + lines("{a},{b}", HEAD) + "\r\n\ufeff" + lines("{a},{b}", TAIL) + "\x1a",
     "blanks around quotes": lines('"{a}" , "{b}"'),
     "savetxt": "\n".join(f"{a:.18e} {b:.18e}" for a, b in PAIRS),
     "as floats": "source,target\n" + lines("{a}.0,{b}"),
@@ -209,6 +210,15 @@ def test_columns_are_named_by_title_or_number(tmp_path):
             read(tmp_path, text, columns=columns)
 
 
+def test_one_column_beside_an_index_is_no_edge(tmp_path):
+    for title, numbers in {"": range(NODES), "index": SHUFFLED}.items():
+        text = f"{title},friend\n" + "\n".join(f"{number},{i % 9}" for i, number in enumerate(numbers))
+        with pytest.raises(ValueError, match=r"column 0 may count the rows.*columns=\(0, 1\)\) takes both for nodes"):
+            read(tmp_path, text)
+        assert len(read(tmp_path, text, columns=(0, 1))[0]) > NODES - 10
+    assert len(read(tmp_path, ",friend\n" + lines("n{a},n{b}"))[0]) == EDGES
+
+
 def test_whether_the_first_line_is_a_header_can_be_told(tmp_path):
     text = "person A\tperson B\n" + lines("n {a}\tn {b}")
     assert "pass header=True" in read(tmp_path, text)[1]
@@ -236,9 +246,10 @@ def test_numbers_are_the_same_node_only_where_they_are_written_so():
     assert number_nodes(["1.0", "1", "2.", "3"])[0].tolist() == [1, 2, 3]
     assert number_nodes(["007", "7", "7.0", "8"])[0].tolist() == ["007", "7", "8"]
     assert number_nodes(["1.20e+01", "3.00e+00"])[0].tolist() == [3, 12]
-    for odd in ("1e3", "1.5e+03", "1.25e+01", "0.5"):
-        with pytest.raises(ValueError, match=f"'{odd[0]}.*is no node.*columns="):
-            number_nodes([odd, "1"])
+    for odd in ("1e3", "1.5e+03", "1.25e+00", "1.2345e+15", "0.5"):
+        for other in (odd, "1"):
+            with pytest.raises(ValueError, match=f"'{odd[0]}.*is no node.*columns="):
+                number_nodes([odd, other])
 
 
 # Other formats

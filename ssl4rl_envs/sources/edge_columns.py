@@ -67,7 +67,7 @@ def layout_of(
         candidates = [column for column in range(width) if not header or not _aside(names, column)]
         if len(candidates) < 2:
             candidates = list(range(width))
-        if width == 2 and header and INDEX.fullmatch(names[0]) and _tells_apart(body):
+        if named is None and width == 2 and header and INDEX.fullmatch(names[0]) and _tells_apart(body):
             raise ValueError(
                 f"{file}: column 0 may count the rows, since it is called {titles[0]!r}, and then one column is no edge; "
                 "read_graph(path, columns=(0, 1)) takes both for nodes"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ssl4rl_envs.sources.edge_columns import ALIKE, Layout, layout_of
 from ssl4rl_envs.sources.edge_nodes import MISSING, is_number, is_whole, number_nodes
 from ssl4rl_envs.sources.edge_text import ADJACENCY, Table
-from ssl4rl_envs.sources.edge_titles import KINDS, PAIRS, plain
+from ssl4rl_envs.sources.edge_titles import KINDS, PAIRS, named_pair, plain
 from ssl4rl_envs.sources.graph_values import odd_weights
 from ssl4rl_envs.sources.left_out import LeftOut
 
@@ -61,6 +61,8 @@ def edges_of(
     """
     rows = _without_empty_columns(table.rows)
     _refuse_matrix(rows, table.file)
+    if columns is None and len(table.heading) == len(rows[0]):
+        columns = named_pair([plain(cell) for cell in table.heading])
     layout = layout_of(rows, table.file, columns, header)
     body, lines = [rows[place] for place in layout.rows.edges], [table.lines[place] for place in layout.rows.edges]
     if not body:
@@ -96,7 +98,9 @@ def _without_empty_columns(rows: list[list[str]]) -> list[list[str]]:
 
 
 def _refuse_matrix(rows: list[list[str]], file: str) -> None:
-    """Refuse a square table of numbers, perhaps with names above and before them."""
+    """Refuse a square table of numbers, perhaps with names above and before them, and two long lines of numbers."""
+    if len(rows) == 2 and min(map(len, rows)) > 10 and all(is_number(cell) for row in rows for cell in row):
+        raise ValueError(f"{file} holds two lines of {len(rows[0])} numbers, as edge_index does; write its transpose")
     square = len(rows) > 5 and len({*map(len, rows[1:])}) == 1 and abs(len(rows) - len(rows[1])) <= 1
     if square and all(is_number(cell) or not cell for row in rows[1:] for cell in row[1:]):
         raise ValueError(

@@ -46,6 +46,7 @@ class Table:
         lines: the number of each row's line, from 1.
         comments: how many lines are comments, or tell Excel the separator.
         late_comments: numbers of those that stand below the first row, and so may be meant as edges.
+        heading: the cells of the comment right above the first row, which may name columns.
         attributes: how many lines end in attributes as networkx writes them, `{'weight': 2}`, that are not empty.
     """
 
@@ -54,6 +55,7 @@ class Table:
     lines: list[int]
     comments: int
     late_comments: list[int]
+    heading: list[str]
     attributes: int
 
 
@@ -89,6 +91,7 @@ def read_table(text: str, file: str) -> Table:
     lines: list[tuple[int, str]] = []
     comments, late, attributes = 0, [], 0
     told: str | None = None
+    heading = ""
     for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
         content = line.strip(" \ufeff\x1a")  # marks that are left amid files where Windows joins them
         if not content.strip(" \t\v\f,;"):
@@ -97,6 +100,8 @@ def read_table(text: str, file: str) -> Table:
             comments += 1
             if lines:
                 late.append(number)
+            else:
+                heading = content.strip("#%/ ").replace('"', "")
             continue
         if not lines and told is None and (found := _SEP.fullmatch(content)):
             told = BLANKS if found[2] == " " else found[2]
@@ -118,7 +123,7 @@ def read_table(text: str, file: str) -> Table:
             if told not in (bare := _bare(place[1])):
                 _refuse(place, bare, repr(told), file)
     rows = [_cells(content, separator, file, number) for number, content in lines]
-    return Table(file, rows, [number for number, _ in lines], comments, late, attributes)
+    return Table(file, rows, [number for number, _ in lines], comments, late, _cells(heading, separator, file, 0), attributes)
 
 
 def separator_of(lines: Sequence[tuple[int, str]], file: str) -> str:

@@ -45,6 +45,8 @@ PAIRS = (
     ("id", "parent"),
     ("id", "parentid"),
     ("start", "end"),
+    ("row", "column"),
+    ("row", "col"),
     ("u", "v"),
     ("i", "j"),
     ("a", "b"),

@@ -139,6 +139,10 @@ COLUMNS = {
     "weights first": "weight,source,target\n" + lines("{w},{a},{b}"),
     "weights before letters": "weight,u,v\n" + lines("{x},{a},{b}"),
     "edges of a database": "id,from,to,label\n" + lines("{i},{a},{b},z{w}"),
+    "names in a comment": "# people\n# time source target\n" + lines("{w} {a} {b}"),
+    "a header and an index by tabs": "\tsource\ttarget\n" + lines("{s}\t{a}\t{b}"),
+    "a table as pandas prints it": "   left  right\n" + lines("{s}   {a}   {b}"),
+    "entries of a matrix": "row,col,value\n" + lines("{a},{b},{w}"),
     "time last": "u,v,timestamp\n" + lines("{a},{b},{s}"),
     "time last, nameless": lines("{a},{b},{s}"),
     "weights last, nameless": lines("{a} {b} {w}"),
@@ -199,6 +203,7 @@ def test_columns_are_named_by_title_or_number(tmp_path):
     graph, told = read(tmp_path, text, columns=(4, 3))
     assert (pairs_of(graph), graph.left_out["header"]) == (GIVEN, 1)
     assert "(p, q, since; an edge counts once" in told
+    assert pairs_of(read(tmp_path, "p who whom\n" + lines("{s} x {a} {b}"), columns=("who", "whom"))[0]) == GIVEN
     for columns, message in {
         ("who", "me"): r"no columns 'me'; its first line names \['p', 'q', 'since', 'who', 'whom'\]",
         (0, 5): "columns 0 to 4, got 5",
@@ -318,6 +323,10 @@ REFUSED = {
     "an adjacency matrix": (
         "\n".join(" ".join(map(str, row)) for row in nx.to_numpy_array(nx.Graph(PAIRS)).tolist()),
         "square table of 60 lines",
+    ),
+    "edge_index": (
+        "\n".join(" ".join(str(pair[end]) for pair in PAIRS) for end in (0, 1)),
+        "two lines of 171 numbers, as edge_index",
     ),
     "one column": (lines("{a}"), "line 1: an edge is two node names, got '0'"),
     "another separator than is told": ("sep=;\n" + lines("{a},{b}"), "line 2: '0,1' is not two node names apart by ';'"),

@@ -118,7 +118,13 @@ def _read_matrix(data: bytes, file: Path) -> GraphSource:
     text = decode(data, str(file)).lstrip()  # scipy takes neither a byte-order mark nor another spelling of the first word
     data = re.sub("^%%matrixmarket", "%%MatrixMarket", text, flags=re.IGNORECASE).encode()
     try:
-        symmetry = scipy.io.mminfo(BytesIO(data))[5]
+        rows, columns, entries, form, _, symmetry = scipy.io.mminfo(BytesIO(data))
+        if form == "array":
+            below = {"general": rows * columns, "skew-symmetric": rows * (rows - 1) // 2}
+            entries = below.get(symmetry, rows * (rows + 1) // 2)
+        held = sum(1 for line in text.splitlines() if line.strip() and not line.startswith("%")) - 1
+        if held != entries:  # of which the reader does not take care itself
+            raise ValueError(f"it tells {entries} entries and holds {held}")
         matrix = scipy.sparse.coo_array(scipy.io.mmread(BytesIO(data)))
     except (ValueError, OverflowError, TypeError) as error:
         raise ValueError(f"{file} is no MatrixMarket file: {error}") from error

@@ -296,6 +296,18 @@ def test_matrix_market_is_read_however_it_is_saved(tmp_path, data, name):
     assert (pairs_of(graph), told) == (FROM_ONE, "")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("%%" + MATRIX + "\n1 2", f"it tells {EDGES} entries and holds {EDGES + 1}"),
+        ("%%MatrixMarket matrix array real symmetric\n3 3\n" + "1\n" * 9, "it tells 6 entries and holds 9"),
+    ],
+)
+def test_the_entries_of_a_matrix_are_counted_before_it_is_read(tmp_path, text, message):
+    with pytest.raises(ValueError, match=rf"m\.mtx is no MatrixMarket file: {message}"):
+        read(tmp_path, text, "m.mtx")
+
+
 @pytest.mark.parametrize("write", [nx.generate_gml, nx.generate_graphml, nx.generate_gexf, nx.generate_pajek])
 def test_formats_are_told_by_how_they_begin(tmp_path, write):
     graph, _ = read(tmp_path, "\n".join(write(nx.Graph(PAIRS))), "g.txt")

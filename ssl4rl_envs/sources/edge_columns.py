@@ -50,6 +50,8 @@ def layout_of(
     """
     first = rows[0]
     width = Counter(map(len, rows[1:] or rows)).most_common(1)[0][0]
+    if width < 2:
+        raise ValueError(f"{file} has one column, and an edge is two node names, got {first}")
     words = [plain(cell) for cell in first]
     if header is None:
         by_title = any(isinstance(column, str) for column in columns or ())

@@ -209,7 +209,7 @@ def _doubtful_words(cells: list[str], lines: Sequence[int]) -> str:
     """Tell of few words amid whole numbers, and of words that mark what is missing."""
     odd = {cell for cell in set(cells) if not is_whole(cell)}
     words = [place for place, cell in enumerate(cells) if cell in odd] if odd else []
-    if 2 * len(words) <= len(cells):
+    if 2 * len(words) < len(cells):
         if not words:
             return ""
         return (

@@ -70,7 +70,7 @@ KINDS = (
 )
 """Names of the two ends where nodes are of two kinds."""
 
-INDEX = re.compile(r"|index|idx|level0|unnamed\d*|row|rowid|rownum|rownumber|rownames")
+INDEX = re.compile(r"|index|idx|no|nr|level0|unnamed\d*|row|rowid|rownum|rownumber|rownames")
 """Names of columns that tell rows apart; that of pandas is empty."""
 
 VALUES = re.compile(

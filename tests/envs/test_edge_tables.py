@@ -241,6 +241,7 @@ def test_nodes_of_two_kinds_that_share_numbers_are_asked_about(tmp_path):
     assert pairs_of(apart) == {frozenset((f"user {u}", f"item {m}")) for u, m, _ in ITEMS}
     assert read(tmp_path, text, bipartite=False)[0].nodes == NODES
     assert "20 names stand in both" in read(tmp_path, text.replace("item", "thing"))[1]
+    assert "ends of edges" not in read(tmp_path, text.replace("\n", "\nu"))[1]
     assert len(read(tmp_path, re.sub(",(\\d+),", r",i\1,", text))[0]) == NODES
 
 
@@ -342,6 +343,10 @@ REFUSED = {
     ),
     "one column": (lines("{a}"), "line 1: an edge is two node names, got '0'"),
     "another separator than is told": ("sep=;\n" + lines("{a},{b}"), "line 2: '0,1' is not two node names apart by ';'"),
+    "a separator that is not there": (
+        "sep= ;\n" + lines("{a};{b}"),
+        r"has one column, and an edge is two node names, got \['0;",
+    ),
     "comments alone": ("source,target\n" + lines("#{a},#{b}"), f"only a header and {EDGES} lines of comments"),
 }
 

@@ -253,11 +253,12 @@ def _trailing(folded: str, fillers: tuple[str, ...]) -> list[str]:
 
 def _several(text: str, answer_format: AnswerFormat) -> list[int | None]:
     """Return the values of several slots; none where the text is no list of as many."""
-    if _MATRIX.fullmatch(text):
-        text = "\n".join(row.strip(" ,") for row in _ROW.findall(text[1:-1]))
     nouns = tuple(word for word in (*SAID, *answer_format.fillers) if word not in RELATING)
     word = _any_of(nouns)
     text = re.sub(rf"(?i)^(?:{word}\s+)*{word}(?::\s*|\s+(?:is|are):?\s+)", "", text)
+    text = _undressed(text, _ITEM_SHELLS)
+    if _MATRIX.fullmatch(text):
+        text = "\n".join(row.strip(" ,") for row in _ROW.findall(text[1:-1]))
     numbers = any(character.isdigit() for label in answer_format.labels for character in label)
     pieces = [] if numbers else _numbered(text)
     pieces = pieces or _pieces(text, answer_format.slots, rf"(?:{word}(?=\s)|#)")
@@ -285,7 +286,7 @@ def _pieces(text: str, slots: int, noun: str) -> list[str]:
         lines = [_BULLET.sub("", line, count=1) for line in lines]
     if len(lines) == 1:
         return _split(lines[0], slots, noun)
-    if len(lines) == slots or len(lines) ** 2 != slots:
+    if len(lines) == slots:
         return lines
     rows = [line.strip("| ") for line in lines]
     marks = next((mark for mark in (",", r"\|") if re.search(mark, rows[0])), r"\s")

@@ -273,6 +273,16 @@ def test_scores_of_penalties_within_groups_are_marked(fewer_bootstraps):
     assert "Measured before the questions changed" in markdown.write(summarise("made up", made))
 
 
+def test_scores_of_replies_that_could_not_be_read_are_named(fewer_bootstraps):
+    made = made_up()
+    for row in made:
+        row["config"]["revision"] = grid.REVISION
+        row["result"]["readable"] = 0.04 if (row["agent"], row["env"]) == ("good", "one") else 0.06
+    assert [text[:54] for text in summarise("made up", made).caveats] == [
+        "**Nearly no reply could be read of good in one**: less"
+    ]
+
+
 # The command
 
 

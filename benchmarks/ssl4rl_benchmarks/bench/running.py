@@ -58,10 +58,11 @@ def perform(run: Run, folder: Path, device: str = "cpu", threads: int = 1) -> Ro
     agent = load_agent(name, envs, **settings_of(run))
     learning, lesson, before = 0.0, None, None
     if isinstance(agent, Learner):
-        lesson = Lesson(run.env.id, args, run.episodes, run.seed, folder, MEASUREMENTS, MEASURED_EPISODES, device)
+        numbers = (run.episodes, run.seed, folder, MEASUREMENTS, MEASURED_EPISODES)
+        lesson = Lesson(run.env.id, args, *numbers, device, style, grammar)
         first = folder / BEFORE
         if run.env.beyond:
-            lesson.on_begin = lambda fresh: write_json(first, _beyond().measure(run, fresh))
+            lesson.on_begin = lambda fresh: write_json(first, _beyond().measure(run, fresh, style, grammar))
         begun = time.perf_counter()
         agent.learn(lesson)
         lesson.end(agent)
@@ -74,7 +75,7 @@ def perform(run: Run, folder: Path, device: str = "cpu", threads: int = 1) -> Ro
         "settings": {} if lesson is None else lesson.settings,
         "result": result.to_json(),
         "curve": [] if lesson is None else [point.to_json() for point in lesson.curve],
-        "beyond": _beyond().compare(run, agent, before) if run.env.beyond else [],
+        "beyond": _beyond().compare(run, agent, before, style, grammar) if run.env.beyond else [],
         "answers": gallery(agent, envs) if run.split == "test" else [],
         "seconds": {"learning": round(learning, 2), "total": round(time.perf_counter() - start, 2)},
         "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform != "darwin" else 2**20),

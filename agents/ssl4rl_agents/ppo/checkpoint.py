@@ -132,9 +132,12 @@ def _counters(file: Path, expected: dict[str, Any]) -> dict[str, Any]:
     counters["iteration"] = whole_number(f"iteration in {file}", counters["iteration"])
     best = counters.get("best")
     numbers = {name: counters[name] for name, fresh in expected.items() if isinstance(fresh, (int, float))}
-    for name, value in {**numbers, **({} if best is None else {"best.reward": best["reward"]})}.items():
+    numbers |= {} if best is None else {"best.reward": best["reward"]}
+    groups = counters["optimizer"].get("param_groups", [])
+    steps = [(name, group[name]) for group in groups for name in ("lr", "betas", "eps", "weight_decay") if name in group]
+    for name, value in [*numbers.items(), *steps]:
         try:
-            checked(f"{name} in {file}", value, float)
+            checked(f"{name} in {file}", value, tuple[float, ...] if name == "betas" else float)
         except TypeError as error:
             raise ValueError(str(error)) from error
     return counters
@@ -262,7 +265,7 @@ def _restore(
             raise ValueError(f"the checkpoint's optimizer does not fit: {key} has the shape {shapes}")
         entries.setdefault(index[name], {})[entry] = like(value, parameter) if value.ndim else value
     numbered, first = [], 0
-    for group in optimizer.param_groups:  # what its steps are like is said by the settings alone
+    for group in param_groups:
         numbered.append({**group, "params": list(range(first, first + len(group["params"])))})
         first += len(group["params"])
     optimizer.load_state_dict({"state": entries, "param_groups": numbered})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import gymnasium as gym
 
@@ -102,12 +102,13 @@ def require_model(config: TrainConfig) -> None:
                 f"{wanted}; the folder {name!r} holds no model of transformers: it has no {MODEL_FILES[0]}"
             )
         return
-    from huggingface_hub.utils import HFValidationError, validate_repo_id
+    from huggingface_hub import utils
+    from huggingface_hub.errors import HFValidationError
 
     try:
         if folder.is_file() or name.startswith("~"):
             raise HFValidationError("it is no folder")
-        validate_repo_id(name)
+        cast(Any, utils).validate_repo_id(name)
     except HFValidationError as error:
         raise NoSuchModelError(f"{wanted}; there is no folder {name!r}, and the hub has no such names") from error
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from ssl4rl_agents.agent import Agent, agent_interface, load_agent
 from ssl4rl_agents.evaluation import enter, evaluate_in
 from ssl4rl_agents.lessons import Learner, Lesson
+from ssl4rl_agents.ppo.config import TrainSettings
 from ssl4rl_agents.ppo.files import FolderLock, write_json
 from ssl4rl_agents.runs import is_run, read_config
 from ssl4rl_benchmarks.bench.grid import Run, thawed
@@ -52,7 +53,8 @@ def perform(run: Run, folder: Path, device: str = "cpu", threads: int = 1) -> Ro
     row = head(run, device, threads)
     args, name = thawed(run.env.args), run.agent.name
     config = read_config(Path(name)) if is_run(name) else None
-    style, grammar = ("direct", "strict") if config is None else (config.prompt_style, config.grammar)
+    asked = config or TrainSettings()
+    style, grammar = asked.prompt_style, asked.grammar
     task, interface = make_task(run.env.id, **args), agent_interface(name)
     envs = SSLVectorEnv(task, num_envs=128, split=run.split, interface=interface, prompt_style=style, grammar=grammar)
     agent = load_agent(name, envs, **settings_of(run))

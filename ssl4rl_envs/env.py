@@ -22,7 +22,8 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
     `reset(seed=s)` asks instance 0 of the stream of seed s, every later `reset()` the next one. `info` holds `index`; after a
     step also `success` (and the same as `is_success`, as stable-baselines3 calls it), with text `valid` and `parsed` (the
     answer as it was understood, or None), and once the episode has ended `target`, with text also `truth`, the target in
-    words. Some tasks add to it, e.g. `action_mask`.
+    words. Some tasks add to it, e.g. `action_mask`. With arrays nothing is put into words before `render` is called:
+    `task.format_all` and `task.truths` give the words of `info`'s arrays to who wants them.
 
     Args:
         task: a `Task`, or where to find its class ("module:Class"), which is then built from `arguments`.
@@ -65,7 +66,7 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         self._take_spaces()
         self._ended = True
         self._return = 0.0
-        self._verdict: rendering.Verdict | None = None
+        self._outcome: tuple[NDArray[Any], Score] | None = None
         self._window: rendering.Window | None = None
         self._canvas: rendering.Canvas | None = None
 
@@ -88,7 +89,7 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         """Let a schedule choose among the parts of a mixture from now on; see `ssl4rl_envs.wrappers`."""
         self.questions.follow(schedule, task)
         self._take_spaces()
-        self._ended = True
+        self._ended, self._outcome = True, None
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return which actions have an effect, as sb3-contrib's MaskablePPO asks for it.
@@ -118,7 +119,7 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         every = np.ones(1, bool)
         self.questions.restart([seed], every, self.np_random, options)
         self.questions.ask(every)
-        self._ended, self._return, self._verdict = False, 0.0, None
+        self._ended, self._return, self._outcome = False, 0.0, None
         if self.render_mode == "human":
             self.render()
         return self._observe(), self._facts()
@@ -148,8 +149,7 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
             info["target"] = self.batch.target[0].copy()
             if self.questions.interface.text:
                 info["truth"] = self.task.truths(self.batch)[0]
-            total = Score(np.array([self._return], np.float32), score.success)
-            self._verdict = rendering.judge(self.task, self.batch, transition.answers, total)[0]
+            self._outcome = transition.answers, Score(np.array([self._return], np.float32), score.success)
         if self.render_mode == "human":
             self.render()
         return self._observe(), float(score.reward[0]), terminated, truncated, info
@@ -163,7 +163,8 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         if self.render_mode is None:
             gym.logger.warn("render() needs a render mode; pass one to gym.make, e.g. render_mode='rgb_array'")
             return None
-        card = rendering.card(self.task, self.batch, 0, self._verdict)
+        verdict = rendering.judge(self.task, self.batch, *self._outcome)[0] if self._outcome is not None else None
+        card = rendering.card(self.task, self.batch, 0, verdict)
         if self.render_mode == "ansi":
             return rendering.to_ansi(card)
         self._canvas = self._canvas or rendering.canvas_for(self.task, self.split)  # all frames are of one size

@@ -26,7 +26,8 @@ class Transition:
     Args:
         step: what the decisions led to.
         answered: (n,) whether the action was a valid answer.
-        written: the answers in words, or None where there was none (or the task has no words).
+        written: with text, the answers in words, None where there was none. Empty with arrays, where nobody reads words:
+            `Task.format_all` writes `answers` for who wants them.
         answers: (n, ...) the answers themselves, `Task.no_answer` where there was none.
     """
 
@@ -88,14 +89,13 @@ class Interface:
             raise ValueError(f"need {len(state)} actions, one an environment, got {len(actions)}")
         if self.text:
             array, answered = self.task.parse_all(actions, state, self.prompt_style, self.grammar)
-        else:
-            given = np.asarray(actions)
-            outside = np.flatnonzero(~inside(self.action_space, given))
-            if len(outside):
-                raise ValueError(f"action {actions[outside[0]]!r} lies outside the action space {self.action_space}")
-            array = given.astype(self.task.action_space.dtype)
-            answered = self.task.valid(array)
-        return Transition(self.task.advance(state, array), answered, self.task.format_all(array, state), array)
+            return Transition(self.task.advance(state, array), answered, self.task.format_all(array, state), array)
+        given = np.asarray(actions)
+        outside = np.flatnonzero(~inside(self.action_space, given))
+        if len(outside):
+            raise ValueError(f"action {actions[outside[0]]!r} lies outside the action space {self.action_space}")
+        array = given.astype(self.task.action_space.dtype)
+        return Transition(self.task.advance(state, array), self.task.valid(array), [], array)
 
 
 def _own(space: SpaceT) -> SpaceT:

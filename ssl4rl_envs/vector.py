@@ -144,7 +144,9 @@ class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[
                 infos |= self._final({**heard, **self.questions.facts()}, ended)
                 self.questions.ask(ended)
         else:
-            infos = _masked(heard, going) | _masked(self._truth(), ended)
+            infos = _masked(heard, going)
+            if ended.any():
+                infos |= _masked(self._truth(), ended)
             self._ended = ended
             if not going.all():
                 self.questions.ask(~going)

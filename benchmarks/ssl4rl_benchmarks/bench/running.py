@@ -130,7 +130,8 @@ def gallery(agent: Agent, envs: SSLVectorEnv) -> list[dict[str, Any]]:
     actions = agent.act(observations, deterministic=True)
     transition = asked.questions.interface.step(batch, actions)
     score = transition.step.score
-    said = [words(transition.written[row], transition.answers[row], bool(transition.answered[row])) for row in range(GALLERY)]
+    written = asked.task.format_all(transition.answers, batch)
+    said = [words(written[row], transition.answers[row], bool(transition.answered[row])) for row in range(GALLERY)]
     return [
         {"said": said[row], "reward": round(float(score.reward[row]), 4), "success": bool(score.success[row])}
         for row in range(GALLERY)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from ssl4rl_envs import blind
 from ssl4rl_envs.actions import bounds
 from ssl4rl_envs.arguments import whole_number
+from ssl4rl_envs.composite import Composite, Rows
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Score, Step, Task
 
 PREVIOUS, TRIES = "previous_answers", "tries"
 
 
-class Attempts(Task):
+class Attempts(Composite):
     """The same questions with up to k answers each; a reward is paid for what an answer gains over the best before it.
 
     Beside what the task shows, an agent sees its earlier answers: in text as words after the prompt, as arrays under
@@ -45,9 +46,8 @@ class Attempts(Task):
                 f"{type(task).__name__} takes up to {task.horizon} decisions an episode; attempts are for tasks of one"
             )
         attempts = whole_number("attempts", attempts, 2)
-        self.task, self.horizon = task, attempts
+        self.tasks, self.horizon = (task,), attempts
         self.action_space, self.answer_format, self.images = task.action_space, task.answer_format, task.images
-        self.parts = task.parts
         low, high = bounds(task.action_space)
         kind = task.action_space.dtype
         shape = (attempts - 1, *low.shape)
@@ -63,25 +63,14 @@ class Attempts(Task):
         return blind.chance_of(self.task, self.horizon)
 
     @property
-    def has_text(self) -> bool:
-        """Whether the task can be answered in words."""
-        return self.task.has_text
-
-    @property
-    def no_answer(self) -> NDArray[Any]:
-        """What stands in the place of an answer that could not be read."""
-        return self.task.no_answer
+    def task(self) -> Task:
+        """What is asked."""
+        return self.tasks[0]
 
     @property
     def stream_key(self) -> int:
         """The task's own: what is asked does not depend on how often it may be answered."""
         return self.task.stream_key
-
-    def paired(self, word: str) -> Self:
-        """Return a copy around the task paired by this word."""
-        task = super().paired(word)
-        task.task = self.task.paired(word)
-        return task
 
     def make(self, stream: Stream) -> Batch:
         """Make the task's instances, with nothing answered yet."""
@@ -93,7 +82,7 @@ class Attempts(Task):
 
     def score(self, answers: NDArray[Any], batch: Batch) -> Score:
         """Score what answers gain over the best so far."""
-        score = self.task.score(answers, self._inner(batch))
+        score = super().score(answers, batch)
         gained = np.maximum(score.reward - batch.memory["best"], np.float32(0))
         return Score(gained.astype(np.float32), score.success)
 
@@ -111,64 +100,18 @@ class Attempts(Task):
         after = dataclasses.replace(state, observation=observation, memory=memory)
         return Step(after, score, score.success | (tries + 1 >= self.horizon))
 
-    def question(self, batch: Batch) -> list[str]:
-        """Ask in the task's words."""
-        return self.task.question(self._inner(batch))
-
     def prompts(self, batch: Batch, style: str = "direct") -> list[str]:
         """Return the task's prompts, with what came of earlier answers."""
-        said = zip(self.task.prompts(self._inner(batch), style), self._feedback(batch), strict=True)
+        said = zip(super().prompts(batch, style), self._feedback(batch), strict=True)
         return [f"{prompt} {feedback}".rstrip() for prompt, feedback in said]
 
-    def example(self) -> Any:
-        """Return the task's example."""
-        return self.task.example()
-
     def random_answers(self, batch: Batch, stream: Stream) -> NDArray[Any]:
-        """Return random valid answers."""
+        """Return random valid answers: the task's own, from the same numbers."""
         return self.task.random_answers(self._inner(batch), stream)
 
-    def oracle(self, batch: Batch) -> NDArray[Any]:
-        """Return the right answers."""
-        return self.task.oracle(self._inner(batch))
-
-    def truths(self, batch: Batch) -> list[str | None]:
-        """Put the truth in words."""
-        return self.task.truths(self._inner(batch))
-
-    def valid(self, answers: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return which answers are valid."""
-        return self.task.valid(answers)
-
-    def info(self, batch: Batch) -> dict[str, NDArray[Any]]:
-        """Return the task's public facts."""
-        return self.task.info(self._inner(batch))
-
-    def pictures(self, batch: Batch, row: int) -> dict[str, NDArray[np.uint8]]:
-        """Return the task's pictures."""
-        return self.task.pictures(self._inner(batch), row)
-
-    def illustrate(self, answer: Any, batch: Batch, row: int) -> dict[str, NDArray[np.uint8]]:
-        """Return the task's pictures of an answer."""
-        return self.task.illustrate(answer, self._inner(batch), row)
-
-    def read(self, body: str) -> NDArray[Any] | None:
-        """Read as the task does."""
-        return self.task.read(body)
-
-    def format(self, answer: Any) -> str:
-        """Write as the task does."""
-        return self.task.format(answer)
-
-    def parse_all(
-        self, texts: Sequence[str], batch: Batch, style: str, grammar: str = "strict"
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Read as the task does."""
-        return self.task.parse_all(texts, self._inner(batch), style, grammar)
-
-    def format_all(self, answers: NDArray[Any], batch: Batch) -> list[str | None]:
-        """Write as the task does."""
-        return self.task.format_all(answers, self._inner(batch))
+    def asked(self, batch: Batch) -> Iterator[tuple[int, Rows, Batch]]:
+        """Give all rows to the one task."""
+        yield 0, np.arange(len(batch)), self._inner(batch)
 
     def _begin(self, batch: Batch) -> Batch:
         previous = np.broadcast_to(self.no_answer, (len(batch), self.horizon - 1, *self.no_answer.shape)).copy()

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs import answers
 from ssl4rl_envs.actions import inside
-from ssl4rl_envs.task import MAX_PROMPT, MAX_REPLY, Batch, Step, Task
+from ssl4rl_envs.speech import MAX_PROMPT, MAX_REPLY
+from ssl4rl_envs.task import Batch, Step, Task
 
 SpaceT = TypeVar("SpaceT", bound=spaces.Space[Any])
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from ssl4rl_envs.composite import Composite
 from ssl4rl_envs.stream import Stream, hash_seed
 from ssl4rl_envs.task import Batch, Score, Step, Task
 
 TASK = "task"
 
 
-class Parts(Task):
+class Parts(Composite):
     """Tasks side by side: every instance is one of `parts`, drawn by `weights` or chosen by a schedule.
 
     An observation holds the pictures of the part that is asked in the order of showing, as `image` where no part has more
@@ -47,7 +48,7 @@ class Parts(Task):
         for part in parts:
             if set(part.observation_space) != set(part.images):
                 raise ValueError(f"{type(part).__name__} shows more than pictures, which a mixture cannot pad")
-        self.parts, self.weights = tuple(parts), shares / shares.sum()
+        self.tasks, self.weights = tuple(parts), shares / shares.sum()
         self._ones: list[Batch] | None = None
         self._shapes: list[tuple[int, ...]] = []
         self.action_space = _union([part.action_space for part in parts])
@@ -63,23 +64,17 @@ class Parts(Task):
     @cached_property
     def chance(self) -> float:
         """The weighted mean of the parts'."""
-        return float(sum(w * part.chance for w, part in zip(self.weights, self.parts, strict=True)))
+        return float(sum(w * part.chance for w, part in zip(self.weights, self.tasks, strict=True)))
 
     @property
-    def has_text(self) -> bool:
-        """Whether every part can be answered in words."""
-        return all(part.has_text for part in self.parts)
+    def parts(self) -> tuple[Task, ...]:
+        """The tasks side by side."""
+        return self.tasks
 
     @property
     def stream_key(self) -> int:
         """What it is drawn from which part is asked: the parts and their weights."""
-        return hash_seed("parts", *(part.stream_key for part in self.parts), *self.weights.tobytes())
-
-    def paired(self, word: str) -> Self:
-        """Return a copy whose parts are paired by this word."""
-        task = super().paired(word)
-        task.parts = tuple(part.paired(word) for part in self.parts)
-        return task
+        return hash_seed("parts", *(part.stream_key for part in self.tasks), *self.weights.tobytes())
 
     def make(self, stream: Stream) -> Batch:
         """Draw a part for each row, and make its instance."""
@@ -103,126 +98,54 @@ class Parts(Task):
             for name, values in one.memory.items()
         }
         mixed = Batch(observation, target, np.full(count, -1, np.int64), memory)
-        for number, part in enumerate(self.parts):
+        for number, part in enumerate(self.tasks):
             rows = np.flatnonzero(chosen == number)
             if len(rows):
                 self._put(mixed, number, rows, part.sample(stream.rows(rows)))
         return mixed
 
-    def score(self, answers: NDArray[Any], batch: Batch) -> Score:
-        """Score as the parts do."""
-        reward, success = np.zeros(len(batch), np.float32), np.zeros(len(batch), bool)
-        for number, rows, part in self._present(batch):
-            score = self.parts[number].score(self._narrow(answers[rows], number), part)
-            reward[rows], success[rows] = score.reward, score.success
-        return Score(reward, success)
-
     def advance(self, state: Batch, actions: NDArray[Any]) -> Step:
         """Take one decision as the parts do."""
         after = state.rows(slice(None)).replace(slice(None), state)
         reward, (success, terminated) = np.zeros(len(state), np.float32), np.zeros((2, len(state)), bool)
-        for number, rows, part in self._present(state):
-            step = self.parts[number].advance(part, self._narrow(actions[rows], number))
+        for number, rows, part in self.asked(state):
+            step = self.tasks[number].advance(part, self.narrow(actions[rows], number))
             self._put(after, number, rows, step.state)
             reward[rows], success[rows], terminated[rows] = step.score.reward, step.score.success, step.terminated
         return Step(after, Score(reward, success), terminated)
-
-    def question(self, batch: Batch) -> list[str]:
-        """Ask in the parts' words."""
-        return self._gather(batch, lambda number, part: self.parts[number].question(part))
-
-    def prompts(self, batch: Batch, style: str = "direct") -> list[str]:
-        """Return the parts' prompts."""
-        return self._gather(batch, lambda number, part: self.parts[number].prompts(part, style))
 
     def example(self) -> Any:
         """Return an answer that is valid in every part: 0, or 0, 1, 2, ... where there are several slots."""
         space = self.action_space
         if isinstance(space, spaces.MultiDiscrete):
             return np.minimum(np.arange(len(space.nvec)), space.nvec - 1)
-        return 0 if isinstance(space, spaces.Discrete) else self.parts[0].example()
-
-    def random_answers(self, batch: Batch, stream: Stream) -> NDArray[Any]:
-        """Return random answers that are valid in the parts that are asked."""
-        answers = self._no_answers(len(batch))
-        for number, rows, part in self._present(batch):
-            self._widen(answers, rows, self.parts[number].random_answers(part, stream.redraw(rows, 1)))
-        return answers
-
-    def oracle(self, batch: Batch) -> NDArray[Any]:
-        """Return the right answers, with zeros where a part has no use for a slot."""
-        answers = self._no_answers(len(batch))
-        for number, rows, part in self._present(batch):
-            self._widen(answers, rows, self.parts[number].oracle(part))
-        return answers
-
-    def truths(self, batch: Batch) -> list[str | None]:
-        """Put the truth in the parts' words."""
-        return self._gather(batch, lambda number, part: self.parts[number].truths(part))
+        return 0 if isinstance(space, spaces.Discrete) else self.tasks[0].example()
 
     def info(self, batch: Batch) -> dict[str, NDArray[Any]]:
         """Return `task`, and `action_mask` where a part has one."""
         facts: dict[str, NDArray[Any]] = {TASK: batch.observation[TASK].copy()}
-        masks = {number: self.parts[number].info(part).get("action_mask") for number, _, part in self._present(batch)}
-        if isinstance(self.action_space, spaces.Discrete) and any(part.horizon > 1 for part in self.parts):
+        masks = {number: self.tasks[number].info(part).get("action_mask") for number, _, part in self.asked(batch)}
+        if isinstance(self.action_space, spaces.Discrete) and any(part.horizon > 1 for part in self.tasks):
             mask = np.zeros((len(batch), int(self.action_space.n)), np.int8)
-            for number, rows, _ in self._present(batch):
-                part_mask, space = masks[number], self.parts[number].action_space
+            for number, rows, _ in self.asked(batch):
+                part_mask, space = masks[number], self.tasks[number].action_space
                 width = int(space.n) if isinstance(space, spaces.Discrete) else 0
                 mask[rows, :width] = 1 if part_mask is None else part_mask
             facts["action_mask"] = mask
         return facts
 
-    def pictures(self, batch: Batch, row: int) -> dict[str, NDArray[np.uint8]]:
-        """Return the pictures of the part that is asked, under the part's own names."""
-        number, part = self._one(batch, row)
-        return self.parts[number].pictures(part, 0)
+    def valid(self, answers: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which answers lie in the union of actions; what of it is valid depends on what was asked."""
+        return Task.valid(self, answers)
 
-    def illustrate(self, answer: Any, batch: Batch, row: int) -> dict[str, NDArray[np.uint8]]:
-        """Return the part's pictures of an answer."""
-        number, part = self._one(batch, row)
-        return self.parts[number].illustrate(self._narrow(np.asarray(answer)[None], number)[0], part, 0)
-
-    def parse(self, text: str, style: str = "direct", grammar: str = "strict") -> NDArray[Any] | None:
-        """Raise: what a reply means depends on the part; use `parse_all`, or `parse` of one of the `parts`."""
-        del text, style, grammar
-        raise ValueError(f"what a reply means depends on what was asked; use {type(self).__name__}.parse_all")
-
-    def parse_all(
-        self, texts: Sequence[str], batch: Batch, style: str, grammar: str = "strict"
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Read each reply as the part that was asked does."""
-        answers = np.repeat(self.no_answer[None], len(texts), axis=0)
-        answered = np.zeros(len(texts), bool)
-        for number, rows, part in self._present(batch):
-            array, answered[rows] = self.parts[number].parse_all([texts[row] for row in rows], part, style, grammar)
-            found = rows[answered[rows]]
-            answers[found] = 0
-            self._widen(answers, found, array[answered[rows]])
-        return answers, answered
-
-    def format_all(self, answers: NDArray[Any], batch: Batch) -> list[str | None]:
-        """Write each answer as the part that was asked does."""
-        written: list[str | None] = [None] * len(batch)
-        for number, rows, part in self._present(batch):
-            for row, words in zip(
-                rows, self.parts[number].format_all(self._narrow(answers[rows], number), part), strict=True
-            ):
-                written[row] = words
-        return written
-
-    def _present(self, batch: Batch) -> Iterator[tuple[int, NDArray[np.int64], Batch]]:
+    def asked(self, batch: Batch) -> Iterator[tuple[int, NDArray[np.int64], Batch]]:
         """Go through the parts that are asked: number, rows, and the instances as the part itself made them."""
         for number in np.unique(batch.observation[TASK]).tolist():
             rows = np.flatnonzero(batch.observation[TASK] == number)
             yield number, rows, self._take(batch, number, rows)
 
-    def _one(self, batch: Batch, row: int) -> tuple[int, Batch]:
-        number = int(batch.observation[TASK][row])
-        return number, self._take(batch, number, np.array([row]))
-
     def _take(self, batch: Batch, number: int, rows: NDArray[np.int64]) -> Batch:
-        part, observation = self.parts[number], {}
+        part, observation = self.tasks[number], {}
         for name, place in zip(part.images, self.images, strict=False):
             height, width = (part.observation_space[name].shape or ())[:2]
             observation[name] = batch.observation[place][rows, :height, :width]
@@ -236,7 +159,7 @@ class Parts(Task):
         return Batch(observation, target, batch.items[rows], memory)
 
     def _put(self, mixed: Batch, number: int, rows: NDArray[np.int64], part: Batch) -> None:
-        for name, place in zip(self.parts[number].images, self.images, strict=False):
+        for name, place in zip(self.tasks[number].images, self.images, strict=False):
             height, width = part.observation[name].shape[1:3]
             mixed.observation[place][rows, :height, :width] = part.observation[name]
         mixed.items[rows] = part.items
@@ -248,23 +171,20 @@ class Parts(Task):
     def _one_of_each(self, split: str) -> list[Batch]:
         """Return one instance of each part, for the shapes of what is hidden; they are the same for all instances."""
         if self._ones is None:
-            self._ones = [part.sample(Stream(split, [0], [0])) for part in self.parts]
+            self._ones = [part.sample(Stream(split, [0], [0])) for part in self.tasks]
             self._shapes = [one.target.shape[1:] for one in self._ones]
         return self._ones
 
-    def _no_answers(self, count: int) -> NDArray[Any]:
-        return np.zeros((count, *(self.action_space.shape or ())), self.action_space.dtype)
-
-    def _narrow(self, answers: NDArray[Any], number: int) -> NDArray[Any]:
+    def narrow(self, answers: NDArray[Any], number: int) -> NDArray[Any]:
         """Return what a part takes of answers (n, ...) of the union."""
-        space = self.parts[number].action_space
+        space = self.tasks[number].action_space
         if space == self.action_space:
             return answers
         if isinstance(space, spaces.Discrete):
             return answers if answers.ndim == 1 else answers[:, 0]
         return answers[:, : int(np.prod(space.shape or (1,)))]
 
-    def _widen(self, answers: NDArray[Any], rows: NDArray[np.int64], part: NDArray[Any]) -> None:
+    def widen(self, answers: NDArray[Any], rows: NDArray[np.int64], part: NDArray[Any]) -> None:
         """Write a part's answers into rows of answers of the union."""
         if not len(rows):
             return
@@ -272,13 +192,6 @@ class Parts(Task):
             answers[rows] = part
         else:
             answers[rows, : part.shape[1] if part.ndim > 1 else 1] = part.reshape(len(rows), -1)
-
-    def _gather(self, batch: Batch, ask: Any) -> list[Any]:
-        gathered: list[Any] = [None] * len(batch)
-        for number, rows, part in self._present(batch):
-            for row, value in zip(rows, ask(number, part), strict=True):
-                gathered[row] = value
-        return gathered
 
 
 def _union(actions: Sequence[spaces.Space[Any]]) -> Any:

@@ -1,4 +1,4 @@
-"""The contract of a pretext task: sample instances, score answers, write prompts and read replies.
+"""The contract of a pretext task: what is asked, and what answers are worth; what is said of it is in `speech`.
 
 A task is pure. It holds its configuration and its source, never a state or a generator; whatever is random comes from the
 `Stream` it is handed. Environments, trainers and exporters all go through these methods and no others.
@@ -7,7 +7,7 @@ A task is pure. It holds its configuration and its source, never a state or a ge
 from __future__ import annotations
 
 import copy
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,17 +17,11 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from ssl4rl_envs import answers, blind, identity, lenient
+from ssl4rl_envs import blind, identity
 from ssl4rl_envs.actions import bounds, inside
-from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.arguments import checked_constructor
+from ssl4rl_envs.speech import Speech
 from ssl4rl_envs.stream import Stream, hash_seed
-
-MAX_PROMPT = 16_384
-"""Longest prompt, in characters."""
-
-MAX_REPLY = 16_384
-"""Longest reply that can score, in characters."""
 
 Rows = NDArray[np.bool_] | NDArray[np.integer] | slice
 
@@ -120,18 +114,17 @@ class Step:
     terminated: NDArray[np.bool_]
 
 
-class Task(ABC):
+class Task(Speech):
     """One pretext task over one source.
 
     Subclasses set the attributes below in their constructor, whose keyword arguments are the arguments of the environment,
-    and implement `make`, `score`, `question` and `example`. All arrays are batch-first; n is the number of instances.
+    and implement `make` and `score`, and of `Speech` `question` and `example`. All arrays are batch-first; n is the number of
+    instances. What a task made of tasks passes on, `Composite` says.
 
     Attributes:
         observation_space: of one instance; a `Dict` of `Box`es (and `Discrete`s).
         action_space: of one answer; `Discrete`, `MultiDiscrete`, `MultiBinary` or `Box`.
-        images: the keys of the observation that are uint8 RGB pictures (height, width, 3), in the order of showing,
-            which is alphabetical, because that is how Gymnasium orders the keys of a Dict space.
-        answer_format: how an answer is written, or None for a task that has no text interface.
+        images, answer_format: as of `Speech`.
         horizon: most decisions of an episode.
     """
 
@@ -149,12 +142,7 @@ class Task(ABC):
 
     observation_space: spaces.Dict
     action_space: spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary | spaces.Box
-    images: tuple[str, ...]
-    answer_format: AnswerFormat | None
     horizon: int = 1
-    parts: tuple[Task, ...] = ()
-    """The tasks that a mixture is made of; none for all others."""
-
     _configuration: tuple[str, ...]
     _pairing: str | None
 
@@ -170,6 +158,11 @@ class Task(ABC):
         super().__init_subclass__(**kwargs)
         if "__init__" in vars(cls):
             cls.__init__ = checked_constructor(cls)  # type: ignore[method-assign]
+
+    @property
+    def parts(self) -> tuple[Task, ...]:
+        """The tasks that a mixture is made of; none for all others."""
+        return ()
 
     @property
     def stream_key(self) -> int:
@@ -208,14 +201,6 @@ class Task(ABC):
         For a task of several decisions, `answers` are the next ones, and the reward is what they gain.
         """
 
-    @abstractmethod
-    def question(self, batch: Batch) -> list[str]:
-        """Put the question in words, one string an instance, printable ASCII, without the instructions how to reply."""
-
-    @abstractmethod
-    def example(self) -> Any:
-        """Return a valid answer for the instructions to show; the same for all instances."""
-
     @cached_property
     def chance(self) -> float:
         """Expected reward of an episode under the best policy that ignores the observation, in [0, 1].
@@ -230,11 +215,6 @@ class Task(ABC):
         By default what `legitimate` says of it; a task that has it at some levels alone says so here.
         """
         return self.legitimate.get(shortcut)
-
-    @property
-    def has_text(self) -> bool:
-        """Whether the task can be answered in words."""
-        return self.answer_format is not None
 
     @property
     def no_answer(self) -> NDArray[Any]:
@@ -299,96 +279,9 @@ class Task(ABC):
         del batch
         return {}
 
-    def caption(self, batch: Batch) -> list[str]:
-        """Return what stands below the pictures of n questions, for people; by default the questions."""
-        return self.question(batch)
-
-    def pictures(self, batch: Batch, row: int) -> dict[str, NDArray[np.uint8]]:
-        """Return the pictures of one instance by name, as people are to see them."""
-        return {name: batch.observation[name][row] for name in self.images}
-
-    def illustrate(self, answer: Any, batch: Batch, row: int) -> dict[str, NDArray[np.uint8]]:
-        """Return pictures that show an answer and the truth, for answers that words do not describe; else none."""
-        del answer, batch, row
-        return {}
-
-    def prompts(self, batch: Batch, style: str = "direct") -> list[str]:
-        """Return the whole prompts: each question with the instructions of `style` ("direct" or "think")."""
-        how = answers.instructions(style, self.format(self.example()))
-        prompts = [f"{question} {how}" for question in self.question(batch)]
-        answers.check_ascii(prompts)
-        return prompts
-
-    def parse(self, text: str, style: str = "direct", grammar: str = "strict") -> NDArray[Any] | None:
-        """Read a reply; None where it is not exactly one valid answer.
-
-        Args:
-            text: the whole reply.
-            style: "direct" or "think".
-            grammar: "strict" (see `answers`), or "lenient", which reads all that the strict one does as that does, and what
-                else is one answer (see `lenient`).
-        """
-        if not isinstance(text, str):
-            raise TypeError(f"a reply must be a str, got {type(text).__name__}: {text!r}")
-        forgiving = answers.check_grammar(grammar) == "lenient"
-        if len(text) > MAX_REPLY:
-            return None
-        body = answers.extract(text, style)
-        answer = None if body is None else self._valid_answer(body)
-        if answer is None and forgiving:
-            answer = lenient.agreed([self._valid_answer(body) for body in lenient.rewrite(text, self._written_as())])
-        return answer
-
-    def _valid_answer(self, body: str) -> NDArray[Any] | None:
-        answer = self.read(body)
-        return answer if answer is not None and self.valid(answer[None])[0] else None
-
-    def read(self, body: str) -> NDArray[Any] | None:
-        """Read what stands between the tags of a reply; None where it is not one answer.
-
-        Raises:
-            ValueError: the task has no text answers.
-        """
-        return self._written_as().parse(body)
-
-    def format(self, answer: Any) -> str:
-        """Write an answer in words, without tags; `read` reads it back.
-
-        Raises:
-            ValueError: the task has no text answers.
-        """
-        return self._written_as().format(answer)
-
-    def parse_all(
-        self, texts: Sequence[str], batch: Batch, style: str, grammar: str = "strict"
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Read the replies to n questions: answers (n, ...), `no_answer` where there is none, and which there are (n,)."""
-        del batch
-        array = np.repeat(self.no_answer[None], len(texts), axis=0)
-        for row, text in enumerate(texts):
-            answer = self.parse(text, style, grammar)
-            if answer is not None:
-                array[row] = answer
-        return array, self.valid(array)
-
-    def format_all(self, answers: NDArray[Any], batch: Batch) -> list[str | None]:
-        """Write the answers to n questions in words; None where an answer is not valid or the task has no words."""
-        del batch
-        valid = self.valid(answers) & self.has_text
-        return [self.format(answer) if good else None for answer, good in zip(answers, valid, strict=True)]
-
-    def truths(self, batch: Batch) -> list[str | None]:
-        """Put the truth of n questions in words, for people; None where the task has no words."""
-        return self.format_all(self.oracle(batch), batch)
-
     def score_texts(self, texts: Sequence[str], batch: Batch, style: str = "direct", grammar: str = "strict") -> Score:
         """Score the replies to n questions; what is not exactly one valid answer gets 0."""
         return self.score(self.parse_all(texts, batch, style, grammar)[0], batch)
-
-    def _written_as(self) -> AnswerFormat:
-        if self.answer_format is None:
-            raise ValueError(f"{type(self).__name__} has no text answers")
-        return self.answer_format
 
 
 def exact_score(answers: NDArray[Any], target: NDArray[Any]) -> Score:

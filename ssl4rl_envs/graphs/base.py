@@ -14,8 +14,9 @@ from ssl4rl_envs.graphs import drawing
 from ssl4rl_envs.graphs.neighbourhoods import Neighbourhood, size_of
 from ssl4rl_envs.sources.graph_builtin import GraphSourceLike, load_graph
 from ssl4rl_envs.sources.graphs import GraphSource, Nodes
+from ssl4rl_envs.speech import MAX_PROMPT
 from ssl4rl_envs.stream import SPLITS, Stream
-from ssl4rl_envs.task import MAX_PROMPT, Batch, Task
+from ssl4rl_envs.task import Batch, Task
 
 FEATURES = ("inline", "id")
 MAX_REDRAWS = 400

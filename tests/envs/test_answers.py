@@ -21,7 +21,7 @@ from ssl4rl_envs.answers import (
     instructions,
     wrap,
 )
-from ssl4rl_envs.task import MAX_REPLY
+from ssl4rl_envs.speech import MAX_REPLY
 
 DEGREES = AnswerFormat(("0", "90", "180", "270"), units=("degrees counter-clockwise", "degrees", "degree", "deg", "°"))
 PLACES = AnswerFormat(("top-left", "top", "top-right", "left", "right"))

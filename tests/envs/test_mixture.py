@@ -163,7 +163,7 @@ def test_the_union_of_actions_holds_those_of_all(tasks, expected):
     example = np.asarray(mixture.example())
     assert example in mixture.action_space
     for number, task in enumerate(tasks):
-        assert task.valid(mixture._narrow(example[None], number)).all()
+        assert task.valid(mixture.narrow(example[None], number)).all()
 
 
 def test_what_a_part_has_no_use_for_is_ignored():
@@ -188,7 +188,7 @@ def test_random_answers_are_valid_in_the_part_that_is_asked():
     assert all(answer in mixture.action_space for answer in answers)
     for number, task in enumerate(tasks):
         rows = np.flatnonzero(batch.observation["task"] == number)
-        assert task.valid(mixture._narrow(answers[rows], number)).all()
+        assert task.valid(mixture.narrow(answers[rows], number)).all()
 
 
 # Text

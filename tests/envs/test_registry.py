@@ -27,8 +27,8 @@ from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.registration import TABLE
 from ssl4rl_envs.sources import BUILTIN
 from ssl4rl_envs.sources.scenes import scenes
+from ssl4rl_envs.speech import MAX_REPLY
 from ssl4rl_envs.stream import SPLITS
-from ssl4rl_envs.task import MAX_REPLY
 
 
 def digest(observation: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium import spaces
 
 from ssl4rl_envs import Batch, Stream, Task, hash_seed
-from ssl4rl_envs.task import MAX_REPLY
+from ssl4rl_envs.speech import MAX_REPLY
 
 OTHERS = 8
 """Other answers that are drawn for tasks with too many to list."""

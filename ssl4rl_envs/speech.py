@@ -1,0 +1,160 @@
+"""What is said of a task: how it is asked and shown, how replies are read, and how answers are written.
+
+The other half of the contract, what is asked and what answers are worth, is `ssl4rl_envs.task.Task`, which builds on this.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl4rl_envs import answers, lenient
+from ssl4rl_envs.answers import AnswerFormat
+
+if TYPE_CHECKING:
+    from ssl4rl_envs.task import Batch
+
+MAX_PROMPT = 16_384
+"""Longest prompt, in characters."""
+
+MAX_REPLY = 16_384
+"""Longest reply that can score, in characters."""
+
+
+class Speech(ABC):
+    """Questions and answers in words and pictures.
+
+    A task writes `question` and `example`, and names an `answer_format`; prompts, reading and writing follow from these. A
+    task whose words are its own writes `read` and `format`; one whose answers words do not describe, `illustrate`.
+
+    Attributes:
+        images: the keys of the observation that are uint8 RGB pictures (height, width, 3), in the order of showing,
+            which is alphabetical, because that is how Gymnasium orders the keys of a Dict space.
+        answer_format: how an answer is written, or None for a task that has no text interface.
+    """
+
+    images: tuple[str, ...]
+    answer_format: AnswerFormat | None
+
+    # What speech must know of answers; `Task` says it.
+
+    @property
+    @abstractmethod
+    def no_answer(self) -> NDArray[Any]:
+        """What stands in the place of an answer that could not be read."""
+
+    @abstractmethod
+    def valid(self, answers: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which answers (n, ...) mean something, (n,)."""
+
+    @abstractmethod
+    def oracle(self, batch: Batch) -> NDArray[Any]:
+        """Return the right answers (n, ...)."""
+
+    # What a task says.
+
+    @abstractmethod
+    def question(self, batch: Batch) -> list[str]:
+        """Put the question in words, one string an instance, printable ASCII, without the instructions how to reply."""
+
+    @abstractmethod
+    def example(self) -> Any:
+        """Return a valid answer for the instructions to show; the same for all instances."""
+
+    def caption(self, batch: Batch) -> list[str]:
+        """Return what stands below the pictures of n questions, for people; by default the questions."""
+        return self.question(batch)
+
+    def pictures(self, batch: Batch, row: int) -> dict[str, NDArray[np.uint8]]:
+        """Return the pictures of one instance by name, as people are to see them."""
+        return {name: batch.observation[name][row] for name in self.images}
+
+    def illustrate(self, answer: Any, batch: Batch, row: int) -> dict[str, NDArray[np.uint8]]:
+        """Return pictures that show an answer and the truth, for answers that words do not describe; else none."""
+        del answer, batch, row
+        return {}
+
+    def read(self, body: str) -> NDArray[Any] | None:
+        """Read what stands between the tags of a reply; None where it is not one answer.
+
+        Raises:
+            ValueError: the task has no text answers.
+        """
+        return self._written_as().parse(body)
+
+    def format(self, answer: Any) -> str:
+        """Write an answer in words, without tags; `read` reads it back.
+
+        Raises:
+            ValueError: the task has no text answers.
+        """
+        return self._written_as().format(answer)
+
+    # What follows from it.
+
+    @property
+    def has_text(self) -> bool:
+        """Whether the task can be answered in words."""
+        return self.answer_format is not None
+
+    def prompts(self, batch: Batch, style: str = "direct") -> list[str]:
+        """Return the whole prompts: each question with the instructions of `style` ("direct" or "think")."""
+        how = answers.instructions(style, self.format(self.example()))
+        prompts = [f"{question} {how}" for question in self.question(batch)]
+        answers.check_ascii(prompts)
+        return prompts
+
+    def parse(self, text: str, style: str = "direct", grammar: str = "strict") -> NDArray[Any] | None:
+        """Read a reply; None where it is not exactly one valid answer.
+
+        Args:
+            text: the whole reply.
+            style: "direct" or "think".
+            grammar: "strict" (see `answers`), or "lenient", which reads all that the strict one does as that does, and what
+                else is one answer (see `lenient`).
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"a reply must be a str, got {type(text).__name__}: {text!r}")
+        forgiving = answers.check_grammar(grammar) == "lenient"
+        if len(text) > MAX_REPLY:
+            return None
+        body = answers.extract(text, style)
+        answer = None if body is None else self._valid_answer(body)
+        if answer is None and forgiving:
+            answer = lenient.agreed([self._valid_answer(body) for body in lenient.rewrite(text, self._written_as())])
+        return answer
+
+    def parse_all(
+        self, texts: Sequence[str], batch: Batch, style: str, grammar: str = "strict"
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Read the replies to n questions: answers (n, ...), `no_answer` where there is none, and which there are (n,)."""
+        del batch
+        array = np.repeat(self.no_answer[None], len(texts), axis=0)
+        for row, text in enumerate(texts):
+            answer = self.parse(text, style, grammar)
+            if answer is not None:
+                array[row] = answer
+        return array, self.valid(array)
+
+    def format_all(self, answers: NDArray[Any], batch: Batch) -> list[str | None]:
+        """Write the answers to n questions in words; None where an answer is not valid or the task has no words."""
+        del batch
+        valid = self.valid(answers) & self.has_text
+        return [self.format(answer) if good else None for answer, good in zip(answers, valid, strict=True)]
+
+    def truths(self, batch: Batch) -> list[str | None]:
+        """Put the truth of n questions in words, for people; None where the task has no words."""
+        return self.format_all(self.oracle(batch), batch)
+
+    def _valid_answer(self, body: str) -> NDArray[Any] | None:
+        answer = self.read(body)
+        return answer if answer is not None and self.valid(answer[None])[0] else None
+
+    def _written_as(self) -> AnswerFormat:
+        if self.answer_format is None:
+            raise ValueError(f"{type(self).__name__} has no text answers")
+        return self.answer_format

@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from ssl4rl_envs.drafts import until_askable
 from ssl4rl_envs.graphs import drawing
 from ssl4rl_envs.graphs.neighbourhoods import Neighbourhood, size_of
 from ssl4rl_envs.sources.graph_builtin import GraphSourceLike, load_graph
@@ -19,7 +20,6 @@ from ssl4rl_envs.stream import SPLITS, Stream
 from ssl4rl_envs.task import Batch, Task
 
 FEATURES = ("inline", "id")
-MAX_REDRAWS = 400
 CHECKED = 64
 """Instances of each split that are drawn when a task is built."""
 
@@ -117,26 +117,11 @@ class GraphTask(Task):
             try:
                 self.sample(Stream.span(split, 0, 0, CHECKED))
             except RuntimeError as error:
-                raise ValueError(f"graph {self.source.name!r}, {split} split: {error}") from error
+                raise ValueError(f"{error} of the {split!r} split") from error
 
-    def until_all(self, stream: Stream, draft: Callable[[Stream], tuple[list[NDArray[Any]], NDArray[np.bool_]]]) -> list[Any]:
-        """Draw drafts, arrays (n, ...) each and which rows will do, and those that will not do again.
-
-        Raises:
-            RuntimeError: a row found none in `MAX_REDRAWS` attempts.
-        """
-        found, good = draft(stream)
-        pending = np.flatnonzero(~good)
-        for attempt in range(1, MAX_REDRAWS + 1):
-            if not len(pending):
-                return found
-            again, good = draft(stream.redraw(pending, attempt))
-            for kept, new in zip(found, again, strict=True):
-                kept[pending] = new
-            pending = pending[~good]
-        raise RuntimeError(
-            f"nothing that {type(self).__name__} can ask about in {MAX_REDRAWS} draws of {len(pending)} instances"
-        )
+    def draw(self, stream: Stream, draft: Callable[[Stream], tuple[list[NDArray[Any]], NDArray[np.bool_]]]) -> list[Any]:
+        """Draw drafts, arrays (n, ...) each, that can be asked about; raises as `until_askable`."""
+        return until_askable(stream, draft, f"{type(self).__name__} over graph {self.source.name!r}")
 
     def observe(
         self,

@@ -101,7 +101,7 @@ class EdgePrediction(GraphTask):
     def make(self, stream: Stream) -> Batch:
         """Draw one pair a row; observation and target as the class's text says."""
         target = stream.integers(0, 2)
-        joined, apart, partners = self.until_all(stream.branch("pairs"), self._draft)
+        joined, apart, partners = self.draw(stream.branch("pairs"), self._draft)
         answer = target[:, None] == 1
         pair = np.where(answer, joined, apart)
         hidden = np.stack([pair, np.where(answer, pair[:, ::-1], partners)], axis=2)  # an edge of each end

@@ -101,7 +101,7 @@ class GraphDistance(GraphTask):
     def make(self, stream: Stream) -> Batch:
         """Draw one neighbourhood and two of its nodes a row; observation and target as the class's text says."""
         target = stream.integers(0, len(HOPS))
-        parts = self.until_all(stream.branch("neighbourhoods"), self._draft)
+        parts = self.draw(stream.branch("neighbourhoods"), self._draft)
         centre, distance, hood = parts[0], parts[1], Neighbourhood(*parts[2:])
         keys = np.where(distance == target[:, None] + 1, stream.words(distance.shape[1:]) >> np.uint64(1), 0)
         pair = np.concatenate([hood.targets, keys.argmax(axis=1)[:, None]], axis=1)

@@ -82,7 +82,7 @@ class MaskedFeatures(GraphTask):
     def make(self, stream: Stream) -> Batch:
         """Draw one neighbourhood and its masked nodes a row; observation and target as the class's text says."""
         answers, which = stream.integers(0, 2, (self.masked,)), stream.integers(0, 2)
-        parts = self.until_all(stream.branch("neighbourhoods"), self._draft)
+        parts = self.draw(stream.branch("neighbourhoods"), self._draft)
         row = np.arange(len(which))
         centre, target, own, *shown = (part[row, which] for part in parts)
         query = np.where(answers == 1, own, parts[2][row, 1 - which])

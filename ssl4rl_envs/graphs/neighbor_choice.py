@@ -88,7 +88,7 @@ class NeighborChoice(GraphTask):
     def make(self, stream: Stream) -> Batch:
         """Draw one node and its candidates a row; observation and target as the class's text says."""
         target = stream.integers(0, self.candidates)
-        edge, others, partners = self.until_all(stream.branch("candidates"), self._draft)
+        edge, others, partners = self.draw(stream.branch("candidates"), self._draft)
         node, true = edge[:, :1], edge[:, 1:]
         place = np.arange(self.candidates)
         wrong = np.minimum(place - (place > target[:, None]), self.candidates - 2)

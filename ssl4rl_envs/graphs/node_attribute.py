@@ -129,7 +129,7 @@ class NodeAttribute(GraphTask):
         if self.attribute == "word":
             answer = stream.integers(0, 2)
             which = stream.integers(0, 2)
-            nodes, words = self.until_all(stream.branch("words"), self._draft_words)
+            nodes, words = self.draw(stream.branch("words"), self._draft_words)
             row = np.arange(len(which))
             node, query = nodes[row, which], words[row, np.where(answer == 1, which, 1 - which)][:, None]
             target: NDArray[Any] = answer

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 from abc import abstractmethod
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from ssl4rl_envs.drafts import until_askable
 from ssl4rl_envs.sources import ImageSourceLike, PictureSource, load_images
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Task
 
 Draft = TypeVar("Draft")
 
-MAX_REDRAWS = 400
-"""A row whose drafts are all rejected this often is an error; with `MIN_ACCEPTED` that does not happen."""
-
 MIN_ACCEPTED = 0.1
-"""Least share of drafts that a source must yield."""
+"""Least share of drafts that a source must yield, so that no row runs out of redraws."""
 
 _CHECKED = 64  # drafts of each split that are looked at when a task is built
 
@@ -61,22 +58,13 @@ class ImageTask(Task, Generic[Draft]):
         """Return which drafts can be asked about, (n,)."""
 
     def draw(self, stream: Stream) -> Draft:
-        """Draw drafts that can be asked about.
+        """Draw drafts that can be asked about; raises as `until_askable`."""
 
-        Raises:
-            RuntimeError: a row found none in `MAX_REDRAWS` attempts.
-        """
-        draft = self.draft(stream)
-        pending = np.flatnonzero(~self.askable(draft))
-        for attempt in range(1, MAX_REDRAWS + 1):
-            if not len(pending):
-                return draft
-            again = self.draft(stream.redraw(pending, attempt))
-            _assign(draft, pending, again)
-            pending = pending[~self.askable(again)]
-        raise RuntimeError(
-            f"source {self.source.name!r}: nothing to ask about in {MAX_REDRAWS} draws of {len(pending)} instances"
-        )
+        def attempt(stream: Stream) -> tuple[Draft, NDArray[np.bool_]]:
+            draft = self.draft(stream)
+            return draft, self.askable(draft)
+
+        return until_askable(stream, attempt, f"{type(self).__name__} over source {self.source.name!r}")
 
     def acceptance(self, split: str, count: int = 256) -> float:
         """Return the share of drafts of a split that can be asked about, from `count` of them."""
@@ -134,14 +122,3 @@ def one_of(name: str, value: str, known: tuple[str, ...]) -> str:
     if value not in known:
         raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
     return value
-
-
-def _assign(draft: Any, rows: NDArray[np.int64], other: Any) -> None:
-    """Write other drafts into rows of a draft, array by array."""
-    if isinstance(draft, np.ndarray):
-        draft[rows] = other
-        return
-    parts = draft if isinstance(draft, tuple) else [getattr(draft, field.name) for field in dataclasses.fields(draft)]
-    others = other if isinstance(other, tuple) else [getattr(other, field.name) for field in dataclasses.fields(other)]
-    for part, replacement in zip(parts, others, strict=True):
-        _assign(part, rows, replacement)

@@ -10,21 +10,15 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
-from ssl4rl_envs.images.base import ImageTask, one_of
-from ssl4rl_envs.images.tiles import APART, NUMBERED, Tiling, cut, join, numbers, permuted, same
-from ssl4rl_envs.images.views import draw_views
-from ssl4rl_envs.sources import ImageSourceLike, Views
+from ssl4rl_envs.images.base import one_of
+from ssl4rl_envs.images.tiled import TiledTask
+from ssl4rl_envs.images.tiles import APART, NUMBERED, Tiling, cut, numbers, permuted, same
+from ssl4rl_envs.sources import ImageSourceLike
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Level, Score
 
-MIN_DIFFERENCE = 4.0
-"""Pictures with two tiles that differ by less, in grey levels of 255 on average, are not asked about."""
 
-Draft = tuple[Views, NDArray[np.int64]]
-"""A view, and where in their cells the tiles are; see `Tiling.corners`."""
-
-
-class PatchOrdering(ImageTask[Draft]):
+class PatchOrdering(TiledTask):
     """In which order do the shuffled tiles of a picture belong?
 
     ## Description
@@ -98,8 +92,7 @@ class PatchOrdering(ImageTask[Draft]):
         light: float = 0.0,
     ) -> None:
         self.reward = one_of("reward", reward, ("fraction", "exact"))
-        self.tiling = Tiling(grid, image_size, gap, jitter, light)
-        super().__init__(source, image_size, ("image",), "pictures with tiles that look alike")
+        super().__init__(source, Tiling(grid, image_size, gap, jitter, light))
         count = self.tiling.count
         self.action_space = spaces.MultiDiscrete([count] * count)
         self.answer_format = AnswerFormat(numbers(count), slots=count, distinct=True, fillers=(*NUMBERED, "order"))
@@ -109,21 +102,9 @@ class PatchOrdering(ImageTask[Draft]):
             self.chance = 1 / math.factorial(count)
         self.check_source()
 
-    def draft(self, stream: Stream) -> Draft:
-        """Draw a view, and where in their cells the tiles are."""
-        return draw_views(stream, self.source, self.tiling.drawn), self.tiling.corners(stream)
-
-    def askable(self, draft: Draft) -> NDArray[np.bool_]:
-        """Return which views have tiles that all look different."""
-        return self.tiling.distinct(self.source, *draft, MIN_DIFFERENCE)
-
     def make(self, stream: Stream) -> Batch:
         """Shuffle the tiles of one view a row; observation and target as the class's text says."""
-        order = stream.permutation(self.tiling.count)
-        views, corners = self.draw(stream)
-        tiles = permuted(self.tiling.draw(stream, self.source, views, corners), order)
-        target = np.argsort(order, axis=1, kind="stable").astype(np.int64)
-        return Batch({"image": join(tiles, self.tiling.grid)}, target, views.items)
+        return self.shuffled(stream, stream.permutation(self.tiling.count))
 
     def valid(self, answers: NDArray[Any]) -> NDArray[np.bool_]:
         """Return which answers are permutations, (n,)."""
@@ -148,14 +129,10 @@ class PatchOrdering(ImageTask[Draft]):
 
     def question(self, batch: Batch) -> list[str]:
         """Ask in words; the direction of the permutation is stated, with an example."""
-        grid, count = self.tiling.grid, self.tiling.count
-        rest = "tile 4 is where it belongs" if count == 4 else "all other tiles are where they belong"
+        rest = "tile 4 is where it belongs" if self.tiling.count == 4 else "all other tiles are where they belong"
         text = (
-            f"A picture was cut into {grid} x {grid} tiles, which were shuffled. Number the tiles as you see them "
-            "from left to "
-            f"right, top to bottom: 1 to {count}. For each place of the whole picture, in the same order, name the tile that "
-            f"belongs there. For example, {self.format(self.example())} says that tile 2 belongs in the first "
-            "place, tile 3 in "
+            f"{self.shuffle_in_words} For each place of the whole picture, in the same order, name the tile that belongs "
+            f"there. For example, {self.format(self.example())} says that tile 2 belongs in the first place, tile 3 in "
             f"the second, tile 1 in the third, and {rest}."
         )
         return [text] * len(batch)

@@ -11,10 +11,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
-from ssl4rl_envs.images.base import ImageTask
-from ssl4rl_envs.images.patch_ordering import MIN_DIFFERENCE, Draft
+from ssl4rl_envs.images.tiled import TiledTask
 from ssl4rl_envs.images.tiles import APART, NUMBERED, Tiling, cut, join, numbers, permuted, same
-from ssl4rl_envs.images.views import draw_views
 from ssl4rl_envs.sources import ImageSourceLike
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Level, Score, Step
@@ -23,7 +21,7 @@ _CANDIDATES = 48
 """Random orders drawn to find one that leaves no tile in its place; 1 in 10**9 rows takes the fallback."""
 
 
-class PatchSwap(ImageTask[Draft]):
+class PatchSwap(TiledTask):
     """Swap two tiles a step until the picture is whole.
 
     ## Description
@@ -41,7 +39,8 @@ class PatchSwap(ImageTask[Draft]):
     ## Rewards
     Progress is the share of tiles in their place: 0 at first, 1 at the end. A step is paid what it adds to the best progress
     so far, so the rewards of an episode sum to that, nothing is discounted, and moving to and fro earns nothing. Success is
-    a whole picture. Chance is what the best fixed sequence of swaps reaches that a beam search finds (for 2 x 2: the best).
+    a whole picture. Chance is the mean progress of the best sequence of swaps that is fixed beforehand: for 2 x 2 exactly the
+    best, beyond that the best that a beam search finds.
 
     ## Termination
     When the picture is whole; truncated after `max_steps`. A reply that names no pair uses up a step.
@@ -89,13 +88,13 @@ class PatchSwap(ImageTask[Draft]):
         jitter: float = 0,
         light: float = 0.0,
     ) -> None:
-        self.tiling = Tiling(grid, image_size, gap, jitter, light)
-        count = self.tiling.count
+        tiling = Tiling(grid, image_size, gap, jitter, light)
+        count = tiling.count
         if max_steps < count - 1:
             raise ValueError(
                 f"max_steps must be at least {count - 1}, which can be needed for {count} tiles, got {max_steps}"
             )
-        super().__init__(source, image_size, ("image",), "pictures with tiles that look alike")
+        super().__init__(source, tiling)
         self.horizon = max_steps
         self.pairs = np.stack(np.triu_indices(count, 1), axis=1)
         self.action_space = spaces.Discrete(len(self.pairs))
@@ -103,25 +102,14 @@ class PatchSwap(ImageTask[Draft]):
         self.chance = blind_progress(count, max_steps)
         self.check_source()
 
-    def draft(self, stream: Stream) -> Draft:
-        """Draw a view, and where in their cells the tiles are."""
-        return draw_views(stream, self.source, self.tiling.drawn), self.tiling.corners(stream)
-
-    def askable(self, draft: Draft) -> NDArray[np.bool_]:
-        """Return which views have tiles that all look different."""
-        return self.tiling.distinct(self.source, *draft, MIN_DIFFERENCE)
-
     def make(self, stream: Stream) -> Batch:
         """Shuffle the tiles of one view a row; the target is the order in which they belong, as of `PatchOrdering`."""
-        order = derangement(stream, self.tiling.count)
-        views, corners = self.draw(stream)
-        tiles = permuted(self.tiling.draw(stream, self.source, views, corners), order)
-        target = np.argsort(order, axis=1, kind="stable").astype(np.int64)
+        batch = self.shuffled(stream, derangement(stream, self.tiling.count))
         memory: dict[str, NDArray[Any]] = {
-            "best": np.zeros(len(views), np.float32),
-            "last": np.full(len(views), -1, np.int64),
+            "best": np.zeros(len(batch), np.float32),
+            "last": np.full(len(batch), -1, np.int64),
         }
-        return Batch({"image": join(tiles, self.tiling.grid)}, target, views.items, memory)
+        return dataclasses.replace(batch, memory=memory)
 
     def score(self, answers: NDArray[Any], batch: Batch) -> Score:
         """Score swaps by what they add to the best progress so far; success is a whole picture."""
@@ -181,12 +169,7 @@ class PatchSwap(ImageTask[Draft]):
 
     def question(self, batch: Batch) -> list[str]:
         """Ask in words."""
-        grid, count = self.tiling.grid, self.tiling.count
-        text = (
-            f"A picture was cut into {grid} x {grid} tiles, which were shuffled. Number the tiles as you see them "
-            "from left to "
-            f"right, top to bottom: 1 to {count}. Name two tiles to swap, so that the picture becomes whole in few swaps."
-        )
+        text = f"{self.shuffle_in_words} Name two tiles to swap, so that the picture becomes whole in few swaps."
         return [text] * len(batch)
 
     def example(self) -> int:

@@ -76,6 +76,11 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         return self.questions.task
 
     @property
+    def schedule(self) -> Schedule | None:
+        """What chooses among the parts of a mixture, if something does; see `ssl4rl_envs.curricula`."""
+        return self.questions.schedule
+
+    @property
     def split(self) -> str:
         """Whose items are asked about."""
         return self.questions.split
@@ -86,7 +91,7 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         return self.questions.batch
 
     def follow(self, schedule: Schedule, task: Task) -> None:
-        """Let a schedule choose among the parts of a mixture from now on; see `ssl4rl_envs.wrappers`."""
+        """Let a schedule choose among the parts of a mixture from now on; see `ssl4rl_envs.curricula`."""
         self.questions.follow(schedule, task)
         self._take_spaces()
         self._ended, self._outcome = True, None

@@ -78,6 +78,11 @@ class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[
         return self.questions.task
 
     @property
+    def schedule(self) -> Schedule | None:
+        """What chooses among the parts of a mixture, if something does; see `ssl4rl_envs.curricula`."""
+        return self.questions.schedule
+
+    @property
     def split(self) -> str:
         """Whose items are asked about."""
         return self.questions.split
@@ -88,7 +93,7 @@ class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[
         return self.questions.batch
 
     def follow(self, schedule: Schedule, task: Task) -> None:
-        """Let a schedule choose among the parts of a mixture from now on; see `ssl4rl_envs.wrappers`."""
+        """Let a schedule choose among the parts of a mixture from now on; see `ssl4rl_envs.curricula`."""
         self.questions.follow(schedule, task)
         self._ended[:] = False
         self._take_spaces()

@@ -90,7 +90,7 @@ class RolloutConfig(Settings):
     """Ask further questions in place of those whose answers all scored the same, which carry no advantage (DAPO, arXiv
     2503.14476); for grpo, dr_grpo and rloo."""
     schedule: Literal["none", "progress"] = "none"
-    """Of a mixture, ask more of the tasks whose success rate is changing (as `ssl4rl_envs.wrappers.AdaptiveMixture`); none
+    """Of a mixture, ask more of the tasks whose success rate is changing (as `ssl4rl_envs.curricula.adaptive_mixture`); none
     keeps the weights of the mixture."""
     max_rounds: int = 4
     """Rounds of asking an iteration at most, with dynamic_sampling."""

@@ -11,8 +11,8 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
 from ssl4rl_envs import Stream, make_task
+from ssl4rl_envs.curricula import adaptive_mixture, curriculum
 from ssl4rl_envs.sources import ImageSource
-from ssl4rl_envs.wrappers import AdaptiveMixture, AdaptiveMixtureVector, Curriculum, CurriculumVector
 
 FLIPS, ORDERING, MIXTURE = "SSL4RL/FlipPrediction-v0", "SSL4RL/PatchOrdering-v0", "SSL4RL/Mixture-v0"
 LEVELS = ["2x2", "2x2-gap", "3x3", "3x3-gap"]
@@ -51,7 +51,7 @@ def wrong(env) -> object:
 
 @pytest.mark.parametrize("way", ["array", "text"])
 def test_a_curriculum_climbs_when_all_is_right_and_falls_when_nothing_is(way):
-    env = Curriculum(gym.make(ORDERING, **SMALL, interface=way), window=2)
+    env = curriculum(gym.make(ORDERING, **SMALL, interface=way), window=2)
     levels = []
     for k in range(14):
         _, info = env.reset(seed=0) if k == 0 else env.reset()
@@ -65,7 +65,7 @@ def test_a_curriculum_climbs_when_all_is_right_and_falls_when_nothing_is(way):
 
 @pytest.mark.parametrize("way", ["array", "text"])
 def test_level_and_index_reproduce_the_instance(way):
-    env = Curriculum(gym.make(ORDERING, **SMALL, interface=way, split="test"), window=1, review=0.4)
+    env = curriculum(gym.make(ORDERING, **SMALL, interface=way, split="test"), window=1, review=0.4)
     seen = set()
     for k in range(24):
         observation, info = env.reset(seed=9) if k == 0 else env.reset()
@@ -82,7 +82,7 @@ def test_level_and_index_reproduce_the_instance(way):
 
 
 def test_a_vector_climbs_as_one_and_every_instance_is_reproduced():
-    envs = CurriculumVector(gym.make_vec(ORDERING, num_envs=4, **SMALL), window=8)
+    envs = curriculum(gym.make_vec(ORDERING, num_envs=4, **SMALL), window=8)
     observation, infos = envs.reset(seed=5)
     seen = []
     for _ in range(7):
@@ -96,13 +96,13 @@ def test_a_vector_climbs_as_one_and_every_instance_is_reproduced():
         assert (reward == 1).all()
         assert infos["final_info"]["level"].tolist() == seen[-1]
     assert seen == [[0] * 4, [0] * 4, [1] * 4, [1] * 4, [2] * 4, [2] * 4, [3] * 4]
-    assert envs.schedule.level == 3
+    assert envs.unwrapped.schedule.level == 3
 
 
 def test_a_vector_of_one_is_the_single_environment():
     one, many = (
-        Curriculum(gym.make(ORDERING, **SMALL), window=2),
-        CurriculumVector(gym.make_vec(ORDERING, num_envs=1, **SMALL), window=2),
+        curriculum(gym.make(ORDERING, **SMALL), window=2),
+        curriculum(gym.make_vec(ORDERING, num_envs=1, **SMALL), window=2),
     )
     expected, info = one.reset(seed=3)
     got, infos = many.reset(seed=3)
@@ -117,7 +117,7 @@ def test_a_vector_of_one_is_the_single_environment():
 
 
 def test_levels_that_show_fewer_pictures_are_padded():
-    env = Curriculum(gym.make(FLIPS, **SMALL), window=1)
+    env = curriculum(gym.make(FLIPS, **SMALL), window=1)
     observation, _ = env.reset(seed=0)
     assert set(observation) == {"image_1", "image_2", "task"}
     assert observation in env.observation_space
@@ -129,7 +129,7 @@ def test_levels_that_show_fewer_pictures_are_padded():
 
 
 def test_groups_keep_their_level_until_they_end():
-    env = Curriculum(gym.make(ORDERING, **SMALL, group_size=3), window=2)
+    env = curriculum(gym.make(ORDERING, **SMALL, group_size=3), window=2)
     seen = []
     for k in range(9):
         _, info = env.reset(seed=0) if k == 0 else env.reset()
@@ -140,23 +140,23 @@ def test_groups_keep_their_level_until_they_end():
 
 
 def test_a_curriculum_counts_the_success_of_the_last_try():
-    env = Curriculum(gym.make(FLIPS, **SMALL, attempts=2), window=1)
+    env = curriculum(gym.make(FLIPS, **SMALL, attempts=2), window=1)
     env.reset(seed=0)
     env.step(wrong(env))
-    assert env.schedule.level == 0
+    assert env.unwrapped.schedule.level == 0
     env.step(right(env))
-    assert env.schedule.level == 1
+    assert env.unwrapped.schedule.level == 1
 
 
 @pytest.mark.filterwarnings("ignore:.*different from the unwrapped version:UserWarning")
 @pytest.mark.parametrize("way", ["array", "text"])
 def test_a_curriculum_passes_gymnasiums_checker(way):
-    check_env(Curriculum(gym.make(ORDERING, **SMALL, interface=way)), skip_render_check=True)
+    check_env(curriculum(gym.make(ORDERING, **SMALL, interface=way)), skip_render_check=True)
 
 
 @pytest.mark.parametrize("way", ["array", "text"])
 def test_a_curriculum_over_tasks_of_several_steps_climbs(way):
-    env = Curriculum(gym.make("SSL4RL/PatchSwap-v0", source=coarse(side=60), interface=way), window=1)
+    env = curriculum(gym.make("SSL4RL/PatchSwap-v0", source=coarse(side=60), interface=way), window=1)
     for level in (0, 1, 2, 2):
         _, info = env.reset(seed=0) if level == 0 else env.reset()
         assert info["level"] == level
@@ -170,19 +170,19 @@ def test_a_curriculum_over_tasks_of_several_steps_climbs(way):
 def test_a_curriculum_over_built_tasks_is_an_error():
     env = gym.make("SSL4RL/Rotation-v0", task=make_task(FLIPS, **SMALL))
     with pytest.raises(ValueError, match="make the environment by its id"):
-        Curriculum(env)
+        curriculum(env)
 
 
 @pytest.mark.parametrize("vector", [False, True])
 def test_arguments_that_levels_set_are_errors(vector):
     env = gym.make_vec(ORDERING, num_envs=2, **SMALL, grid=2) if vector else gym.make(ORDERING, **SMALL, grid=2)
     with pytest.raises(ValueError, match="level '2x2' of PatchOrdering sets grid; leave that out"):
-        (CurriculumVector if vector else Curriculum)(env)
+        curriculum(env)
 
 
 def test_a_level_of_the_environment_is_an_error():
     with pytest.raises(ValueError, match="level"):
-        Curriculum(gym.make(ORDERING, **SMALL, level="3x3"))
+        curriculum(gym.make(ORDERING, **SMALL, level="3x3"))
 
 
 @pytest.mark.parametrize(
@@ -190,13 +190,13 @@ def test_a_level_of_the_environment_is_an_error():
 )
 def test_wrong_settings_of_a_curriculum_are_errors(arguments, message):
     with pytest.raises(ValueError, match=message):
-        Curriculum(gym.make(FLIPS, **SMALL), **arguments)
+        curriculum(gym.make(FLIPS, **SMALL), **arguments)
 
 
 def test_stepping_goes_on_only_after_a_reset():
     env = gym.make(FLIPS, **SMALL).unwrapped
     env.reset(seed=0)
-    wrapped = Curriculum(env)
+    wrapped = curriculum(env)
     with pytest.raises(RuntimeError, match="reset"):
         wrapped.step(0)
 
@@ -210,12 +210,12 @@ def mixture(way: str = "array", **more):
 
 @pytest.mark.parametrize("way", ["array", "text"])
 def test_weights_and_task_stand_in_info_and_reproduce_the_instance(way):
-    env = AdaptiveMixture(mixture(way), fast=0.5, slow=0.1)
+    env = adaptive_mixture(mixture(way), fast=0.5, slow=0.1)
     assert env.unwrapped.questions.mixture is not None
     asked = []
     for k in range(20):
         observation, info = env.reset(seed=2) if k == 0 else env.reset()
-        assert info["weights"] == pytest.approx(env.schedule.weights)
+        assert info["weights"] == pytest.approx(env.unwrapped.schedule.weights)
         assert info["weights"].sum() == pytest.approx(1)
         task = make_task(f"SSL4RL/{('Rotation', 'FlipPrediction', 'PatchOrdering')[info['task']]}-v0", **SMALL)
         alone = task.sample(Stream("train", [2], [info["index"]]))
@@ -228,7 +228,7 @@ def test_weights_and_task_stand_in_info_and_reproduce_the_instance(way):
 
 
 def test_the_weights_follow_what_is_learned():
-    env = AdaptiveMixture(mixture(), explore=0.2, fast=0.3, slow=0.02)
+    env = adaptive_mixture(mixture(), explore=0.2, fast=0.3, slow=0.02)
     learned = 0
     env.reset(seed=0)
     for _ in range(200):
@@ -238,12 +238,12 @@ def test_the_weights_follow_what_is_learned():
         env.reset()
         if learned == 26:
             break
-    assert env.schedule.weights.argmax() == 1
-    assert env.schedule.weights[1] > 0.7
+    assert env.unwrapped.schedule.weights.argmax() == 1
+    assert env.unwrapped.schedule.weights[1] > 0.7
 
 
 def test_a_vector_shares_one_set_of_weights():
-    envs = AdaptiveMixtureVector(gym.make_vec(MIXTURE, num_envs=6, **SMALL), fast=0.5, slow=0.1)
+    envs = adaptive_mixture(gym.make_vec(MIXTURE, num_envs=6, **SMALL), fast=0.5, slow=0.1)
     _, infos = envs.reset(seed=0)
     asked = np.zeros(4, int)
     for _ in range(6):
@@ -253,18 +253,18 @@ def test_a_vector_shares_one_set_of_weights():
         inner = envs.unwrapped
         _, reward, *_, infos = envs.step(inner.task.oracle(inner.batch))
         assert (reward == 1).all()
-    assert envs.schedule.state_dict()["counts"] == asked.tolist()
+    assert envs.unwrapped.schedule.state_dict()["counts"] == asked.tolist()
     assert asked.sum() == 36
 
 
 def test_a_saved_schedule_goes_on_where_it_was():
-    one = AdaptiveMixture(mixture(), fast=0.5, slow=0.1)
+    one = adaptive_mixture(mixture(), fast=0.5, slow=0.1)
     one.reset(seed=0)
     for k in range(10):
         one.step(right(one) if k % 3 else wrong(one))
         one.reset()
-    other = AdaptiveMixture(mixture(), fast=0.5, slow=0.1)
-    other.schedule.load_state_dict(json.loads(json.dumps(one.schedule.state_dict())))
+    other = adaptive_mixture(mixture(), fast=0.5, slow=0.1)
+    other.unwrapped.schedule.load_state_dict(json.loads(json.dumps(one.unwrapped.schedule.state_dict())))
     first, second = one.reset(seed=7), other.reset(seed=7)
     for _ in range(10):
         assert first[1]["task"] == second[1]["task"]
@@ -278,11 +278,11 @@ def test_a_saved_schedule_goes_on_where_it_was():
 def test_adapting_what_is_no_mixture_is_an_error(vector):
     env = gym.make_vec(FLIPS, num_envs=2, **SMALL) if vector else gym.make(FLIPS, **SMALL)
     with pytest.raises(ValueError, match="needs SSL4RL/Mixture-v0, got FlipPrediction"):
-        (AdaptiveMixtureVector if vector else AdaptiveMixture)(env)
+        adaptive_mixture(env)
 
 
 def test_adaptive_mixtures_work_with_attempts():
-    env = AdaptiveMixture(mixture(attempts=2))
+    env = adaptive_mixture(mixture(attempts=2))
     observation, info = env.reset(seed=0)
     assert observation in env.observation_space
     assert "weights" in info
@@ -291,12 +291,12 @@ def test_adaptive_mixtures_work_with_attempts():
     *_, terminated, _, info = env.step(right(env))
     assert terminated
     assert info["success"]
-    assert sum(env.schedule.state_dict()["counts"]) == 1
+    assert sum(env.unwrapped.schedule.state_dict()["counts"]) == 1
 
 
-@pytest.mark.parametrize("wrap", [Curriculum, AdaptiveMixture])
+@pytest.mark.parametrize("wrap", [curriculum, adaptive_mixture])
 def test_a_wrapped_environment_is_made_again_from_its_spec(wrap):
-    env = wrap(gym.make(FLIPS if wrap is Curriculum else MIXTURE, source="photos", image_size=36), seed=3)
+    env = wrap(gym.make(FLIPS if wrap is curriculum else MIXTURE, source="photos", image_size=36), seed=3)
     again = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
     first, second = env.reset(seed=1), again.reset(seed=1)
     assert first[1].keys() == second[1].keys()
@@ -305,9 +305,9 @@ def test_a_wrapped_environment_is_made_again_from_its_spec(wrap):
 
 def test_gymnasiums_sync_vectors_of_single_wrappers_ask_the_same_at_one_level(same):
     """Each has a schedule of its own, so they agree as long as the level stays."""
-    ours = CurriculumVector(gym.make_vec(ORDERING, num_envs=3, **SMALL))
+    ours = curriculum(gym.make_vec(ORDERING, num_envs=3, **SMALL))
     theirs = gym.vector.SyncVectorEnv(
-        [lambda: Curriculum(gym.make(ORDERING, **SMALL))] * 3, autoreset_mode=AutoresetMode.SAME_STEP
+        [lambda: curriculum(gym.make(ORDERING, **SMALL))] * 3, autoreset_mode=AutoresetMode.SAME_STEP
     )
     for first, second in zip(ours.reset(seed=0), theirs.reset(seed=0), strict=True):
         same(first, second, dtypes=False)

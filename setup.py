@@ -29,6 +29,7 @@ BENCH = [
 ]
 DEEPSPEED = ["deepspeed>=0.19"]
 RAY = ["ray>=2.40"]
+FAST = ["numba>=0.61"]
 DEV = ["hypothesis>=6.100", "mypy>=1.15", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.9"]
 
 setup(
@@ -56,8 +57,9 @@ setup(
     extras_require={
         "all": AGENTS,
         "bench": BENCH,
-        "dev": [*DEV, *BENCH, *DEEPSPEED, *RAY],
+        "dev": [*DEV, *BENCH, *DEEPSPEED, *FAST, *RAY],
         "deepspeed": DEEPSPEED,
+        "fast": FAST,
         "ray": RAY,
         "trl": ["trl>=1.16", "datasets>=3"],
     },

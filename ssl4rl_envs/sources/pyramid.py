@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl4rl_envs.sources.base import TURN, UNIT, UNIT_BITS, Views
+from ssl4rl_envs import kernels
+from ssl4rl_envs.sources.base import TURN, UNIT, Views
 
 SMOOTH_SIDE = 128
 """Smoothed pictures are enlarged until their shorter side has at least this many pixels."""
@@ -88,45 +89,15 @@ class Pyramid:
         cosine, sine = _COS[angle % TURN], _COS[(angle - TURN // 4) % TURN]
         divisor = (2 * size * _ONE) << level[:, None]
 
-        def steps(factor: NDArray[np.int64], direction: int) -> NDArray[np.int32]:
-            exact = (side * factor)[:, None] * (direction * along)[None, :]
+        def steps(factor: NDArray[np.int64]) -> NDArray[np.int32]:
+            exact = (side * factor)[:, None] * along[None, :]
             rounded = np.sign(exact) * (np.abs(exact) // divisor)  # alike on both sides of 0
             return np.asarray(rounded, np.int32)
 
         # Positions count from a picture's edge; interpolation counts from the centre of its first pixel.
-        centre_x, centre_y = (((c >> level) - UNIT // 2).astype(np.int32)[:, None, None] for c in (x, y))
-        columns = centre_x + steps(cosine, 1)[:, None, :] + steps(sine, -1)[:, :, None]
-        rows = centre_y + steps(cosine, 1)[:, :, None] + steps(sine, 1)[:, None, :]
-        self._interpolate(out, items, level, columns, rows)
-
-    def _interpolate(
-        self,
-        out: NDArray[np.uint8],
-        items: NDArray[np.int64],
-        level: NDArray[np.int64],
-        columns: NDArray[np.int32],
-        rows: NDArray[np.int32],
-    ) -> None:
-        """Blend the four pixels round each position (in 1/4096 pixel of the level) with one rounding."""
-        last_column = (self._widths[items, level].astype(np.int32) - 1)[:, None, None]
-        last_row = (self._heights[items, level].astype(np.int32) - 1)[:, None, None]
-        columns = np.clip(columns, 0, last_column * UNIT)
-        rows = np.clip(rows, 0, last_row * UNIT)
-        left, top = columns >> UNIT_BITS, rows >> UNIT_BITS
-        right, below = (columns & (UNIT - 1)).astype(np.uint32), (rows & (UNIT - 1)).astype(np.uint32)
-        step_right = (left < last_column).astype(np.int32)
-        step_down = np.where(top < last_row, last_column + 1, 0)
-        corner = self._offsets[items, level][:, None, None] + (top * (last_column + 1) + left)
-        taps = [self._pixels.take(corner), self._pixels.take(corner + step_right)]
-        corner += step_down
-        taps += [self._pixels.take(corner), self._pixels.take(corner + step_right)]
-        one = np.uint32(UNIT)
-        weights = [(one - below) * (one - right), (one - below) * right, below * (one - right), below * right]
-        for channel in range(3):
-            total = np.full(columns.shape, 1 << 23, np.uint32)
-            for tap, weight in zip(taps, weights, strict=True):
-                total += ((tap >> np.uint32(8 * channel)) & np.uint32(255)) * weight
-            out[..., channel] = total >> np.uint32(24)
+        middle = tuple(((c >> level) - UNIT // 2).astype(np.int32) for c in (x, y))
+        pictures = tuple(of[items, level] for of in (self._offsets, self._widths, self._heights))
+        kernels.interpolate(out, self._pixels, pictures, middle, (steps(cosine), steps(sine)))
 
 
 def smoothed(images: Sequence[NDArray[np.uint8]]) -> Pyramid:

@@ -1,0 +1,94 @@
+"""Compiled kernels: the same bits as the NumPy reference, chosen only where numba is, and forced by a variable."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ssl4rl_envs import Stream, kernels, make_task
+from ssl4rl_envs.kernels import reference
+from ssl4rl_envs.sources.base import UNIT
+
+EDGE = st.sampled_from([-3 * UNIT, -UNIT, -1, 0, 1, UNIT // 2, UNIT - 1, UNIT, 9 * UNIT, 40 * UNIT])
+
+
+def squares(seed: int, count: int, size: int, far: int):
+    """Random arguments of `interpolate`: pictures of 1 to 9 pixels, squares in and outside them."""
+    rng = np.random.default_rng(seed)
+    widths, heights = rng.integers(1, 10, (2, count))
+    starts = np.concatenate([[0], np.cumsum(widths * heights)[:-1]])
+    pixels = rng.integers(0, 1 << 24, int((widths * heights).sum()), dtype=np.uint32)
+    middle = rng.integers(-far, 10 * UNIT + far, (2, count), dtype=np.int32)
+    steps = rng.integers(-12 * UNIT, 12 * UNIT, (2, count, size), dtype=np.int32)
+    return np.zeros((count, size, size, 3), np.uint8), pixels, (starts, widths, heights), tuple(middle), tuple(steps)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), count=st.integers(0, 5), size=st.integers(1, 9), far=st.integers(0, 1 << 20))
+def test_compiled_interpolation_gives_the_bits_of_the_reference(seed, count, size, far):
+    compiled = pytest.importorskip("ssl4rl_envs.kernels.compiled", exc_type=ImportError)
+    out, pixels, pictures, middle, steps = squares(seed, count, size, far)
+    again = out.copy()
+    reference.interpolate(out, pixels, *pictures, *middle, *steps)
+    compiled.interpolate(again, pixels, *pictures, *middle, *steps)
+    assert np.array_equal(out, again)
+
+
+@settings(max_examples=40, deadline=None)
+@given(x=EDGE, y=EDGE, right=EDGE)
+def test_interpolation_by_hand(x, y, right):
+    """One output pixel over a picture of 2 x 2: weights by position, edges repeated, one rounding, in whichever is chosen."""
+    values = np.array([[10, 200], [90, 255]], np.uint32)
+    out = np.zeros((1, 1, 1, 3), np.uint8)
+    pictures = tuple(np.array([value]) for value in (0, 2, 2))
+    middle = (np.array([x], np.int32), np.array([y], np.int32))
+    kernels.interpolate(
+        out, values.ravel() << 8, pictures, middle, (np.array([[right]], np.int32), np.zeros((1, 1), np.int32))
+    )
+    across, down = (min(max(at + right, 0), UNIT) / UNIT for at in (x, y))
+    upper, lower = (1 - across) * values[:, 0] + across * values[:, 1]
+    assert out[0, 0, 0].tolist() == [0, int((1 - down) * upper + down * lower + 0.5), 0]
+
+
+@pytest.mark.parametrize(("name", "level"), [("Rotation", "angles-12"), ("PatchOrdering", "2x2-gap")])
+def test_tasks_ask_the_same_with_either(name, level, monkeypatch):
+    pytest.importorskip("numba")
+    seen = []
+    for forced in kernels.MODULES:
+        monkeypatch.setenv(kernels.VARIABLE, forced)
+        task = make_task(f"SSL4RL/{name}-v0", source="photos", level=level, image_size=48)
+        seen.append(task.sample(Stream.span("test", 3, 0, 20)).observation["image"])
+    assert np.array_equal(*seen)
+
+
+def test_the_variable_forces_one_and_refuses_what_there_is_not(monkeypatch):
+    assert kernels.implementation("numpy") is reference
+    with pytest.raises(ValueError, match="SSL4RL_KERNELS must be one of numpy, numba"):
+        kernels.implementation("cuda")
+    monkeypatch.setenv(kernels.VARIABLE, "cuda")
+    with pytest.raises(ValueError, match="cuda"):
+        kernels.interpolate(*squares(0, 1, 1, 0))
+
+
+def test_without_numba_the_reference_is_used_and_forcing_numba_says_what_to_install():
+    """In a process of its own, where numba cannot be imported."""
+    code = (
+        "import sys; sys.modules['numba'] = None\n"
+        "from ssl4rl_envs import kernels\n"
+        "print(kernels.implementation().__name__)\n"
+        "try: kernels.implementation('numba')\n"
+        "except ImportError as error: print(error)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.splitlines()[0] == "ssl4rl_envs.kernels.reference"
+    assert "pip install '.[fast]'" in said
+
+
+def test_numba_is_imported_only_when_something_is_drawn():
+    code = "import sys, ssl4rl_envs, ssl4rl_envs.sources; print('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -106,13 +106,16 @@ def build_task(task: Task | str, arguments: dict[str, Any]) -> Task:
         hash(key)
     except TypeError:  # arrays, say
         return _build(task, arguments)
-    return _build(task, arguments) if _may_change(arguments.get("source", "")) else _build_once(task, key)
+    changing = _may_change(load_class(task), arguments.get("source", ""))
+    return _build(task, arguments) if changing else _build_once(task, key)
 
 
 def with_plain_source(cls: type[Task], arguments: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of a task, a `Path` among them as the string that names the same source, which JSON can keep."""
     source = arguments.get("source")
-    return {**arguments, "source": f"{cls.path_scheme}{source}"} if isinstance(source, Path) else arguments
+    if cls.sources is None or not isinstance(source, Path):
+        return arguments
+    return {**arguments, "source": f"{cls.sources.path_prefix()}{source}"}
 
 
 class PlainSpec:
@@ -132,10 +135,10 @@ class PlainSpec:
         self._spec = spec
 
 
-def _may_change(source: Any) -> bool:
+def _may_change(cls: type[Task], source: Any) -> bool:
     """Return whether a source may be another next time: what lies on the disk, and objects of other libraries."""
     if isinstance(source, str):
-        return source.startswith(("folder:", "file:"))
+        return cls.sources is not None and cls.sources.may_change(source)
     return not hasattr(source, "fingerprint")
 
 

@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from gymnasium import spaces
@@ -22,6 +22,9 @@ from ssl4rl_envs.actions import bounds, inside
 from ssl4rl_envs.arguments import checked_constructor
 from ssl4rl_envs.speech import Speech
 from ssl4rl_envs.stream import Stream, hash_seed
+
+if TYPE_CHECKING:
+    from ssl4rl_envs.sources.named import SourceTable
 
 Rows = NDArray[np.bool_] | NDArray[np.integer] | slice
 
@@ -137,8 +140,8 @@ class Task(Speech):
     legitimate: ClassVar[dict[str, str]] = {}
     """Solvers of `ssl4rl audit` that may beat chance without understanding the picture, by name, and why that is accepted."""
 
-    path_scheme: ClassVar[str] = "folder:"
-    """What stands before a path that is given as a source, in the string that names the same."""
+    sources: ClassVar[SourceTable[Any] | None] = None
+    """What its source may be by name; None for a task without sources."""
 
     observation_space: spaces.Dict
     action_space: spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary | spaces.Box

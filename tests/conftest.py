@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 
 from ssl4rl_envs import Stream
-from ssl4rl_envs.sources import BUILTIN, ImageSource
+from ssl4rl_envs.sources import PICTURES, ImageSource
 from ssl4rl_envs.sources.scenes import scenes
 
 
@@ -20,7 +20,7 @@ def drawn_once() -> ImageSource:
     return ImageSource(list(pictures), name="scenes", min_zoom=scenes().min_zoom)
 
 
-BUILTIN["scenes"] = drawn_once
+PICTURES["scenes"] = drawn_once
 
 # Configurations that differ from the registered ones in kind, so that the loops over the registry see them too.
 VARIANTS = {

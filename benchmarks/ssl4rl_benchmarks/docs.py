@@ -18,7 +18,7 @@ from PIL import Image
 from ssl4rl_envs import Stream, make_task, rendering, task_class
 from ssl4rl_envs.images.base import ImageTask
 from ssl4rl_envs.registration import TABLE
-from ssl4rl_envs.sources import BUILTIN
+from ssl4rl_envs.sources import PICTURES
 
 HEADER = """# Environments
 
@@ -65,10 +65,11 @@ def board(env_id: str) -> Image.Image:
 
 def accepted(count: int = 1000) -> str:
     """Return a table: the share of random drafts that can be asked about, of the train split, by environment and source."""
-    lines = ["| environment | " + " | ".join(BUILTIN) + " |", "| --- " * (1 + len(BUILTIN)) + "|"]
+    sources = PICTURES.whole()
+    lines = ["| environment | " + " | ".join(sources) + " |", "| --- " * (1 + len(sources)) + "|"]
     for row in (row for row in TABLE if issubclass(task_class(row.id), ImageTask)):
         cells = []
-        for source in BUILTIN:
+        for source in sources:
             try:
                 task = make_task(row.id, source=source)
             except ValueError:

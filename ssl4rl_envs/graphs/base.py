@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ssl4rl_envs.drafts import until_askable
 from ssl4rl_envs.graphs import drawing
 from ssl4rl_envs.graphs.neighbourhoods import Neighbourhood, size_of
-from ssl4rl_envs.sources.graph_builtin import GraphSourceLike, load_graph
+from ssl4rl_envs.sources.graph_builtin import GRAPHS, GraphSourceLike, load_graph
 from ssl4rl_envs.sources.graphs import GraphSource, Nodes
 from ssl4rl_envs.speech import MAX_PROMPT
 from ssl4rl_envs.stream import SPLITS, Stream
@@ -53,7 +53,7 @@ class GraphTask(Task):
     """
 
     images = ()
-    path_scheme = "file:"
+    sources = GRAPHS
     role: ClassVar[str]
     """How targets make an answer: "pair" (of target 0 and 1), "choice" (which of the others belongs to target 0), "node" (one
     answer a target)."""

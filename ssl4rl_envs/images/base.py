@@ -10,7 +10,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs.drafts import until_askable
-from ssl4rl_envs.sources import ImageSourceLike, PictureSource, load_images
+from ssl4rl_envs.sources import PICTURES, ImageSourceLike, PictureSource, load_images
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Task
 
@@ -41,6 +41,8 @@ class ImageTask(Task, Generic[Draft]):
     Raises:
         ValueError: the pictures would be too small, or too large to be held in memory.
     """
+
+    sources = PICTURES
 
     def __init__(self, source: ImageSourceLike, image_size: int, images: tuple[str, ...], ambiguous: str) -> None:
         check_size(image_size)

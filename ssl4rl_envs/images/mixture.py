@@ -6,7 +6,7 @@ import inspect
 
 from ssl4rl_envs.mixture import Parts
 from ssl4rl_envs.registration import load_class, registered_task
-from ssl4rl_envs.sources import ImageSourceLike, load_images
+from ssl4rl_envs.sources import PICTURES, ImageSourceLike, load_images
 from ssl4rl_envs.task import Level, Task
 
 
@@ -41,6 +41,8 @@ class Mixture(Parts):
     ## Registered Configurations
     - `SSL4RL/Mixture-v0`
     """
+
+    sources = PICTURES
 
     levels = (
         Level("two", {"tasks": ("Rotation", "FlipPrediction")}),

@@ -11,24 +11,23 @@ from PIL import Image
 
 from ssl4rl_envs.sources.arrays import is_arraylike
 from ssl4rl_envs.sources.base import PictureSource, Views
-from ssl4rl_envs.sources.builtin import BUILTIN
+from ssl4rl_envs.sources.builtin import PICTURES
 from ssl4rl_envs.sources.folder import FolderSource, folder
 from ssl4rl_envs.sources.images import ImageSource
-from ssl4rl_envs.sources.scene_bank import scene_bank
 
 ImageSourceLike = str | Path | PictureSource | NDArray[Any] | Sequence[Any]
 
-__all__ = ["BUILTIN", "FolderSource", "ImageSource", "ImageSourceLike", "PictureSource", "Views", "load_images"]
+__all__ = ["PICTURES", "FolderSource", "ImageSource", "ImageSourceLike", "PictureSource", "Views", "load_images"]
 
 
 def load_images(source: ImageSourceLike | Any) -> PictureSource:
     """Return the image source that `source` names or holds.
 
     Args:
-        source: "scenes" (drawn on demand), "scenes:N" (the first N, drawn once), "photos", "faces", "digits", "folder:PATH"
-            or a `Path` (see `FolderSource`; "folder:PATH?dedup=false" does not look for near-duplicates), a `PictureSource`,
-            an array or tensor of pictures, or a list of pictures of any sizes: arrays, tensors, Pillow's pictures
-            (`arrays.rgb_pictures` says how they are read).
+        source: a name of `PICTURES`: "scenes" (drawn on demand), "scenes:N" (the first N, drawn once), "photos", "faces",
+            "digits", "folder:PATH"; a `Path` (see `FolderSource`; "folder:PATH?dedup=false" does not look for
+            near-duplicates), a `PictureSource`, an array or tensor of pictures, or a list of pictures of any sizes: arrays,
+            tensors, Pillow's pictures (`arrays.rgb_pictures` says how they are read).
 
     Raises:
         ValueError: no source has this name, or the arrays are not pictures.
@@ -40,7 +39,8 @@ def load_images(source: ImageSourceLike | Any) -> PictureSource:
     if isinstance(source, Path):
         return folder(source)
     if isinstance(source, str):
-        return _named(source)
+        hint = f"; it is a folder: name it 'folder:{source}'" if Path(source).expanduser().is_dir() else ""
+        return PICTURES.load(source, hint)
     if isinstance(source, Image.Image):
         raise TypeError("one picture is no source; give a list of them")
     if is_arraylike(source) or (isinstance(source, Sequence) and not isinstance(source, (bytes, bytearray))):
@@ -48,17 +48,3 @@ def load_images(source: ImageSourceLike | Any) -> PictureSource:
     raise TypeError(
         f"a source is a name, a Path, a PictureSource, an array or tensor, or a list of pictures, got {type(source).__name__}"
     )
-
-
-def _named(source: str) -> PictureSource:
-    if source.startswith("folder:"):
-        return folder(source.removeprefix("folder:"))
-    if source.startswith("scenes:"):
-        count = source.removeprefix("scenes:")
-        if not count.isdecimal():
-            raise ValueError(f"scenes:N keeps N scenes, e.g. scenes:2048, got {source!r}")
-        return scene_bank(int(count))
-    if source in BUILTIN:
-        return BUILTIN[source]()
-    hint = f"; it is a folder: name it 'folder:{source}'" if Path(source).expanduser().is_dir() else ""
-    raise ValueError(f"unknown source {source!r}; known are {', '.join(BUILTIN)}, scenes:N and folder:PATH{hint}")

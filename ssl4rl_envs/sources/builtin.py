@@ -1,8 +1,7 @@
-"""The pictures that come with the dependencies: photographs, faces and digits."""
+"""The pictures that come with the dependencies: photographs, faces and digits; and the one way to name any pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 
@@ -11,7 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ssl4rl_envs.sources.base import PictureSource
+from ssl4rl_envs.sources.folder import folder
 from ssl4rl_envs.sources.images import ImageSource
+from ssl4rl_envs.sources.named import SourceTable, count_of
+from ssl4rl_envs.sources.scene_bank import scene_bank
 from ssl4rl_envs.sources.scenes import scenes
 
 PHOTOGRAPHS: tuple[str, ...] = (
@@ -68,4 +70,15 @@ def digits() -> ImageSource:
     return ImageSource([np.pad(image, 1) for image in grey], name="digits", min_zoom=0.9)
 
 
-BUILTIN: dict[str, Callable[[], PictureSource]] = {"scenes": scenes, "photos": photos, "faces": faces, "digits": digits}
+PICTURES: SourceTable[PictureSource] = SourceTable(
+    "source",
+    {
+        "scenes": scenes,
+        "photos": photos,
+        "faces": faces,
+        "digits": digits,
+        "scenes:N": lambda count: scene_bank(count_of(count, "scenes:N")),
+        "folder:PATH": folder,
+    },
+)
+"""The sources of pictures by name, one row each; see `named`. A row that is added here is a source like these."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +17,7 @@ from ssl4rl_envs.sources.graph_networkx import from_networkx
 from ssl4rl_envs.sources.graph_pyg import from_pyg
 from ssl4rl_envs.sources.graph_sparse import from_sparse
 from ssl4rl_envs.sources.graphs import GraphSource
+from ssl4rl_envs.sources.named import SourceTable, count_of
 
 CORA_TOPICS = (
     "Neural_Networks",
@@ -66,23 +66,30 @@ def _joined(graph: nx.Graph, name: str) -> GraphSource:
     return from_networkx(bare, name)
 
 
-GRAPHS: dict[str, Callable[[], GraphSource]] = {
-    "cora": cora,
-    "karate": karate,
-    "les_miserables": les_miserables,
-    "sbm": cache(stochastic_block_model),
-    "barabasi_albert": cache(barabasi_albert),
-}
-SIZED: dict[str, Callable[[int], GraphSource]] = {"sbm": stochastic_block_model, "barabasi_albert": barabasi_albert}
+GRAPHS: SourceTable[GraphSource] = SourceTable(
+    "graph",
+    {
+        "cora": cora,
+        "karate": karate,
+        "les_miserables": les_miserables,
+        "sbm": cache(stochastic_block_model),
+        "barabasi_albert": cache(barabasi_albert),
+        "sbm:NODES": lambda nodes: stochastic_block_model(count_of(nodes, "sbm:NODES")),
+        "barabasi_albert:NODES": lambda nodes: barabasi_albert(count_of(nodes, "barabasi_albert:NODES")),
+        "file:PATH": read_graph,
+    },
+)
+"""The graphs by name, one row each; see `named`. A row that is added here is a source like these."""
 
 
 def load_graph(source: GraphSourceLike) -> GraphSource:
     """Return the graph that a source names.
 
     Args:
-        source: "cora", "karate", "les_miserables", "sbm", "barabasi_albert" (these two also with a number of nodes,
-            "sbm:10000"), "file:PATH" or a `Path` (see `read_graph`), a `GraphSource`, a networkx graph (`from_networkx`), a
-            `Data` or dataset of PyTorch Geometric (`from_pyg`), or a sparse adjacency matrix of scipy (`from_sparse`).
+        source: a name of `GRAPHS`: "cora", "karate", "les_miserables", "sbm", "barabasi_albert" (these two also with a
+            number of nodes, "sbm:10000"), "file:PATH"; a `Path` (see `read_graph`), a `GraphSource`, a networkx graph
+            (`from_networkx`), a `Data` or dataset of PyTorch Geometric (`from_pyg`), or a sparse adjacency matrix of scipy
+            (`from_sparse`).
 
     Raises:
         ValueError: the name is unknown, or what it names does not make a source.
@@ -104,13 +111,4 @@ def load_graph(source: GraphSourceLike) -> GraphSource:
             f"scipy, got {type(source).__name__}; an array of pairs (E, 2) is one as GraphSource(pairs), an adjacency matrix "
             "(N, N) as scipy.sparse.coo_array(matrix)"
         )
-    name, _, rest = source.partition(":")
-    if name == "file":
-        return read_graph(rest)
-    if name in SIZED and rest.isdecimal():
-        return SIZED[name](int(rest))
-    if source not in GRAPHS:
-        raise ValueError(
-            f"unknown graph {source!r}; known are {', '.join(GRAPHS)}, sbm:NODES, barabasi_albert:NODES and file:PATH"
-        )
-    return GRAPHS[source]()
+    return GRAPHS.load(source)

@@ -7,10 +7,13 @@ import runpy
 import sys
 from pathlib import Path
 
+import gymnasium as gym
 import pytest
 
 from ssl4rl_benchmarks import docs
 from ssl4rl_envs.registration import TABLE
+from ssl4rl_envs.sources import PICTURES
+from ssl4rl_envs.sources.graph_builtin import GRAPHS
 
 DOCS = Path(__file__).parents[2] / "docs"
 HEADINGS = ("Description", "Observation Space", "Action Space", "Rewards", "Termination", "Arguments", "Levels")
@@ -28,18 +31,32 @@ def test_every_environment_is_documented_under_all_headings(env_id):
     assert (DOCS / docs.picture_name(env_id)).exists()
 
 
-def test_the_example_of_a_new_task_runs_as_it_is_printed(tmp_path, monkeypatch):
-    """The page shows one file and one script; together they make an environment that works."""
-    blocks = re.findall(r"```python\n# (\w+\.py)\n(.*?)```", (DOCS / "extending.md").read_text(), re.DOTALL)
-    assert [name for name, _ in blocks] == ["brightness.py", "try_it.py"]
-    for name, code in blocks:
+EXAMPLES = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", (DOCS / "extending.md").read_text(), re.DOTALL))
+
+
+@pytest.fixture
+def as_before():
+    """Tables that examples add rows to, and modules that they import, are as they were once the test is over."""
+    tables = (gym.registry, PICTURES, GRAPHS)
+    known = [set(table) for table in tables]
+    yield
+    for name in EXAMPLES:
+        sys.modules.pop(name.removesuffix(".py"), None)
+    for table, names in zip(tables, known, strict=True):
+        for name in set(table) - names:
+            del table[name]
+
+
+def test_the_page_of_extensions_shows_a_task_and_a_source():
+    assert {"brightness.py", "try_it.py", "hills.py", "try_source.py"} <= set(EXAMPLES)
+
+
+@pytest.mark.usefixtures("as_before")
+@pytest.mark.parametrize("script", [name for name in EXAMPLES if name.startswith("try_")])
+def test_the_examples_of_extensions_run_as_they_are_printed(script, tmp_path, monkeypatch):
+    """The page shows files and scripts that use them."""
+    for name, code in EXAMPLES.items():
         (tmp_path / name).write_text(code)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    try:
-        runpy.run_path("try_it.py")
-    finally:
-        import gymnasium as gym
-
-        gym.registry.pop("SSL4RL/Brightness-v0", None)
-        sys.modules.pop("brightness", None)
+    runpy.run_path(script)

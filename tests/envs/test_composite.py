@@ -15,7 +15,7 @@ from ssl4rl_envs.images.mixture import Mixture
 from ssl4rl_envs.images.rotation import Rotation
 from ssl4rl_envs.mixture import Parts
 
-OF_THE_CLASS = {"levels", "legitimate"}
+OF_THE_CLASS = {"levels", "legitimate", "sources"}
 """What describes a class; of `legitimate` a composite passes on what `reason_for` says."""
 
 MADE_OF_OTHERS = {"sample", "score_texts"}

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_geometric.data import Data
 
-from ssl4rl_envs.sources import graph_builtin
 from ssl4rl_envs.sources.clusters import cluster
 from ssl4rl_envs.sources.graph_builtin import CORA_TOPICS, GRAPHS, cora, load_graph
 from ssl4rl_envs.sources.graph_files import read_graph
@@ -29,7 +28,7 @@ def test_cora_is_what_is_known_of_it():
     assert len(CORA_TOPICS) == 7
 
 
-@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("name", GRAPHS.whole())
 def test_built_in_graphs_hold_together(name):
     graph = load_graph(name)
     assert load_graph(name) is graph
@@ -231,4 +230,7 @@ def test_blocks_that_cannot_be_drawn_are_errors(wrong):
 
 
 def test_built_in_names_are_those_that_errors_list():
-    assert set(graph_builtin.SIZED) < set(GRAPHS)
+    with pytest.raises(ValueError, match=f"known are {', '.join(GRAPHS)}$"):
+        load_graph("nowhere")
+    with pytest.raises(ValueError, match=r"sbm:NODES takes a whole number as NODES, e\.g\. sbm:2048, got 'sbm:many'"):
+        load_graph("sbm:many")

@@ -25,7 +25,7 @@ from ssl4rl_envs import Stream, registration, rendering
 from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.registration import TABLE
-from ssl4rl_envs.sources import BUILTIN
+from ssl4rl_envs.sources import PICTURES
 from ssl4rl_envs.sources.scenes import scenes
 from ssl4rl_envs.speech import MAX_REPLY
 from ssl4rl_envs.stream import SPLITS
@@ -465,7 +465,7 @@ def test_an_instance_is_the_same_bits_in_a_fresh_process(build, monkeypatch):
     names = [(row.id, side) for row in TABLE for side in ("array", "text")]
     names = [(env_id, side) for env_id, side in names if side == "array" or build(env_id).has_text]
     cases = [(*name, split, seed) for name in names for split, seed in (("train", 0), ("test", 2**40))]
-    monkeypatch.setitem(BUILTIN, "scenes", scenes)  # as in the fresh process
+    monkeypatch.setitem(PICTURES, "scenes", scenes)  # as in the fresh process
     registration._build_once.cache_clear()
     script = SCRIPT % (inspect.getsource(digest), inspect.getsource(scalar_digests))
     command = [sys.executable, "-c", script, json.dumps(cases)]

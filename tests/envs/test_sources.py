@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, features
 
-from ssl4rl_envs.sources import BUILTIN, FolderSource, ImageSource, load_images
+from ssl4rl_envs.sources import PICTURES, FolderSource, ImageSource, load_images
 from ssl4rl_envs.sources.base import TURN, UNIT, Views
 from ssl4rl_envs.sources.builtin import PHOTOGRAPHS, REGION, cut_regions
 from ssl4rl_envs.sources.folder import SHORT_SIDE, read_picture
@@ -67,7 +67,7 @@ def raw_pixels(source: ImageSource, item: int) -> bytes:
     return pack(source.picture(item))
 
 
-@pytest.mark.parametrize("name", BUILTIN)
+@pytest.mark.parametrize("name", PICTURES.whole())
 def test_splits_of_builtin_sources_are_disjoint_by_content(name):
     source = load_images(name)
     content = {split: {raw_pixels(source, item) for item in source.items(split)} for split in SPLITS}
@@ -77,7 +77,7 @@ def test_splits_of_builtin_sources_are_disjoint_by_content(name):
     assert sorted(item for split in SPLITS for item in source.items(split).tolist()) == list(range(len(source)))
 
 
-@pytest.mark.parametrize("name", BUILTIN)
+@pytest.mark.parametrize("name", PICTURES.whole())
 def test_builtin_sources_have_every_split_and_are_loaded_once(name):
     source = load_images(name)
     assert source.splits == SPLITS
@@ -395,7 +395,7 @@ def test_a_zoom_outside_its_range_is_an_error(min_zoom):
 
 
 def test_unknown_names_are_errors_that_list_the_known():
-    with pytest.raises(ValueError, match=r"unknown source 'cifar'.*photos, faces, digits, scenes:N and folder:PATH"):
+    with pytest.raises(ValueError, match=r"unknown source 'cifar'.*photos, faces, digits, scenes:N, folder:PATH"):
         load_images("cifar")
 
 

@@ -30,7 +30,7 @@ BENCH = [
 DEEPSPEED = ["deepspeed>=0.19"]
 RAY = ["ray>=2.40"]
 FAST = ["numba>=0.61"]
-DEV = ["hypothesis>=6.100", "mypy>=1.15", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.9"]
+DEV = ["datasets>=3", "hypothesis>=6.100", "mypy>=1.15", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.9"]
 
 setup(
     packages=[

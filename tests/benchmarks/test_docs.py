@@ -31,6 +31,13 @@ def test_every_environment_is_documented_under_all_headings(env_id):
     assert (DOCS / docs.picture_name(env_id)).exists()
 
 
+def test_the_page_of_other_libraries_runs_as_it_is_printed(tmp_path, monkeypatch):
+    pytest.importorskip("datasets")
+    (code,) = re.findall(r"```python\n(.*?)```", (DOCS / "bridges.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "bridges.md", "exec"), {})
+
+
 EXAMPLES = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", (DOCS / "extending.md").read_text(), re.DOTALL))
 
 

@@ -21,11 +21,11 @@ from typing import Any
 import torch
 from transformers.utils import logging as transformers_logging
 
-from ssl4rl_agents.ppo.config import TrainConfig
-from ssl4rl_agents.ppo.device import find_device
-from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.rollout import ask
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.runtime.device import find_device
+from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_benchmarks.versus_trl.memory import resident
 from ssl4rl_benchmarks.versus_trl.models import MODELS, save_model
 from ssl4rl_envs import make_task

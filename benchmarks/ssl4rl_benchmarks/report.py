@@ -15,10 +15,10 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from ssl4rl_agents.policies.agent import PolicyAgent
-from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.rollout import ask
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.runs.policy_agent import PolicyAgent
 from ssl4rl_envs import hash_seed, rendering
 
 BOARD = 12

@@ -26,8 +26,8 @@ from ssl4rl_agents.ppo.advantages import (
     token_rewards,
     whiten,
 )
-from ssl4rl_agents.ppo.config import ObjectiveConfig
 from ssl4rl_agents.ppo.losses import Total
+from ssl4rl_agents.settings import ObjectiveConfig
 
 
 def ragged(lengths: list[int], seed: int) -> tuple[Tensor, Tensor, Tensor]:

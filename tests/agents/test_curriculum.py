@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from ssl4rl_agents.evaluation import evaluate
-from ssl4rl_agents.policies.agent import PolicyAgent
-from ssl4rl_agents.ppo.distributed import Processes
-from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.questions import TrainingQuestions
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.runs.policy_agent import PolicyAgent
+from ssl4rl_agents.runtime.processes import Processes
 from ssl4rl_envs import make_task
 from tests.agents.tiny_runs import config, tasks_built_once  # noqa: F401 - a fixture
 

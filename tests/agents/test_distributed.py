@@ -17,11 +17,11 @@ from accelerate.state import PartialState
 
 from ssl4rl_agents.ppo import questions as questions_module
 from ssl4rl_agents.ppo import trainer as trainer_module
-from ssl4rl_agents.ppo.checkpoint import newest
-from ssl4rl_agents.ppo.distributed import Processes
-from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.rollout import ask
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs.checkpoint import newest
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.runtime.processes import Processes
 from ssl4rl_envs import Batch
 from tests.agents.tiny_runs import config, numbers, tasks_built_once, train  # noqa: F401
 

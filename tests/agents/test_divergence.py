@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from ssl4rl_agents.agent import load_agent
+from ssl4rl_agents.divergence import GROUP_ADVANTAGES, form, settled
 from ssl4rl_agents.ppo import trainer as trainer_module
-from ssl4rl_agents.ppo.config import ObjectiveConfig, PolicyConfig, TrainConfig
-from ssl4rl_agents.ppo.divergence import GROUP_ADVANTAGES, form, settled
-from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.rollout import Rollout, collect
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.settings import ObjectiveConfig, PolicyConfig, TrainConfig
 from ssl4rl_benchmarks.cli import main
 from ssl4rl_envs import SSLVectorEnv, make_task
 from tests.agents.tiny_runs import TINY, config, tasks_built_once, train  # noqa: F401

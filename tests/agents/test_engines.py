@@ -15,10 +15,10 @@ from torch import Tensor
 
 from ssl4rl_agents.policies.vlm import VLMPolicy
 from ssl4rl_agents.ppo import losses
-from ssl4rl_agents.ppo.config import TrainConfig
-from ssl4rl_agents.ppo.engines import Engine, Reply, Request, Sampling, VLLMEngine, sample_by, to_samples
-from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.runtime.samplers import Engine, Reply, Request, Sampling, VLLMEngine, sample_by, to_samples
+from ssl4rl_agents.settings import TrainConfig
 from tests.agents import zoo
 
 SAMPLING = Sampling(max_tokens=4, temperature=1.0, ends=[2, 3], unsaid=[7], seed=5)

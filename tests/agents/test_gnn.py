@@ -17,14 +17,14 @@ from safetensors.torch import load_file, save_file
 
 from ssl4rl_agents.agent import agent_interface, load_agent
 from ssl4rl_agents.evaluation import evaluate
-from ssl4rl_agents.policies.agent import BATCH, PolicyAgent, load_run
 from ssl4rl_agents.policies.build import build_policy, load_policy
 from ssl4rl_agents.policies.gnn import SIZES, WEIGHTS, GNNPolicy, load_gnn
 from ssl4rl_agents.ppo import supervised
-from ssl4rl_agents.ppo.config import GRAPH_MODELS, PolicyConfig, TrainConfig
-from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.rollout import ask, collect
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.runs.policy_agent import BATCH, PolicyAgent, load_run
+from ssl4rl_agents.settings import GRAPH_MODELS, PolicyConfig, TrainConfig
 from ssl4rl_benchmarks import cli
 from ssl4rl_envs import Stream
 from ssl4rl_envs.interface import Interface

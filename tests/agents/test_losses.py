@@ -14,7 +14,6 @@ from torch import Tensor
 
 from ssl4rl_agents.policies.policy import token_statistics
 from ssl4rl_agents.ppo.advantages import Advantages
-from ssl4rl_agents.ppo.config import ObjectiveConfig
 from ssl4rl_agents.ppo.losses import (
     approx_kl,
     cispo_loss,
@@ -30,6 +29,7 @@ from ssl4rl_agents.ppo.losses import (
 )
 from ssl4rl_agents.ppo.rollout import Rollout
 from ssl4rl_agents.ppo.update import backward, minibatch_of
+from ssl4rl_agents.settings import ObjectiveConfig
 
 
 def surrogate(ratio: float, advantage: float, dual: float | None = None) -> SimpleNamespace:

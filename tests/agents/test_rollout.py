@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from ssl4rl_agents.policies.policy import Samples
 from ssl4rl_agents.ppo import questions as questions_module
-from ssl4rl_agents.ppo.checkpoint import newest
-from ssl4rl_agents.ppo.config import TrainConfig
-from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.rollout import Asked, Rollout, ask, collect_informative, joined
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs.checkpoint import newest
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_envs import Batch
 from tests.agents.tiny_runs import assert_same_weights, halt_after, numbers
 from tests.agents.tiny_runs import config as tiny_config

@@ -17,11 +17,12 @@ from safetensors.torch import load_file, save_file
 
 from ssl4rl_agents.policies.build import load_policy
 from ssl4rl_agents.policies.finite import DivergedError, require_probabilities, unsound
-from ssl4rl_agents.ppo import checkpoint, skipping
-from ssl4rl_agents.ppo.files import LOCK, FolderLock, InUseError, finite, write_json
-from ssl4rl_agents.ppo.metrics import Display, MetricsLog, read_metrics
-from ssl4rl_agents.ppo.skipping import Skips
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs import checkpoint
+from ssl4rl_agents.runs.files import LOCK, FolderLock, InUseError, finite, write_json
+from ssl4rl_agents.runs.metrics import Display, MetricsLog, read_metrics
+from ssl4rl_agents.runtime import optimizer
+from ssl4rl_agents.runtime.optimizer import Skips
 from tests.agents.tiny_runs import config, halt_after, tasks_built_once, train  # noqa: F401
 
 SMALL: dict[str, Any] = {"iterations": 1, "format_warmup": 0, "objective": {"kl_coefficient": 0.0}}
@@ -35,7 +36,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 HOLDER = """
     import sys, time
     from pathlib import Path
-    from ssl4rl_agents.ppo.files import FolderLock
+    from ssl4rl_agents.runs.files import FolderLock
     lock = FolderLock(Path(sys.argv[1]), "a trainer")
     lock.acquire()
     print("held", flush=True)
@@ -114,7 +115,7 @@ def test_the_lock_is_let_go_of_where_a_run_cannot_begin(tmp_path):
 
 
 def test_an_interrupted_run_is_free_for_another_trainer_and_can_be_measured_meanwhile(tmp_path):
-    from ssl4rl_agents.policies.agent import load_run
+    from ssl4rl_agents.runs.policy_agent import load_run
 
     changes = {**SMALL, "iterations": 2, "save_every": 1}
     trainer = Trainer(config(**changes), tmp_path, quiet=True)
@@ -241,14 +242,14 @@ def test_a_reward_that_is_nan_is_never_the_best(tmp_path, monkeypatch):
 def test_skips_in_a_row_end_a_run_and_others_do_not():
     skips = Skips()
     for _ in range(5):
-        for _ in range(skipping.MOST - 1):
+        for _ in range(optimizer.MOST - 1):
             skips.note(None, 0.1)
         skips.note(1.0, 0.1)
         assert skips.in_a_row == 0
-    for number in range(1, skipping.MOST):
+    for number in range(1, optimizer.MOST):
         skips.note(None, 0.1)
         assert skips.in_a_row == number
-    with pytest.raises(DivergedError, match=f"{skipping.MOST} optimizer steps in a row .*learning rate 1000"):
+    with pytest.raises(DivergedError, match=f"{optimizer.MOST} optimizer steps in a row .*learning rate 1000"):
         skips.note(None, 1e3)
 
 
@@ -268,14 +269,14 @@ def test_a_run_that_learns_nothing_any_more_ends_with_the_reason(tmp_path, algor
 
 
 def test_a_warm_up_that_learns_nothing_ends_with_the_reason(tmp_path, monkeypatch):
-    monkeypatch.setattr(skipping, "_clip_and_step", lambda *_: None)
-    with pytest.raises(DivergedError, match=f"{skipping.MOST} optimizer steps in a row"):
+    monkeypatch.setattr(optimizer, "_clip_and_step", lambda *_: None)
+    with pytest.raises(DivergedError, match=f"{optimizer.MOST} optimizer steps in a row"):
         Trainer(config(**{**SMALL, "format_warmup": 40}), tmp_path, quiet=True).run()
     assert not checkpoint.checkpoints(tmp_path / "checkpoints")
 
 
 def test_skipped_steps_are_logged_and_shown(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(skipping, "_clip_and_step", lambda *_: None)
+    monkeypatch.setattr(optimizer, "_clip_and_step", lambda *_: None)
     trainer = train(tmp_path, **SMALL)
     (line,) = read_metrics(tmp_path)
     assert line["skipped_steps"] == line["skipped_in_a_row"] == 4

@@ -17,10 +17,10 @@ from ssl4rl_agents.baselines import ConstantAgent
 from ssl4rl_agents.evaluation import evaluate, evaluate_in
 from ssl4rl_agents.lessons import Lesson
 from ssl4rl_agents.policies.finite import DivergedError
-from ssl4rl_agents.ppo.config import TrainConfig
-from ssl4rl_agents.ppo.device import find_device
 from ssl4rl_agents.ppo.trainer import Trainer
-from ssl4rl_agents.runs import is_run, read_config
+from ssl4rl_agents.runs.folder import is_run, read_config
+from ssl4rl_agents.runtime.device import find_device
+from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_envs import SSLVectorEnv, hash_seed, make_task
 from ssl4rl_envs.arguments import hints_of
 

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from ssl4rl_agents.evaluation import evaluate
-from ssl4rl_agents.policies.agent import load_run
 from ssl4rl_agents.policies.templates import said_of, variables, whole_reply, written_reply
 from ssl4rl_agents.policies.vlm import VLMPolicy
-from ssl4rl_agents.ppo.config import PolicyConfig, TrainConfig
-from ssl4rl_agents.ppo.engines import Reply, Request, Sampling
-from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.readability import ENOUGH, Readability, UnreadableReplies
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.runs.policy_agent import load_run
+from ssl4rl_agents.runtime.samplers import Reply, Request, Sampling
+from ssl4rl_agents.settings import PolicyConfig, TrainConfig
 from ssl4rl_envs import Stream, Task, make_task
 from ssl4rl_envs.answers import wrap
 from ssl4rl_envs.attempts import Attempts

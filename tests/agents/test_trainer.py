@@ -15,16 +15,17 @@ from gymnasium import spaces
 from PIL import Image
 from scipy import stats
 
+from ssl4rl_agents import checks
 from ssl4rl_agents.policies.build import build_policy
 from ssl4rl_agents.policies.policy import Samples
-from ssl4rl_agents.ppo import checks, supervised
+from ssl4rl_agents.ppo import supervised
 from ssl4rl_agents.ppo import trainer as trainer_module
-from ssl4rl_agents.ppo.checkpoint import newest
-from ssl4rl_agents.ppo.config import OptimizerConfig, TrainConfig
 from ssl4rl_agents.ppo.first_ratio import FirstRatioError
-from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.rollout import ask, collect
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs.checkpoint import newest
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.settings import OptimizerConfig, TrainConfig
 from ssl4rl_envs import Batch, Score, Stream, Task
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.images.rotation import Rotation

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from ssl4rl_agents.policies.policy import Evaluation, Samples, token_statistics
 from ssl4rl_agents.ppo import losses
 from ssl4rl_agents.ppo.advantages import Advantages
-from ssl4rl_agents.ppo.config import ObjectiveConfig, OptimizerConfig
 from ssl4rl_agents.ppo.first_ratio import FirstRatioError, require_first_ratio
-from ssl4rl_agents.ppo.microbatch import MicroBatches
 from ssl4rl_agents.ppo.rollout import Rollout
 from ssl4rl_agents.ppo.update import UpdateStatistics, backward, minibatch_of, update
+from ssl4rl_agents.runtime.microbatch import MicroBatches
+from ssl4rl_agents.settings import ObjectiveConfig, OptimizerConfig
 
 WORDS, LONGEST, GROUP = 5, 4, 2
 

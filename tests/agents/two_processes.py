@@ -21,14 +21,14 @@ from torch.optim import Optimizer
 from ssl4rl_agents.policies.policy import Policy, Samples
 from ssl4rl_agents.ppo import advantages, supervised
 from ssl4rl_agents.ppo import update as update_module
-from ssl4rl_agents.ppo.config import ObjectiveConfig, OptimizerConfig
 from ssl4rl_agents.ppo.critic import critic_alone
-from ssl4rl_agents.ppo.distributed import Processes, in_parts, whole, whole_shape
-from ssl4rl_agents.ppo.microbatch import MicroBatches
 from ssl4rl_agents.ppo.rollout import Rollout, ask
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.ppo.update import UpdateStatistics
-from ssl4rl_agents.ppo.zero import ZeroOptimizer
+from ssl4rl_agents.runtime.deepspeed import ZeroOptimizer
+from ssl4rl_agents.runtime.microbatch import MicroBatches
+from ssl4rl_agents.runtime.processes import Processes, in_parts, whole, whole_shape
+from ssl4rl_agents.settings import ObjectiveConfig, OptimizerConfig
 from tests.agents.conftest import build, questions
 from tests.agents.tiny_runs import config
 

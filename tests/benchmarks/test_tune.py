@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from ssl4rl_agents.ppo.config import TrainConfig
 from ssl4rl_agents.sb3 import SB3Agent
-from ssl4rl_agents.trained import TrainedAgent, merged
+from ssl4rl_agents.settings import TrainConfig
+from ssl4rl_agents.trainer_agents import TrainedAgent, merged
 from ssl4rl_benchmarks.bench import choices, command, grid, rows, running, search, statistics, suites, tune
 from ssl4rl_benchmarks.bench.grid import Entry, Environment, Suite
 from ssl4rl_benchmarks.bench.report import markdown, tuning

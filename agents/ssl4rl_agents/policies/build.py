@@ -12,8 +12,8 @@ from ssl4rl_agents.policies.loading import ADAPTER_CONFIG, load_pretrained
 from ssl4rl_agents.policies.nano import build_nano
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.policies.vlm import VLMPolicy
-from ssl4rl_agents.ppo.config import PolicyConfig
 from ssl4rl_agents.ppo.rollout import ask
+from ssl4rl_agents.settings import PolicyConfig
 from ssl4rl_envs import Task, hash_seed
 
 EXAMPLES = 8

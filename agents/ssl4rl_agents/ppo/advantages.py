@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ssl4rl_agents.ppo.config import ObjectiveConfig
-from ssl4rl_agents.ppo.divergence import GROUP_ADVANTAGES, refuse_penalties
+from ssl4rl_agents.divergence import GROUP_ADVANTAGES, refuse_penalties
 from ssl4rl_agents.ppo.losses import Total, alone
+from ssl4rl_agents.settings import ObjectiveConfig
 
 EPSILON = 1e-6
 

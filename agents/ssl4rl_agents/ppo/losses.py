@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ssl4rl_agents.ppo.config import Aggregation, ObjectiveConfig
+from ssl4rl_agents.settings import Aggregation, ObjectiveConfig
 
 MAX_LOG_RATIO = 20.0
 

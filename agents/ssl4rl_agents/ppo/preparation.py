@@ -8,8 +8,8 @@ from typing import Any
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.policies.templates import check_style
 from ssl4rl_agents.policies.vlm import VLMPolicy
-from ssl4rl_agents.ppo.config import TrainConfig
-from ssl4rl_agents.ppo.distributed import Processes
+from ssl4rl_agents.runtime.processes import Processes
+from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_envs import Task
 from ssl4rl_envs.mixture import Parts
 from ssl4rl_envs.registration import build_task, registered_task

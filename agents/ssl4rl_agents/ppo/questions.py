@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ssl4rl_agents.ppo.distributed import Processes
 from ssl4rl_agents.ppo.rollout import Rollout, ask
+from ssl4rl_agents.runtime.processes import Processes
 from ssl4rl_envs import Stream, Task, hash_seed
 from ssl4rl_envs.mixture import TASK
 from ssl4rl_envs.schedules import Progress

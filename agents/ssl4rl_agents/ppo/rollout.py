@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ssl4rl_agents.policies.policy import Policy, Samples
 from ssl4rl_agents.ppo.advantages import scores_differ
-from ssl4rl_agents.ppo.engines import Engine, sample_by
-from ssl4rl_agents.ppo.microbatch import MicroBatches
 from ssl4rl_agents.readability import Readability
+from ssl4rl_agents.runtime.microbatch import MicroBatches
+from ssl4rl_agents.runtime.samplers import Engine, sample_by
 from ssl4rl_envs import Stream, Task
 from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.task import Batch

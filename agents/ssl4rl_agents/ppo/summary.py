@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from ssl4rl_agents.ppo.advantages import explained_variance
-from ssl4rl_agents.ppo.distributed import Processes
 from ssl4rl_agents.ppo.losses import importance_statistics
 from ssl4rl_agents.ppo.rollout import Asked, Rollout
 from ssl4rl_agents.ppo.update import UpdateStatistics
 from ssl4rl_agents.readability import Readability
+from ssl4rl_agents.runtime.processes import Processes
 
 SUMS = ("questions_asked", "episodes", "tokens")
 

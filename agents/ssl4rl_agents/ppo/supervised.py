@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ssl4rl_agents.policies.policy import Policy
-from ssl4rl_agents.ppo.config import OptimizerConfig
-from ssl4rl_agents.ppo.device import autocast
-from ssl4rl_agents.ppo.distributed import Processes
-from ssl4rl_agents.ppo.microbatch import MicroBatches
 from ssl4rl_agents.ppo.rollout import ask
-from ssl4rl_agents.ppo.skipping import Skips, apply_gradients
-from ssl4rl_agents.ppo.zero import ZeroOptimizer
+from ssl4rl_agents.runtime.deepspeed import ZeroOptimizer
+from ssl4rl_agents.runtime.device import autocast
+from ssl4rl_agents.runtime.microbatch import MicroBatches
+from ssl4rl_agents.runtime.optimizer import Skips, apply_gradients
+from ssl4rl_agents.runtime.processes import Processes
+from ssl4rl_agents.settings import OptimizerConfig
 from ssl4rl_envs import Stream
 from ssl4rl_envs.answers import wrap
 from ssl4rl_envs.interface import Interface

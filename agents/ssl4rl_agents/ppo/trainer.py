@@ -16,31 +16,32 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ssl4rl_agents.divergence import form
 from ssl4rl_agents.evaluation import Result, evaluate
-from ssl4rl_agents.policies.agent import PolicyAgent
 from ssl4rl_agents.policies.build import build_policy, load_policy
 from ssl4rl_agents.policies.policy import Policy
-from ssl4rl_agents.ppo import advantages, checkpoint, losses, supervised
-from ssl4rl_agents.ppo.config import TrainConfig
-from ssl4rl_agents.ppo.content import content_of, require_same_content
+from ssl4rl_agents.ppo import advantages, losses, supervised
 from ssl4rl_agents.ppo.critic import critic_alone
-from ssl4rl_agents.ppo.device import autocast, peak_memory, precision
-from ssl4rl_agents.ppo.distributed import Processes
-from ssl4rl_agents.ppo.divergence import form
-from ssl4rl_agents.ppo.engines import Engine, hand_over, make_engine
-from ssl4rl_agents.ppo.interrupts import interruptible
-from ssl4rl_agents.ppo.metrics import Display, MetricsLog
-from ssl4rl_agents.ppo.microbatch import MicroBatches
 from ssl4rl_agents.ppo.preparation import format_task, own_part, require_plain, require_readable
 from ssl4rl_agents.ppo.questions import TrainingQuestions
-from ssl4rl_agents.ppo.replay import Reference, replay
+from ssl4rl_agents.ppo.reference import Reference, replay
 from ssl4rl_agents.ppo.rollout import Rollout, ask, collect, collect_informative
-from ssl4rl_agents.ppo.skipping import Skips
 from ssl4rl_agents.ppo.summary import summarise, summarise_asked, summarise_readable
 from ssl4rl_agents.ppo.update import update
-from ssl4rl_agents.ppo.zero import check_objective
 from ssl4rl_agents.readability import Readability
-from ssl4rl_agents.runs import claim, settle
+from ssl4rl_agents.runs import checkpoint
+from ssl4rl_agents.runs.content import content_of, require_same_content
+from ssl4rl_agents.runs.folder import claim, settle
+from ssl4rl_agents.runs.metrics import Display, MetricsLog
+from ssl4rl_agents.runs.policy_agent import PolicyAgent
+from ssl4rl_agents.runtime.deepspeed import check_objective
+from ssl4rl_agents.runtime.device import autocast, peak_memory, precision
+from ssl4rl_agents.runtime.interrupts import interruptible
+from ssl4rl_agents.runtime.microbatch import MicroBatches
+from ssl4rl_agents.runtime.optimizer import Skips
+from ssl4rl_agents.runtime.processes import Processes
+from ssl4rl_agents.runtime.samplers import Engine, hand_over, make_engine
+from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_envs import Task, hash_seed, make_task
 from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.stream import SPLITS

@@ -11,16 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ssl4rl_agents.divergence import form
 from ssl4rl_agents.policies.policy import Evaluate
 from ssl4rl_agents.ppo import losses
 from ssl4rl_agents.ppo.advantages import Advantages
-from ssl4rl_agents.ppo.config import ObjectiveConfig, OptimizerConfig
-from ssl4rl_agents.ppo.divergence import form
 from ssl4rl_agents.ppo.first_ratio import require_first_ratio
 from ssl4rl_agents.ppo.losses import Total, alone
-from ssl4rl_agents.ppo.microbatch import MicroBatches
 from ssl4rl_agents.ppo.rollout import Rollout
-from ssl4rl_agents.ppo.skipping import Skips, apply_gradients
+from ssl4rl_agents.runtime.microbatch import MicroBatches
+from ssl4rl_agents.runtime.optimizer import Skips, apply_gradients
+from ssl4rl_agents.settings import ObjectiveConfig, OptimizerConfig
 
 
 @dataclass

@@ -11,8 +11,8 @@ from typing import get_args
 import torch
 from transformers.utils import logging as transformers_logging
 
-from ssl4rl_agents.ppo.config import Advantage
-from ssl4rl_agents.ppo.device import find_device
+from ssl4rl_agents.runtime.device import find_device
+from ssl4rl_agents.settings import Advantage
 from ssl4rl_benchmarks.versus_trl.measure import measure
 from ssl4rl_benchmarks.versus_trl.models import LORA_RANKS, MODELS
 from ssl4rl_benchmarks.versus_trl.report import markdown, summary

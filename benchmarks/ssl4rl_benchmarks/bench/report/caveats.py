@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ssl4rl_agents.ppo.divergence import GROUP_ADVANTAGES
+from ssl4rl_agents.divergence import GROUP_ADVANTAGES
 from ssl4rl_benchmarks.bench.grid import REVISION
 from ssl4rl_benchmarks.bench.rows import Row
 

@@ -16,7 +16,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from ssl4rl_agents.ppo.config import ObjectiveConfig
+from ssl4rl_agents.settings import ObjectiveConfig
 
 WEIGHTS = 3
 """The first stage in which weights lie in parts."""

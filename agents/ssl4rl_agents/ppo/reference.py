@@ -11,12 +11,12 @@ from torch import Tensor
 
 from ssl4rl_agents.policies.build import load_policy
 from ssl4rl_agents.policies.policy import Evaluation, Policy
-from ssl4rl_agents.ppo import checkpoint
-from ssl4rl_agents.ppo.config import PolicyConfig
-from ssl4rl_agents.ppo.device import autocast
-from ssl4rl_agents.ppo.distributed import Processes
-from ssl4rl_agents.ppo.microbatch import MicroBatches
 from ssl4rl_agents.ppo.rollout import Rollout
+from ssl4rl_agents.runs import checkpoint
+from ssl4rl_agents.runtime.device import autocast
+from ssl4rl_agents.runtime.microbatch import MicroBatches
+from ssl4rl_agents.runtime.processes import Processes
+from ssl4rl_agents.settings import PolicyConfig
 from ssl4rl_envs import Task
 
 

@@ -21,8 +21,8 @@ from safetensors.torch import load_file, save_file
 
 from ssl4rl_agents.policies.finite import DivergedError, buffers_of, unsound
 from ssl4rl_agents.policies.policy import Policy
-from ssl4rl_agents.ppo.distributed import Processes, like, whole_shape, whole_state, whole_weights
-from ssl4rl_agents.ppo.files import FolderLock, InUseError, discard, new_folder, publish, write_json
+from ssl4rl_agents.runs.files import FolderLock, InUseError, discard, new_folder, publish, write_json
+from ssl4rl_agents.runtime.processes import Processes, like, whole_shape, whole_state, whole_weights
 
 BEST = "best.json"
 OPTIMIZER, TRAINER = "optimizer.safetensors", "trainer.json"

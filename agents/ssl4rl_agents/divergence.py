@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ssl4rl_agents.ppo.config import KLLoss, ObjectiveConfig
+    from ssl4rl_agents.settings import KLLoss, ObjectiveConfig
 
 GROUP_ADVANTAGES = ("grpo", "dr_grpo", "rloo")
 """Advantages that are relative to a group: what an answer earned is compared with the other answers to its question."""

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ssl4rl_agents.policies.policy import Policy, Samples
 from ssl4rl_agents.policies.vlm import VLMPolicy
-from ssl4rl_agents.ppo.config import TrainConfig
+from ssl4rl_agents.settings import TrainConfig
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, get_args
 
-from ssl4rl_agents.ppo.checks import check
-from ssl4rl_agents.ppo.divergence import settled
+from ssl4rl_agents.checks import check
+from ssl4rl_agents.divergence import settled
 from ssl4rl_envs.arguments import Checked, from_plain, hints_of
 
 Algorithm = Literal["ppo", "sft"]

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from ssl4rl_agents.ppo.divergence import GROUP_ADVANTAGES
+from ssl4rl_agents.divergence import GROUP_ADVANTAGES
 
 if TYPE_CHECKING:
-    from ssl4rl_agents.ppo.config import TrainConfig
+    from ssl4rl_agents.settings import TrainConfig
 
 AT_LEAST_ONE = (
     "iterations",

@@ -6,10 +6,10 @@ import dataclasses
 from typing import Any, ClassVar, cast
 
 from ssl4rl_agents.lessons import Lesson, Point
-from ssl4rl_agents.policies.agent import PolicyAgent
 from ssl4rl_agents.policies.policy import Policy
-from ssl4rl_agents.ppo.config import GRAPH_MODELS, TrainConfig
-from ssl4rl_agents.ppo.metrics import read_metrics
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.runs.policy_agent import PolicyAgent
+from ssl4rl_agents.settings import GRAPH_MODELS, TrainConfig
 from ssl4rl_envs import SSLVectorEnv
 
 DECIDED = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from ssl4rl_agents.policies.finite import DivergedError
-from ssl4rl_agents.ppo.distributed import whole
-from ssl4rl_agents.ppo.zero import ZeroOptimizer
+from ssl4rl_agents.runtime.deepspeed import ZeroOptimizer
+from ssl4rl_agents.runtime.processes import whole
 
 MOST = 10
 """Steps in a row without finite gradients that end a run: one bad batch passes, weights that are lost do not."""

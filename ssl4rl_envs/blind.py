@@ -100,7 +100,7 @@ def all_answers(task: Task) -> NDArray[Any] | None:
 
 def rewards_of(task: Task, answers: NDArray[Any], split: str, count: int = 2 * SAMPLED) -> Rewards:
     """Return what answers (m, ...) are paid on the first instances of a split, (m, count)."""
-    batch = task.sample(Stream(split, np.zeros(count, np.uint64), np.arange(count)))
+    batch = task.sample(Stream.span(split, 0, 0, count))
     return np.stack([_score(task, answer, batch) for answer in answers])
 
 

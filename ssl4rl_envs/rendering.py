@@ -149,7 +149,7 @@ def canvas_for(task: Task, split: str) -> Canvas:
     """
     if task.parts:
         return reduce(operator.or_, (canvas_for(part, split) for part in task.parts))
-    batch = task.sample(Stream(split, np.zeros(_PROBES, np.uint64), np.arange(_PROBES)))
+    batch = task.sample(Stream.span(split, 0, 0, _PROBES))
     answers = task.oracle(batch)
     verdicts = judge(task, batch, answers, task.score(answers, batch))
     return reduce(operator.or_, (canvas_of(card(task, batch, row, verdict)) for row, verdict in enumerate(verdicts)))

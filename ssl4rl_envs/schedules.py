@@ -54,9 +54,9 @@ class Schedule(ABC):
 
     def _uniform(self, count: int) -> NDArray[np.float64]:
         """Draw `count` numbers in [0, 1), the same for the same seed and history."""
-        numbers = np.arange(self._drawn, self._drawn + count)
+        stream = Stream.span("train", self.seed, self._drawn, count).branch("schedule")
         self._drawn += count
-        return Stream("train", np.full(count, self.seed, np.uint64), numbers).branch("schedule").uniform()
+        return stream.uniform()
 
     def _check_state(self, state: dict[str, Any]) -> None:
         expected = self.state_dict()

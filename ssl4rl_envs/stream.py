@@ -115,6 +115,19 @@ class Stream:
         self._keys = _chain(_chain(role, self.seeds), self.indices)
         self._draws = 0
 
+    @classmethod
+    def span(cls, split: str, seed: int, first: int, count: int) -> Stream:
+        """Return the instances `first` ... `first + count - 1` of the endless stream of (split, seed), one a row.
+
+        `task.sample(Stream.span("test", 0, 0, 8))` asks the first eight test questions of seed 0.
+
+        Raises:
+            ValueError: a number is negative, or the split unknown.
+        """
+        if count < 0:
+            raise ValueError(f"count must not be negative, got {count}")
+        return cls(split, np.full(count, as_words([seed], "seed")[0]), np.arange(first, first + count))
+
     def __len__(self) -> int:
         return int(self.seeds.size)
 

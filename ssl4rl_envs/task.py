@@ -251,7 +251,7 @@ class Task(ABC):
 
         It is asked where the answers are too many to list. By default random ones and, of numbers, their mean.
         """
-        stream = Stream("train", np.zeros(blind.TRIED, np.uint64), np.arange(blind.TRIED)).branch("blind")
+        stream = Stream.span("train", 0, 0, blind.TRIED).branch("blind")
         batch = self.sample(stream)
         answers = self.random_answers(batch, stream)
         if not isinstance(self.action_space, spaces.Box):

@@ -113,7 +113,7 @@ class GraphTask(Task):
         """
         for split in SPLITS:
             try:
-                self.sample(Stream(split, np.zeros(CHECKED, np.uint64), np.arange(CHECKED)))
+                self.sample(Stream.span(split, 0, 0, CHECKED))
             except RuntimeError as error:
                 raise ValueError(f"graph {self.source.name!r}, {split} split: {error}") from error
 

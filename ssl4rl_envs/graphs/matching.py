@@ -122,7 +122,7 @@ class SharingPairs:
     def _apart(self, split: str, draws: int) -> tuple[Nodes, Nodes]:
         """Draw pairs with a neighbour in common that are not joined and belong to the split, and partners of their ends."""
         source = self._source
-        stream = Stream(split, np.full(draws, hash_seed("sharing pairs"), np.uint64), np.arange(draws))
+        stream = Stream.span(split, hash_seed("sharing pairs"), 0, draws)
         one = source.indices[stream.integers(0, len(source.indices))]
         other = self._step(self._step(one, stream), stream)
         pair = np.stack([one, other], axis=1)

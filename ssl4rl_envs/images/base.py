@@ -81,7 +81,7 @@ class ImageTask(Task, Generic[Draft]):
 
     def acceptance(self, split: str, count: int = 256) -> float:
         """Return the share of drafts of a split that can be asked about, from `count` of them."""
-        stream = Stream(split, np.zeros(count, np.uint64), np.arange(count))
+        stream = Stream.span(split, 0, 0, count)
         return float(self.askable(self.draft(stream)).mean())
 
     def check_source(self, different: int = 1) -> None:

@@ -256,7 +256,7 @@ class MaskedReconstruction(ImageTask[Draft]):
 
     def blind_answers(self) -> NDArray[Any]:
         """Return paintings that are paid most whatever is shown, best first, (m, patch_size, patch_size, 3)."""
-        batch = self.sample(Stream("train", np.zeros(blind.SAMPLED, np.uint64), np.arange(blind.SAMPLED)))
+        batch = self.sample(Stream.span("train", 0, 0, blind.SAMPLED))
         targets = batch.target.reshape(len(batch), -1).astype(np.float64)
         found = blind.best_painting(targets, _constant_error(batch.target), PAINTINGS)
         return np.clip(found, -1, 1).reshape(-1, *self.action_space.shape).astype(np.float32)

@@ -212,7 +212,7 @@ def blind_progress(count: int, steps: int, width: int = 32, starts: int = 1024) 
         width: sequences that are kept after each step.
         starts: random derangements that the expectation is taken over; for 4 tiles they come close to all nine.
     """
-    orders = derangement(Stream("train", np.zeros(starts, np.uint64), np.arange(starts)), count)
+    orders = derangement(Stream.span("train", 0, 0, starts), count)
     if count <= 4:
         orders = np.unique(orders, axis=0)
     pairs = np.stack(np.triu_indices(count, 1), axis=1)

@@ -34,7 +34,7 @@ class SceneBank(ImageSource):
             raise ValueError(f"scenes:N keeps {FEWEST} to {MOST} scenes, got {count}")
         source = scenes()
         # Of every split of the endless scenes alike; which split of the bank one falls to, its content decides.
-        drawn = [source.draw(Stream(split, np.zeros(count, np.uint64), np.arange(count))) for split in SPLITS]
+        drawn = [source.draw(Stream.span(split, 0, 0, count)) for split in SPLITS]
         self.scenes: NDArray[np.int64] = np.stack(drawn, axis=1).reshape(-1)[:count]
         """Which scenes these are, (count,), as items of `scenes()`."""
         parts = [self.scenes[start : start + _CHUNK] for start in range(0, count, _CHUNK)]

@@ -381,3 +381,22 @@ def test_the_numbers_of_the_stream_are_pinned():
     assert stream.permutation(5).tolist() == GOLDEN_PERMUTATIONS
     assert stream.redraw(np.array([1]), 3).integers(0, 10**6, (2,)).tolist() == GOLDEN_REDRAWN
     assert Stream("test", [0], [0]).integers(0, 10**6).tolist() == GOLDEN_TEST
+
+
+# Spans
+
+
+@given(seed=st.integers(0, 2**64 - 1), first=st.integers(0, 10**12), count=st.integers(0, 20), split=st.sampled_from(SPLITS))
+def test_a_span_is_consecutive_instances_of_one_seed(seed, first, count, split):
+    span = Stream.span(split, seed, first, count)
+    by_hand = Stream(split, np.full(count, seed, np.uint64), np.arange(first, first + count))
+    assert len(span) == count
+    assert np.array_equal(span.words((3,)), by_hand.words((3,)))
+
+
+@pytest.mark.parametrize(
+    ("span", "what"), [((-1, 0, 1), "seed"), ((0, -1, 1), "indices"), ((0, 0, -1), "count"), ((0.5, 0, 1), "seed")]
+)
+def test_a_span_refuses_what_is_no_count(span, what):
+    with pytest.raises(ValueError, match=what):
+        Stream.span("train", *span)

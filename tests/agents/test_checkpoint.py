@@ -109,7 +109,7 @@ def test_a_kill_in_the_middle_of_saving_can_be_resumed(tmp_path, monkeypatch):
 
 
 MOMENTS = {
-    "in the format warm-up": ("ssl4rl_agents.ppo.supervised.descend", 2),
+    "in the format warm-up": ("ssl4rl_agents.ppo.supervised.CrossEntropy.descend", 2),
     "while sampling": ("torch.multinomial", 20),
     "while updating": ("ssl4rl_agents.ppo.update.apply_gradients", 7),
     "before the metrics are written": ("ssl4rl_agents.runs.metrics.MetricsLog.write", 2),

@@ -11,9 +11,10 @@ import torch
 
 from ssl4rl_agents.agent import load_agent
 from ssl4rl_agents.divergence import GROUP_ADVANTAGES, form, settled
-from ssl4rl_agents.ppo import trainer as trainer_module
-from ssl4rl_agents.ppo.rollout import Rollout, collect
+from ssl4rl_agents.ppo.credit import Credit
+from ssl4rl_agents.ppo.rollout import Player, Rollout
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.ppo.update import Updater
 from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_agents.settings import ObjectiveConfig, PolicyConfig, TrainConfig
 from ssl4rl_benchmarks.cli import main
@@ -96,19 +97,19 @@ def test_a_run_of_a_former_version_that_did_it_is_not_resumed(tmp_path):
 
 def measured(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> list[tuple[Rollout, torch.Tensor]]:
     """Answers that earn these scores whatever they say; the rollouts and advantages of all updates to come."""
-    seen, update = [], trainer_module.update
+    seen, play, update = [], Player.play, Updater.update
 
     def earning(*args: Any) -> Rollout:
-        rollout = collect(*args)
-        rollout.scores = torch.tensor(scores)
+        rollout = play(*args)
+        rollout.turns[0].rewards = torch.tensor(scores)
         return rollout
 
-    def watched(*args: Any, **more: Any) -> Any:
-        seen.append((args[2], args[3].advantages))
-        return update(*args, **more)
+    def watched(updater: Updater, rollout: Rollout, credit: Credit, generator: torch.Generator) -> Any:
+        seen.append((rollout, credit.turns[0].advantages))
+        return update(updater, rollout, credit, generator)
 
-    monkeypatch.setattr(trainer_module, "collect", earning)
-    monkeypatch.setattr(trainer_module, "update", watched)
+    monkeypatch.setattr(Player, "play", earning)
+    monkeypatch.setattr(Updater, "update", watched)
     return seen
 
 

@@ -21,10 +21,11 @@ from ssl4rl_agents.policies.policy import Samples
 from ssl4rl_agents.ppo import supervised
 from ssl4rl_agents.ppo import trainer as trainer_module
 from ssl4rl_agents.ppo.first_ratio import FirstRatioError
-from ssl4rl_agents.ppo.rollout import ask, collect
+from ssl4rl_agents.ppo.rollout import Player
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.runs.checkpoint import newest
 from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.runtime.microbatch import MicroBatches
 from ssl4rl_agents.settings import OptimizerConfig, TrainConfig
 from ssl4rl_envs import Batch, Score, Stream, Task
 from ssl4rl_envs.answers import AnswerFormat
@@ -48,12 +49,15 @@ def test_a_sampling_pass_that_lies_stops_the_run(tmp_path, monkeypatch):
     """By 0.1 nats, which no rounding explains; by 1e-3 it is logged and the run goes on."""
     lie = 0.1
 
+    play = Player.play
+
     def lying(*args: Any) -> Any:
-        rollout = collect(*args)
-        rollout.samples.logprobs = rollout.samples.logprobs - lie
+        rollout = play(*args)
+        samples = rollout.turns[0].samples
+        samples.logprobs = samples.logprobs - lie
         return rollout
 
-    monkeypatch.setattr(trainer_module, "collect", lying)
+    monkeypatch.setattr(Player, "play", lying)
     with pytest.raises(FirstRatioError, match=r"first_ratio_error is 0\.105: .*more than 0\.01 from 1 \(in float32"):
         train(tmp_path / "lies", iterations=1)
     lie = 1e-3
@@ -122,12 +126,15 @@ def test_the_divergence_from_the_reference_starts_at_zero(tmp_path):
 def test_the_divergence_term_pulls_towards_the_reference(tmp_path, kl_loss, monkeypatch):
     """With an overwhelming coefficient the policy ends nearer to its start, whatever it earns."""
 
+    play = Player.play
+
     def earning(*args: Any) -> Any:
-        rollout = collect(*args)
-        rollout.scores = (rollout.samples.tokens[:, 0] % 2).float()
+        rollout = play(*args)
+        (turn,) = rollout.turns
+        turn.rewards = (turn.samples.tokens[:, 0] % 2).float()
         return rollout
 
-    monkeypatch.setattr(trainer_module, "collect", earning)
+    monkeypatch.setattr(Player, "play", earning)
     moved = {}
     for coefficient in (1e-6, 30.0):
         folder = tmp_path / str(coefficient)
@@ -162,7 +169,7 @@ def test_the_learning_rate_rises_and_falls():
 def test_a_cut_off_answer_scores_nothing(tmp_path):
     """Even if what was said so far would be right."""
     trainer = Trainer(config(), tmp_path, quiet=True)
-    batch = ask(trainer.task, "train", 0, 0, 8)
+    batch = trainer.task.sample(Stream.span("train", 0, 0, 8))
     right = trainer.policy.encode_answers(supervised.written(trainer.interface, trainer.task.oracle(batch), batch))
 
     class Cut:
@@ -177,7 +184,8 @@ def test_a_cut_off_answer_scores_nothing(tmp_path):
         def decode(self, tokens: Any, mask: Any, truncated: Any) -> list[str]:
             return trainer.policy.decode(tokens, mask, torch.zeros_like(truncated))
 
-    rollout = collect(Cut(), trainer.interface, batch, 2, torch.Generator())
+    cut: Any = Cut()
+    rollout = Player(cut, trainer.interface, 2, trainer.randomness, MicroBatches(8, trainer.processes)).play(batch)
     assert rollout.scores.tolist() == [1.0, 0.0] * 8
     assert rollout.success.tolist() == [True, False] * 8
 
@@ -306,20 +314,23 @@ def test_warm_up_replies_are_valid_and_know_nothing_of_the_target(tmp_path, monk
     trainer = Trainer(config(format_warmup=20, rollout={"prompts": 100}), tmp_path, quiet=True)
     targets, replies = [], []
 
-    def recorded_ask(*args: Any) -> Batch:
-        batch = ask(*args)
+    sample = Rotation.sample
+
+    def recorded_sample(task: Rotation, stream: Stream) -> Batch:
+        batch = sample(task, stream)
         targets.append(batch.target)
         return batch
 
-    def recorded_step(policy: Any, optimizer: Any, inputs: Any, texts: list[str], **_: Any) -> tuple[torch.Tensor, float]:
+    def recorded_step(_: Any, inputs: Any, texts: list[str]) -> tuple[torch.Tensor, float]:
         replies.extend(texts)
         return torch.zeros(()), 0.0
 
-    monkeypatch.setattr(supervised, "ask", recorded_ask)
-    monkeypatch.setattr(supervised, "descend", recorded_step)
+    monkeypatch.setattr(Rotation, "sample", recorded_sample)
+    monkeypatch.setattr(supervised.CrossEntropy, "descend", recorded_step)
     monkeypatch.setattr(trainer.policy, "encode", lambda _: None)
     trainer._teach_format()
-    answers, answered = trainer.task.parse_all(replies, ask(trainer.task, "train", 0, 0, 1), "direct")
+    monkeypatch.undo()
+    answers, answered = trainer.task.parse_all(replies, trainer.task.sample(Stream.span("train", 0, 0, 1)), "direct")
     truth = np.concatenate(targets)
     assert len(truth) == len(answers) == 2000
     assert answered.all()
@@ -330,7 +341,7 @@ def test_warm_up_replies_are_valid_and_know_nothing_of_the_target(tmp_path, monk
 
 def test_warm_up_teaches_to_answer_validly(tmp_path):
     trainer = Trainer(config(format_warmup=30, rollout={"prompts": 32}), tmp_path, quiet=True)
-    batch = ask(trainer.task, "train", 0, 0, 64)
+    batch = trainer.task.sample(Stream.span("train", 0, 0, 64))
 
     def share_of_valid() -> float:
         inputs = trainer.policy.encode(trainer.interface.observe(batch))

@@ -143,7 +143,7 @@ class Processes:
         if self._fsdp is not None:
             self._cut_by_fsdp(policy)
         elif self.sharded:
-            policy.work_together(self.everywhere)
+            policy.work_together(self)
 
     def distribute(
         self, policy: Policy, optimizer: torch.optim.Optimizer, max_grad_norm: float, example: Callable[[], tuple[Any, ...]]
@@ -171,7 +171,7 @@ class Processes:
         if self._fsdp is not None:
             self._cut_by_fsdp(policy)
         elif self.sharded and self._deepspeed is not None:
-            policy.work_together(self.everywhere)
+            policy.work_together(self)
             deepspeed.cut(policy, deepspeed.engine_settings(self._deepspeed, self.device, 1.0))
 
     def _cut_by_fsdp(self, policy: Policy) -> None:
@@ -188,7 +188,7 @@ class Processes:
         fully_shard(policy, **options)
         for method in ("generate", "encode"):
             register_fsdp_forward_method(policy, method)
-        policy.work_together(self.everywhere)
+        policy.work_together(self)
         self._parts_of.append(policy)
 
     def share(self, count: int, what: str) -> range:

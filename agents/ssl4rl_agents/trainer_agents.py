@@ -7,6 +7,7 @@ from typing import Any, ClassVar, cast
 
 from ssl4rl_agents.lessons import Lesson, Point
 from ssl4rl_agents.policies.policy import Policy
+from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_agents.runs.policy_agent import PolicyAgent
 from ssl4rl_agents.settings import GRAPH_MODELS, TrainConfig
@@ -68,8 +69,6 @@ class TrainedAgent:
 
     def learn(self, lesson: Lesson) -> None:
         """Train for as many whole iterations as the lesson has episodes for; the run folder is the lesson's."""
-        from ssl4rl_agents.ppo.trainer import Trainer  # after the registry, which the trainer imports
-
         config, folder = self.configured(lesson), lesson.folder / "run"
         lesson.settings = config.resolved().to_json()
         trainer = Trainer(config, folder, resume=(folder / "config.json").exists(), quiet=True)

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
 from ssl4rl_agents.policies.policy import Samples
 from ssl4rl_agents.ppo.rollout import Rollout, Turn
+from ssl4rl_agents.runtime import processes
 from ssl4rl_agents.runtime.processes import Processes
 
-ONE = Processes("cpu")
-"""The single process."""
+with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(processes, "launched", lambda: False)
+    ONE = Processes("cpu")
+"""The single process, where several were launched too."""
 
 
 class Summing(Processes):

@@ -2,7 +2,7 @@
 
 Python does not look at hints, so a typo among choices, a float where a whole number belongs or an infinite step size would be
 read as something else. Everything that takes settings (tasks, agents, training runs, suites, the command line) calls
-`checked` or `checked_arguments`, whichever way they came in.
+`checked` or `checked_arguments`, whichever way they came in; the constructors of tasks are wrapped in `checked_constructor`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import math
 import operator
 import types
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any, ClassVar, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -22,6 +22,7 @@ import numpy as np
 T = TypeVar("T")
 
 _UNFIT = object()
+_SWALLOWING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _SCALARS: dict[Any, str] = {
     bool: "True or False",
     int: "a whole number",
@@ -34,8 +35,8 @@ _SCALARS: dict[Any, str] = {
 def checked(name: str, value: Any, hint: Any) -> Any:
     """Return a value as its type hint has it: plain Python numbers for NumPy's, tuples for lists, floats for whole numbers.
 
-    Looked at are bool, int (True is none, and 1.0 neither), float (finite ones), str, None, `Literal`, tuples, dicts,
-    callables, classes, dataclasses and unions of these; whatever has another hint passes.
+    Looked at are bool, int (True is none, and 1.0 neither), float (finite ones), str, None, `Literal`, tuples and dicts with
+    what is in them, callables, classes, dataclasses and unions of these; whatever has another hint passes.
 
     Args:
         name: how to call it in an error.
@@ -94,6 +95,31 @@ def checked_arguments(
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         require_known(called, given, [*known, *also])
     return {name: checked(f"{name} of {called}", value, hints.get(name, Any)) for name, value in given.items()}
+
+
+def checked_constructor(cls: type[Any]) -> Callable[..., None]:
+    """Return the constructor of a class, made to look at its arguments first; see `checked`.
+
+    Positional arguments are looked at as named ones are. What hints do not describe (``*args``, ``**kwargs``) passes.
+    """
+    init: Callable[..., None] = cls.__init__
+    signature = inspect.signature(init)
+
+    @wraps(init)
+    def constructor(self: Any, *args: Any, **kwargs: Any) -> None:
+        called = f"{type(self).__name__}()"
+        given = checked_arguments(called, cls, kwargs)
+        try:
+            bound = signature.bind(self, *args, **given)
+        except TypeError:
+            return init(self, *args, **given)  # whose own error is the clearest
+        hints = _hints(cast(Any, cls))
+        for name, value in list(bound.arguments.items())[1:]:
+            if name not in given and name in hints and signature.parameters[name].kind not in _SWALLOWING:
+                bound.arguments[name] = checked(f"{name} of {called}", value, hints[name])
+        return init(*bound.args, **bound.kwargs)
+
+    return constructor
 
 
 def require_known(called: str, given: Iterable[str], known: Collection[str]) -> None:
@@ -181,7 +207,7 @@ def _fit(value: Any, hint: Any) -> Any:
     if origin is tuple or hint is tuple:
         return _fit_tuple(value, get_args(hint))
     if origin is dict or hint is dict:
-        return value if isinstance(value, dict) else _UNFIT
+        return _fit_dict(value, get_args(hint))
     if Callable in (origin, hint):
         return value if callable(value) else _UNFIT
     if origin is type or hint is type:
@@ -211,13 +237,26 @@ def _fit_tuple(value: Any, parts: tuple[Any, ...]) -> Any:
     hints = [parts[0]] * len(value) if parts[-1] is Ellipsis else list(parts)
     if len(hints) != len(value):
         return _UNFIT
-    found = []
-    for one, hint in zip(value, hints, strict=True):
-        fits = [fit for member in _members(hint) if (fit := _fit(one, member)) is not _UNFIT]
-        if not fits:
-            return _UNFIT
-        found.append(fits[0])
-    return tuple(found)
+    found = [_fit_any(one, hint) for one, hint in zip(value, hints, strict=True)]
+    return _UNFIT if any(one is _UNFIT for one in found) else tuple(found)
+
+
+def _fit_dict(value: Any, parts: tuple[Any, ...]) -> Any:
+    if not isinstance(value, dict):
+        return _UNFIT
+    if not parts:
+        return value
+    found = {name: (_fit_any(name, parts[0]), _fit_any(one, parts[1])) for name, one in value.items()}
+    if any(fit is _UNFIT for fits in found.values() for fit in fits):
+        return _UNFIT
+    return value if all(fits[1] is value[name] for name, fits in found.items()) else dict(found.values())
+
+
+def _fit_any(value: Any, hint: Any) -> Any:
+    """Return a part of a value as a type that may be a union has it, or `_UNFIT`; its own type counts first."""
+    members = _members(hint)
+    fits = (_fit(value, member) for member in sorted(members, key=lambda member: type(value) is not member))
+    return next((fit for fit in fits if fit is not _UNFIT), _UNFIT)
 
 
 def _not_finite(value: Any) -> bool:
@@ -237,12 +276,14 @@ def _described(hint: Any) -> str:
         if parts[-1] is Ellipsis:
             return f"a tuple, each part of it {_described(parts[0])}"
         return f"a tuple of {len(parts)}, {', '.join(_described(part) for part in parts)}"
+    if origin is dict and parts:
+        each = " or ".join(_described(member) for member in _members(parts[1]) if member is not Any)
+        return f"a dict, by names that are each {_described(parts[0])}" + (f", of {each}" if each else "")
     return str(getattr(hint, "__name__", hint))
 
 
-@lru_cache(maxsize=512)
 def hints_of(dataclass: type[Any]) -> dict[str, Any]:
-    """Return the type hints of a dataclass's fields."""
+    """Return the type hints of a dataclass's fields, as they are now: choices may come from tables that others add to."""
     hints = get_type_hints(dataclass)
     return {field.name: hints[field.name] for field in dataclasses.fields(dataclass)}
 
@@ -250,7 +291,7 @@ def hints_of(dataclass: type[Any]) -> dict[str, Any]:
 @lru_cache(maxsize=512)
 def _hints(function: Any) -> dict[str, Any]:
     """Return the type hints of a function, of a class those of its constructor, but for those that name what is not there."""
-    function = function.__init__ if inspect.isclass(function) else function
+    function = inspect.unwrap(function.__init__ if inspect.isclass(function) else function)
     found: dict[str, Any] = {}
     for name, hint in getattr(function, "__annotations__", {}).items():
         alone = types.SimpleNamespace(__annotations__={name: hint})

@@ -1,72 +1,19 @@
-"""Which settings of a run are in their ranges, fit together, and do something. Data first: a new setting is a new row."""
+"""What settings mean together: defaults that follow from others, what does not go together, what would do nothing."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ssl4rl_agents.divergence import GROUP_ADVANTAGES
+from ssl4rl_agents.algorithms import ADVANTAGES, SURROGATES, Estimator, Surrogate
+from ssl4rl_agents.algorithms.advantages import group_advantages
+from ssl4rl_agents.divergence import settled
+from ssl4rl_agents.named import check_named
+from ssl4rl_agents.settings import GRAPH_MODELS, ObjectiveConfig, TrainConfig
 
-if TYPE_CHECKING:
-    from ssl4rl_agents.settings import TrainConfig
-
-AT_LEAST_ONE = (
-    "iterations",
-    "rollout.prompts",
-    "rollout.group_size",
-    "rollout.max_rounds",
-    "optimizer.epochs",
-    "optimizer.minibatches",
-    "optimizer.micro_batch",
-    "policy.max_new_tokens",
-    "policy.lora_alpha",
-    "policy.gnn_hidden",
-    "policy.gnn_layers",
-    "policy.nano_layers",
-    "eval_every",
-    "eval_episodes",
-    "test_episodes",
-    "save_every",
-    "keep",
-)
-POSITIVE = (
-    "optimizer.learning_rate",
-    "optimizer.max_grad_norm",
-    "format_learning_rate",
-    "policy.temperature",
-    "objective.target_kl",
-    "objective.importance_cap",
-    "objective.length_adaptive_alpha",
-)
-NOT_NEGATIVE = (
-    "seed",
-    "optimizer.warmup_iterations",
-    "optimizer.weight_decay",
-    "format_warmup",
-    "policy.lora_rank",
-    "objective.clip_high",
-    "objective.critic_warmup_iterations",
-    "objective.kl_coefficient",
-    "objective.entropy_coefficient",
-    "objective.value_coefficient",
-    "objective.value_clip",
-)
-SHARES = ("objective.gamma", "objective.gae_lambda", "objective.critic_lambda", "objective.clip_low")
-
-RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
-    (AT_LEAST_ONE, lambda value: value >= 1, "be at least 1"),
-    (POSITIVE, lambda value: value > 0, "be positive"),
-    (NOT_NEGATIVE, lambda value: value >= 0, "be at least 0"),
-    (SHARES, lambda value: 0 <= value <= 1, "lie in [0, 1]"),
-    (("optimizer.betas",), lambda value: all(0 <= beta < 1 for beta in value), "be two numbers in [0, 1)"),
-    (("objective.dual_clip",), lambda value: value > 1, "be greater than 1"),
-    (("policy.nano_hidden",), lambda value: value >= 32 and value % 32 == 0, "be a multiple of 32"),
-    (("rollout.engine_memory",), lambda value: 0 < value < 1, "lie between 0 and 1"),
-)
-
-Counts = Callable[["TrainConfig"], bool]
+Counts = Callable[[TrainConfig], bool]
 IDLE: tuple[tuple[tuple[str, ...], Counts, str], ...] = (
     (
         (
@@ -91,25 +38,7 @@ IDLE: tuple[tuple[tuple[str, ...], Counts, str], ...] = (
         lambda config: config.policy.interface == "array",
         "a model that reads words; it is for the graph networks",
     ),
-    (
-        (
-            "objective.value_clip",
-            "objective.value_coefficient",
-            "objective.gae_lambda",
-            "objective.critic_lambda",
-            "objective.length_adaptive_alpha",
-            "objective.critic_warmup_iterations",
-        ),
-        lambda config: config.objective.advantage == "gae",
-        "an advantage other than gae, which has no critic",
-    ),
-    (
-        ("objective.gamma",),
-        lambda config: config.objective.advantage not in GROUP_ADVANTAGES,
-        "advantages of groups, which give all tokens of an answer the same",
-    ),
     (("objective.gae_lambda",), lambda config: config.objective.length_adaptive_alpha is None, "length_adaptive_alpha"),
-    (("objective.dual_clip",), lambda config: config.objective.surrogate != "cispo", "surrogate cispo"),
     (("objective.kl_loss",), lambda config: config.objective.kl_coefficient != 0, "kl_coefficient 0"),
     (("format_tasks",), lambda config: bool(config.format_warmup), "format_warmup 0"),
     (("rollout.max_rounds",), lambda config: config.rollout.dynamic_sampling, "dynamic_sampling off"),
@@ -124,24 +53,80 @@ IDLE: tuple[tuple[tuple[str, ...], Counts, str], ...] = (
 """Settings that count only where something else is set: their names, where they count, and what else makes them idle."""
 
 
+OF_CRITICS = ("value_clip", "value_coefficient", "critic_warmup_iterations")
+"""Settings of the objective that count where an algorithm has a critic."""
+
+
+def resolved(config: TrainConfig, *, anew: bool = True) -> TrainConfig:
+    """Fill in the defaults that depend on the model, and check the settings against each other and what they name.
+
+    Args:
+        config: the settings, None where nobody set one.
+        anew: whether a run begins by them, from the model that they name; one that goes on has its own.
+
+    Raises:
+        TypeError: the environment takes no such argument, or one of another type.
+        ValueError: a setting does not go with another, or there is no such environment, task, model or device.
+    """
+    nano, graphs = config.policy.model == "nano", config.policy.model in GRAPH_MODELS
+    policy, optimizer, warmup, rate = config.policy, config.optimizer, config.format_warmup, config.format_learning_rate
+    if policy.freeze_vision is None and not graphs:
+        policy = dataclasses.replace(policy, freeze_vision=policy.lora_rank > 0)
+    if optimizer.learning_rate is None:
+        usual = 1.5e-3 if nano else 1e-3 if graphs else 1e-5 if policy.lora_rank else 1e-6
+        optimizer = dataclasses.replace(optimizer, learning_rate=usual)
+    filled = dataclasses.replace(
+        config,
+        policy=policy,
+        optimizer=optimizer,
+        objective=settled(config.objective, usual=0.1 if nano else 0.05 if graphs else 0.0),
+        format_warmup=warmup if warmup is not None else (40 if nano else 0),
+        format_learning_rate=rate if rate is not None else (3e-3 if nano or graphs else 1e-4),
+    )
+    check(filled)
+    check_named(filled, anew=anew)
+    return filled
+
+
 def check(config: TrainConfig) -> None:
     """Check settings whose defaults have been filled in.
 
     Raises:
-        ValueError: a setting is out of its range, does not go with another, or would do nothing.
+        ValueError: a setting does not go with another, or would do nothing.
     """
-    for names, fits, range_ in RANGES:
-        for name in names:
-            value = value_of(config, name)
-            if value is not None and not fits(value):
-                raise ValueError(f"{name} must {range_}, got {value}")
     _check_together(config)
     if config.algorithm != "ppo":
         return  # the supervised ceiling of a run keeps its settings
-    for names, counts, otherwise in IDLE:
-        for name in names:
-            if value_of(config, name) != default_of(config, name) and not counts(config):
-                raise ValueError(f"{name} does nothing with {otherwise}; leave it out")
+    idle = [(name, otherwise) for names, counts, otherwise in IDLE if not counts(config) for name in names]
+    for name, otherwise in (*idle, *idle_in_objective(config.objective)):
+        if value_of(config, name) != default_of(config, name):
+            raise ValueError(f"{name} does nothing with {otherwise}; leave it out")
+
+
+def idle_in_objective(objective: ObjectiveConfig) -> Iterator[tuple[str, str]]:
+    """Yield the settings of the objective that its advantage and its surrogate do not take, and what makes them idle.
+
+    What an algorithm takes is read off the signature of its function.
+    """
+    chosen = ADVANTAGES[objective.advantage]
+    takers = {name: [one for one, row in ADVANTAGES.items() if name in row.settings] for name in _all(ADVANTAGES.values())}
+    takers |= {name: [one for one, row in ADVANTAGES.items() if row.critic] for name in OF_CRITICS}
+    for name, algorithms in takers.items():
+        if objective.advantage not in algorithms:
+            ungrouped = [one for one, row in ADVANTAGES.items() if not row.groups]
+            why = ", which has no critic" if all(ADVANTAGES[one].critic for one in algorithms) else ""
+            other = f"an advantage other than {', '.join(algorithms)}{why}"
+            alike = "advantages of groups, which give all tokens of an answer the same"
+            yield f"objective.{name}", alike if chosen.groups and algorithms == ungrouped else other
+    taken = SURROGATES[objective.surrogate].settings
+    for name in _all(SURROGATES.values()):
+        if name not in taken:
+            yield f"objective.{name}", f"surrogate {objective.surrogate}"
+
+
+def _all(rows: Iterable[Estimator | Surrogate]) -> dict[str, None]:
+    """Return the settings that some row takes, once each, in their order."""
+    return {name: None for row in rows for name in row.settings}
 
 
 def value_of(config: TrainConfig, name: str) -> Any:
@@ -168,7 +153,7 @@ def _check_together(config: TrainConfig) -> None:
             "policy.weights bfloat16 would lose the small steps of an optimizer; use float32 (a GPU computes in bfloat16 "
             "all the same), or train adapters with policy.lora_rank"
         )
-    if objective.advantage in GROUP_ADVANTAGES and rollout.group_size < 2:
+    if ADVANTAGES[objective.advantage].groups and rollout.group_size < 2:
         raise ValueError(f"{objective.advantage} compares the answers of a group; rollout.group_size must be 2 or more")
     if rollout.prompts % optimizer.minibatches:
         raise ValueError(
@@ -178,8 +163,8 @@ def _check_together(config: TrainConfig) -> None:
         raise ValueError(
             "rollout.schedule goes by what answers earn, once each; leave out dynamic_sampling, and algorithm sft"
         )
-    if rollout.dynamic_sampling and objective.advantage not in GROUP_ADVANTAGES:
+    if rollout.dynamic_sampling and not ADVANTAGES[objective.advantage].groups:
         raise ValueError(
             "rollout.dynamic_sampling replaces groups whose answers all scored the same, which have an advantage all the "
-            f"same with {objective.advantage}; it goes with {', '.join(GROUP_ADVANTAGES)}"
+            f"same with {objective.advantage}; it goes with {', '.join(group_advantages())}"
         )

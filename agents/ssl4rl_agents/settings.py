@@ -1,22 +1,25 @@
 """Every setting of a training run; each is a flag of ``ssl4rl train``, with the text below it as its help.
 
-However settings come in (flags, Python, JSON, a grid, a resumed run), they are held against their type hints as soon as they
-are there, and against each other by `TrainConfig.resolved`.
+However settings come in (flags, Python, JSON, a grid, a resumed run), they are held against their type hints and ranges as
+soon as they are there, and against each other, and what they name against what there is, by `checks.resolved`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
-from ssl4rl_agents.checks import check
-from ssl4rl_agents.divergence import settled
-from ssl4rl_envs.arguments import Checked, from_plain, hints_of
+import gymnasium as gym
+
+from ssl4rl_agents.algorithms import ADVANTAGES, SURROGATES
+from ssl4rl_agents.ranges import Settings
+from ssl4rl_envs import env_ids
+from ssl4rl_envs.arguments import did_you_mean, from_plain, hints_of
+from ssl4rl_envs.registration import task_class, with_plain_source
 
 Algorithm = Literal["ppo", "sft"]
-Advantage = Literal["gae", "grpo", "dr_grpo", "rloo", "reinforce++"]
-Surrogate = Literal["ppo", "gspo", "cispo"]
 Aggregation = Literal["token_mean", "sequence_mean", "sequence_sum"]
 KLLoss = Literal["none", "k2", "k3"]
 
@@ -28,7 +31,7 @@ BUILT_IN = ("nano", *GRAPH_MODELS)
 
 
 @dataclass(frozen=True)
-class PolicyConfig(Checked):
+class PolicyConfig(Settings):
     """The network."""
 
     section: ClassVar[str] = "policy."
@@ -74,7 +77,7 @@ class PolicyConfig(Checked):
 
 
 @dataclass(frozen=True)
-class RolloutConfig(Checked):
+class RolloutConfig(Settings):
     """What is asked in an iteration."""
 
     section: ClassVar[str] = "rollout."
@@ -98,7 +101,7 @@ class RolloutConfig(Checked):
 
 
 @dataclass(frozen=True)
-class OptimizerConfig(Checked):
+class OptimizerConfig(Settings):
     """How the weights move."""
 
     section: ClassVar[str] = "optimizer."
@@ -138,12 +141,12 @@ class OptimizerConfig(Checked):
 
 
 @dataclass(frozen=True)
-class ObjectiveConfig(Checked):
+class ObjectiveConfig(Settings):
     """What is maximised."""
 
     section: ClassVar[str] = "objective."
 
-    advantage: Advantage = "gae"
+    advantage: Literal[tuple(ADVANTAGES)] = "gae"  # type: ignore[valid-type]
     """gae (PPO with a critic), grpo, dr_grpo, rloo or reinforce++. grpo, dr_grpo and rloo compare the answers of a group and
     need group_size of 2 or more; dr_grpo centres their scores without scaling them, and with aggregation sequence_sum is all
     of Dr. GRPO (arXiv 2503.20783)."""
@@ -160,7 +163,7 @@ class ObjectiveConfig(Checked):
     critic_warmup_iterations: int = 0
     """First iterations in which the critic alone learns, from the frozen policy's answers (VC-PPO, arXiv 2503.01491); of use
     where answers are long or episodes have several steps."""
-    surrogate: Surrogate = "ppo"
+    surrogate: Literal[tuple(SURROGATES)] = "ppo"  # type: ignore[valid-type]
     """ppo clips each token's probability ratio. gspo clips one ratio an answer, the geometric mean of its tokens' (arXiv
     2507.18071); it moves far less, so clip_low 3e-4 and clip_high 4e-4 are usual, with aggregation sequence_mean. cispo clips
     the weights of tokens and drops none (MiniMax-M1, arXiv 2506.13585); clip_low 1 leaves the lower bound off, as there."""
@@ -194,7 +197,7 @@ class ObjectiveConfig(Checked):
 
 
 @dataclass(frozen=True)
-class TrainSettings(Checked):
+class TrainSettings(Settings):
     """How to train, whatever the environment."""
 
     prompt_style: Literal["direct", "think"] = "direct"
@@ -233,7 +236,7 @@ class TrainSettings(Checked):
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
 
     def __post_init__(self) -> None:
-        """Look at all settings, as `Checked` does."""
+        """Look at all settings, as `Settings` does."""
         try:
             super().__post_init__()
         except ValueError as error:
@@ -249,35 +252,12 @@ class TrainConfig(TrainSettings):
     env_args: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments of its task."""
 
-    def resolved(self) -> TrainConfig:
-        """Fill in the defaults that depend on the model, and check the settings against each other.
-
-        Raises:
-            ValueError: a setting is out of its range or does not go with another.
-        """
-        nano, graphs = self.policy.model == "nano", self.policy.model in GRAPH_MODELS
-        optimizer, objective = self.optimizer, self.objective
-        policy = self.policy
-        if policy.freeze_vision is None and not graphs:
-            policy = dataclasses.replace(policy, freeze_vision=policy.lora_rank > 0)
-        if optimizer.learning_rate is None:
-            rate = 1.5e-3 if nano else 1e-3 if graphs else 1e-5 if policy.lora_rank else 1e-6
-            optimizer = dataclasses.replace(optimizer, learning_rate=rate)
-        objective = settled(objective, usual=0.1 if nano else 0.05 if graphs else 0.0)
-        warmup = self.format_warmup if self.format_warmup is not None else (40 if nano else 0)
-        format_rate = self.format_learning_rate
-        if format_rate is None:
-            format_rate = 3e-3 if nano or graphs else 1e-4
-        config = dataclasses.replace(
-            self,
-            policy=policy,
-            optimizer=optimizer,
-            objective=objective,
-            format_warmup=warmup,
-            format_learning_rate=format_rate,
-        )
-        check(config)
-        return config
+    def __post_init__(self) -> None:
+        """Look at all settings, and keep a source that is a `Path` as the string that names the same."""
+        super().__post_init__()
+        if isinstance(self.env_args.get("source"), Path):
+            require_environment(self.env)
+            object.__setattr__(self, "env_args", with_plain_source(task_class(self.env), self.env_args))
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as plain data."""
@@ -289,9 +269,25 @@ class TrainConfig(TrainSettings):
 
         Raises:
             TypeError: a setting is of another type.
-            ValueError: there is an unknown setting, or one is none of its choices or not finite.
+            ValueError: there is an unknown setting, or one is none of its choices, not finite, or out of its range.
         """
         return from_plain(cls, data)
+
+
+def require_environment(env: str) -> None:
+    """Check that there is such an environment.
+
+    Raises:
+        ValueError: there is none; the message names those that there are.
+    """
+    known = env_ids()
+    try:
+        task_class(env)
+    except (gym.error.Error, ImportError, ValueError) as error:
+        raise ValueError(
+            f"env must be the id of an environment of this suite, got {env!r}{did_you_mean(env, known)}; there are "
+            f"{', '.join(known)}"
+        ) from error
 
 
 def _elsewhere(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar, cast
 
+from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.lessons import Lesson, Point
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.ppo.trainer import Trainer
@@ -62,7 +63,7 @@ class TrainedAgent:
         if decided:
             raise ValueError(f"the lesson decides {', '.join(decided)}; leave out what it decides: {', '.join(DECIDED)}")
         config = TrainConfig.from_json(merged(cls.settings, settings))
-        config.resolved()
+        resolved(config)
         if config.rollout.dynamic_sampling:
             raise ValueError("rollout.dynamic_sampling asks as many questions as it needs, and a lesson has so many episodes")
         return config
@@ -70,7 +71,7 @@ class TrainedAgent:
     def learn(self, lesson: Lesson) -> None:
         """Train for as many whole iterations as the lesson has episodes for; the run folder is the lesson's."""
         config, folder = self.configured(lesson), lesson.folder / "run"
-        lesson.settings = config.resolved().to_json()
+        lesson.settings = resolved(config).to_json()
         trainer = Trainer(config, folder, resume=(folder / "config.json").exists(), quiet=True)
         self._agent = PolicyAgent(trainer.policy, device=trainer.device)
         if not trainer.run(begin=lambda: lesson.begin(self)):

@@ -391,3 +391,12 @@ def test_tokens_are_credited_alike_however_they_are_cut_into_turns(lengths, cut,
                 assert (found is None) == (expected is None)
                 if found is not None:
                     torch.testing.assert_close(found, expected[rows, columns], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("advantage", ["grpo", "dr_grpo", "rloo"])
+@pytest.mark.parametrize(("answers", "group_size"), [(4, 1), (7, 3), (4, 0), (2, 4)])
+def test_what_is_no_group_is_not_compared(advantage, answers, group_size):
+    """A standard deviation, and a mean of the others, of one answer would be NaN."""
+    mask = torch.ones(answers, 2, dtype=torch.bool)
+    with pytest.raises(ValueError, match=f"{answers} are no groups of {group_size}"):
+        estimate(ObjectiveConfig(advantage=advantage), torch.ones(answers), torch.zeros(answers, 2), mask, group_size)

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ssl4rl_agents.agent import agent_interface, load_agent
+from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.evaluation import evaluate
 from ssl4rl_agents.policies.build import build_policy, load_policy
 from ssl4rl_agents.policies.gnn import SIZES, WEIGHTS, GNNPolicy, load_gnn
@@ -478,22 +479,22 @@ def test_observations_that_lack_something_say_what():
 )
 def test_settings_of_language_models_do_nothing_with_a_graph_network(changes):
     with pytest.raises(ValueError, match="does nothing with a graph network"):
-        config(**changes).resolved()
+        resolved(config(**changes))
 
 
 @pytest.mark.parametrize("name", ["gnn_hidden", "gnn_layers"])
 def test_settings_of_graph_networks_do_nothing_with_a_language_model(name):
     with pytest.raises(ValueError, match=f"{name} does nothing with a model that reads words"):
-        TrainConfig(policy=PolicyConfig(**{name: 3})).resolved()
+        resolved(TrainConfig(policy=PolicyConfig(**{name: 3})))
     with pytest.raises(ValueError, match=f"{name} must be at least 1"):
-        TrainConfig(policy=PolicyConfig(model="gcn", **{name: 0})).resolved()
+        resolved(TrainConfig(policy=PolicyConfig(model="gcn", **{name: 0})))
 
 
 def test_defaults_of_graph_networks(model):
-    some = TrainConfig(policy=PolicyConfig(model=model)).resolved()
+    some = resolved(TrainConfig(policy=PolicyConfig(model=model)))
     assert (some.optimizer.learning_rate, some.objective.kl_coefficient, some.format_warmup) == (1e-3, 0.05, 0)
-    assert some.resolved() == some
-    assert dataclasses.replace(some, algorithm="sft").resolved()
+    assert resolved(some) == some
+    assert resolved(dataclasses.replace(some, algorithm="sft"))
     assert some.policy.interface == "array"
     assert PolicyConfig(model="some/gcn").interface == PolicyConfig().interface == "text"
 

@@ -13,12 +13,13 @@ import pytest
 import ssl4rl_agents
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("lazy", "algorithms", "readability"),
+    ("lazy", "algorithms", "ranges", "readability"),
     ("settings",),
     ("divergence",),
-    ("checks",),
     ("policies",),
     ("runtime",),
+    ("named",),
+    ("checks",),
     ("runs",),
     ("agent",),
     ("evaluation", "baselines", "rules"),
@@ -30,6 +31,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 
 ON_DEMAND = {
     ("agent", "runs.policy_agent"): "torch is for trained runs alone",
+    ("named", "runtime.device"): "settings are read without torch until a run begins",
     ("policies.build", "policies.gnn"): "PyG takes seconds to import",
 }
 """Imports within functions, and why."""

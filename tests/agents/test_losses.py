@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ssl4rl_agents.algorithms.advantages import Advantages, settings_of
+from ssl4rl_agents.algorithms.advantages import Advantages
 from ssl4rl_agents.algorithms.surrogates import SURROGATES, PolicyLoss, cispo, gspo, log_ratio, ppo
 from ssl4rl_agents.policies.policy import token_statistics
 from ssl4rl_agents.ppo import losses
@@ -34,7 +34,7 @@ BOUNDS = {"clip_low": 0.2, "clip_high": 0.28}
 def surrogate_loss(objective: ObjectiveConfig, *tensors: Tensor) -> PolicyLoss:
     """The surrogate that the settings name."""
     row = SURROGATES[objective.surrogate]
-    return row(*tensors, **{name: getattr(objective, name) for name in settings_of(row)})
+    return row.function(*tensors, **{name: getattr(objective, name) for name in row.settings})
 
 
 def weights(mask: Tensor, aggregation: str, longest: int, processes: Processes = ONE) -> Tensor:

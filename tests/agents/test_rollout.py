@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.policies.policy import Samples
 from ssl4rl_agents.ppo.dynamic_sampling import Asked, play_until_informative
 from ssl4rl_agents.ppo.rollout import Rollout, joined
@@ -336,13 +337,13 @@ def test_a_smaller_pass_is_remembered_over_a_resumption(tmp_path, monkeypatch):
 )
 def test_settings_that_do_not_go_together_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
-        config(**changes).resolved()
+        resolved(config(**changes))
 
 
 def test_a_length_adaptive_lambda_must_be_positive():
     objective = {"advantage": "gae", "length_adaptive_alpha": -0.05}
     with pytest.raises(ValueError, match="length_adaptive_alpha must be positive"):
-        config(rollout={"dynamic_sampling": False}, objective=objective).resolved()
+        resolved(config(rollout={"dynamic_sampling": False}, objective=objective))
 
 
 def test_sampling_that_runs_out_of_memory_goes_on_in_halves(tmp_path, monkeypatch):

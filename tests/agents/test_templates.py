@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.evaluation import evaluate
 from ssl4rl_agents.policies.templates import said_of, variables, whole_reply, written_reply
 from ssl4rl_agents.policies.vlm import VLMPolicy
@@ -24,7 +25,7 @@ from ssl4rl_envs import Stream, Task, make_task
 from ssl4rl_envs.answers import wrap
 from ssl4rl_envs.attempts import Attempts
 from ssl4rl_envs.interface import Interface
-from tests.agents import zoo
+from tests.agents import tiny_runs, zoo
 
 OPEN, EMPTY = "<think>\n", "<think>\n\n</think>\n\n"
 TURNS = (
@@ -178,9 +179,9 @@ def test_arguments_without_a_template_are_an_error():
     with pytest.raises(ValueError, match="has no chat template"):
         speaker(None, template_arguments={"enable_thinking": False})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="nano's chat template takes no arguments"):
-        TrainConfig(policy=PolicyConfig(template_arguments={"enable_thinking": False})).resolved()
+        resolved(TrainConfig(policy=PolicyConfig(template_arguments={"enable_thinking": False})))
     with pytest.raises(ValueError, match="template_arguments does nothing"):
-        TrainConfig(env="SSL4RL/EdgePrediction-v0", policy=PolicyConfig(model="gcn", template_arguments={"a": 1})).resolved()
+        resolved(TrainConfig(env="SSL4RL/EdgePrediction-v0", policy=PolicyConfig(model="gcn", template_arguments={"a": 1})))
 
 
 def test_variables_are_those_that_a_template_looks_up_from_outside():
@@ -356,10 +357,20 @@ def test_evaluation_tells_the_share_that_it_could_read(grammar, readable, task):
     assert result.to_json()["readable"] == readable
 
 
-def test_evaluation_of_what_cannot_be_read_says_so(task, recwarn):
+@pytest.mark.parametrize("episodes", [1, 20, 128])
+def test_evaluation_of_what_cannot_be_read_says_so(task, recwarn, episodes):
     for aloud in (True, False):
-        evaluate(Says("no idea"), task, env="Rotation", split="test", episodes=128, aloud=aloud)
+        evaluate(Says("no idea"), task, env="Rotation", split="test", episodes=episodes, aloud=aloud)
     assert [one.category for one in recwarn] == [UnreadableReplies]
+
+
+@pytest.mark.parametrize("algorithm", ["ppo", "sft"])
+def test_short_runs_and_supervised_ones_say_so_too(tmp_path, algorithm):
+    """The ceiling's policy answers in measurements alone."""
+    changes: dict[str, Any] = {"algorithm": algorithm, "iterations": 1, "eval_every": 1, "format_warmup": 0}
+    settings = tiny_runs.config(**changes, optimizer={"learning_rate": 1e-30})
+    with pytest.warns(UnreadableReplies, match="nearly no reply can be read: 0 of "):
+        assert Trainer(settings, tmp_path, quiet=True).run()
 
 
 class Guesses:

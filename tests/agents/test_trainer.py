@@ -15,7 +15,8 @@ from gymnasium import spaces
 from PIL import Image
 from scipy import stats
 
-from ssl4rl_agents import checks
+from ssl4rl_agents import checks, ranges
+from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.policies.build import build_policy
 from ssl4rl_agents.policies.policy import Samples
 from ssl4rl_agents.ppo import supervised
@@ -439,11 +440,11 @@ def test_settings_survive_json():
     again = TrainConfig.from_json(json.loads(json.dumps(some.to_json())))
     assert again == some
     assert again.optimizer.betas == (0.8, 0.9)
-    assert TrainConfig.from_json(json.loads(json.dumps(some.resolved().to_json()))) == some.resolved()
+    assert TrainConfig.from_json(json.loads(json.dumps(resolved(some).to_json()))) == resolved(some)
 
 
 def test_defaults_depend_on_the_model():
-    nano, pretrained = TrainConfig().resolved(), config(policy={"model": "some/model"}, format_warmup=None).resolved()
+    nano, pretrained = resolved(TrainConfig()), resolved(config(policy={"model": "some/model"}, format_warmup=None))
     assert (nano.optimizer.learning_rate, nano.objective.kl_coefficient, nano.format_warmup) == (1.5e-3, 0.1, 40)
     assert (pretrained.optimizer.learning_rate, pretrained.objective.kl_coefficient) == (1e-6, 0.0)
     assert pretrained.format_warmup == 0
@@ -491,19 +492,19 @@ def test_defaults_depend_on_the_model():
 )
 def test_settings_that_do_not_fit_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
-        config(**changes).resolved()
+        resolved(config(**changes))
 
 
 def test_every_setting_that_is_checked_exists():
     """And a run's settings, once filled in, are accepted again: by a resumed run, and by its supervised ceiling."""
-    some = TrainConfig().resolved()
-    for names in (*(row[0] for row in checks.RANGES), *(row[0] for row in checks.IDLE)):
+    some = resolved(TrainConfig())
+    for names in (*(row[0] for row in ranges.RANGES), *(row[0] for row in checks.IDLE)):
         for name in names:
             assert checks.default_of(some, name) != dataclasses.MISSING
             checks.value_of(some, name)
-    assert some.resolved() == some
-    odd = config(objective={"advantage": "reinforce++", "gamma": 0.9}, rollout={"group_size": 1}).resolved()
-    assert dataclasses.replace(odd, algorithm="sft").resolved()
+    assert resolved(some) == some
+    odd = resolved(config(objective={"advantage": "reinforce++", "gamma": 0.9}, rollout={"group_size": 1}))
+    assert resolved(dataclasses.replace(odd, algorithm="sft"))
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ import numpy as np
 import pytest
 
 from ssl4rl_agents.agent import load_agent
+from ssl4rl_agents.lessons import Lesson
+from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_benchmarks.bench import beyond, command, engines, grid, rows, running, statistics, suites
 from ssl4rl_benchmarks.bench.grid import Entry, Environment, Run, Suite, from_file
 from ssl4rl_benchmarks.bench.report import markdown, page
@@ -505,6 +507,44 @@ def test_before_and_after_are_measured(tmp_path):
     found = changes([row])
     assert [change.what for change in found] == list(env.beyond)
     assert found[0].gain.value == pytest.approx(row["beyond"][0]["after"] - row["beyond"][0]["before"])
+
+
+class Thinks:
+    """An agent of one reply."""
+
+    interface = "text"
+
+    def act(self, observations, *, deterministic=False):
+        return ["<think>So.</think> <answer>horizontal</answer>"] * len(observations["prompt"])
+
+
+def test_what_else_changed_is_asked_and_read_as_the_run_is(tmp_path, monkeypatch):
+    env = replace(DIGITS, beyond=("task:FlipPrediction",))
+    run = tiny(Entry("nano-ppo"), environments=(env,)).runs()[0]
+    unread, read = beyond.measure(run, Thinks()), beyond.measure(run, Thinks(), "think")
+    assert isinstance(unread["task:FlipPrediction"], float)
+    assert unread["task:FlipPrediction"] < -0.2 < read["task:FlipPrediction"]
+    assert beyond.compare(run, Thinks(), None, "think", "lenient")[0]["after"] == read["task:FlipPrediction"]
+    asked, evaluate = [], beyond.evaluate
+    monkeypatch.setattr(beyond, "evaluate", lambda *args, **how: asked.append(how) or evaluate(*args, **how))
+    config = TrainConfig(env=DIGITS.id, env_args=DIGITS.args, prompt_style="think", grammar="lenient")
+    monkeypatch.setattr(running, "is_run", lambda name: True)
+    monkeypatch.setattr(running, "read_config", lambda name: config)
+    monkeypatch.setattr(running, "load_agent", lambda *_, **__: Thinks())
+    monkeypatch.setattr(running, "agent_interface", lambda name: "text")
+    assert running.perform(run, tmp_path)["result"]["readable"] == 0  # "horizontal" is no angle
+    assert [(how["prompt_style"], how["grammar"]) for how in asked] == [("think", "lenient")]
+
+
+def test_a_lesson_is_asked_and_read_in_one_way(tmp_path):
+    lesson = Lesson("SSL4RL/FlipPrediction-v0", DIGITS.args, 8, 0, tmp_path, 1, 32, prompt_style="think", grammar="lenient")
+    interface = lesson.make_envs(2, "text").questions.interface
+    assert (interface.prompt_style, interface.grammar) == ("think", "lenient")
+    with pytest.raises(TypeError, match="prompt_style"):
+        lesson.make_envs(2, "text", prompt_style="direct")  # it would be measured in another way than it learned
+    lesson.begin(Thinks())
+    lesson.progress(Thinks(), 8)
+    assert lesson.curve[0].success > 0
 
 
 @pytest.mark.parametrize("tasks", [["Rotation", "FlipPrediction"], ["SSL4RL/Rotation-v0", "SSL4RL/FlipPrediction-v0"]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from ssl4rl_agents.checks import resolved
 from ssl4rl_benchmarks import choices
 from ssl4rl_benchmarks.versus_trl.models import save_model
 from ssl4rl_envs import Stream, make_task
@@ -13,7 +14,7 @@ from ssl4rl_envs import Stream, make_task
 @pytest.mark.parametrize("choice", choices.CHOICES)
 def test_every_choice_is_valid_and_changes_what_it_says(choice, tmp_path):
     config, base = (
-        choices.config_of(name, "qwen-tiny", tmp_path, "cpu", 8, 2).resolved() for name in (choice, "all weights are trained")
+        resolved(choices.config_of(name, "qwen-tiny", tmp_path, "cpu", 8, 2)) for name in (choice, "all weights are trained")
     )
     assert (config != base) == (choice != "all weights are trained")
     assert config.rollout.prompts == 8

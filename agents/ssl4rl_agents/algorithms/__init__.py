@@ -5,6 +5,6 @@ the command line can read the tables without it.
 """
 
 from ssl4rl_agents.algorithms.advantages import ADVANTAGES, Advantages, Earned, Estimator, by_group
-from ssl4rl_agents.algorithms.surrogates import SURROGATES, PolicyLoss
+from ssl4rl_agents.algorithms.surrogates import SURROGATES, PolicyLoss, Surrogate
 
-__all__ = ["ADVANTAGES", "SURROGATES", "Advantages", "Earned", "Estimator", "PolicyLoss", "by_group"]
+__all__ = ["ADVANTAGES", "SURROGATES", "Advantages", "Earned", "Estimator", "PolicyLoss", "Surrogate", "by_group"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ssl4rl_agents.algorithms.signature import settings_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,12 +75,6 @@ class Estimator:
     def settings(self) -> tuple[str, ...]:
         """The settings of the objective that the function takes."""
         return settings_of(self.function)
-
-
-def settings_of(function: Callable[..., object]) -> tuple[str, ...]:
-    """Return the names of a function's keyword-only arguments, which are settings of the objective."""
-    parameters = inspect.signature(function).parameters.values()
-    return tuple(parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY)
 
 
 # Tokens
@@ -172,7 +167,12 @@ def centred(scores: Tensor, group_size: int) -> Tensor:
 
     Exactly 0 where all of a group are equal: the mean of three times 0.1 is not 0.1 in float32, and a standard deviation
     would make a signal of what it is off by.
+
+    Raises:
+        ValueError: these are no whole groups of two or more, so that nothing could be compared.
     """
+    if group_size < 2 or len(scores) % group_size:
+        raise ValueError(f"answers are compared within groups of two or more; {len(scores)} are no groups of {group_size}")
     groups = scores.float().reshape(-1, group_size)
     return (groups - groups.mean(1, keepdim=True)).masked_fill(~scores_differ(groups, group_size)[:, None], 0.0)
 
@@ -260,3 +260,8 @@ ADVANTAGES: dict[str, Estimator] = {
     "reinforce++": Estimator(by_returns, whitened=True),
 }
 """The algorithms by name, as `objective.advantage` takes them. Another one is another row."""
+
+
+def group_advantages() -> list[str]:
+    """Return the names of the algorithms that compare the answers of a group."""
+    return [name for name, row in ADVANTAGES.items() if row.groups]

@@ -1,7 +1,7 @@
 """Surrogates: what is descended so that the policy earns more. One function and one row of `SURROGATES` each.
 
 All take log-probabilities now and before, advantages and mask, each (n, T), and settings of the objective as keyword-only
-arguments; what a surrogate does not take does nothing with it.
+arguments.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ssl4rl_agents.algorithms.signature import settings_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,6 +26,23 @@ class PolicyLoss:
     ratio: Tensor
     clipped_low: Tensor
     clipped_high: Tensor
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """A row of `SURROGATES`.
+
+    Args:
+        function: from log-probabilities, old ones, advantages and mask, each (n, T), to the loss. Its keyword-only arguments
+            are settings of the objective by name; what it does not take does nothing with this surrogate.
+    """
+
+    function: Callable[..., PolicyLoss]
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The settings of the objective that the function takes."""
+        return settings_of(self.function)
 
 
 def log_ratio(logprobs: Tensor, old_logprobs: Tensor) -> Tensor:
@@ -114,5 +133,5 @@ def _clipped(ratio: Tensor, advantages: Tensor, low: float, high: float, dual: f
     return PolicyLoss(loss, ratio, below, above)
 
 
-SURROGATES: dict[str, Callable[..., PolicyLoss]] = {"ppo": ppo, "gspo": gspo, "cispo": cispo}
+SURROGATES: dict[str, Surrogate] = {"ppo": Surrogate(ppo), "gspo": Surrogate(gspo), "cispo": Surrogate(cispo)}
 """The surrogates by name, as `objective.surrogate` takes them. Another one is another row."""

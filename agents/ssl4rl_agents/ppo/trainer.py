@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
+from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.evaluation import Result, evaluate
 from ssl4rl_agents.policies.build import build_policy, load_policy
 from ssl4rl_agents.policies.policy import Policy
@@ -19,7 +20,7 @@ from ssl4rl_agents.ppo import supervised
 from ssl4rl_agents.ppo.credit import judge
 from ssl4rl_agents.ppo.critic import critic_alone
 from ssl4rl_agents.ppo.dynamic_sampling import Asked, play_until_informative
-from ssl4rl_agents.ppo.preparation import check_zero, example_pass, format_task, own_part, require_plain, require_readable
+from ssl4rl_agents.ppo.preparation import check_zero, example_pass, format_task, own_part, require_readable
 from ssl4rl_agents.ppo.questions import TrainingQuestions
 from ssl4rl_agents.ppo.randomness import Randomness
 from ssl4rl_agents.ppo.reference import Reference, score_again
@@ -74,7 +75,7 @@ class Trainer:
         sampler: Sampler | None = None,
         processes: Processes | None = None,
     ) -> None:
-        self.config, self.out = config.resolved(), Path(out)
+        self.config, self.out = resolved(config, anew=not resume), Path(out)
         self.processes = processes or Processes(self.config.device)
         self._quiet = quiet or not self.processes.is_main
         self.lock = claim(self.out, self.processes, resume=resume, overwrite=overwrite)
@@ -108,7 +109,6 @@ class Trainer:
         self.interface = Interface(self.task, config.policy.interface, config.prompt_style, config.grammar)
         for split in SPLITS:
             self.task.sample(Stream.span(split, 0, 0, 1))  # a split without pictures is an error now, not when it is measured
-        require_plain(config)
 
     def _prepare_policy(self, found: Path | None) -> None:
         """Build policy and optimizer, fresh or as a checkpoint has them."""
@@ -144,7 +144,7 @@ class Trainer:
             raise ValueError(
                 "rollout.engine takes whole weights, and FSDP and ZeRO stage 3 cut them into parts; leave them out"
             )
-        self.skips = Skips(self._counters.get("skipped_in_a_row", 0))
+        self.skips = Skips(self._counters.get("skipped_recently", ()))
         self.readability = Readability(self.interface, aloud=processes.is_main)
         self.questions = TrainingQuestions(self.task, config.rollout, config.seed, processes, part)
         self.questions.load_state_dict(self._counters)
@@ -172,8 +172,9 @@ class Trainer:
         """Measure the policy as it is; the questions are the same for every run."""
         agent, config = PolicyAgent(self.policy, device=self.device), self.config
         how: dict[str, Any] = {"prompt_style": config.prompt_style, "grammar": config.grammar}
-        # Training itself says where nothing can be read; a fresh model cannot write before its format warm-up.
-        return evaluate(agent, self.task, env=config.env, split=split, episodes=episodes, aloud=False, **how)
+        # What answers while it learns has said where nothing can be read; the supervised ceiling answers nothing but here.
+        how["aloud"] = config.algorithm == "sft" and split == "validation" and self.processes.is_main
+        return evaluate(agent, self.task, env=config.env, split=split, episodes=episodes, **how)
 
     def run(self, begin: Callable[[], None] | None = None) -> bool:
         """Train to the end; return False if it was interrupted (Ctrl-C), in which case all is saved and it can be resumed.
@@ -182,13 +183,13 @@ class Trainer:
             begin: is called once, when the policy can write answers and has learned nothing else.
 
         Raises:
-            DivergedError: too many steps in a row had gradients that are not finite, or weights are not; what was saved
+            DivergedError: too many of the last steps had gradients that are not finite, or weights are not; what was saved
                 before stays.
             InUseError: the folder was deleted or replaced meanwhile.
         """
         config = self.config
-        self._started = time.perf_counter() - self._counters["seconds"]
         with self.lock, self._claim, interruptible(self._halt):
+            self._started = time.perf_counter() - self._counters["seconds"]
             if not self.resumed:
                 self._teach_format()
             if self._stopping():
@@ -209,6 +210,7 @@ class Trainer:
                     due = self.iteration % config.save_every == 0 or self.iteration == config.iterations or self._is_best()
                     if self._stopping() or due:
                         self._save()
+            self.readability.say()
         return self.iteration >= config.iterations
 
     def _step(self) -> dict[str, float]:
@@ -226,7 +228,7 @@ class Trainer:
         for name in ("episodes", "tokens", "skipped_steps"):
             self._counters[name] += values[name]
             values[name] = self._counters[name]
-        values["skipped_in_a_row"] = self._counters["skipped_in_a_row"] = self.skips.in_a_row
+        values["skipped_in_a_row"], self._counters["skipped_recently"] = self.skips.in_a_row, self.skips.recent
         if self.iteration % self.config.eval_every == 0 or self.iteration == self.config.iterations:
             result = self.measure("validation", self.config.eval_episodes)
             values |= {"validation/reward": result.reward, "validation/success": result.success}

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ssl4rl_agents.algorithms.advantages import settings_of
 from ssl4rl_agents.algorithms.surrogates import SURROGATES, PolicyLoss
 from ssl4rl_agents.divergence import form
 from ssl4rl_agents.policies.policy import Evaluate, Policy
@@ -128,8 +127,8 @@ def _places(turn: Turn, questions: Tensor, group_size: int) -> tuple[Tensor, Ten
 def surrogate(objective: ObjectiveConfig, now: Tensor, batch: Minibatch) -> PolicyLoss:
     """Compute the surrogate that the settings name, from log-probabilities (n, T) as they are now."""
     row = SURROGATES[objective.surrogate]
-    settings = {name: getattr(objective, name) for name in settings_of(row)}
-    return row(now, batch.old_logprobs, batch.advantages, batch.mask, **settings)
+    settings = {name: getattr(objective, name) for name in row.settings}
+    return row.function(now, batch.old_logprobs, batch.advantages, batch.mask, **settings)
 
 
 def backward(
@@ -191,7 +190,7 @@ class Updater:
 
         Raises:
             FirstRatioError: sampling and update disagree beyond rounding.
-            DivergedError: too many steps in a row were not taken.
+            DivergedError: too many of the last steps were not taken.
         """
         statistics, settings = UpdateStatistics(), self._settings
         questions, device = len(rollout.success) // rollout.group_size, rollout.success.device

@@ -144,7 +144,11 @@ def _tuned(suite: Suite, flags: BenchFlags) -> Suite:
     own = choices.FOLDER / f"{Path(suite.name).stem}.json"
     if flags.tuned is None and (suite.name not in SUITES or not own.exists()):
         return suite
-    return choices.with_choices(suite, flags.tuned or own, named=flags.tuned is not None)
+    tuned = choices.with_choices(suite, flags.tuned or own, named=flags.tuned is not None)
+    untuned = [entry.title for entry in tuned.agents if entry.learns and not (entry.ceiling or entry.tuned)]
+    if untuned:
+        tell(f"{flags.tuned or own} has chosen nothing for {', '.join(untuned)}, which keep their defaults")
+    return tuned
 
 
 def engine_of(flags: SweepFlags, out: Path) -> BenchEngine:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ssl4rl_agents.runs.files import write_json
 from ssl4rl_agents.trainer_agents import merged
-from ssl4rl_benchmarks.bench.choices import Search, tried_by
+from ssl4rl_benchmarks.bench.choices import Search, asked, tried_by
 from ssl4rl_benchmarks.bench.command import SweepFlags, check_packages, engine_of, suite_of, tell
 from ssl4rl_benchmarks.bench.grid import REVISION, Entry, Environment, Run, Suite
 from ssl4rl_benchmarks.bench.report import tuning
@@ -166,6 +166,7 @@ class Tuning:
                 "seed": self.seed,
                 "run_seeds": list(self.run_seeds),
                 "environments": list(environments),
+                "asked": {name: asked(env) for name, env in environments.items()},
                 "episodes": {name: env.episodes or self.suite.episodes for name, env in environments.items()},
                 "split": "validation",
                 "validation_episodes": self.suite.test_episodes,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ssl4rl_agents.divergence import GROUP_ADVANTAGES
+from ssl4rl_agents.algorithms.advantages import group_advantages
+from ssl4rl_agents.readability import NEARLY_NONE
 from ssl4rl_benchmarks.bench.grid import REVISION
 from ssl4rl_benchmarks.bench.rows import Row
 
@@ -13,8 +14,8 @@ MARK = "†"
 
 
 def caveats(rows: Sequence[Row]) -> list[str]:
-    """Return the sentences: of former questions, of refused settings, of searches that not all had."""
-    return [sentence for sentence in (_former(rows), _refused(rows), _searched(rows)) if sentence]
+    """Return the sentences: of former questions, of refused settings, of unread replies, of searches that not all had."""
+    return [sentence for sentence in (_former(rows), _refused(rows), _unread(rows), _searched(rows)) if sentence]
 
 
 def spoilt(row: Row) -> bool:
@@ -22,7 +23,7 @@ def spoilt(row: Row) -> bool:
     objective = row.get("settings", {}).get("objective", {})
     penalised = objective.get("kl_loss") == "none" and bool(objective.get("kl_coefficient"))
     learned = row.get("settings", {}).get("algorithm") != "sft"
-    return learned and penalised and objective.get("advantage") in GROUP_ADVANTAGES
+    return learned and penalised and objective.get("advantage") in group_advantages()
 
 
 def _former(rows: Sequence[Row]) -> str:
@@ -43,6 +44,17 @@ def _refused(rows: Sequence[Row]) -> str:
         f"**Nothing follows from the scores of {', '.join(agents)} ({MARK})**: these runs had the divergence from the "
         "initial policy in the reward, where it was compared, and by GRPO standardised, together with the scores of a group, "
         "so that answers that all scored the same were told apart by it alone. The trainer refuses that now."
+    )
+
+
+def _unread(rows: Sequence[Row]) -> str:
+    shares = {f"{row['agent']} in {row['env']}": (row.get("result") or {}).get("readable") for row in rows}
+    unread = [name for name, share in shares.items() if share is not None and share < NEARLY_NONE]
+    if not unread:
+        return ""
+    return (
+        f"**Nearly no reply could be read of {', '.join(unread)}**: less than {NEARLY_NONE:.0%} of the held-out ones, so "
+        "that these scores say how replies are written, not what was seen."
     )
 
 

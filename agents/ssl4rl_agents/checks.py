@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
 from typing import Any
 
-from ssl4rl_agents.algorithms import ADVANTAGES, SURROGATES, Estimator, Surrogate
+from ssl4rl_agents.algorithms import ADVANTAGES, SURROGATES
 from ssl4rl_agents.algorithms.advantages import group_advantages
+from ssl4rl_agents.algorithms.row import Row
 from ssl4rl_agents.divergence import settled
 from ssl4rl_agents.named import check_named
 from ssl4rl_agents.settings import GRAPH_MODELS, ObjectiveConfig, TrainConfig
@@ -124,7 +125,7 @@ def idle_in_objective(objective: ObjectiveConfig) -> Iterator[tuple[str, str]]:
             yield f"objective.{name}", f"surrogate {objective.surrogate}"
 
 
-def _all(rows: Iterable[Estimator | Surrogate]) -> dict[str, None]:
+def _all(rows: Iterable[Row]) -> dict[str, None]:
     """Return the settings that some row takes, once each, in their order."""
     return {name: None for row in rows for name in row.settings}
 

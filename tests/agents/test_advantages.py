@@ -383,9 +383,8 @@ def test_tokens_are_credited_alike_however_they_are_cut_into_turns(lengths, cut,
     second = EarnedInTurn(rewards[later, cut:], values[later, cut:], mask[later, cut:], later)
     for name, row in ADVANTAGES.items():
         objective = ObjectiveConfig(advantage=name, gamma=0.9, gae_lambda=0.7, critic_lambda=0.4)
-        told = {setting: getattr(objective, setting) for setting in row.settings}
-        (joint,) = row.function(Earned(SCORES, 2, [whole]), **told)
-        parts = row.function(Earned(SCORES, 2, [first, second] if len(later) else [first]), **told)
+        (joint,) = row(objective, Earned(SCORES, 2, [whole]))
+        parts = row(objective, Earned(SCORES, 2, [first, second] if len(later) else [first]))
         for part, rows, columns in zip(parts, (torch.arange(4), later), (slice(cut), slice(cut, None)), strict=False):
             for found, expected in ((part.advantages, joint.advantages), (part.returns, joint.returns)):
                 assert (found is None) == (expected is None)

@@ -23,6 +23,7 @@ from ssl4rl_agents.runs import files
 from ssl4rl_agents.runs.checkpoint import best, checkpoints, load, newest, save
 from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_agents.runs.policy_agent import load_run
+from tests.agents.rollouts import ONE
 from tests.agents.tiny_runs import TINY, assert_same_weights, config, halt_after, numbers, tasks_built_once, train  # noqa: F401
 
 RUNS = {
@@ -460,7 +461,7 @@ def test_optimizers_of_several_groups_are_restored(tmp_path, make_policy):
     for number, parameter in enumerate(policy.parameters()):
         parameter.grad = torch.full_like(parameter, float(number))
     ours.step()
-    save(tmp_path, 1, policy, ours, {})
+    save(tmp_path, 1, policy, ours, {}, ONE)
     load(tmp_path / "iteration-000001", policy, theirs, {})
     assert [group["lr"] for group in theirs.param_groups] == [0.1, 0.2]
     for parameter in policy.parameters():

@@ -33,8 +33,8 @@ BOUNDS = {"clip_low": 0.2, "clip_high": 0.28}
 
 def surrogate_loss(objective: ObjectiveConfig, *tensors: Tensor) -> PolicyLoss:
     """The surrogate that the settings name."""
-    row = SURROGATES[objective.surrogate]
-    return row.function(*tensors, **{name: getattr(objective, name) for name in row.settings})
+    found: PolicyLoss = SURROGATES[objective.surrogate](objective, *tensors)
+    return found
 
 
 def weights(mask: Tensor, aggregation: str, longest: int, processes: Processes = ONE) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ssl4rl_agents.algorithms.signature import settings_of
+from ssl4rl_agents.algorithms.row import Row
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,26 +55,19 @@ class Earned:
 
 
 @dataclass(frozen=True)
-class Estimator:
+class Estimator(Row):
     """How an algorithm estimates advantages: a row of `ADVANTAGES`.
 
     Args:
-        function: from what was earned to the advantages of each turn. Its keyword-only arguments are settings of the
-            objective by name; what it does not take does nothing with this algorithm.
+        function: from what was earned (`Earned`) to the advantages of each turn; see `Row`.
         groups: whether it compares the episodes of a group, so that there must be two or more.
         critic: whether it goes by values, and gives returns for the critic to learn.
         whitened: whether its advantages are brought to mean 0 and standard deviation 1 over all tokens of the iteration.
     """
 
-    function: Callable[..., list[Advantages]]
     groups: bool = False
     critic: bool = False
     whitened: bool = False
-
-    @property
-    def settings(self) -> tuple[str, ...]:
-        """The settings of the objective that the function takes."""
-        return settings_of(self.function)
 
 
 # Tokens

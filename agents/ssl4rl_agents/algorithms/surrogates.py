@@ -6,11 +6,10 @@ arguments.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ssl4rl_agents.algorithms.signature import settings_of
+from ssl4rl_agents.algorithms.row import Row
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,20 +28,8 @@ class PolicyLoss:
 
 
 @dataclass(frozen=True)
-class Surrogate:
-    """A row of `SURROGATES`.
-
-    Args:
-        function: from log-probabilities, old ones, advantages and mask, each (n, T), to the loss. Its keyword-only arguments
-            are settings of the objective by name; what it does not take does nothing with this surrogate.
-    """
-
-    function: Callable[..., PolicyLoss]
-
-    @property
-    def settings(self) -> tuple[str, ...]:
-        """The settings of the objective that the function takes."""
-        return settings_of(self.function)
+class Surrogate(Row):
+    """A row of `SURROGATES`: from log-probabilities, old ones, advantages and mask, each (n, T), to a `PolicyLoss`."""
 
 
 def log_ratio(logprobs: Tensor, old_logprobs: Tensor) -> Tensor:

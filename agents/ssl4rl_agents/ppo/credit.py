@@ -29,10 +29,12 @@ class Credit:
     Args:
         turns: advantages and returns of each turn.
         reference: (n, T) log-probabilities of each turn under the initial policy; None where they do not count.
+        divergence: (n, T) the policy's from it, estimated by token, for each turn; or None.
     """
 
     turns: list[Advantages]
     reference: list[Tensor] | None = None
+    divergence: list[Tensor] | None = None
 
 
 def judge(rollout: Rollout, reference: list[Tensor] | None, objective: ObjectiveConfig, processes: Processes) -> Credit:
@@ -44,18 +46,13 @@ def judge(rollout: Rollout, reference: list[Tensor] | None, objective: Objective
         objective: names the algorithm.
         processes: which share the rollout.
     """
-    penalties = None
-    if reference is not None and form(objective) == "none":
-        penalties = [(objective.kl_coefficient or 0.0) * kl for kl in divergence(rollout, reference)]
-    return Credit(estimate(objective, rollout, penalties, processes), reference)
-
-
-def divergence(rollout: Rollout, reference: list[Tensor]) -> list[Tensor]:
-    """Estimate the divergence from the initial policy by token, (n, T) for each turn."""
-    return [
-        losses.kl_estimate(turn.samples.logprobs, initial, "k1")
-        for turn, initial in zip(rollout.turns, reference, strict=True)
-    ]
+    divergence = penalties = None
+    if reference is not None:
+        pairs = zip(rollout.turns, reference, strict=True)
+        divergence = [losses.kl_estimate(turn.samples.logprobs, initial, "k1") for turn, initial in pairs]
+        if form(objective) == "none":
+            penalties = [(objective.kl_coefficient or 0.0) * kl for kl in divergence]
+    return Credit(estimate(objective, rollout, penalties, processes), reference, divergence)
 
 
 def estimate(
@@ -88,7 +85,7 @@ def estimate(
         rewards = token_rewards(turn.rewards, mask, None if penalties is None else penalties[number])
         turns.append(EarnedInTurn(rewards, turn.samples.values, mask, turn.episodes))
     earned = Earned(rollout.scores, rollout.group_size, turns)
-    found = row.function(earned, **{name: getattr(objective, name) for name in row.settings})
+    found: list[Advantages] = row(objective, earned)
     return whiten(found, [turn.mask for turn in turns], processes) if row.whitened else found
 
 

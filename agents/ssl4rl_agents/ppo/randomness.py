@@ -22,11 +22,6 @@ class Randomness:
     run_seed: int
     processes: Processes
 
-    @property
-    def device(self) -> torch.device:
-        """Where this process computes."""
-        return self.processes.device
-
     def seed(self, *role: int | str) -> int:
         """Return the seed of a role, the same in all processes."""
         return hash_seed(self.run_seed, *role)
@@ -34,5 +29,5 @@ class Randomness:
     def generator(self, role: str, iteration: int, *more: int, on_cpu: bool = False) -> torch.Generator:
         """Return a fresh generator for a role in an iteration."""
         rank = (self.processes.rank,) if self.processes.count > 1 else ()
-        device = torch.device("cpu") if on_cpu else self.device
+        device = torch.device("cpu") if on_cpu else self.processes.device
         return torch.Generator(device).manual_seed(self.seed(role, iteration, *more, *rank))

@@ -68,7 +68,7 @@ class Reference:
         if policy.initial() is not None and not warmed:
             return
         if not resumed:
-            checkpoint.save_policy(folder, policy, main=processes.is_main)
+            checkpoint.save_policy(folder, policy, processes)
             processes.barrier()
         if resumed or processes.sharded or processes.deepspeed:  # which hang too much on a policy for it to be copied
             self._copy = load_policy(folder, config, processes.device, task)

@@ -125,7 +125,7 @@ class Player:
 
     def encode(self, batch: Batch) -> Any:
         """Return the prompts of questions as the policy takes them."""
-        with autocast(self._randomness.device):
+        with autocast(self._randomness.processes.device):
             return self.policy.encode(self._interface.observe(batch))
 
     def _answer(self, batch: Batch, generator: torch.Generator) -> tuple[Any, Samples]:

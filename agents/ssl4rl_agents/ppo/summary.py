@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ssl4rl_agents.ppo.credit import Credit, divergence, moments
+from ssl4rl_agents.ppo.credit import Credit, moments
 from ssl4rl_agents.ppo.dynamic_sampling import Asked
 from ssl4rl_agents.ppo.losses import importance_statistics
 from ssl4rl_agents.ppo.rollout import Rollout
@@ -35,12 +35,7 @@ def summarise(
     answers = [turn.samples for turn in rollout.turns]
     masks = [processes.gather(samples.mask) for samples in answers]
     lengths = torch.cat([mask.sum(1).float() for mask in masks])
-
-    def gathered(parts: list[Tensor]) -> Tensor:
-        """Return the numbers of the tokens of all processes, (tokens,)."""
-        return _tokens([processes.gather(part) for part in parts], masks)
-
-    values = {
+    return {
         "reward": float(processes.gather(rollout.scores).mean()),
         "success": float(processes.gather(rollout.success).float().mean()),
         "length/mean": float(lengths.mean()),
@@ -54,19 +49,28 @@ def summarise(
         "skipped_steps": statistics.skipped,
         "stopped_early": float(statistics.stopped_early),
         "episodes": len(rollout.success) * processes.count,
-        "tokens": int(sum(mask.sum() for mask in masks)),
+        "tokens": sum(int(mask.sum()) for mask in masks),
+        **_of_tokens(processes, rollout, credit, masks, importance_cap),
     }
+
+
+def _of_tokens(
+    processes: Processes, rollout: Rollout, credit: Credit, masks: list[Tensor], importance_cap: float | None
+) -> dict[str, float]:
+    """Return the numbers that there are with another sampler, with a reference, and with a critic."""
+    answers, values = [turn.samples for turn in rollout.turns], {}
     foreign = [samples.sampler_logprobs for samples in answers if samples.sampler_logprobs is not None]
     if foreign and importance_cap is not None:
-        own = gathered([samples.logprobs for samples in answers])
-        values |= importance_statistics(own, gathered(foreign), importance_cap)
-    if credit.reference is not None:
-        values["kl/reference"] = float(gathered(divergence(rollout, credit.reference)).mean())
+        own = [processes.gather(samples.logprobs) for samples in answers]
+        theirs = [processes.gather(logprobs) for logprobs in foreign]
+        values |= importance_statistics(_tokens(own, masks), _tokens(theirs, masks), importance_cap)
+    if credit.divergence is not None:
+        values["kl/reference"] = float(_tokens([processes.gather(kl) for kl in credit.divergence], masks).mean())
     returns = [judged.returns for judged in credit.turns if judged.returns is not None]
     if returns:
         kept = [samples.mask for samples in answers]
-        expected, found = (_tokens(parts, kept) for parts in ([samples.values for samples in answers], returns))
-        values["explained_variance"] = explained_variance(expected, found, processes)
+        expected = _tokens([samples.values for samples in answers], kept)
+        values["explained_variance"] = explained_variance(expected, _tokens(returns, kept), processes)
     return values
 
 

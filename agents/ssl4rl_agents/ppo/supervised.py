@@ -149,7 +149,7 @@ def teach_format(
         for number, (shown, replies) in enumerate(lessons):
             if stopping():
                 return
-            with autocast(randomness.device):
+            with autocast(randomness.processes.device):
                 inputs = steps.policy.encode(shown)
             steps.descend(inputs, replies)
             display.update(number + 1, {"skipped_in_a_row": steps.skips.in_a_row})

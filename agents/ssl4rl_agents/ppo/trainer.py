@@ -244,9 +244,9 @@ class Trainer:
 
     def iterate(self) -> dict[str, float]:
         """Ask questions, play each several times, judge the answers, improve the policy, note what came of it."""
-        objective, clock = self.config.objective, Clock()
+        objective = self.config.objective
         self.player.begin(self.iteration)
-        clock.start()
+        clock = Clock()
         batch = self.questions.begin(self.iteration)
         clock.lap("seconds/questions")
         rollout, asked = self._play(batch)
@@ -324,9 +324,8 @@ class Trainer:
             self.policy,
             self.optimizer,
             self._counters,
+            self.processes,
             keep=self.config.keep,
-            main=self.processes.is_main,
-            anywhere=self.processes.anywhere,
             lock=self.lock,
         )
 
@@ -344,10 +343,6 @@ class Clock:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
-        self._last = 0.0
-
-    def start(self) -> None:
-        """Begin the first phase."""
         self._last = time.perf_counter()
 
     def lap(self, phase: str) -> None:

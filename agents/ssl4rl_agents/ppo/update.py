@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -67,13 +67,14 @@ class Minibatch:
 
     def split(self, prompts: int) -> list[Minibatch]:
         """Cut into micro-batches of at most `prompts` prompts."""
-        return [self._part(start, min(start + prompts, len(self.inputs))) for start in range(0, len(self.inputs), prompts)]
-
-    def _part(self, start: int, stop: int) -> Minibatch:
-        rows = slice(start * self.group_size, stop * self.group_size)
-        kept = {name: value[rows] for name, value in vars(self).items() if isinstance(value, Tensor)}
-        inputs = self.inputs.rows(torch.arange(start, stop, device=self.tokens.device))
-        return Minibatch(**{**vars(self), **kept, "inputs": inputs})
+        found = []
+        for start in range(0, len(self.inputs), prompts):
+            stop = min(start + prompts, len(self.inputs))
+            rows = slice(start * self.group_size, stop * self.group_size)
+            kept = {name: value[rows] for name, value in vars(self).items() if isinstance(value, Tensor)}
+            kept["inputs"] = self.inputs.rows(torch.arange(start, stop, device=self.tokens.device))
+            found.append(replace(self, **kept))
+        return found
 
 
 def minibatch_of(
@@ -124,20 +125,14 @@ def _places(turn: Turn, questions: Tensor, group_size: int) -> tuple[Tensor, Ten
     return prompts, rows
 
 
-def surrogate(objective: ObjectiveConfig, now: Tensor, batch: Minibatch) -> PolicyLoss:
-    """Compute the surrogate that the settings name, from log-probabilities (n, T) as they are now."""
-    row = SURROGATES[objective.surrogate]
-    settings = {name: getattr(objective, name) for name in row.settings}
-    return row.function(now, batch.old_logprobs, batch.advantages, batch.mask, **settings)
-
-
 def backward(
     policy: Evaluate, batch: Minibatch, objective: ObjectiveConfig, scale: float = 1.0
 ) -> tuple[dict[str, float], Tensor]:
     """Add the gradients of one micro-batch, times `scale`; return the weighted sums of what is logged, and its ratios."""
     with autocast(batch.tokens.device):
         now = policy(batch.inputs, batch.tokens, batch.mask)
-    loss = surrogate(objective, now.logprobs, batch)
+    row = SURROGATES[objective.surrogate]
+    loss: PolicyLoss = row(objective, now.logprobs, batch.old_logprobs, batch.advantages, batch.mask)
     of_policy = loss.loss if batch.importance is None else loss.loss * batch.importance
     by_token = of_policy - objective.entropy_coefficient * now.entropies
     logged = {"loss/policy": of_policy, "entropy": now.entropies}

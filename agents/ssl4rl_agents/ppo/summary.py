@@ -58,7 +58,8 @@ def _of_tokens(
     processes: Processes, rollout: Rollout, credit: Credit, masks: list[Tensor], importance_cap: float | None
 ) -> dict[str, float]:
     """Return the numbers that there are with another sampler, with a reference, and with a critic."""
-    answers, values = [turn.samples for turn in rollout.turns], {}
+    answers = [turn.samples for turn in rollout.turns]
+    values: dict[str, float] = {}
     foreign = [samples.sampler_logprobs for samples in answers if samples.sampler_logprobs is not None]
     if foreign and importance_cap is not None:
         own = [processes.gather(samples.logprobs) for samples in answers]

@@ -71,7 +71,7 @@ class Minibatch:
         for start in range(0, len(self.inputs), prompts):
             stop = min(start + prompts, len(self.inputs))
             rows = slice(start * self.group_size, stop * self.group_size)
-            kept = {name: value[rows] for name, value in vars(self).items() if isinstance(value, Tensor)}
+            kept: dict[str, Any] = {name: value[rows] for name, value in vars(self).items() if isinstance(value, Tensor)}
             kept["inputs"] = self.inputs.rows(torch.arange(start, stop, device=self.tokens.device))
             found.append(replace(self, **kept))
         return found

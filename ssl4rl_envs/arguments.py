@@ -282,9 +282,8 @@ def _described(hint: Any) -> str:
     return str(getattr(hint, "__name__", hint))
 
 
-@lru_cache(maxsize=512)
 def hints_of(dataclass: type[Any]) -> dict[str, Any]:
-    """Return the type hints of a dataclass's fields."""
+    """Return the type hints of a dataclass's fields, as they are now: choices may come from tables that others add to."""
     hints = get_type_hints(dataclass)
     return {field.name: hints[field.name] for field in dataclasses.fields(dataclass)}
 

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
-from ssl4rl_agents.runs import is_run, read_config
+from ssl4rl_agents.runs.folder import is_run, read_config
 from ssl4rl_envs import SSLVectorEnv
 from ssl4rl_envs.arguments import checked_arguments
 
@@ -72,7 +72,7 @@ def load_agent(name: str | Path, envs: SSLVectorEnv | None = None, **settings: A
     if is_run(name):
         if settings:
             raise TypeError(f"{name} is a trained run, which has its settings already; it takes none, got {sorted(settings)}")
-        from ssl4rl_agents.policies.agent import load_run
+        from ssl4rl_agents.runs.policy_agent import load_run
 
         return load_run(Path(name))
     factory = _factory(str(name))

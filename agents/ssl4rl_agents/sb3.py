@@ -17,7 +17,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from ssl4rl_agents.lessons import Lesson
 from ssl4rl_agents.policies.finite import DivergedError, unsound
-from ssl4rl_agents.ppo.device import find_device
+from ssl4rl_agents.runtime.device import find_device
 from ssl4rl_agents.sb3_env import SB3Env
 from ssl4rl_envs import SSLVectorEnv, Stream, hash_seed
 from ssl4rl_envs.arguments import checked_arguments, whole_number

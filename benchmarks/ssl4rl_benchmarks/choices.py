@@ -21,14 +21,13 @@ from typing import Any
 import torch
 from transformers.utils import logging as transformers_logging
 
-from ssl4rl_agents.ppo.config import TrainConfig
-from ssl4rl_agents.ppo.device import find_device
-from ssl4rl_agents.ppo.metrics import read_metrics
-from ssl4rl_agents.ppo.rollout import ask
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.runtime.device import find_device
+from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_benchmarks.versus_trl.memory import resident
 from ssl4rl_benchmarks.versus_trl.models import MODELS, save_model
-from ssl4rl_envs import make_task
+from ssl4rl_envs import Stream, make_task
 
 ENV = "SSL4RL/Rotation-v0"
 PHASES = ("answers", "update")
@@ -81,7 +80,9 @@ def config_of(choice: str, model: str, folder: Path, device: str, prompts: int, 
 def measure(config: TrainConfig) -> dict[str, float]:
     """Do a run in this process; return medians of the seconds, the memory in MiB and the parameters that were trained."""
     gpu = config.device == "cuda"
-    ask(make_task(config.env, **config.env_args), "train", 0, 0, 1)  # what reads the pictures is imported with the first one
+    make_task(config.env, **config.env_args).sample(
+        Stream.span("train", 0, 0, 1)
+    )  # what reads the pictures is imported with the first one
     start = 0.0 if gpu else resident("VmRSS")
     if not gpu:
         Path("/proc/self/clear_refs").write_text("5")  # forgets the peak of the imports
@@ -127,7 +128,9 @@ def main() -> None:
     rows = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "model"
-        prompts = make_task(ENV, source="digits").prompts(ask(make_task(ENV, source="digits"), "train", 0, 0, 8))
+        prompts = make_task(ENV, source="digits").prompts(
+            make_task(ENV, source="digits").sample(Stream.span("train", 0, 0, 8))
+        )
         save_model(flags.model, folder, prompts, torch.float32, flags.device)
         shared = [f"--{name}={getattr(flags, name)}" for name in ("model", "device", "prompts", "steps", "threads")]
         for choice in flags.only or CHOICES:

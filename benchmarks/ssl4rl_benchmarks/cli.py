@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ssl4rl_agents.ppo.files import finite
+from ssl4rl_agents.runs.files import finite
 from ssl4rl_envs import env_ids
 
 USAGE = """usage: ssl4rl COMMAND ...
@@ -81,7 +81,7 @@ def _train(arguments: list[str]) -> tuple[int, Any, bool]:
     _need("torch", "transformers", "tensorboard", "matplotlib", "rich")
     # Before torch is imported: its threads are to sleep soon where a core is busy with something else, rather than spin.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    from ssl4rl_agents.ppo.distributed import is_main
+    from ssl4rl_agents.runtime.processes import is_main
     from ssl4rl_benchmarks import flags, training
 
     _quieten()
@@ -106,7 +106,7 @@ def _eval(arguments: list[str]) -> tuple[int, Any, bool]:
     if not arguments or arguments[0].startswith("-"):
         raise UserError("name a run folder, or an agent and an environment: ssl4rl eval random SSL4RL/Rotation-v0")
     agent, rest = arguments[0], arguments[1:]
-    from ssl4rl_agents.runs import is_run, read_config
+    from ssl4rl_agents.runs.folder import is_run, read_config
 
     if is_run(agent):
         _need("torch", "transformers")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ssl4rl_agents.agent import Agent, agent_interface, load_agent
 from ssl4rl_agents.evaluation import Result, evaluate_in
-from ssl4rl_agents.runs import is_run, read_config
+from ssl4rl_agents.runs.folder import is_run, read_config
 from ssl4rl_envs import SSLVectorEnv, make_task
 
 SHARED = 128
@@ -48,7 +48,7 @@ def measure(flags: EvalFlags, agent: str, env_id: str, env_args: dict[str, Any],
         grammar=flags.grammar or (read_config(Path(agent)).grammar if is_run(agent) else "strict"),
     )
     if is_run(agent):
-        from ssl4rl_agents.policies.agent import load_run
+        from ssl4rl_agents.runs.policy_agent import load_run
 
         acting: Agent = load_run(Path(agent), flags.checkpoint)
     else:

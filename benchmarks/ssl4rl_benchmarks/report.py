@@ -15,11 +15,10 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from ssl4rl_agents.policies.agent import PolicyAgent
-from ssl4rl_agents.ppo.metrics import read_metrics
-from ssl4rl_agents.ppo.rollout import ask
 from ssl4rl_agents.ppo.trainer import Trainer
-from ssl4rl_envs import hash_seed, rendering
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.runs.policy_agent import PolicyAgent
+from ssl4rl_envs import Stream, hash_seed, rendering
 
 BOARD = 12
 
@@ -135,7 +134,7 @@ def draw_curve(trainer: Trainer, results: dict[str, Any]) -> bytes:
 
 def draw_board(trainer: Trainer) -> bytes:
     """Draw held-out instances with the policy's answers, as a PNG; all processes of a run answer together."""
-    batch = ask(trainer.task, "test", hash_seed(0, "board"), 0, BOARD)
+    batch = trainer.task.sample(Stream.span("test", hash_seed(0, "board"), 0, BOARD))
     replies = PolicyAgent(trainer.policy, device=trainer.device).act(trainer.interface.observe(batch), deterministic=True)
     transition = trainer.interface.step(batch, replies)
     verdicts = rendering.judge(trainer.task, batch, transition.answers, transition.step.score)

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import tyro
 
-from ssl4rl_agents.ppo.config import BUILT_IN, TrainConfig, TrainSettings
-from ssl4rl_agents.ppo.distributed import Processes
-from ssl4rl_agents.ppo.files import write_json
 from ssl4rl_agents.ppo.trainer import Trainer
-from ssl4rl_agents.runs import CONFIG, is_run, read_config
+from ssl4rl_agents.runs.files import write_json
+from ssl4rl_agents.runs.folder import CONFIG, is_run, read_config
+from ssl4rl_agents.runtime.processes import Processes
+from ssl4rl_agents.settings import BUILT_IN, TrainConfig, TrainSettings
 from ssl4rl_benchmarks import report
 
 BEFORE, CEILING = "before.json", "ceiling"

@@ -30,8 +30,8 @@ from torch import Tensor, nn
 from torch_geometric.nn import DeepGraphInfomax, GCNConv
 
 from ssl4rl_agents.policies.gnn import GNNPolicy
-from ssl4rl_agents.ppo.config import Algorithm, TrainConfig
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.settings import Algorithm, TrainConfig
 from ssl4rl_envs import hash_seed
 from ssl4rl_envs.sources.graph_builtin import load_graph
 from ssl4rl_envs.sources.graphs import GraphSource

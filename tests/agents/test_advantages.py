@@ -12,22 +12,50 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ssl4rl_agents.ppo.advantages import (
+from ssl4rl_agents.algorithms.advantages import (
+    ADVANTAGES,
+    Advantages,
+    Earned,
+    EarnedInTurn,
     dr_grpo,
-    estimate,
-    explained_variance,
     gae,
     grpo,
     length_adaptive_lambda,
-    moments,
     returns_to_go,
     rloo,
     scores_differ,
     token_rewards,
-    whiten,
 )
-from ssl4rl_agents.ppo.config import ObjectiveConfig
-from ssl4rl_agents.ppo.losses import Total
+from ssl4rl_agents.policies.policy import Samples
+from ssl4rl_agents.ppo import credit
+from ssl4rl_agents.ppo.credit import moments
+from ssl4rl_agents.ppo.summary import explained_variance
+from ssl4rl_agents.runtime.processes import Processes
+from ssl4rl_agents.settings import ObjectiveConfig
+from tests.agents.rollouts import ONE, Summing, one_turn
+
+
+def estimate(
+    objective: ObjectiveConfig,
+    scores: Tensor,
+    values: Tensor,
+    mask: Tensor,
+    group_size: int,
+    penalties: Tensor | None = None,
+    processes: Processes = ONE,
+) -> Advantages:
+    """The advantages of answers of a single turn."""
+    tokens = torch.zeros(mask.shape, dtype=torch.int64)
+    samples = Samples(tokens, mask, values, values, torch.zeros(len(mask), dtype=torch.bool))
+    rollout = one_turn(None, samples, scores, group_size, torch.zeros(len(mask), dtype=torch.bool))
+    (found,) = credit.estimate(objective, rollout, None if penalties is None else [penalties], processes)
+    return found
+
+
+def whiten(values: Tensor, mask: Tensor, processes: Processes = ONE) -> Tensor:
+    """Values whitened over the mask."""
+    (found,) = credit.whiten([Advantages(values, None)], [mask], processes)
+    return found.advantages
 
 
 def ragged(lengths: list[int], seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -263,7 +291,7 @@ def test_reinforce_plus_plus_whitens_returns():
 # Several processes
 
 
-def in_turns(parts: list[Tensor], compute: Callable[[Tensor, Total], Tensor]) -> list[Tensor]:
+def in_turns(parts: list[Tensor], compute: Callable[[Tensor, Processes], Tensor]) -> list[Tensor]:
     """What `compute` gives in each of several processes, acted out one sum after the other.
 
     Each time, everyone runs as far as the first sum whose result is not known yet, and says what it adds.
@@ -287,7 +315,7 @@ def in_turns(parts: list[Tensor], compute: Callable[[Tensor, Total], Tensor]) ->
                 return answer
 
             with suppress(NotKnownYetError):
-                results.append(compute(part, total))
+                results.append(compute(part, Summing(total)))
         if len(results) == len(parts):
             return results
         assert len(added) == len(parts), "every process takes part in every sum"
@@ -301,7 +329,7 @@ def test_whitening_in_two_processes_is_that_of_all_tokens(lengths, seed, offset)
     values = rewards * 3 + offset
     joint = whiten(values, mask)
     halves = [torch.arange(len(mask))[: len(mask) // 2], torch.arange(len(mask))[len(mask) // 2 :]]
-    shared = in_turns(halves, lambda rows, total: whiten(values[rows], mask[rows], total))
+    shared = in_turns(halves, lambda rows, processes: whiten(values[rows], mask[rows], processes))
     torch.testing.assert_close(torch.cat(shared), joint, atol=1e-3, rtol=1e-3)
 
 
@@ -309,13 +337,13 @@ def test_moments_in_two_processes_by_hand():
     """1, 2, 3 | 6 with one token each outside the mask: mean 3, squares 4 + 1 + 0 + 9 over 4."""
     values, mask = torch.tensor([[1.0, 2.0, 3.0], [6.0, 90.0, 90.0]]), torch.tensor([[True] * 3, [True, False, False]])
     rows = [torch.tensor([0]), torch.tensor([1])]
-    for mean, variance in in_turns(rows, lambda row, total: torch.stack(moments(values[row], mask[row], total))):
+    for mean, variance in in_turns(rows, lambda row, processes: torch.stack(moments(values[row][mask[row]], processes))):
         assert (float(mean), float(variance)) == (3.0, 3.5)
 
 
 def test_the_variance_is_exact_where_the_mean_is_large():
     values = torch.tensor([[4096.0, 4097.0, 4098.0, 4099.0]])
-    mean, variance = moments(values, torch.ones_like(values, dtype=torch.bool))
+    mean, variance = moments(values.flatten(), ONE)
     assert (float(mean), float(variance)) == (4097.5, 1.25)
 
 
@@ -325,21 +353,43 @@ def test_advantages_in_two_processes_are_whitened_together(advantage):
     objective = ObjectiveConfig(advantage=advantage, gamma=0.9)
     joint = estimate(objective, SCORES, values, mask, 1, penalties)
 
-    def compute(rows: Tensor, total: Total) -> Tensor:
-        return estimate(objective, SCORES[rows], values[rows], mask[rows], 1, penalties[rows], total).advantages
+    def compute(rows: Tensor, processes: Processes) -> Tensor:
+        return estimate(objective, SCORES[rows], values[rows], mask[rows], 1, penalties[rows], processes).advantages
 
     shared = in_turns([torch.tensor([0, 1]), torch.tensor([2, 3])], compute)
     torch.testing.assert_close(torch.cat(shared), joint.advantages, atol=1e-5, rtol=1e-5)
 
 
 def test_explained_variance_by_hand():
-    mask = torch.tensor([[True, True, True, True, False]])
-    returns = torch.tensor([[0.0, 0.0, 1.0, 1.0, 50.0]])
-    assert explained_variance(returns, returns, mask) == 1
-    assert explained_variance(returns + 3, returns, mask) == 1
-    assert explained_variance(torch.full((1, 5), 0.5), returns, mask) == 0
-    assert explained_variance(1 - returns, returns, mask) == -3
-    assert explained_variance(torch.randn(1, 5), torch.ones(1, 5), mask) == 0
+    returns = torch.tensor([0.0, 0.0, 1.0, 1.0])
+    assert explained_variance(returns, returns, ONE) == 1
+    assert explained_variance(returns + 3, returns, ONE) == 1
+    assert explained_variance(torch.full((4,), 0.5), returns, ONE) == 0
+    assert explained_variance(1 - returns, returns, ONE) == -3
+    assert explained_variance(torch.randn(4), torch.ones(4), ONE) == 0
+
+
+# Several turns
+
+
+@settings(max_examples=30, deadline=None)
+@given(lengths=st.lists(st.integers(1, 6), min_size=4, max_size=4), cut=st.integers(1, 5), seed=st.integers(0, 1000))
+def test_tokens_are_credited_alike_however_they_are_cut_into_turns(lengths, cut, seed):
+    """An episode of one long answer, and the same tokens in two turns, the second of which not every episode reaches."""
+    rewards, values, mask = ragged(lengths, seed)
+    whole = EarnedInTurn(rewards, values, mask, torch.arange(4))
+    later = torch.tensor([row for row in (2, 0, 3, 1) if lengths[row] > cut], dtype=torch.int64)
+    first = EarnedInTurn(rewards[:, :cut], values[:, :cut], mask[:, :cut], torch.arange(4))
+    second = EarnedInTurn(rewards[later, cut:], values[later, cut:], mask[later, cut:], later)
+    for name, row in ADVANTAGES.items():
+        objective = ObjectiveConfig(advantage=name, gamma=0.9, gae_lambda=0.7, critic_lambda=0.4)
+        (joint,) = row(objective, Earned(SCORES, 2, [whole]))
+        parts = row(objective, Earned(SCORES, 2, [first, second] if len(later) else [first]))
+        for part, rows, columns in zip(parts, (torch.arange(4), later), (slice(cut), slice(cut, None)), strict=False):
+            for found, expected in ((part.advantages, joint.advantages), (part.returns, joint.returns)):
+                assert (found is None) == (expected is None)
+                if found is not None:
+                    torch.testing.assert_close(found, expected[rows, columns], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("advantage", ["grpo", "dr_grpo", "rloo"])

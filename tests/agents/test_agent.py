@@ -14,11 +14,11 @@ import torch
 from ssl4rl_agents.agent import Agent, agent_interface, agent_names, load_agent
 from ssl4rl_agents.baselines import ConstantAgent, OracleAgent, RandomAgent
 from ssl4rl_agents.evaluation import clustered_interval, evaluate, evaluate_in, normalise
-from ssl4rl_agents.policies.agent import BATCH, PolicyAgent, load_run
 from ssl4rl_agents.policies.nano import build_nano
 from ssl4rl_agents.policies.vlm import VLMPolicy
-from ssl4rl_agents.ppo.config import TrainConfig
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs.policy_agent import BATCH, PolicyAgent, load_run
+from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_envs import SSLVectorEnv, Task, make_task
 from ssl4rl_envs.attempts import Attempts
 

@@ -23,7 +23,7 @@ from transformers import (
 
 from ssl4rl_agents.policies import assemble as assemble_module
 from ssl4rl_agents.policies.assemble import INSTALL, assemble, build_assembled, fold_batch_norms, match_scales
-from ssl4rl_agents.policies.assembled import (
+from ssl4rl_agents.policies.efficientnet_llava import (
     LITE0,
     EfficientNetLite,
     EfficientNetLiteConfig,
@@ -33,9 +33,9 @@ from ssl4rl_agents.policies.assembled import (
     build_processor,
 )
 from ssl4rl_agents.policies.vlm import VLMPolicy
-from ssl4rl_agents.ppo.config import TrainConfig
-from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_benchmarks import cli
 
 STAGES = ((1, 3, 1, 1, 8), (2, 5, 2, 6, 8), (2, 3, 2, 2, 12))

@@ -18,11 +18,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from ssl4rl_agents.policies.agent import load_run
-from ssl4rl_agents.ppo import files
-from ssl4rl_agents.ppo.checkpoint import best, checkpoints, load, newest, save
-from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs import files
+from ssl4rl_agents.runs.checkpoint import best, checkpoints, load, newest, save
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.runs.policy_agent import load_run
+from tests.agents.rollouts import ONE
 from tests.agents.tiny_runs import TINY, assert_same_weights, config, halt_after, numbers, tasks_built_once, train  # noqa: F401
 
 RUNS = {
@@ -98,7 +99,7 @@ def test_a_kill_in_the_middle_of_saving_can_be_resumed(tmp_path, monkeypatch):
             raise MemoryError
         save_file(*_, **__)
 
-    monkeypatch.setattr("ssl4rl_agents.ppo.checkpoint.save_file", die)
+    monkeypatch.setattr("ssl4rl_agents.runs.checkpoint.save_file", die)
     with pytest.raises(MemoryError):
         killed.run()
     monkeypatch.undo()
@@ -109,15 +110,15 @@ def test_a_kill_in_the_middle_of_saving_can_be_resumed(tmp_path, monkeypatch):
 
 
 MOMENTS = {
-    "in the format warm-up": ("ssl4rl_agents.ppo.supervised.descend", 2),
+    "in the format warm-up": ("ssl4rl_agents.ppo.supervised.CrossEntropy.descend", 2),
     "while sampling": ("torch.multinomial", 20),
     "while updating": ("ssl4rl_agents.ppo.update.apply_gradients", 7),
-    "before the metrics are written": ("ssl4rl_agents.ppo.metrics.MetricsLog.write", 2),
+    "before the metrics are written": ("ssl4rl_agents.runs.metrics.MetricsLog.write", 2),
     "before the reference is kept": ("ssl4rl_agents.ppo.trainer.Reference", 1),
-    "while the optimizer is written": ("ssl4rl_agents.ppo.checkpoint.save_file", 3),
-    "before a checkpoint gets its name": ("ssl4rl_agents.ppo.checkpoint.publish", 4),
-    "before the best is pointed to": ("ssl4rl_agents.ppo.checkpoint._tidy", 3),
-    "while an old checkpoint is deleted": ("ssl4rl_agents.ppo.checkpoint.discard", 1),
+    "while the optimizer is written": ("ssl4rl_agents.runs.checkpoint.save_file", 3),
+    "before a checkpoint gets its name": ("ssl4rl_agents.runs.checkpoint.publish", 4),
+    "before the best is pointed to": ("ssl4rl_agents.runs.checkpoint._tidy", 3),
+    "while an old checkpoint is deleted": ("ssl4rl_agents.runs.checkpoint.discard", 1),
 }
 """Where a run is killed: at the n-th call of a function."""
 
@@ -125,8 +126,8 @@ SCRIPT = """
 import importlib, json, os, pkgutil, signal, sys
 import torch
 from safetensors.torch import save_file
-from ssl4rl_agents.ppo import files
-from ssl4rl_agents.ppo.config import TrainConfig
+from ssl4rl_agents.runs import files
+from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_agents.ppo.trainer import Trainer
 
 torch.set_num_threads(1)
@@ -460,7 +461,7 @@ def test_optimizers_of_several_groups_are_restored(tmp_path, make_policy):
     for number, parameter in enumerate(policy.parameters()):
         parameter.grad = torch.full_like(parameter, float(number))
     ours.step()
-    save(tmp_path, 1, policy, ours, {})
+    save(tmp_path, 1, policy, ours, {}, ONE)
     load(tmp_path / "iteration-000001", policy, theirs, {})
     assert [group["lr"] for group in theirs.param_groups] == [0.1, 0.2]
     for parameter in policy.parameters():

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssl4rl_agents.ppo.checkpoint import newest
-from ssl4rl_agents.ppo.content import content_of, require_same_content
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs.checkpoint import newest
+from ssl4rl_agents.runs.content import content_of, require_same_content
 from ssl4rl_envs import make_task
 from ssl4rl_envs.sources import ImageSource, load_images
 from tests.agents.tiny_runs import config

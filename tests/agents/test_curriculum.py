@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from ssl4rl_agents.evaluation import evaluate
-from ssl4rl_agents.policies.agent import PolicyAgent
-from ssl4rl_agents.ppo.distributed import Processes
-from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.questions import TrainingQuestions
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.runs.policy_agent import PolicyAgent
+from ssl4rl_agents.runtime.processes import Processes
+from ssl4rl_agents.settings import RolloutConfig
 from ssl4rl_envs import make_task
 from tests.agents.tiny_runs import config, tasks_built_once  # noqa: F401 - a fixture
 
@@ -29,9 +30,9 @@ def mixture():
 
 
 def test_what_is_learned_is_asked_more(tmp_path):
-    questions = TrainingQuestions(mixture(), "progress", 0, Processes("cpu"))
+    questions = TrainingQuestions(mixture(), RolloutConfig(prompts=64, schedule="progress"), 0, Processes("cpu"), range(64))
     for step in range(30):
-        batch = questions.ask(64 * step, 64, range(64))
+        batch = questions.begin(step)
         rotation = batch.observation["task"] == 0
         # Rotation gets better from step to step, mirrors never do.
         success = torch.as_tensor(rotation & (np.arange(64) % 30 < step))
@@ -41,19 +42,22 @@ def test_what_is_learned_is_asked_more(tmp_path):
 
 
 def test_processes_share_what_one_would_ask():
-    whole = TrainingQuestions(mixture(), "progress", 3, Processes("cpu")).ask(10, 8, range(8))
-    parts = [
-        TrainingQuestions(mixture(), "progress", 3, Processes("cpu")).ask(10, 8, part) for part in (range(4), range(4, 8))
-    ]
+    settings = RolloutConfig(prompts=8, schedule="progress")
+    whole, *parts = (
+        TrainingQuestions(mixture(), settings, 3, Processes("cpu"), part).begin(2)
+        for part in (range(8), range(4), range(4, 8))
+    )
     for name, values in whole.observation.items():
         assert np.array_equal(values, np.concatenate([part.observation[name] for part in parts]))
 
 
 def test_without_a_schedule_the_mixture_draws():
-    questions = TrainingQuestions(mixture(), "none", 5, Processes("cpu"))
-    batch, whole = (questions.ask(10, 8, part) for part in (range(2, 6), range(8)))
-    assert np.array_equal(batch.target, whole.target[2:6])
-    assert questions.record(batch, None) == questions.state_dict() == {}
+    some, every = (
+        TrainingQuestions(mixture(), RolloutConfig(prompts=8), 5, Processes("cpu"), part) for part in (range(2, 6), range(8))
+    )
+    batch = some.begin(1)
+    assert np.array_equal(batch.target, every.begin(1).target[2:6])
+    assert some.record(batch, None) == some.state_dict() == {}
 
 
 def test_a_scheduled_run_logs_its_weights_and_goes_on_bit_for_bit(tmp_path):

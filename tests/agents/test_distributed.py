@@ -15,14 +15,12 @@ import pytest
 import torch.distributed as dist
 from accelerate.state import PartialState
 
-from ssl4rl_agents.ppo import questions as questions_module
-from ssl4rl_agents.ppo import trainer as trainer_module
-from ssl4rl_agents.ppo.checkpoint import newest
-from ssl4rl_agents.ppo.distributed import Processes
-from ssl4rl_agents.ppo.metrics import read_metrics
-from ssl4rl_agents.ppo.rollout import ask
 from ssl4rl_agents.ppo.trainer import Trainer
-from ssl4rl_envs import Batch
+from ssl4rl_agents.runs.checkpoint import newest
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.runtime.processes import Processes
+from ssl4rl_envs import Batch, Stream
+from ssl4rl_envs.images.rotation import Rotation
 from tests.agents.tiny_runs import config, numbers, tasks_built_once, train  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
@@ -122,12 +120,14 @@ class Pretended(Processes):
 def test_processes_ask_disjoint_questions_that_together_are_those_of_one(tmp_path, monkeypatch):
     asked: list[tuple[int, int]] = []
 
-    def recorded(task: Any, split: str, seed: int, first: int, count: int) -> Batch:
-        asked.extend((seed, index) for index in range(first, first + count))
-        return ask(task, split, seed, first, count)
+    sample = Rotation.sample
 
-    for module in (trainer_module, questions_module):
-        monkeypatch.setattr(module, "ask", recorded)
+    def recorded(task: Rotation, stream: Stream) -> Batch:
+        if stream.split == "train":
+            asked.extend(zip(stream.seeds.tolist(), stream.indices.tolist(), strict=True))
+        return sample(task, stream)
+
+    monkeypatch.setattr(Rotation, "sample", recorded)
     found = []
     for rank, count in ((0, 1), (0, 2), (1, 2)):
         processes = Pretended(rank, count)
@@ -135,7 +135,7 @@ def test_processes_ask_disjoint_questions_that_together_are_those_of_one(tmp_pat
         asked.clear()
         trainer._teach_format()
         trainer._step()
-        trainer._iterate_supervised()
+        trainer._learn_targets()
         found.append(set(asked))
     alone, first, second = found
     assert not first & second
@@ -149,7 +149,7 @@ def test_processes_sample_and_shuffle_differently(tmp_path):
         for rank, count in ((0, 1), (0, 2), (1, 2))
     ]
     for role in ("sampling", "shuffling"):
-        assert len({trainer._generator(role).initial_seed() for trainer in trainers}) == 3
+        assert len({trainer.randomness.generator(role, 0).initial_seed() for trainer in trainers}) == 3
 
 
 @pytest.mark.parametrize(

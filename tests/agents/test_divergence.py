@@ -10,48 +10,52 @@ import pytest
 import torch
 
 from ssl4rl_agents.agent import load_agent
-from ssl4rl_agents.ppo import trainer as trainer_module
-from ssl4rl_agents.ppo.config import ObjectiveConfig, PolicyConfig, TrainConfig
-from ssl4rl_agents.ppo.divergence import GROUP_ADVANTAGES, form, settled
-from ssl4rl_agents.ppo.metrics import read_metrics
-from ssl4rl_agents.ppo.rollout import Rollout, collect
+from ssl4rl_agents.algorithms.advantages import group_advantages
+from ssl4rl_agents.checks import resolved
+from ssl4rl_agents.divergence import form, settled
+from ssl4rl_agents.ppo.credit import Credit
+from ssl4rl_agents.ppo.rollout import Player, Rollout
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.ppo.update import Updater
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.settings import ObjectiveConfig, PolicyConfig, TrainConfig
 from ssl4rl_benchmarks.cli import main
 from ssl4rl_envs import SSLVectorEnv, make_task
 from tests.agents.tiny_runs import TINY, config, tasks_built_once, train  # noqa: F401
 
 MODELS = ("nano", "gcn", "some/model")
+GROUPED = group_advantages()
 ALONE = ("gae", "reinforce++")
 
 # The rule
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("advantage", GROUP_ADVANTAGES)
+@pytest.mark.parametrize("advantage", GROUPED)
 def test_beside_an_advantage_of_groups_the_divergence_is_a_loss(advantage, model):
-    some = TrainConfig(policy=PolicyConfig(model=model), objective=ObjectiveConfig(advantage=advantage)).resolved()
+    some = resolved(TrainConfig(policy=PolicyConfig(model=model), objective=ObjectiveConfig(advantage=advantage)))
     assert (some.objective.kl_loss, some.objective.kl_coefficient) == ("k3", 0.01)
-    assert some.resolved() == some
-    assert TrainConfig.from_json(json.loads(json.dumps(some.to_json()))).resolved() == some
+    assert resolved(some) == some
+    assert resolved(TrainConfig.from_json(json.loads(json.dumps(some.to_json())))) == some
 
 
 @pytest.mark.parametrize(("model", "coefficient"), [("nano", 0.1), ("gcn", 0.05)])
 @pytest.mark.parametrize("advantage", ALONE)
 def test_beside_the_others_it_is_a_penalty_in_the_reward(advantage, model, coefficient):
-    some = TrainConfig(policy=PolicyConfig(model=model), objective=ObjectiveConfig(advantage=advantage)).resolved()
+    some = resolved(TrainConfig(policy=PolicyConfig(model=model), objective=ObjectiveConfig(advantage=advantage)))
     assert (some.objective.kl_loss, some.objective.kl_coefficient) == ("none", coefficient)
 
 
-@pytest.mark.parametrize("advantage", [*GROUP_ADVANTAGES, *ALONE])
+@pytest.mark.parametrize("advantage", [*GROUPED, *ALONE])
 @pytest.mark.parametrize("kl_loss", [None, "none"])
 def test_without_a_coefficient_it_counts_nowhere(advantage, kl_loss):
     """Runs of former versions say "none" there; they stay readable."""
-    some = TrainConfig(objective=ObjectiveConfig(advantage=advantage, kl_loss=kl_loss, kl_coefficient=0.0)).resolved()
+    some = resolved(TrainConfig(objective=ObjectiveConfig(advantage=advantage, kl_loss=kl_loss, kl_coefficient=0.0)))
     assert (some.objective.kl_loss, some.objective.kl_coefficient) == (None, 0.0)
-    assert some.resolved() == some
+    assert resolved(some) == some
 
 
-@pytest.mark.parametrize("advantage", [*GROUP_ADVANTAGES, *ALONE])
+@pytest.mark.parametrize("advantage", [*GROUPED, *ALONE])
 @pytest.mark.parametrize("kl_loss", ["k2", "k3"])
 def test_what_was_set_stays_as_it_was_set(advantage, kl_loss):
     set_ = ObjectiveConfig(advantage=advantage, kl_loss=kl_loss, kl_coefficient=0.3)
@@ -63,14 +67,14 @@ def test_what_was_set_stays_as_it_was_set(advantage, kl_loss):
 
 
 @pytest.mark.parametrize("coefficient", [None, 0.01, 1e-9])
-@pytest.mark.parametrize("advantage", GROUP_ADVANTAGES)
+@pytest.mark.parametrize("advantage", GROUPED)
 def test_a_penalty_in_the_reward_of_a_group_is_refused(advantage, coefficient, tmp_path):
     objective = {"advantage": advantage, "kl_loss": "none"} | ({} if coefficient is None else {"kl_coefficient": coefficient})
     refused = f"{advantage} compares what the answers .* set objective.kl_loss to k3"
     with pytest.raises(ValueError, match=refused):
-        TrainConfig(objective=ObjectiveConfig(**objective)).resolved()
+        resolved(TrainConfig(objective=ObjectiveConfig(**objective)))
     with pytest.raises(ValueError, match=refused):
-        TrainConfig.from_json({"objective": objective}).resolved()
+        resolved(TrainConfig.from_json({"objective": objective}))
     with pytest.raises(ValueError, match=refused):
         Trainer(config(objective=objective), tmp_path, quiet=True)
     assert not list(tmp_path.iterdir())
@@ -96,19 +100,19 @@ def test_a_run_of_a_former_version_that_did_it_is_not_resumed(tmp_path):
 
 def measured(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> list[tuple[Rollout, torch.Tensor]]:
     """Answers that earn these scores whatever they say; the rollouts and advantages of all updates to come."""
-    seen, update = [], trainer_module.update
+    seen, play, update = [], Player.play, Updater.update
 
     def earning(*args: Any) -> Rollout:
-        rollout = collect(*args)
-        rollout.scores = torch.tensor(scores)
+        rollout = play(*args)
+        rollout.turns[0].rewards = torch.tensor(scores)
         return rollout
 
-    def watched(*args: Any, **more: Any) -> Any:
-        seen.append((args[2], args[3].advantages))
-        return update(*args, **more)
+    def watched(updater: Updater, rollout: Rollout, credit: Credit, generator: torch.Generator) -> Any:
+        seen.append((rollout, credit.turns[0].advantages))
+        return update(updater, rollout, credit, generator)
 
-    monkeypatch.setattr(trainer_module, "collect", earning)
-    monkeypatch.setattr(trainer_module, "update", watched)
+    monkeypatch.setattr(Player, "play", earning)
+    monkeypatch.setattr(Updater, "update", watched)
     return seen
 
 
@@ -133,7 +137,7 @@ PARTLY = [0.1] * 9 + [1.0] * 3 + [0.0, 1.0, 0.0, 0.1, 0.1, 0.2, 0.7, 0.7, 0.7, 0
 
 
 @pytest.mark.parametrize("tokens", [1, 12])
-@pytest.mark.parametrize("advantage", GROUP_ADVANTAGES)
+@pytest.mark.parametrize("advantage", GROUPED)
 def test_a_group_has_an_advantage_exactly_where_its_scores_differ(tmp_path, monkeypatch, advantage, tokens):
     seen = measured(monkeypatch, PARTLY)
     lines = run(tmp_path, advantage, tokens)
@@ -168,7 +172,7 @@ def test_answers_that_all_earn_the_same_leave_the_policy_to_the_loss_alone(tmp_p
 def test_agents_that_compare_groups_have_it_as_a_loss():
     envs = SSLVectorEnv(make_task("SSL4RL/Rotation-v0", **TINY["env_args"]), num_envs=1, interface="text")
     for name in ("nano-grpo", "nano-rloo"):
-        objective = load_agent(name, envs)._config.resolved().objective
+        objective = resolved(load_agent(name, envs)._config).objective
         assert (objective.kl_loss, objective.kl_coefficient) == ("k3", 0.01)
         with pytest.raises(ValueError, match="compares what the answers"):
             load_agent(name, envs, objective={"kl_loss": "none"})

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from ssl4rl_agents.policies.vlm import VLMPolicy
 from ssl4rl_agents.ppo import losses
-from ssl4rl_agents.ppo.config import TrainConfig
-from ssl4rl_agents.ppo.engines import Engine, Reply, Request, Sampling, VLLMEngine, sample_by, to_samples
-from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.runtime.samplers import Reply, Request, Sampler, Sampling, VLLMSampler, sample_by, to_samples
+from ssl4rl_agents.settings import TrainConfig
 from tests.agents import zoo
 
 SAMPLING = Sampling(max_tokens=4, temperature=1.0, ends=[2, 3], unsaid=[7], seed=5)
@@ -51,7 +51,7 @@ class FakeEngine:
 
 
 def test_the_fake_keeps_the_contract():
-    assert isinstance(FakeEngine(*zoo.build("llama")), Engine)
+    assert isinstance(FakeEngine(*zoo.build("llama")), Sampler)
 
 
 def test_replies_become_samples():
@@ -116,7 +116,7 @@ def test_an_engine_is_asked_to_sample_as_the_policy_would(monkeypatch):
 
 def test_without_vllm_the_error_says_what_to_do():
     with pytest.raises(ImportError, match=r"pip install vllm.*rollout.engine 'policy'"):
-        VLLMEngine("some/model")
+        VLLMSampler("some/model")
 
 
 def test_vllm_is_asked_as_it_wants_to_be(monkeypatch):
@@ -142,8 +142,8 @@ def test_vllm_is_asked_as_it_wants_to_be(monkeypatch):
     module = ModuleType("vllm")
     module.LLM, module.SamplingParams = LLM, lambda **settings: settings  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "vllm", module)
-    engine = VLLMEngine("some/model", memory=0.3)
-    assert isinstance(engine, Engine)
+    engine = VLLMSampler("some/model", memory=0.3)
+    assert isinstance(engine, Sampler)
     picture = np.zeros((4, 6, 3), np.uint8)
     engine.load([("a", torch.ones(1))])
     replies = engine.sample([Request("<image>Angle?", [picture]), Request("What?", [])], 2, SAMPLING)
@@ -188,7 +188,7 @@ def test_a_run_learns_from_an_engines_answers(tmp_path, lora_rank):
     engine = FakeEngine(*zoo.build("qwen2_5_vl", seed=9))
     settings = config(tmp_path / "model")
     settings = dataclasses.replace(settings, policy=dataclasses.replace(settings.policy, lora_rank=lora_rank))
-    trainer = Trainer(settings, tmp_path / "run", engine=engine, quiet=True)
+    trainer = Trainer(settings, tmp_path / "run", sampler=engine, quiet=True)
     before = [parameter.detach().clone() for parameter in trainer.policy.parameters()]
     assert trainer.run()
     assert engine.loads == 2
@@ -216,7 +216,7 @@ def test_the_importance_of_an_engines_tokens_is_cut_off(tmp_path, monkeypatch):
         return seen[-1]
 
     monkeypatch.setattr(losses, "importance_weights", watched)
-    Trainer(config(tmp_path / "model"), tmp_path / "run", engine=engine, quiet=True).run()
+    Trainer(config(tmp_path / "model"), tmp_path / "run", sampler=engine, quiet=True).run()
     assert seen
     assert max(float(weights.max()) for weights in seen) <= 2.0
     assert max(line["importance/max"] for line in read_metrics(tmp_path / "run")) > 2.0

@@ -16,6 +16,7 @@ from ssl4rl_agents.policies.loading import load_pretrained
 from ssl4rl_agents.policies.prompts import VLMInputs, two_way_type
 from ssl4rl_agents.policies.vlm import VLMPolicy
 from tests.agents import zoo
+from tests.agents.rollouts import ONE
 
 CORPUS = ["By how many degrees was this picture turned? Reply like this: <answer>90</answer>", "Angle 12?"]
 UNEQUAL = ("Angle?", "By how many degrees was this picture turned: 0, 90, 180 or 270?", "90 or 180, which one?")
@@ -181,7 +182,7 @@ def test_recomputed_rows_give_the_same_gradients(family, make, ask):
 def test_passes_are_one_whatever_is_read_where_weights_are_in_parts(family, make, ask):
     """One pass for prompts and answers, be the answers of one token or more, the prompts alike or not."""
     policy, plain = make(family), make(family)
-    policy.work_together(bool)
+    policy.work_together(ONE)
     passes: list[int] = []
     policy.decoder.base.register_forward_hook(lambda *_: passes.append(1))
     for prompts in (("Angle?", "Angle?", "Angle?"), UNEQUAL):

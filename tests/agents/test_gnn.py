@@ -16,19 +16,23 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ssl4rl_agents.agent import agent_interface, load_agent
+from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.evaluation import evaluate
-from ssl4rl_agents.policies.agent import BATCH, PolicyAgent, load_run
 from ssl4rl_agents.policies.build import build_policy, load_policy
 from ssl4rl_agents.policies.gnn import SIZES, WEIGHTS, GNNPolicy, load_gnn
 from ssl4rl_agents.ppo import supervised
-from ssl4rl_agents.ppo.config import GRAPH_MODELS, PolicyConfig, TrainConfig
-from ssl4rl_agents.ppo.metrics import read_metrics
-from ssl4rl_agents.ppo.rollout import ask, collect
+from ssl4rl_agents.ppo.randomness import Randomness
+from ssl4rl_agents.ppo.rollout import Player
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.runs.policy_agent import BATCH, PolicyAgent, load_run
+from ssl4rl_agents.runtime.microbatch import MicroBatches
+from ssl4rl_agents.settings import GRAPH_MODELS, PolicyConfig, TrainConfig
 from ssl4rl_benchmarks import cli
 from ssl4rl_envs import Stream
 from ssl4rl_envs.interface import Interface
 from tests.agents.graph_tasks import ITEMS, Groups, Guesses
+from tests.agents.rollouts import ONE
 from tests.agents.tiny_runs import assert_same_weights, halt_after, numbers
 
 ENV = "SSL4RL/Groups-v0"
@@ -74,7 +78,7 @@ def policy_for(task: Groups, model: str = "gcn", **settings: Any) -> GNNPolicy:
 
 
 def observed(task: Groups, count: int = 6) -> dict[str, Any]:
-    return Interface(task, "array", "direct").observe(ask(task, "train", 0, 0, count))
+    return Interface(task, "array", "direct").observe(task.sample(Stream.span("train", 0, 0, count)))
 
 
 def said(policy: GNNPolicy, observations: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -187,7 +191,7 @@ def test_rows_are_the_chosen_graphs(graphs):
 
 def test_answers_become_tokens_and_actions_again(graphs):
     policy = policy_for(graphs)
-    batch = ask(graphs, "train", 0, 0, 6)
+    batch = graphs.sample(Stream.span("train", 0, 0, 6))
     answers = supervised.written(Interface(graphs, "array", "direct"), graphs.oracle(batch), batch)
     tokens, mask = policy.encode_answers(answers)
     assert tokens.shape == mask.shape == (6, policy.max_new_tokens)
@@ -475,22 +479,22 @@ def test_observations_that_lack_something_say_what():
 )
 def test_settings_of_language_models_do_nothing_with_a_graph_network(changes):
     with pytest.raises(ValueError, match="does nothing with a graph network"):
-        config(**changes).resolved()
+        resolved(config(**changes))
 
 
 @pytest.mark.parametrize("name", ["gnn_hidden", "gnn_layers"])
 def test_settings_of_graph_networks_do_nothing_with_a_language_model(name):
     with pytest.raises(ValueError, match=f"{name} does nothing with a model that reads words"):
-        TrainConfig(policy=PolicyConfig(**{name: 3})).resolved()
+        resolved(TrainConfig(policy=PolicyConfig(**{name: 3})))
     with pytest.raises(ValueError, match=f"{name} must be at least 1"):
-        TrainConfig(policy=PolicyConfig(model="gcn", **{name: 0})).resolved()
+        resolved(TrainConfig(policy=PolicyConfig(model="gcn", **{name: 0})))
 
 
 def test_defaults_of_graph_networks(model):
-    some = TrainConfig(policy=PolicyConfig(model=model)).resolved()
+    some = resolved(TrainConfig(policy=PolicyConfig(model=model)))
     assert (some.optimizer.learning_rate, some.objective.kl_coefficient, some.format_warmup) == (1e-3, 0.05, 0)
-    assert some.resolved() == some
-    assert dataclasses.replace(some, algorithm="sft").resolved()
+    assert resolved(some) == some
+    assert resolved(dataclasses.replace(some, algorithm="sft"))
     assert some.policy.interface == "array"
     assert PolicyConfig(model="some/gcn").interface == PolicyConfig().interface == "text"
 
@@ -499,10 +503,11 @@ def test_defaults_of_graph_networks(model):
 
 
 def test_rollouts_take_arrays_of_actions(graphs):
-    policy, batch = policy_for(graphs), ask(graphs, "train", 0, 0, 6)
-    rollout = collect(policy, Interface(graphs, "array", "direct"), batch, 3, torch.Generator().manual_seed(0))
+    policy, batch = policy_for(graphs), graphs.sample(Stream.span("train", 0, 0, 6))
+    player = Player(policy, Interface(graphs, "array", "direct"), 3, Randomness(0, ONE), MicroBatches(6, ONE))
+    rollout = player.play(batch)
     rows = np.repeat(np.arange(6), 3)
-    answers = rollout.samples.tokens.numpy().reshape(18, *graphs.action_space.shape)
+    answers = rollout.turns[0].samples.tokens.numpy().reshape(18, *graphs.action_space.shape)
     assert np.array_equal(rollout.scores.numpy(), graphs.score(answers, batch.rows(rows)).reward)
     assert 0 < rollout.scores.mean() < 1
 
@@ -570,7 +575,7 @@ def test_a_run_is_an_agent(train, way):
 
 def test_format_warm_up_takes_random_answers(train):
     trainer = train(format_warmup=2)
-    batch = ask(trainer.task, "train", 0, 0, 50)
+    batch = trainer.task.sample(Stream.span("train", 0, 0, 50))
     stream = Stream("train", np.zeros(50, np.uint64), np.arange(50))
     drawn = supervised.random_replies(trainer.interface, batch, stream)
     assert sorted(np.unique(drawn)) == [0, 1]

@@ -13,8 +13,8 @@ import torch
 
 from ssl4rl_agents.agent import load_agent
 from ssl4rl_agents.policies.vlm import VLMPolicy
-from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_benchmarks.versus_trl.models import save_model
 from tests.agents import zoo
 from tests.agents.conftest import UNEQUAL, questions

@@ -7,9 +7,9 @@ import dataclasses
 import pytest
 
 from ssl4rl_agents.agent import load_agent
-from ssl4rl_agents.ppo.config import TrainConfig
-from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.settings import TrainConfig
 from tests.agents import zoo
 from tests.agents.tiny_runs import config
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -12,30 +11,42 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from ssl4rl_agents.algorithms.advantages import Advantages
+from ssl4rl_agents.algorithms.surrogates import SURROGATES, PolicyLoss, cispo, gspo, log_ratio, ppo
 from ssl4rl_agents.policies.policy import token_statistics
-from ssl4rl_agents.ppo.advantages import Advantages
-from ssl4rl_agents.ppo.config import ObjectiveConfig
+from ssl4rl_agents.ppo import losses
+from ssl4rl_agents.ppo.credit import Credit
 from ssl4rl_agents.ppo.losses import (
     approx_kl,
-    cispo_loss,
-    gspo_loss,
     importance_statistics,
     importance_weights,
     kl_estimate,
-    log_ratio,
-    policy_loss,
-    surrogate_loss,
     value_loss,
-    weights,
 )
-from ssl4rl_agents.ppo.rollout import Rollout
 from ssl4rl_agents.ppo.update import backward, minibatch_of
+from ssl4rl_agents.runtime.processes import Processes
+from ssl4rl_agents.settings import ObjectiveConfig
+from tests.agents.rollouts import ONE, Summing, one_turn
+
+BOUNDS = {"clip_low": 0.2, "clip_high": 0.28}
+
+
+def surrogate_loss(objective: ObjectiveConfig, *tensors: Tensor) -> PolicyLoss:
+    """The surrogate that the settings name."""
+    found: PolicyLoss = SURROGATES[objective.surrogate](objective, *tensors)
+    return found
+
+
+def weights(mask: Tensor, aggregation: str, longest: int, processes: Processes = ONE) -> Tensor:
+    """The weights of the tokens of a single turn."""
+    (found,) = losses.weights([mask], aggregation, longest, processes)
+    return found
 
 
 def surrogate(ratio: float, advantage: float, dual: float | None = None) -> SimpleNamespace:
     """The loss of one token with this probability ratio, the gradient of its log-probability, and the flags."""
     logprobs = torch.tensor([[math.log(ratio)]], requires_grad=True)
-    result = policy_loss(logprobs, torch.zeros(1, 1), torch.tensor([[advantage]]), 0.2, 0.28, dual)
+    result = ppo(logprobs, torch.zeros(1, 1), torch.tensor([[advantage]]), torch.ones(1, 1), **BOUNDS, dual_clip=dual)
     result.loss.sum().backward()
     return SimpleNamespace(
         loss=result.loss.item(),
@@ -99,11 +110,11 @@ def test_gspo_by_hand():
     logprobs = torch.tensor([[math.log(0.5), -1.0, 5.0]], requires_grad=True)
     old = torch.tensor([[math.log(0.25), -1.0, 0.0]])
     mask = torch.tensor([[True, True, False]])
-    free = gspo_loss(logprobs, old, torch.full((1, 3), -2.0), mask, 0.2, 0.28)
+    free = gspo(logprobs, old, torch.full((1, 3), -2.0), mask, **BOUNDS)
     torch.testing.assert_close(free.ratio[mask], torch.full((2,), math.sqrt(2)))
     torch.testing.assert_close(free.loss[mask], torch.full((2,), 2 * math.sqrt(2)))
     assert not free.clipped_low.any()
-    clipped = gspo_loss(logprobs, old, torch.full((1, 3), 2.0), mask, 0.2, 0.28)
+    clipped = gspo(logprobs, old, torch.full((1, 3), 2.0), mask, **BOUNDS)
     torch.testing.assert_close(clipped.loss[mask], torch.full((2,), -2.56))
     assert bool(clipped.clipped_high[mask].all())
     clipped.loss[mask].sum().backward()
@@ -115,7 +126,7 @@ def test_gspo_by_hand():
 def test_gspo_has_the_value_and_the_gradient_of_the_papers_sequence_form(seed, lengths, low):
     logprobs, old, mask = answers(seed, lengths)
     advantage = torch.randn(len(lengths), generator=torch.Generator().manual_seed(seed + 1))
-    result = gspo_loss(logprobs, old, advantage[:, None] * mask, mask, low, 0.1)
+    result = gspo(logprobs, old, advantage[:, None] * mask, mask, clip_low=low, clip_high=0.1)
     ours = (result.loss * weights(mask, "sequence_mean", 8)).sum()
     (gradient,) = torch.autograd.grad(ours, logprobs)
     again = logprobs.detach().clone().requires_grad_()
@@ -129,7 +140,7 @@ def test_gspo_has_the_value_and_the_gradient_of_the_papers_sequence_form(seed, l
 def test_gspo_gives_tokens_advantages_of_their_own():
     logprobs, old, mask = answers(0, [3, 2], spread=0.01)
     advantages = torch.randn(mask.shape, generator=torch.Generator().manual_seed(1)) * mask
-    gspo_loss(logprobs, old, advantages, mask, 0.2, 0.28).loss.sum().backward()
+    gspo(logprobs, old, advantages, mask, **BOUNDS).loss.sum().backward()
     ratio = torch.exp(((logprobs.detach() - old) * mask).sum(1) / mask.sum(1))
     torch.testing.assert_close(logprobs.grad, -advantages * ratio[:, None])
 
@@ -142,7 +153,7 @@ def test_cispo_bounds_the_weight_and_keeps_the_gradient(ratio, advantage, weight
     """Where PPO's gradient would be 0 (1.5 with 2, 0.5 with -2) too."""
     logprobs = torch.tensor([[-0.7]], requires_grad=True)
     old = torch.tensor([[-0.7 - math.log(ratio)]])
-    result = cispo_loss(logprobs, old, torch.tensor([[advantage]]), 0.2, 0.28)
+    result = cispo(logprobs, old, torch.tensor([[advantage]]), torch.ones(1, 1), **BOUNDS)
     assert result.loss.item() == pytest.approx(weight * advantage * 0.7, abs=1e-5)
     result.loss.sum().backward()
     assert logprobs.grad.item() == pytest.approx(-weight * advantage, abs=1e-5)
@@ -158,7 +169,9 @@ def test_the_gradient_of_cispo_is_weight_times_advantage_times_that_of_the_logpr
     logprobs = logits.log_softmax(-1)[torch.arange(5), tokens]
     old = logprobs.detach() + torch.linspace(-1, 1, 5)
     (gradient,) = torch.autograd.grad(
-        cispo_loss(logprobs[None], old[None], advantages[None], 1.0, high).loss.sum(), logits, retain_graph=True
+        cispo(logprobs[None], old[None], advantages[None], torch.ones(1, 5), clip_low=1.0, clip_high=high).loss.sum(),
+        logits,
+        retain_graph=True,
     )
     capped = torch.exp(logprobs.detach() - old).clamp(max=1 + high)
     (expected,) = torch.autograd.grad((-capped * advantages * logprobs).sum(), logits)
@@ -182,9 +195,9 @@ def test_the_settings_choose_the_surrogate_and_its_bounds():
     for surrogate in ("ppo", "gspo", "cispo"):
         objective = ObjectiveConfig(surrogate=surrogate, clip_low=0.02, clip_high=0.01)
         results[surrogate] = surrogate_loss(objective, logprobs.detach(), old, advantages, mask).loss
-    torch.testing.assert_close(results["ppo"], policy_loss(logprobs, old, advantages, 0.02, 0.01).loss)
-    torch.testing.assert_close(results["gspo"], gspo_loss(logprobs, old, advantages, mask, 0.02, 0.01).loss)
-    torch.testing.assert_close(results["cispo"], cispo_loss(logprobs, old, advantages, 0.02, 0.01).loss)
+    for name, function in (("ppo", ppo), ("gspo", gspo), ("cispo", cispo)):
+        by_hand = function(logprobs, old, advantages, mask, clip_low=0.02, clip_high=0.01)
+        torch.testing.assert_close(results[name], by_hand.loss)
     assert len({float(loss.sum()) for loss in results.values()}) == 3
 
 
@@ -208,9 +221,8 @@ def test_importance_weights_by_hand():
 
 
 def test_importance_statistics_tell_what_the_cap_hides():
-    old, sampler = torch.tensor([[0.5, 0.2, 0.8, 0.6, 0.9]]).log(), torch.tensor([[0.5, 0.4, 0.1, 0.4, 0.001]]).log()
-    mask = torch.tensor([[True, True, True, True, False]])
-    found = importance_statistics(old, sampler, mask, 2.0)
+    old, sampler = torch.tensor([0.5, 0.2, 0.8, 0.6]).log(), torch.tensor([0.5, 0.4, 0.1, 0.4]).log()
+    found = importance_statistics(old, sampler, 2.0)
     expected = {"importance/mean": 11 / 4, "importance/max": 8.0, "importance/truncated": 1 / 4}
     assert found == pytest.approx(expected, rel=1e-5)
 
@@ -315,9 +327,9 @@ def test_weights_in_two_processes_are_those_of_the_joint_minibatch(lengths, aggr
     parts = mask.chunk(2)
     added: list[Tensor] = []
     for part in parts:
-        weights(part, aggregation, 6, lambda value: added.append(value) or value)
+        weights(part, aggregation, 6, Summing(lambda value: added.append(value) or value))
     assert len(added) == 2, "one sum over the processes each"
-    shared = [weights(part, aggregation, 6, lambda _: added[0] + added[1]) for part in parts]
+    shared = [weights(part, aggregation, 6, Summing(lambda _: added[0] + added[1])) for part in parts]
     torch.testing.assert_close(torch.cat(shared), weights(mask, aggregation, 6))
 
 
@@ -340,17 +352,18 @@ def test_gradients_do_not_depend_on_the_micro_batch(kind, aggregation, kl_loss, 
     generator = torch.Generator().manual_seed(1)
     noise = [torch.randn(samples.tokens.shape, generator=generator) * samples.mask for _ in range(4)]
     samples.logprobs = samples.logprobs + 0.3 * noise[0]
-    rollout = Rollout(inputs, samples, torch.zeros(8), torch.zeros(8, dtype=torch.bool), group)
+    rollout = one_turn(inputs, samples, torch.zeros(8), group)
     objective = ObjectiveConfig(aggregation=aggregation, kl_loss=kl_loss, kl_coefficient=0.1, entropy_coefficient=0.01)
     reference = samples.logprobs + 0.2 * noise[1]
     order = torch.tensor([2, 0, 3, 1])
-    batch = minibatch_of(rollout, Advantages(noise[2], noise[3]), reference, order, objective, policy.max_new_tokens)
+    credit = Credit([Advantages(noise[2], noise[3])], [reference])
+    (batch,) = minibatch_of(rollout, credit, order, objective, policy.max_new_tokens, ONE)
 
     def gradients(prompts_each: int) -> tuple[dict[str, float], Tensor]:
         policy.zero_grad()
         sums: dict[str, float] = {}
-        for part in batch.split(prompts_each, group):
-            for name, value in backward(policy, part, objective, nullcontext())[0].items():
+        for part in batch.split(prompts_each):
+            for name, value in backward(policy, part, objective)[0].items():
                 sums[name] = sums.get(name, 0.0) + value
         return sums, torch.cat([p.grad.flatten() for p in policy.parameters() if p.grad is not None])
 

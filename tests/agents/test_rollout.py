@@ -12,14 +12,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.policies.policy import Samples
-from ssl4rl_agents.ppo import questions as questions_module
-from ssl4rl_agents.ppo.checkpoint import newest
-from ssl4rl_agents.ppo.config import TrainConfig
-from ssl4rl_agents.ppo.metrics import read_metrics
-from ssl4rl_agents.ppo.rollout import Asked, Rollout, ask, collect_informative, joined
+from ssl4rl_agents.ppo.dynamic_sampling import Asked, play_until_informative
+from ssl4rl_agents.ppo.rollout import Rollout, joined
 from ssl4rl_agents.ppo.trainer import Trainer
-from ssl4rl_envs import Batch
+from ssl4rl_agents.runs.checkpoint import newest
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.runtime.processes import Processes
+from ssl4rl_agents.settings import TrainConfig
+from ssl4rl_envs import Batch, Stream
+from ssl4rl_envs.images.rotation import Rotation
+from tests.agents.rollouts import ONE, one_turn
 from tests.agents.tiny_runs import assert_same_weights, halt_after, numbers
 from tests.agents.tiny_runs import config as tiny_config
 
@@ -41,28 +45,29 @@ class World:
         self.rounds: list[int] = []
         self.encoded: list[list[int]] = []
 
-    def ask_round(self, turn: int) -> Batch:
-        self.rounds.append(turn)
-        return questions(self.start + turn * self.every, self.count)
+    def ask(self, again: int) -> Batch:
+        self.rounds.append(again)
+        return questions(self.start + again * self.every, self.count)
 
-    def answer(self, batch: Batch, turn: int) -> Rollout:
-        """Answers of turn + 2 tokens, each of which is the number of its question, the second one token shorter."""
+    def play(self, batch: Batch, again: int = 0) -> Rollout:
+        """Answers of again + 2 tokens, each of which is the number of its question, the second one token shorter."""
         numbers = torch.from_numpy(batch.target).repeat_interleave(GROUP)
-        width = turn + 2
+        width = again + 2
         lengths = torch.tensor([width, width - 1] * len(batch))
         mask = torch.arange(width) < lengths[:, None]
         tokens = numbers[:, None].expand(-1, width).clone()
         right = torch.tensor([number in self.informative for number in batch.target.tolist()])
         scores = torch.stack([right.float(), torch.zeros(len(batch))], dim=1).reshape(-1)
         samples = Samples(tokens, mask, -tokens.float() * mask, tokens.float() * mask, ~mask[:, -1])
-        return Rollout(batch.target, samples, scores, scores > 0, GROUP)
+        return one_turn(batch.target, samples, scores, GROUP, scores > 0)
 
     def encode(self, batch: Batch) -> list[int]:
         self.encoded.append(batch.target.tolist())
         return self.encoded[-1]
 
-    def collect(self, max_rounds: int, everywhere: Any = bool) -> tuple[Rollout, Asked]:
-        return collect_informative(self.count, max_rounds, self.ask_round, self.answer, self.encode, everywhere)
+    def collect(self, max_rounds: int, processes: Processes = ONE) -> tuple[Rollout, Asked]:
+        world: Any = self
+        return play_until_informative(world, world, self.ask(0), max_rounds, processes)
 
 
 def test_one_round_is_enough_where_every_question_has_an_advantage():
@@ -70,7 +75,7 @@ def test_one_round_is_enough_where_every_question_has_an_advantage():
     rollout, asked = world.collect(4)
     assert world.rounds == [0]
     assert world.encoded == []
-    assert rollout.inputs.tolist() == [0, 1, 2]
+    assert rollout.turns[0].inputs.tolist() == [0, 1, 2]
     assert (asked.rounds, asked.questions, asked.answers, asked.without_advantage) == (1, 3, 6, 0.0)
     assert asked.tokens == 9
     assert asked.reward == asked.success == 0.5
@@ -81,15 +86,15 @@ def test_questions_without_an_advantage_are_replaced():
     rollout, asked = world.collect(4)
     assert world.rounds == [0, 1]
     assert world.encoded == [[1, 4, 5]]
-    assert rollout.inputs == [1, 4, 5]
-    assert rollout.samples.tokens[:, 0].tolist() == [1, 1, 4, 4, 5, 5]
-    assert rollout.samples.mask.tolist() == [[True, True, False], [True, False, False]] + 2 * [
+    assert rollout.turns[0].inputs == [1, 4, 5]
+    assert rollout.turns[0].samples.tokens[:, 0].tolist() == [1, 1, 4, 4, 5, 5]
+    assert rollout.turns[0].samples.mask.tolist() == [[True, True, False], [True, False, False]] + 2 * [
         [True, True, True],
         [True, True, False],
     ]
-    assert torch.equal(rollout.samples.logprobs, -rollout.samples.tokens * rollout.samples.mask)
-    assert torch.equal(rollout.samples.values, rollout.samples.tokens * rollout.samples.mask)
-    assert rollout.samples.truncated.tolist() == [False, True] * 3
+    assert torch.equal(rollout.turns[0].samples.logprobs, -rollout.turns[0].samples.tokens * rollout.turns[0].samples.mask)
+    assert torch.equal(rollout.turns[0].samples.values, rollout.turns[0].samples.tokens * rollout.turns[0].samples.mask)
+    assert rollout.turns[0].samples.truncated.tolist() == [False, True] * 3
     assert rollout.scores.tolist() == [1, 0] * 3
     assert rollout.success.tolist() == [True, False] * 3
     assert rollout.informative.all()
@@ -101,20 +106,22 @@ def test_questions_without_an_advantage_are_replaced():
 def test_inputs_of_earlier_rounds_are_not_kept_while_more_are_asked():
     """The pictures of all rounds at once might not fit the memory."""
     world, kept = World(3, {1, 4, 5, 7}), []
+    play = world.play
 
-    def answer(batch: Batch, turn: int) -> Rollout:
-        assert all(earlier.inputs is None for earlier in kept)
-        kept.append(world.answer(batch, turn))
+    def watched(batch: Batch, again: int = 0) -> Rollout:
+        assert all(earlier.turns[0].inputs is None for earlier in kept)
+        kept.append(play(batch, again))
         return kept[-1]
 
-    collect_informative(3, 4, world.ask_round, answer, world.encode)
+    world.play = watched  # type: ignore[method-assign]
+    world.collect(4)
     assert len(kept) == 2
 
 
 def test_questions_whose_answers_are_all_right_have_no_advantage_either():
     scores = torch.tensor([1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.5, 0.5])
-    samples = World(4, set()).answer(questions(0, 4), 0).samples
-    assert Rollout(None, samples, scores, scores > 0, GROUP).informative.tolist() == [False, False, True, False]
+    samples = World(4, set()).play(questions(0, 4)).turns[0].samples
+    assert one_turn(None, samples, scores, GROUP).informative.tolist() == [False, False, True, False]
 
 
 def test_when_the_rounds_are_used_up_the_rollout_is_filled_and_keeps_its_size():
@@ -123,7 +130,7 @@ def test_when_the_rounds_are_used_up_the_rollout_is_filled_and_keeps_its_size():
     assert world.rounds == [0, 1, 2]
     assert world.encoded == [[4, 0, 1]]
     assert rollout.informative.tolist() == [True, False, False]
-    assert rollout.samples.mask.shape == (6, 3)
+    assert rollout.turns[0].samples.mask.shape == (6, 3)
     assert asked.metrics() == {
         "rounds": 3,
         "questions_asked": 9,
@@ -138,7 +145,7 @@ def test_when_the_rounds_are_used_up_the_rollout_is_filled_and_keeps_its_size():
 def test_one_round_is_what_was_asked_without_dynamic_sampling():
     """In its own order, whatever has an advantage."""
     rollout, _ = World(3, {2}).collect(1)
-    assert rollout.inputs.tolist() == [0, 1, 2]
+    assert rollout.turns[0].inputs.tolist() == [0, 1, 2]
     assert rollout.informative.tolist() == [False, False, True]
 
 
@@ -147,7 +154,7 @@ def test_one_round_is_what_was_asked_without_dynamic_sampling():
 def test_whatever_happens_the_rollout_has_its_size_and_as_many_advantages_as_were_found(informative, max_rounds):
     world = World(4, informative)
     rollout, asked = world.collect(max_rounds)
-    numbers = [int(number) for number in rollout.inputs]
+    numbers = [int(number) for number in rollout.turns[0].inputs]
     assert len(set(numbers)) == len(numbers) == 4
     assert rollout.informative.tolist() == [number in informative for number in numbers]
     found = len([number for number in informative if number < asked.questions])
@@ -164,14 +171,15 @@ def test_all_processes_do_equally_many_rounds_and_ask_different_questions():
     results: dict[int, tuple[Rollout, Asked]] = {}
 
     def run(rank: int) -> None:
-        def everywhere(mine: bool) -> bool:
-            done[rank] = mine
-            barrier.wait()
-            together = all(done)
-            barrier.wait()
-            return together
+        class OneOfTwo(Processes):
+            def everywhere(self, value: bool) -> bool:
+                done[rank] = value
+                barrier.wait()
+                together = all(done)
+                barrier.wait()
+                return together
 
-        results[rank] = worlds[rank].collect(5, everywhere)
+        results[rank] = worlds[rank].collect(5, OneOfTwo("cpu"))
 
     threads = [threading.Thread(target=run, args=(rank,)) for rank in range(2)]
     for thread in threads:
@@ -179,8 +187,8 @@ def test_all_processes_do_equally_many_rounds_and_ask_different_questions():
     for thread in threads:
         thread.join()
     assert worlds[0].rounds == worlds[1].rounds == [0, 1, 2]
-    assert results[0][0].inputs == [0, 1]
-    assert results[1][0].inputs == [6, 10]
+    assert results[0][0].turns[0].inputs == [0, 1]
+    assert results[1][0].turns[0].inputs == [6, 10]
     assert all(rollout.informative.all() for rollout, _ in results.values())
 
 
@@ -226,13 +234,14 @@ def config(**changes: Any) -> TrainConfig:
 def asked(monkeypatch) -> list[list[int]]:
     """The questions of the training stream, round by round; the trainer's checks of a single question left out."""
     rounds: list[list[int]] = []
+    sample = Rotation.sample
 
-    def recorded(task: Any, split: str, seed: int, first: int, count: int) -> Batch:
-        if count == DYNAMIC["rollout"]["prompts"]:
-            rounds.append(list(range(first, first + count)))
-        return ask(task, split, seed, first, count)
+    def recorded(task: Rotation, stream: Stream) -> Batch:
+        if len(stream) == DYNAMIC["rollout"]["prompts"] and stream.split == "train":
+            rounds.append(stream.indices.tolist())
+        return sample(task, stream)
 
-    monkeypatch.setattr(questions_module, "ask", recorded)
+    monkeypatch.setattr(Rotation, "sample", recorded)
     return rounds
 
 
@@ -328,13 +337,13 @@ def test_a_smaller_pass_is_remembered_over_a_resumption(tmp_path, monkeypatch):
 )
 def test_settings_that_do_not_go_together_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
-        config(**changes).resolved()
+        resolved(config(**changes))
 
 
 def test_a_length_adaptive_lambda_must_be_positive():
     objective = {"advantage": "gae", "length_adaptive_alpha": -0.05}
     with pytest.raises(ValueError, match="length_adaptive_alpha must be positive"):
-        config(rollout={"dynamic_sampling": False}, objective=objective).resolved()
+        resolved(config(rollout={"dynamic_sampling": False}, objective=objective))
 
 
 def test_sampling_that_runs_out_of_memory_goes_on_in_halves(tmp_path, monkeypatch):

@@ -7,8 +7,8 @@ import pytest
 
 from ssl4rl_agents.agent import load_agent
 from ssl4rl_agents.evaluation import evaluate_in
-from ssl4rl_agents.rules import graphs, pictures
-from ssl4rl_agents.rules.agent import RULES, RuleAgent, rule_of
+from ssl4rl_agents.rules import graph_rules, picture_rules
+from ssl4rl_agents.rules.rule_agent import RULES, RuleAgent, rule_of
 from ssl4rl_envs import SSLVectorEnv, make_task
 
 ENVS = [f"SSL4RL/{cls.__name__}-v0" for cls in RULES]
@@ -31,14 +31,14 @@ def test_the_sky_is_on_top():
     upright[:, :18] = 250
     for quarters in range(4):
         turned = np.rot90(upright, quarters, axes=(1, 2))
-        assert pictures.upright_side(task, {"image": turned}).tolist() == [quarters]
+        assert picture_rules.upright_side(task, {"image": turned}).tolist() == [quarters]
 
 
 def test_a_mirror_is_undone():
     task = make_task("SSL4RL/FlipPrediction-v0", image_size=36)
     reference = np.random.default_rng(0).integers(0, 256, (1, 36, 36, 3)).astype(np.uint8)
     changed = [reference, reference[:, :, ::-1], reference[:, ::-1], reference[:, ::-1, ::-1]]
-    said = [pictures.mirror(task, {"image": image, "reference": reference})[0] for image in changed]
+    said = [picture_rules.mirror(task, {"image": image, "reference": reference})[0] for image in changed]
     assert [task.flips[answer] for answer in said] == ["none", "horizontal", "vertical", "both"]
 
 
@@ -68,4 +68,4 @@ def test_a_word_of_two_groups_counts_half_for_each(monkeypatch):
     x[0, 1:, 0] = x[0, 2:, 3] = 1  # three nodes have the word of two groups, two the other group's own
     x[1, 1, 2] = x[1, 3, [3, 4]] = 1  # the last of them is not shown
     shown = {"x": x, "x_mask": np.array([[0, 1, 1, 1], [0, 1, 1, 0]], np.int8), "target": np.zeros((2, 1), np.int64)}
-    assert graphs.hidden_property(task, shown).tolist() == [2, 1]
+    assert graph_rules.hidden_property(task, shown).tolist() == [2, 1]

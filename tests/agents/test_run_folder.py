@@ -21,11 +21,12 @@ from safetensors.torch import load_file, save_file
 
 from ssl4rl_agents.policies.build import load_policy
 from ssl4rl_agents.policies.finite import DivergedError, require_probabilities, unsound
-from ssl4rl_agents.ppo import checkpoint, skipping
-from ssl4rl_agents.ppo.files import LOCK, FolderLock, InUseError, finite, write_json
-from ssl4rl_agents.ppo.metrics import Display, MetricsLog, read_metrics
-from ssl4rl_agents.ppo.skipping import Skips
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs import checkpoint
+from ssl4rl_agents.runs.files import LOCK, FolderLock, InUseError, finite, write_json
+from ssl4rl_agents.runs.metrics import Display, MetricsLog, read_metrics
+from ssl4rl_agents.runtime import optimizer
+from ssl4rl_agents.runtime.optimizer import Skips
 from tests.agents.tiny_runs import config, halt_after, tasks_built_once, train  # noqa: F401
 
 SMALL: dict[str, Any] = {"iterations": 1, "format_warmup": 0, "objective": {"kl_coefficient": 0.0}}
@@ -47,7 +48,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 HOLDER = """
     import sys, time
     from pathlib import Path
-    from ssl4rl_agents.ppo.files import FolderLock
+    from ssl4rl_agents.runs.files import FolderLock
     lock = FolderLock(Path(sys.argv[1]), "a trainer")
     lock.acquire()
     print("held", flush=True)
@@ -126,7 +127,7 @@ def test_the_lock_is_let_go_of_where_a_run_cannot_begin(tmp_path):
 
 
 def test_an_interrupted_run_is_free_for_another_trainer_and_can_be_measured_meanwhile(tmp_path):
-    from ssl4rl_agents.policies.agent import load_run
+    from ssl4rl_agents.runs.policy_agent import load_run
 
     changes = {**SMALL, "iterations": 2, "save_every": 1}
     trainer = Trainer(config(**changes), tmp_path, quiet=True)
@@ -292,16 +293,16 @@ def test_a_reward_that_is_nan_is_never_the_best(tmp_path, monkeypatch):
 # ---------------------------------------------------------------------------------------------------- steps not taken
 def test_too_many_skips_end_a_run_and_a_few_do_not():
     skips = Skips()
-    for number in range(1, skipping.MOST):
+    for number in range(1, optimizer.MOST):
         skips.note(None, 0.1)
         assert skips.in_a_row == number
-    for _ in range(skipping.LAST - skipping.MOST + 1):
+    for _ in range(optimizer.LAST - optimizer.MOST + 1):
         skips.note(1.0, 0.1)
         assert skips.in_a_row == 0
     for _ in range(10):  # bad batches, far enough from each other
-        for _ in range(skipping.MOST - 1):
+        for _ in range(optimizer.MOST - 1):
             skips.note(None, 0.1)
-        for _ in range(skipping.LAST):
+        for _ in range(optimizer.LAST):
             skips.note(1.0, 0.1)
 
 
@@ -331,14 +332,14 @@ def test_scattered_skips_end_a_run_where_they_are_a_quarter(every, ends):
 @pytest.mark.parametrize("algorithm", ["ppo", "sft"])
 def test_a_run_with_every_second_step_skipped_ends_with_the_reason(tmp_path, monkeypatch, algorithm):
     """Gradients are spoiled before they are clipped, as by an activation that overflows."""
-    clip, steps = skipping._clip_and_step, itertools.count()
+    clip, steps = optimizer._clip_and_step, itertools.count()
 
     def spoiled(optimizer: torch.optim.Optimizer, max_grad_norm: float) -> float | None:
         if next(steps) % 2:
             optimizer.param_groups[0]["params"][0].grad.fill_(math.nan)
         return clip(optimizer, max_grad_norm)
 
-    monkeypatch.setattr(skipping, "_clip_and_step", spoiled)
+    monkeypatch.setattr(optimizer, "_clip_and_step", spoiled)
     changes: dict[str, Any] = {"iterations": 9, "format_warmup": 0, "save_every": 1, "eval_every": 9, "algorithm": algorithm}
     trainer = Trainer(config(**changes), tmp_path, quiet=True)
     halt_after(trainer, 3)
@@ -365,14 +366,14 @@ def test_a_run_that_learns_nothing_any_more_ends_with_the_reason(tmp_path, algor
 
 
 def test_a_warm_up_that_learns_nothing_ends_with_the_reason(tmp_path, monkeypatch):
-    monkeypatch.setattr(skipping, "_clip_and_step", lambda *_: None)
-    with pytest.raises(DivergedError, match=f"{skipping.MOST} of the last {skipping.MOST} optimizer steps"):
+    monkeypatch.setattr(optimizer, "_clip_and_step", lambda *_: None)
+    with pytest.raises(DivergedError, match=f"{optimizer.MOST} of the last {optimizer.MOST} optimizer steps"):
         Trainer(config(**{**SMALL, "format_warmup": 40}), tmp_path, quiet=True).run()
     assert not checkpoint.checkpoints(tmp_path / "checkpoints")
 
 
 def test_skipped_steps_are_logged_and_shown(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(skipping, "_clip_and_step", lambda *_: None)
+    monkeypatch.setattr(optimizer, "_clip_and_step", lambda *_: None)
     trainer = train(tmp_path, **SMALL)
     (line,) = read_metrics(tmp_path)
     assert line["skipped_steps"] == line["skipped_in_a_row"] == 4

@@ -14,15 +14,16 @@ import torch
 
 from ssl4rl_agents.agent import load_agent
 from ssl4rl_agents.baselines import ConstantAgent
+from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.evaluation import evaluate, evaluate_in
 from ssl4rl_agents.lessons import Lesson
+from ssl4rl_agents.named import NAMED
 from ssl4rl_agents.policies.finite import DivergedError
-from ssl4rl_agents.ppo.checks import RANGES_OF
-from ssl4rl_agents.ppo.config import TrainConfig
-from ssl4rl_agents.ppo.device import find_device
-from ssl4rl_agents.ppo.named import NAMED
 from ssl4rl_agents.ppo.trainer import Trainer
-from ssl4rl_agents.runs import is_run, read_config
+from ssl4rl_agents.ranges import RANGES_OF
+from ssl4rl_agents.runs.folder import is_run, read_config
+from ssl4rl_agents.runtime.device import find_device
+from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_envs import SSLVectorEnv, hash_seed, make_task
 from tests.agents.wrong_settings import NAMING_NOTHING, every_setting, kind_of, nested, spoiled, wrong_values
 
@@ -37,7 +38,7 @@ def test_every_setting_refuses_what_is_not_of_its_kind(path, hint, tmp_path):
     held = TrainConfig()
     for section in path[:-1]:
         held = getattr(held, section)
-    data = TrainConfig().resolved().to_json()
+    data = resolved(TrainConfig()).to_json()
     for value in values:
         with pytest.raises((TypeError, ValueError), match=f"{name} must"):
             TrainConfig.from_json(nested(path, value))
@@ -55,19 +56,19 @@ def test_every_setting_refuses_what_is_not_of_its_kind(path, hint, tmp_path):
 def test_settings_that_name_nothing_are_refused_before_anything_is_built(name, value, tmp_path):
     config = TrainConfig.from_json(nested(tuple(name.split(".")), value))
     with pytest.raises((TypeError, ValueError), match=f"{name}[ :]"):
-        config.resolved()
+        resolved(config)
     with pytest.raises((TypeError, ValueError), match=f"{name}[ :]"):
         Trainer(config, tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
 
 
 def test_no_setting_goes_unchecked():
-    """A new setting fails here until its range stands in `checks.RANGES`, or what it names in `named.NAMED`."""
+    """A new setting fails here until its range stands in `ranges.RANGES`, or what it names in `named.NAMED`."""
     for (path, hint), name in zip(SETTINGS, NAMES, strict=True):
         kind, parts = kind_of(hint), get_args(hint)
         numbers = kind in (int, float) or (kind is tuple and {int, float} & set(parts))
         names = kind is str or (kind is tuple and str in parts) or (kind is dict and parts[-1] is Any)
-        assert (name in RANGES_OF) == bool(numbers), f"{name} needs a range in checks.RANGES"
+        assert (name in RANGES_OF) == bool(numbers), f"{name} needs a range in ranges.RANGES"
         assert (name in NAMED) == names, f"{name} needs a row in named.NAMED"
         assert numbers or names or kind in (bool, typing.Literal, dict), f"settings like {name} are not looked at"
         assert wrong_values(path, hint)
@@ -111,12 +112,12 @@ def test_the_edges_of_ranges_belong_to_them():
 )
 def test_unknown_names_come_with_the_nearest(data, message):
     with pytest.raises((TypeError, ValueError), match=message):
-        TrainConfig.from_json(data).resolved()
+        resolved(TrainConfig.from_json(data))
 
 
 def test_a_run_that_goes_on_needs_no_folder_that_its_model_came_from():
     config = TrainConfig.from_json({"policy": {"model": "/no/longer/there"}})
-    assert config.resolved(anew=False).policy.model == "/no/longer/there"
+    assert resolved(config, anew=False).policy.model == "/no/longer/there"
 
 
 def test_a_gpu_beyond_the_last_is_refused(monkeypatch):
@@ -124,7 +125,7 @@ def test_a_gpu_beyond_the_last_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert find_device("cuda:1") == torch.device("cuda:1")
     with pytest.raises(ValueError, match="the last of 2 CUDA GPUs here is cuda:1"):
-        TrainConfig(device="cuda:2").resolved()
+        resolved(TrainConfig(device="cuda:2"))
 
 
 def test_the_error_names_the_choices_and_where_else_a_word_belongs():
@@ -139,7 +140,7 @@ def test_the_error_names_the_choices_and_where_else_a_word_belongs():
 @pytest.mark.parametrize("seed", [-1, -(2**63)])
 def test_seeds_are_not_negative(seed):
     with pytest.raises(ValueError, match="seed must be at least 0"):
-        TrainConfig(seed=seed).resolved()
+        resolved(TrainConfig(seed=seed))
 
 
 def test_numbers_of_numpy_can_be_kept_as_json():
@@ -212,7 +213,7 @@ def test_weights_of_stable_baselines_that_are_not_finite_are_an_error(tmp_path, 
 @pytest.mark.parametrize("betas", [[1.5, 2.0], [-1.0, 0.9], [1.0, 0.9]])
 def test_averaging_factors_lie_below_one(betas):
     with pytest.raises(ValueError, match=r"optimizer\.betas must be two numbers in \[0, 1\)"):
-        TrainConfig.from_json({"env": "SSL4RL/Rotation-v0", "optimizer": {"betas": betas}}).resolved()
+        resolved(TrainConfig.from_json({"env": "SSL4RL/Rotation-v0", "optimizer": {"betas": betas}}))
 
 
 def test_a_path_among_a_tasks_arguments_is_kept_as_the_string_that_names_the_same(tmp_path):

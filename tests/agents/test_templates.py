@@ -11,15 +11,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.evaluation import evaluate
-from ssl4rl_agents.policies.agent import load_run
 from ssl4rl_agents.policies.templates import said_of, variables, whole_reply, written_reply
 from ssl4rl_agents.policies.vlm import VLMPolicy
-from ssl4rl_agents.ppo.config import PolicyConfig, TrainConfig
-from ssl4rl_agents.ppo.engines import Reply, Request, Sampling
-from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.readability import ENOUGH, Readability, UnreadableReplies
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.runs.policy_agent import load_run
+from ssl4rl_agents.runtime.samplers import Reply, Request, Sampling
+from ssl4rl_agents.settings import PolicyConfig, TrainConfig
 from ssl4rl_envs import Stream, Task, make_task
 from ssl4rl_envs.answers import wrap
 from ssl4rl_envs.attempts import Attempts
@@ -178,9 +179,9 @@ def test_arguments_without_a_template_are_an_error():
     with pytest.raises(ValueError, match="has no chat template"):
         speaker(None, template_arguments={"enable_thinking": False})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="nano's chat template takes no arguments"):
-        TrainConfig(policy=PolicyConfig(template_arguments={"enable_thinking": False})).resolved()
+        resolved(TrainConfig(policy=PolicyConfig(template_arguments={"enable_thinking": False})))
     with pytest.raises(ValueError, match="template_arguments does nothing"):
-        TrainConfig(env="SSL4RL/EdgePrediction-v0", policy=PolicyConfig(model="gcn", template_arguments={"a": 1})).resolved()
+        resolved(TrainConfig(env="SSL4RL/EdgePrediction-v0", policy=PolicyConfig(model="gcn", template_arguments={"a": 1})))
 
 
 def test_variables_are_those_that_a_template_looks_up_from_outside():

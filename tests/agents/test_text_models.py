@@ -15,8 +15,8 @@ from ssl4rl_agents.policies.loading import load_pretrained
 from ssl4rl_agents.policies.nano import build_tokenizer
 from ssl4rl_agents.policies.processing import TextProcessor, load_processor
 from ssl4rl_agents.policies.vlm import VLMPolicy, unsayable
-from ssl4rl_agents.ppo.config import PolicyConfig
-from ssl4rl_agents.ppo.engines import Reply, Sampling, sample_by, to_samples
+from ssl4rl_agents.runtime.samplers import Reply, Sampling, sample_by, to_samples
+from ssl4rl_agents.settings import PolicyConfig
 from tests.agents import zoo
 
 PROMPTS = ("Angle?", "By how many degrees was this picture turned: 0, 90, 180 or 270?")

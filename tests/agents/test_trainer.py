@@ -15,16 +15,19 @@ from gymnasium import spaces
 from PIL import Image
 from scipy import stats
 
+from ssl4rl_agents import checks, ranges
+from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.policies.build import build_policy
 from ssl4rl_agents.policies.policy import Samples
-from ssl4rl_agents.ppo import checks, supervised
+from ssl4rl_agents.ppo import supervised
 from ssl4rl_agents.ppo import trainer as trainer_module
-from ssl4rl_agents.ppo.checkpoint import newest
-from ssl4rl_agents.ppo.config import OptimizerConfig, TrainConfig
 from ssl4rl_agents.ppo.first_ratio import FirstRatioError
-from ssl4rl_agents.ppo.metrics import read_metrics
-from ssl4rl_agents.ppo.rollout import ask, collect
+from ssl4rl_agents.ppo.rollout import Player
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs.checkpoint import newest
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.runtime.microbatch import MicroBatches
+from ssl4rl_agents.settings import OptimizerConfig, TrainConfig
 from ssl4rl_envs import Batch, Score, Stream, Task
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.images.rotation import Rotation
@@ -47,12 +50,15 @@ def test_a_sampling_pass_that_lies_stops_the_run(tmp_path, monkeypatch):
     """By 0.1 nats, which no rounding explains; by 1e-3 it is logged and the run goes on."""
     lie = 0.1
 
+    play = Player.play
+
     def lying(*args: Any) -> Any:
-        rollout = collect(*args)
-        rollout.samples.logprobs = rollout.samples.logprobs - lie
+        rollout = play(*args)
+        samples = rollout.turns[0].samples
+        samples.logprobs = samples.logprobs - lie
         return rollout
 
-    monkeypatch.setattr(trainer_module, "collect", lying)
+    monkeypatch.setattr(Player, "play", lying)
     with pytest.raises(FirstRatioError, match=r"first_ratio_error is 0\.105: .*more than 0\.01 from 1 \(in float32"):
         train(tmp_path / "lies", iterations=1)
     lie = 1e-3
@@ -121,12 +127,15 @@ def test_the_divergence_from_the_reference_starts_at_zero(tmp_path):
 def test_the_divergence_term_pulls_towards_the_reference(tmp_path, kl_loss, monkeypatch):
     """With an overwhelming coefficient the policy ends nearer to its start, whatever it earns."""
 
+    play = Player.play
+
     def earning(*args: Any) -> Any:
-        rollout = collect(*args)
-        rollout.scores = (rollout.samples.tokens[:, 0] % 2).float()
+        rollout = play(*args)
+        (turn,) = rollout.turns
+        turn.rewards = (turn.samples.tokens[:, 0] % 2).float()
         return rollout
 
-    monkeypatch.setattr(trainer_module, "collect", earning)
+    monkeypatch.setattr(Player, "play", earning)
     moved = {}
     for coefficient in (1e-6, 30.0):
         folder = tmp_path / str(coefficient)
@@ -161,7 +170,7 @@ def test_the_learning_rate_rises_and_falls():
 def test_a_cut_off_answer_scores_nothing(tmp_path):
     """Even if what was said so far would be right."""
     trainer = Trainer(config(), tmp_path, quiet=True)
-    batch = ask(trainer.task, "train", 0, 0, 8)
+    batch = trainer.task.sample(Stream.span("train", 0, 0, 8))
     right = trainer.policy.encode_answers(supervised.written(trainer.interface, trainer.task.oracle(batch), batch))
 
     class Cut:
@@ -176,7 +185,8 @@ def test_a_cut_off_answer_scores_nothing(tmp_path):
         def decode(self, tokens: Any, mask: Any, truncated: Any) -> list[str]:
             return trainer.policy.decode(tokens, mask, torch.zeros_like(truncated))
 
-    rollout = collect(Cut(), trainer.interface, batch, 2, torch.Generator())
+    cut: Any = Cut()
+    rollout = Player(cut, trainer.interface, 2, trainer.randomness, MicroBatches(8, trainer.processes)).play(batch)
     assert rollout.scores.tolist() == [1.0, 0.0] * 8
     assert rollout.success.tolist() == [True, False] * 8
 
@@ -305,20 +315,23 @@ def test_warm_up_replies_are_valid_and_know_nothing_of_the_target(tmp_path, monk
     trainer = Trainer(config(format_warmup=20, rollout={"prompts": 100}), tmp_path, quiet=True)
     targets, replies = [], []
 
-    def recorded_ask(*args: Any) -> Batch:
-        batch = ask(*args)
+    sample = Rotation.sample
+
+    def recorded_sample(task: Rotation, stream: Stream) -> Batch:
+        batch = sample(task, stream)
         targets.append(batch.target)
         return batch
 
-    def recorded_step(policy: Any, optimizer: Any, inputs: Any, texts: list[str], **_: Any) -> tuple[torch.Tensor, float]:
+    def recorded_step(_: Any, inputs: Any, texts: list[str]) -> tuple[torch.Tensor, float]:
         replies.extend(texts)
         return torch.zeros(()), 0.0
 
-    monkeypatch.setattr(supervised, "ask", recorded_ask)
-    monkeypatch.setattr(supervised, "descend", recorded_step)
+    monkeypatch.setattr(Rotation, "sample", recorded_sample)
+    monkeypatch.setattr(supervised.CrossEntropy, "descend", recorded_step)
     monkeypatch.setattr(trainer.policy, "encode", lambda _: None)
     trainer._teach_format()
-    answers, answered = trainer.task.parse_all(replies, ask(trainer.task, "train", 0, 0, 1), "direct")
+    monkeypatch.undo()
+    answers, answered = trainer.task.parse_all(replies, trainer.task.sample(Stream.span("train", 0, 0, 1)), "direct")
     truth = np.concatenate(targets)
     assert len(truth) == len(answers) == 2000
     assert answered.all()
@@ -329,7 +342,7 @@ def test_warm_up_replies_are_valid_and_know_nothing_of_the_target(tmp_path, monk
 
 def test_warm_up_teaches_to_answer_validly(tmp_path):
     trainer = Trainer(config(format_warmup=30, rollout={"prompts": 32}), tmp_path, quiet=True)
-    batch = ask(trainer.task, "train", 0, 0, 64)
+    batch = trainer.task.sample(Stream.span("train", 0, 0, 64))
 
     def share_of_valid() -> float:
         inputs = trainer.policy.encode(trainer.interface.observe(batch))
@@ -427,11 +440,11 @@ def test_settings_survive_json():
     again = TrainConfig.from_json(json.loads(json.dumps(some.to_json())))
     assert again == some
     assert again.optimizer.betas == (0.8, 0.9)
-    assert TrainConfig.from_json(json.loads(json.dumps(some.resolved().to_json()))) == some.resolved()
+    assert TrainConfig.from_json(json.loads(json.dumps(resolved(some).to_json()))) == resolved(some)
 
 
 def test_defaults_depend_on_the_model():
-    nano, pretrained = TrainConfig().resolved(), config(policy={"model": "some/model"}, format_warmup=None).resolved()
+    nano, pretrained = resolved(TrainConfig()), resolved(config(policy={"model": "some/model"}, format_warmup=None))
     assert (nano.optimizer.learning_rate, nano.objective.kl_coefficient, nano.format_warmup) == (1.5e-3, 0.1, 40)
     assert (pretrained.optimizer.learning_rate, pretrained.objective.kl_coefficient) == (1e-6, 0.0)
     assert pretrained.format_warmup == 0
@@ -479,19 +492,19 @@ def test_defaults_depend_on_the_model():
 )
 def test_settings_that_do_not_fit_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
-        config(**changes).resolved()
+        resolved(config(**changes))
 
 
 def test_every_setting_that_is_checked_exists():
     """And a run's settings, once filled in, are accepted again: by a resumed run, and by its supervised ceiling."""
-    some = TrainConfig().resolved()
-    for names in (*(row[0] for row in checks.RANGES), *(row[0] for row in checks.IDLE)):
+    some = resolved(TrainConfig())
+    for names in (*(row[0] for row in ranges.RANGES), *(row[0] for row in checks.IDLE)):
         for name in names:
             assert checks.default_of(some, name) != dataclasses.MISSING
             checks.value_of(some, name)
-    assert some.resolved() == some
-    odd = config(objective={"advantage": "reinforce++", "gamma": 0.9}, rollout={"group_size": 1}).resolved()
-    assert dataclasses.replace(odd, algorithm="sft").resolved()
+    assert resolved(some) == some
+    odd = resolved(config(objective={"advantage": "reinforce++", "gamma": 0.9}, rollout={"group_size": 1}))
+    assert resolved(dataclasses.replace(odd, algorithm="sft"))
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +14,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ssl4rl_agents.algorithms import surrogates
+from ssl4rl_agents.algorithms.advantages import Advantages
 from ssl4rl_agents.policies.policy import Evaluation, Samples, token_statistics
 from ssl4rl_agents.ppo import losses
-from ssl4rl_agents.ppo.advantages import Advantages
-from ssl4rl_agents.ppo.config import ObjectiveConfig, OptimizerConfig
+from ssl4rl_agents.ppo.credit import Credit
 from ssl4rl_agents.ppo.first_ratio import FirstRatioError, require_first_ratio
-from ssl4rl_agents.ppo.microbatch import MicroBatches
 from ssl4rl_agents.ppo.rollout import Rollout
-from ssl4rl_agents.ppo.update import UpdateStatistics, backward, minibatch_of, update
+from ssl4rl_agents.ppo.update import Minibatch, Updater, UpdateStatistics, backward, minibatch_of
+from ssl4rl_agents.runtime.microbatch import MicroBatches
+from ssl4rl_agents.runtime.optimizer import Skips
+from ssl4rl_agents.runtime.processes import Processes
+from ssl4rl_agents.settings import ObjectiveConfig, OptimizerConfig
+from tests.agents.rollouts import ONE, Summing, one_turn
 
 WORDS, LONGEST, GROUP = 5, 4, 2
 
@@ -47,6 +52,7 @@ class Table(nn.Module):
         self.value = nn.Parameter(torch.randn(questions, generator=generator))
         self.shared = nn.Parameter(torch.zeros(WORDS))
         self.fits = fits
+        self.max_new_tokens = LONGEST
         self.sizes: list[int] = []
 
     def forward(self, inputs: Questions, tokens: Tensor, mask: Tensor) -> Evaluation:
@@ -73,38 +79,45 @@ def rollout_of(questions: int, seed: int = 0) -> tuple[Rollout, Advantages]:
         now = Table(questions).evaluate(inputs, tokens, mask)
     noise, advantages, returns = (torch.randn(mask.shape, generator=generator) * mask for _ in range(3))
     samples = Samples(tokens, mask, now.logprobs + 0.2 * noise, now.values, torch.zeros(rows, dtype=torch.bool))
-    return Rollout(inputs, samples, torch.zeros(rows), torch.zeros(rows, dtype=torch.bool), GROUP), Advantages(
-        advantages, returns
-    )
+    return one_turn(inputs, samples, torch.zeros(rows), GROUP), Advantages(advantages, returns)
 
 
 def part_of(rollout: Rollout, advantages: Advantages, questions: slice) -> tuple[Rollout, Advantages]:
     """Some questions of a rollout: the share of one process."""
     rows = slice(questions.start * GROUP, questions.stop * GROUP)
-    samples = Samples(**{name: None if value is None else value[rows] for name, value in vars(rollout.samples).items()})
-    inputs = Questions(rollout.inputs.numbers[questions])
+    (turn,) = rollout.turns
+    samples = Samples(**{name: None if value is None else value[rows] for name, value in vars(turn.samples).items()})
+    inputs = Questions(turn.inputs.numbers[questions])
     assert advantages.returns is not None
     some = Advantages(advantages.advantages[rows], advantages.returns[rows])
-    return Rollout(inputs, samples, rollout.scores[rows], rollout.success[rows], GROUP), some
+    return one_turn(inputs, samples, turn.rewards[rows], GROUP), some
 
 
 def learn(
     policy: Table, rollout: Rollout, advantages: Advantages, objective: ObjectiveConfig | None = None, **changes: Any
 ) -> UpdateStatistics:
     settings = OptimizerConfig(epochs=2, minibatches=changes.pop("minibatches", 1), max_grad_norm=1e6)
-    return update(
+    processes = changes.pop("processes", ONE)
+    updater = Updater(
         policy,  # type: ignore[arg-type]
         torch.optim.SGD(policy.parameters(), lr=0.5),
-        rollout,
-        advantages,
-        None,
         objective or ObjectiveConfig(entropy_coefficient=0.01),
         settings,
-        longest=LONGEST,
-        generator=torch.Generator().manual_seed(0),
-        autocast=nullcontext(),
+        processes,
+        changes.pop("micro_batches", MicroBatches(len(rollout.success) // GROUP, processes)),
+        Skips(),
         **changes,
     )
+    return updater.update(rollout, Credit([advantages]), torch.Generator().manual_seed(0))
+
+
+def minibatch(
+    rollout: Rollout, advantages: Advantages, reference: Tensor | None, questions: Tensor, objective: ObjectiveConfig
+) -> Minibatch:
+    """What one step over these questions is computed from."""
+    credit = Credit([advantages], None if reference is None else [reference])
+    (found,) = minibatch_of(rollout, credit, questions, objective, LONGEST, ONE)
+    return found
 
 
 def distance(one: nn.Module, other: nn.Module) -> float:
@@ -123,9 +136,9 @@ def test_answers_of_the_policy_itself_have_ratio_one_at_first_or_nothing_is_lear
         learn(policy, rollout, advantages, precision=torch.float32)
     assert distance(policy, before) == 0
     assert learn(policy, rollout, advantages).steps == 2  # answers of other weights are another matter
-    samples = rollout.samples
+    samples = rollout.turns[0].samples
     with torch.no_grad():
-        samples.logprobs = Table(8).evaluate(rollout.inputs, samples.tokens, samples.mask).logprobs
+        samples.logprobs = Table(8).evaluate(rollout.turns[0].inputs, samples.tokens, samples.mask).logprobs
     assert learn(Table(8), rollout, advantages, precision=torch.float32).first_ratio_error < 1e-5
 
 
@@ -146,12 +159,13 @@ def test_what_rounding_explains_depends_on_the_precision(precision, far, share, 
     ratio[: int(1000 * share)] += sign * far
     if refused:
         with pytest.raises(FirstRatioError):
-            require_first_ratio(ratio, precision)
+            require_first_ratio(ratio, precision, ONE)
         # One process alone sees it; all refuse.
+        others = Summing(lambda own: own + torch.tensor([20, 1000]))
         with pytest.raises(FirstRatioError):
-            require_first_ratio(torch.ones(1000), torch.float32, lambda own: own + torch.tensor([20, 1000]))
+            require_first_ratio(torch.ones(1000), torch.float32, others)
     else:
-        require_first_ratio(ratio, precision)
+        require_first_ratio(ratio, precision, ONE)
 
 
 # What a step is computed from
@@ -159,7 +173,7 @@ def test_what_rounding_explains_depends_on_the_precision(precision, far, share, 
 
 def test_the_gradient_is_that_of_all_terms_with_their_signs_and_coefficients():
     rollout, advantages = rollout_of(4)
-    samples, generator = rollout.samples, torch.Generator().manual_seed(3)
+    samples, generator = rollout.turns[0].samples, torch.Generator().manual_seed(3)
     reference = samples.logprobs + 0.5 * torch.randn(samples.mask.shape, generator=generator) * samples.mask
     samples.values = samples.values + torch.randn(samples.mask.shape, generator=generator) * samples.mask
     objective = ObjectiveConfig(
@@ -172,12 +186,12 @@ def test_the_gradient_is_that_of_all_terms_with_their_signs_and_coefficients():
         kl_loss="k2",
         kl_coefficient=0.4,
     )
-    batch = minibatch_of(rollout, advantages, reference, torch.arange(4), objective, LONGEST)
+    batch = minibatch(rollout, advantages, reference, torch.arange(4), objective)
     found, by_hand = Table(4), Table(4)
-    backward(found, batch, objective, nullcontext())  # type: ignore[arg-type]
-    now = by_hand(rollout.inputs, samples.tokens, samples.mask)
+    backward(found, batch, objective)  # type: ignore[arg-type]
+    now = by_hand(rollout.turns[0].inputs, samples.tokens, samples.mask)
     terms = (
-        losses.policy_loss(now.logprobs, samples.logprobs, advantages.advantages, 0.1, 0.3).loss
+        surrogates.ppo(now.logprobs, samples.logprobs, advantages.advantages, samples.mask, clip_low=0.1, clip_high=0.3).loss
         - 0.3 * now.entropies  # what is minimised falls as the entropy rises
         + 0.7 * losses.value_loss(now.values, samples.values, advantages.returns, 0.1)
         + 0.4 * losses.kl_estimate(now.logprobs, reference, "k2")
@@ -189,10 +203,10 @@ def test_the_gradient_is_that_of_all_terms_with_their_signs_and_coefficients():
 
 def test_a_minibatch_holds_what_belongs_to_its_questions_in_their_order():
     rollout, advantages = rollout_of(4)
-    samples = rollout.samples
+    samples = rollout.turns[0].samples
     samples.sampler_logprobs = samples.logprobs - torch.linspace(-1, 1, 8)[:, None] * samples.mask
     reference = samples.logprobs + 1
-    batch = minibatch_of(rollout, advantages, reference, torch.tensor([2, 0]), ObjectiveConfig(importance_cap=2.0), LONGEST)
+    batch = minibatch(rollout, advantages, reference, torch.tensor([2, 0]), ObjectiveConfig(importance_cap=2.0))
     rows = [4, 5, 0, 1]
     assert batch.inputs.numbers.tolist() == [2, 0]
     importance = losses.importance_weights(samples.logprobs, samples.sampler_logprobs, 2.0)
@@ -241,10 +255,10 @@ def test_an_update_that_stops_leaves_no_gradients_behind():
 def test_what_does_not_fit_is_done_in_halves_with_the_same_result(minibatches, caplog):
     rollout, advantages = rollout_of(8)
     roomy, tight = Table(8), Table(8, fits=2)
-    micro = MicroBatches(64)
+    micro = MicroBatches(64, ONE)
     expected = learn(roomy, rollout, advantages, minibatches=minibatches)
     with caplog.at_level(logging.WARNING, logger="ssl4rl_agents"):
-        found = learn(tight, rollout, advantages, minibatches=minibatches, micro=micro)
+        found = learn(tight, rollout, advantages, minibatches=minibatches, micro_batches=micro)
     assert distance(tight, roomy) < 1e-6
     assert distance(tight, Table(8)) > 1e-2
     assert found.means() == pytest.approx(expected.means(), abs=1e-6)
@@ -270,8 +284,8 @@ def test_the_gradients_of_a_pass_that_fitted_do_not_count_twice():
         return evaluate(*args)
 
     failing.evaluate = second_call_fails  # type: ignore[method-assign]
-    micro = MicroBatches(4)
-    learn(failing, rollout, advantages, micro=micro)
+    micro = MicroBatches(4, ONE)
+    learn(failing, rollout, advantages, micro_batches=micro)
     assert micro.size == 2
     assert distance(failing, plain) < 1e-6
 
@@ -279,11 +293,11 @@ def test_the_gradients_of_a_pass_that_fitted_do_not_count_twice():
 def test_a_single_question_that_does_not_fit_says_what_would_help(caplog):
     rollout, advantages = rollout_of(4)
     with pytest.raises(torch.OutOfMemoryError, match=r"gradient checkpointing, LoRA, shorter answers.*3\.00 GiB"):
-        learn(Table(4, fits=0), rollout, advantages, micro=MicroBatches(4))
+        learn(Table(4, fits=0), rollout, advantages, micro_batches=MicroBatches(4, ONE))
 
 
 def test_other_errors_are_not_taken_for_too_little_memory():
-    micro, calls = MicroBatches(4), []
+    micro, calls = MicroBatches(4, ONE), []
 
     def broken() -> None:
         calls.append(1)
@@ -296,7 +310,7 @@ def test_other_errors_are_not_taken_for_too_little_memory():
 
 
 def test_passes_without_gradients_are_cut_and_tried_again():
-    micro, seen = MicroBatches(5), []
+    micro, seen = MicroBatches(5, ONE), []
 
     def work() -> Tensor:
         results = []
@@ -314,10 +328,10 @@ def test_passes_without_gradients_are_cut_and_tried_again():
 
 def test_halving_starts_from_what_was_asked_at_once():
     """A limit of 64 questions a pass says nothing where a minibatch has 4: half of 4 is tried next, not 32."""
-    micro, tried = MicroBatches(64), []
+    micro, tried = MicroBatches(64, ONE), []
 
     def work() -> None:
-        tried.append(micro.step(4))
+        tried.append(micro.size_for(4))
         if tried[-1] > 1:
             raise torch.OutOfMemoryError
 
@@ -328,7 +342,7 @@ def test_halving_starts_from_what_was_asked_at_once():
 # Several processes
 
 
-class Processes:
+class Threads:
     """Threads that act as processes: sums and questions in which all take part."""
 
     def __init__(self, count: int) -> None:
@@ -342,20 +356,6 @@ class Processes:
         values = [self._values[each] for each in range(self.count)]
         self._barrier.wait()
         return values
-
-    def total(self, rank: int) -> Callable[[Tensor], Tensor]:
-        return lambda value: torch.stack(self.gather(rank, value.clone())).sum(0)
-
-    def somewhere(self, rank: int) -> Callable[[bool], bool]:
-        return lambda value: any(self.gather(rank, value))
-
-    def reduce(self, rank: int, policy: nn.Module, average: bool) -> Callable[[], None]:
-        def sum_gradients() -> None:
-            for parameter in policy.parameters():
-                assert parameter.grad is not None
-                parameter.grad = self.total(rank)(parameter.grad) / (self.count if average else 1)
-
-        return sum_gradients
 
     def run(self, work: Callable[[int], Any]) -> list[Any]:
         results: dict[int, Any] = {}
@@ -375,6 +375,29 @@ class Processes:
         return [results[rank] for rank in range(self.count)]
 
 
+class OneOf(Processes):
+    """One of several threads as a process; gradients are summed, or averaged as FSDP does."""
+
+    def __init__(self, threads: Threads, rank: int, average: bool = False) -> None:
+        super().__init__("cpu")
+        self._threads, self.rank, self._average = threads, rank, average
+
+    @property
+    def scale(self) -> float:
+        return float(self._threads.count) if self._average else 1.0
+
+    def total(self, tensor: Tensor) -> Tensor:
+        return torch.stack(self._threads.gather(self.rank, tensor.clone())).sum(0)
+
+    def anywhere(self, value: bool) -> bool:
+        return any(self._threads.gather(self.rank, value))
+
+    def reduce(self, parameters: Iterable[nn.Parameter]) -> None:
+        for parameter in parameters:
+            assert parameter.grad is not None
+            parameter.grad = self.total(parameter.grad) / self.scale
+
+
 @pytest.mark.parametrize("aggregation", ["token_mean", "sequence_mean", "sequence_sum"])
 @pytest.mark.parametrize("fits", [None, 2])
 @pytest.mark.parametrize("average", [False, True])
@@ -384,23 +407,17 @@ def test_two_processes_take_the_steps_of_one_with_all_questions(aggregation, fit
     objective = ObjectiveConfig(aggregation=aggregation, entropy_coefficient=0.01)
     joint = Table(8)
     expected = learn(joint, rollout, advantages, objective)
-    processes = Processes(2)
+    threads = Threads(2)
 
     def work(rank: int) -> tuple[Table, UpdateStatistics, int]:
         policy = Table(8, fits=fits if rank == 0 else None)
-        micro = MicroBatches(4, processes.somewhere(rank))
-        statistics = learn(
-            policy,
-            *part_of(rollout, advantages, slice(4 * rank, 4 * rank + 4)),
-            objective,
-            micro=micro,
-            total=processes.total(rank),
-            reduce=processes.reduce(rank, policy, average),
-            scale=2.0 if average else 1.0,
-        )
+        processes = OneOf(threads, rank, average)
+        micro = MicroBatches(4, processes)
+        some = part_of(rollout, advantages, slice(4 * rank, 4 * rank + 4))
+        statistics = learn(policy, *some, objective, micro_batches=micro, processes=processes)
         return policy, statistics, micro.size
 
-    for policy, statistics, size in processes.run(work):
+    for policy, statistics, size in threads.run(work):
         assert distance(policy, joint) < 1e-5
         assert statistics.means() == pytest.approx(expected.means(), abs=1e-5)
         assert size == (fits or 4)
@@ -409,16 +426,17 @@ def test_two_processes_take_the_steps_of_one_with_all_questions(aggregation, fit
 def test_all_processes_stop_at_the_same_divergence():
     """One share alone would stop and the other would not; what counts is the mean over both."""
     rollout, advantages = rollout_of(8)
-    rollout.samples.logprobs[:8] += 0.5 * rollout.samples.mask[:8]  # the first process's share has moved far
-    processes = Processes(2)
+    samples = rollout.turns[0].samples
+    samples.logprobs[:8] += 0.5 * samples.mask[:8]  # the first process's share has moved far
+    threads = Threads(2)
 
     def work(rank: int) -> tuple[bool, int]:
         some = part_of(rollout, advantages, slice(4 * rank, 4 * rank + 4))
         objective = ObjectiveConfig(target_kl=0.05)
-        statistics = learn(Table(8), *some, objective, total=processes.total(rank))
+        statistics = learn(Table(8), *some, objective, processes=OneOf(threads, rank))
         return statistics.stopped_early, statistics.steps
 
-    assert processes.run(work) == [(True, 0), (True, 0)]
+    assert threads.run(work) == [(True, 0), (True, 0)]
     second = learn(Table(8), *part_of(rollout, advantages, slice(4, 8)), ObjectiveConfig(target_kl=0.05))
     assert second.steps >= 1
 
@@ -433,20 +451,21 @@ def test_the_last_pass_of_a_minibatch_is_announced():
         yield
         told.append((last, len(policy.sizes) - before))
 
-    def synchronise(last: bool) -> AbstractContextManager[None]:
-        return watched(last)
+    class Watched(Processes):
+        def synchronise(self, last: bool) -> AbstractContextManager[None]:
+            return watched(last)
 
-    learn(policy, rollout, advantages, micro=MicroBatches(2), synchronise=synchronise)
+    learn(policy, rollout, advantages, micro_batches=MicroBatches(2, ONE), processes=Watched("cpu"))
     assert told == [(False, 1), (False, 1), (True, 1)] * 2
 
 
 def test_the_scale_multiplies_gradients_and_nothing_that_is_logged():
     rollout, advantages = rollout_of(4)
-    batch = minibatch_of(rollout, advantages, None, torch.arange(4), ObjectiveConfig(), LONGEST)
+    batch = minibatch(rollout, advantages, None, torch.arange(4), ObjectiveConfig())
     gradients, logged = [], []
     for scale in (1.0, 3.0):
         policy = Table(4)
-        logged.append(backward(policy, batch, ObjectiveConfig(), nullcontext(), scale)[0])  # type: ignore[arg-type]
+        logged.append(backward(policy, batch, ObjectiveConfig(), scale)[0])  # type: ignore[arg-type]
         gradients.append(policy.logits.grad)
     assert logged[0] == logged[1]
     torch.testing.assert_close(3 * gradients[0], gradients[1])
@@ -457,10 +476,10 @@ def test_the_scale_multiplies_gradients_and_nothing_that_is_logged():
 
 def policy_gradient(rollout: Rollout, advantages: Advantages, objective: ObjectiveConfig) -> tuple[Tensor, dict[str, float]]:
     policy = Table(4)
-    batch = minibatch_of(rollout, advantages, None, torch.arange(4), objective, LONGEST)
+    batch = minibatch(rollout, advantages, None, torch.arange(4), objective)
     logged: dict[str, float] = {}
-    for part in batch.split(3, GROUP):
-        for name, value in backward(policy, part, objective, nullcontext())[0].items():  # type: ignore[arg-type]
+    for part in batch.split(3):
+        for name, value in backward(policy, part, objective)[0].items():  # type: ignore[arg-type]
             logged[name] = logged.get(name, 0.0) + value
     assert policy.logits.grad is not None
     return policy.logits.grad, logged
@@ -470,10 +489,10 @@ def test_the_policys_loss_is_weighted_by_the_importance_of_tokens_and_nothing_el
     rollout, advantages = rollout_of(4)
     objective = ObjectiveConfig(importance_cap=2.0, clip_low=1.0, clip_high=100.0)
     plain, before = policy_gradient(rollout, advantages, objective)
-    foreign = copy.copy(rollout)
-    offsets = torch.linspace(-1.5, 1.5, 8)[:, None] * rollout.samples.mask
-    foreign.samples = copy.copy(rollout.samples)
-    foreign.samples.sampler_logprobs = rollout.samples.logprobs - offsets
+    samples = copy.copy(rollout.turns[0].samples)
+    offsets = torch.linspace(-1.5, 1.5, 8)[:, None] * samples.mask
+    samples.sampler_logprobs = samples.logprobs - offsets
+    foreign = one_turn(rollout.turns[0].inputs, samples, torch.zeros(8), GROUP)
     found, after = policy_gradient(foreign, advantages, objective)
     by_hand = Advantages(advantages.advantages * offsets.exp().clamp(max=2.0), advantages.returns)
     expected, logged = policy_gradient(rollout, by_hand, objective)

@@ -12,6 +12,7 @@ from torch import Tensor
 from ssl4rl_agents.policies.nano import build_nano
 from ssl4rl_agents.policies.prompts import VLMInputs
 from ssl4rl_agents.policies.vlm import TRUNCATED, VLMPolicy
+from tests.agents.rollouts import ONE
 
 MANY_ENDS = 60
 
@@ -458,7 +459,7 @@ def test_what_needs_masks_is_refused_where_attention_takes_none(kind, make_polic
     with pytest.raises(ValueError, match="gradient checkpointing packs rows"):
         VLMPolicy(policy.model, policy.processor, gradient_checkpointing=True)
     with pytest.raises(ValueError, match="flash_attention_2 takes no masks"):
-        VLMPolicy(policy.model, policy.processor).work_together(bool)
+        VLMPolicy(policy.model, policy.processor).work_together(ONE)
 
 
 def test_the_order_of_the_pictures_does_not_depend_on_the_order_of_the_keys(make_policy):

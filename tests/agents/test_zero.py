@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from ssl4rl_agents.ppo import zero
-from ssl4rl_agents.ppo.distributed import Processes, launched
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runtime import deepspeed
+from ssl4rl_agents.runtime.processes import Processes, launched
 from tests.agents.tiny_runs import config, tasks_built_once  # noqa: F401
 
 ALONE = {"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost"}
@@ -23,7 +23,7 @@ def settings(stage: int = 2, **more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("stage", [1, 2, 3])
 def test_the_stage_is_taken_over(stage):
-    assert zero.stage_of(settings(stage, bf16={"enabled": False}, fp16={"enabled": "auto"})) == stage
+    assert deepspeed.stage_of(settings(stage, bf16={"enabled": False}, fp16={"enabled": "auto"})) == stage
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_the_stage_is_taken_over(stage):
 )
 def test_settings_that_decide_what_a_run_decides_are_refused(asked, message):
     with pytest.raises(ValueError, match=message):
-        zero.stage_of(asked)
+        deepspeed.stage_of(asked)
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
@@ -51,7 +51,7 @@ def test_what_was_left_open_is_left_to_deepspeed_and_what_is_ours_is_set(device)
         "stage3_max_live_parameters": 5,
         "offload_param": {"device": "cpu"},
     }
-    found = zero.engine_settings(asked, torch.device(device), 0.5)
+    found = deepspeed.engine_settings(asked, torch.device(device), 0.5)
     assert found["zero_optimization"] == {"stage": 3, "stage3_max_live_parameters": 5, "offload_param": {"device": "cpu"}}
     assert "train_batch_size" not in found
     assert found["gradient_clipping"] == 0.5

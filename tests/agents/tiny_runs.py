@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from ssl4rl_agents.ppo import trainer as trainer_module
-from ssl4rl_agents.ppo.config import TrainConfig
-from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_envs import Task, make_task
 
 TINY: dict[str, Any] = {

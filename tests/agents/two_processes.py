@@ -9,7 +9,6 @@ import copy
 import itertools
 import json
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +18,20 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ssl4rl_agents.policies.policy import Policy, Samples
-from ssl4rl_agents.ppo import advantages, supervised
+from ssl4rl_agents.ppo import credit, supervised
 from ssl4rl_agents.ppo import update as update_module
-from ssl4rl_agents.ppo.config import ObjectiveConfig, OptimizerConfig
 from ssl4rl_agents.ppo.critic import critic_alone
-from ssl4rl_agents.ppo.distributed import Processes, in_parts, whole, whole_shape
-from ssl4rl_agents.ppo.microbatch import MicroBatches
-from ssl4rl_agents.ppo.rollout import Rollout, ask
+from ssl4rl_agents.ppo.rollout import Rollout
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.ppo.update import UpdateStatistics
-from ssl4rl_agents.ppo.zero import ZeroOptimizer
+from ssl4rl_agents.runtime.deepspeed import ZeroOptimizer
+from ssl4rl_agents.runtime.microbatch import MicroBatches
+from ssl4rl_agents.runtime.optimizer import Skips
+from ssl4rl_agents.runtime.processes import Processes, in_parts, whole, whole_shape
+from ssl4rl_agents.settings import ObjectiveConfig, OptimizerConfig
+from ssl4rl_envs import Stream
 from tests.agents.conftest import build, questions
+from tests.agents.rollouts import ONE, one_turn
 from tests.agents.tiny_runs import config
 
 PROMPTS, GROUP = 4, 2
@@ -44,30 +46,18 @@ def joint_rollout(policy: Policy) -> Rollout:
         values += 0.1 * torch.randn(values.shape, generator=generator) * samples.mask
     assert len(samples.mask.sum(1).unique()) > 2
     scores = torch.rand(len(samples.mask), generator=generator)
-    return Rollout(inputs, samples, scores, scores > 0.5, GROUP)
+    return one_turn(inputs, samples, scores, GROUP, scores > 0.5)
 
 
 def part_of(rollout: Rollout, part: range) -> Rollout:
     """Some questions of a rollout with their answers, no wider than the longest of them."""
     rows = slice(part.start * GROUP, part.stop * GROUP)
-    samples = rollout.samples
+    (turn,) = rollout.turns
+    samples = turn.samples
     width = int(samples.mask[rows].sum(1).max())
     columns = (getattr(samples, name)[rows, :width].clone() for name in ("tokens", "mask", "logprobs", "values"))
-    scores, success = rollout.scores[rows], rollout.success[rows]
-    return Rollout(
-        rollout.inputs.rows(torch.tensor(part)), Samples(*columns, samples.truncated[rows]), scores, success, GROUP
-    )
-
-
-def hooks(processes: Processes, policy: Policy, optimizer: Optimizer) -> dict[str, Any]:
-    """What the trainer hands to an update."""
-    return {
-        "learner": processes.learner(policy, optimizer),
-        "total": processes.total,
-        "synchronise": processes.synchronise,
-        "reduce": lambda: processes.reduce(policy.parameters()),
-        "scale": processes.scale,
-    }
+    inputs, chosen = turn.inputs.rows(torch.tensor(part)), Samples(*columns, samples.truncated[rows])
+    return one_turn(inputs, chosen, turn.rewards[rows], GROUP, rollout.success[rows])
 
 
 def optimizer_of(policy: Policy, rollout: Rollout, processes: Processes | None = None, **settings: Any) -> Optimizer:
@@ -75,8 +65,8 @@ def optimizer_of(policy: Policy, rollout: Rollout, processes: Processes | None =
     adamw = torch.optim.AdamW([weight for weight in policy.parameters() if weight.requires_grad], **settings)
     if processes is None:
         return adamw
-    samples = rollout.samples
-    return processes.distribute(policy, adamw, 1.0, lambda: (rollout.inputs, samples.tokens, samples.mask))
+    (turn,) = rollout.turns
+    return processes.distribute(policy, adamw, 1.0, lambda: (turn.inputs, turn.samples.tokens, turn.samples.mask))
 
 
 def gradient_of(optimizer: Optimizer, weight: torch.nn.Parameter) -> Tensor:
@@ -90,7 +80,12 @@ def gradient_of(optimizer: Optimizer, weight: torch.nn.Parameter) -> Tensor:
 
 
 def gradients(
-    policy: Policy, optimizer: Optimizer, rollout: Rollout, settings: tuple[dict[str, Any], int | None], **together: Any
+    policy: Policy,
+    optimizer: Optimizer,
+    rollout: Rollout,
+    settings: tuple[dict[str, Any], int | None],
+    processes: Processes = ONE,
+    micro_batches: MicroBatches | None = None,
 ) -> tuple[dict[str, Tensor], UpdateStatistics]:
     """The gradients of one optimizer step over a whole rollout, and what is logged.
 
@@ -99,12 +94,10 @@ def gradients(
         optimizer: must not move the weights.
         rollout: this process's part.
         settings: of the objective, and the size of micro-batches.
-        together: what `hooks` gives.
+        processes: which take the step together.
+        micro_batches: in place of their size.
     """
     objective, micro_batch = ObjectiveConfig(**settings[0]), settings[1]
-    samples = rollout.samples
-    total = together.get("total", lambda value: value)
-    estimated = advantages.estimate(objective, rollout.scores, samples.values, samples.mask, GROUP, total=total)
     found: dict[str, Tensor] = {}
 
     def keep(*_: Any) -> float:
@@ -115,19 +108,11 @@ def gradients(
 
     monkeypatch = pytest.MonkeyPatch()
     monkeypatch.setattr(update_module, "apply_gradients", keep)
-    statistics = update_module.update(
-        together.pop("learner", policy),
-        optimizer,
-        rollout,
-        estimated,
-        None,
-        objective,
-        OptimizerConfig(epochs=1, minibatches=1, micro_batch=micro_batch),
-        longest=8,
-        generator=torch.Generator().manual_seed(0),
-        autocast=nullcontext(),
-        **together,
-    )
+    batches = micro_batches or MicroBatches(micro_batch or PROMPTS, processes)
+    once = OptimizerConfig(epochs=1, minibatches=1)
+    updater = update_module.Updater(policy, optimizer, objective, once, processes, batches, Skips())
+    judged = credit.judge(rollout, None, objective, processes)
+    statistics = updater.update(rollout, judged, torch.Generator().manual_seed(0))
     monkeypatch.undo()
     return found, statistics
 
@@ -156,7 +141,7 @@ def compare(processes: Processes, folder: Path) -> None:
         still, of_all = optimizer_of(alone, joint, lr=0.0), optimizer_of(policy, own, processes, lr=0.0)
         for settings in itertools.product(objectives, (None, 1)):
             expected, said = gradients(alone, still, joint, settings)
-            together, logged = gradients(policy, of_all, own, settings, **hooks(processes, policy, of_all))
+            together, logged = gradients(policy, of_all, own, settings, processes)
             assert set(expected) == set(together)
             size = max(float(gradient.abs().max()) for gradient in expected.values())
             difference = max(float((together[key] - gradient).abs().max()) for key, gradient in expected.items())
@@ -168,28 +153,16 @@ def compare(processes: Processes, folder: Path) -> None:
 
 
 def learn(
-    policy: Policy, optimizer: Optimizer, rollout: Rollout, critic_first: tuple[bool, ...], *, sharded: bool, **together: Any
+    policy: Policy, optimizer: Optimizer, rollout: Rollout, critic_first: tuple[bool, ...], processes: Processes
 ) -> list[dict[str, Tensor]]:
     """The weights at first, and after updates of the critic alone or of everything."""
-    samples, total = rollout.samples, together.get("total", lambda value: value)
     states = [{name: whole(weight).clone() for name, weight in policy.named_parameters()}]
-    learner = together.pop("learner", policy)
+    objective, twice = ObjectiveConfig(), OptimizerConfig(epochs=2, minibatches=1)
+    updater = update_module.Updater(policy, optimizer, objective, twice, processes, MicroBatches(1, processes), Skips())
     for alone in critic_first:
-        estimated = advantages.estimate(ObjectiveConfig(), rollout.scores, samples.values, samples.mask, GROUP, total=total)
-        with critic_alone(policy, optimizer, alone=alone, sharded=sharded):
-            update_module.update(
-                learner,
-                optimizer,
-                rollout,
-                estimated,
-                None,
-                ObjectiveConfig(),
-                OptimizerConfig(epochs=2, minibatches=1, micro_batch=1),
-                longest=8,
-                generator=torch.Generator().manual_seed(0),
-                autocast=nullcontext(),
-                **together,
-            )
+        judged = credit.judge(rollout, None, objective, processes)
+        with critic_alone(policy, optimizer, alone=alone, sharded=processes.sharded):
+            updater.update(rollout, judged, torch.Generator().manual_seed(0))
         states.append({name: whole(weight).clone() for name, weight in policy.named_parameters()})
     return states
 
@@ -204,8 +177,8 @@ def compare_steps(processes: Processes) -> None:
     # Without eps, gradients that are zero but for rounding move weights too; unused weights decay under DeepSpeed alone.
     settings = {"lr": 0.01, "eps": 0.1, "weight_decay": 0.0}
     one, all_ = optimizer_of(alone, joint, **settings), optimizer_of(policy, own, processes, **settings)
-    expected = learn(alone, one, joint, first, sharded=False)
-    found = learn(policy, all_, own, first, sharded=processes.sharded, **hooks(processes, policy, all_))
+    expected = learn(alone, one, joint, first, ONE)
+    found = learn(policy, all_, own, first, processes)
     for name, start in found[0].items():
         if first[0]:
             assert torch.equal(start, found[1][name]) != name.startswith("value_head"), name
@@ -232,8 +205,8 @@ def check_out_of_memory(processes: Processes) -> None:
         return evaluate(inputs, *rest)
 
     policy.evaluate = short_of_memory  # type: ignore[method-assign]
-    passes = MicroBatches(PROMPTS // processes.count, processes.anywhere, may_retry=processes.may_retry)
-    found, _ = gradients(policy, still, own, settings, **hooks(processes, policy, still), micro=passes)
+    passes = MicroBatches(PROMPTS // processes.count, processes)
+    found, _ = gradients(policy, still, own, settings, processes, passes)
     assert passes.size == 1
     for name, gradient in expected.items():
         torch.testing.assert_close(found[name], gradient, atol=1e-6, rtol=1e-5)
@@ -243,13 +216,13 @@ def check_supervised(processes: Processes, folder: Path) -> None:
     """What is logged of the supervised ceiling is the loss over the questions of all."""
     plain = config(algorithm="sft", format_warmup=0, optimizer={"epochs": 1, "minibatches": 1})
     trainer = Trainer(plain, folder / "sft", quiet=True, processes=processes)
-    batch = ask(trainer.task, "train", trainer._seed("questions"), 0, plain.rollout.prompts)
+    batch = trainer.task.sample(Stream.span("train", trainer.randomness.seed("questions"), 0, plain.rollout.prompts))
     inputs = trainer.policy.encode(trainer.interface.observe(batch))
     replies = supervised.written(trainer.interface, trainer.task.oracle(batch), batch)
     tokens, mask = trainer.policy.encode_answers(replies)
     with torch.no_grad():
         expected = -float(trainer.policy(inputs, tokens, mask).logprobs.sum() / mask.sum())
-    assert trainer._iterate_supervised()["loss/cross_entropy"] == pytest.approx(expected, rel=1e-5)
+    assert trainer._learn_targets()["loss/cross_entropy"] == pytest.approx(expected, rel=1e-5)
 
 
 def check_collectives(processes: Processes) -> None:

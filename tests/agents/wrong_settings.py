@@ -7,7 +7,7 @@ import math
 import typing
 from typing import Any, get_args, get_origin
 
-from ssl4rl_agents.ppo.config import TrainConfig
+from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_envs.arguments import hints_of
 
 Path = tuple[str, ...]

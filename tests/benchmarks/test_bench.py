@@ -21,7 +21,7 @@ import pytest
 
 from ssl4rl_agents.agent import load_agent
 from ssl4rl_agents.lessons import Lesson
-from ssl4rl_agents.ppo.config import TrainConfig
+from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_benchmarks.bench import beyond, command, engines, grid, rows, running, statistics, suites
 from ssl4rl_benchmarks.bench.grid import Entry, Environment, Run, Suite, from_file
 from ssl4rl_benchmarks.bench.report import markdown, page

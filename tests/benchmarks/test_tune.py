@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from ssl4rl_agents.ppo.config import TrainConfig
+from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.sb3 import SB3Agent
-from ssl4rl_agents.trained import TrainedAgent, merged
+from ssl4rl_agents.settings import TrainConfig
+from ssl4rl_agents.trainer_agents import TrainedAgent, merged
 from ssl4rl_benchmarks.bench import choices, command, grid, rows, running, search, statistics, suites, tune
 from ssl4rl_benchmarks.bench.grid import Entry, Environment, Suite
 from ssl4rl_benchmarks.bench.report import markdown, tuning
@@ -56,7 +57,7 @@ def test_the_search_is_equally_large_for_all_and_begins_with_the_defaults(name):
     assert len({json.dumps(one, sort_keys=True) for one in (first, *others)}) == 60
     factory = agent_class(name)
     if issubclass(factory, TrainedAgent):
-        resolved = [TrainConfig.from_json(merged(factory.settings, one)).resolved() for one in ({}, first, *others)]
+        resolved = [resolved(TrainConfig.from_json(merged(factory.settings, one))) for one in ({}, first, *others)]
         assert resolved[0] == resolved[1], "the first candidate is what the agent is without any settings"
         assert len({json.dumps(one.to_json()) for one in resolved}) == 60
         answers = {one.rollout.prompts * one.rollout.group_size for one in resolved}

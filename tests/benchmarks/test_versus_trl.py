@@ -11,7 +11,6 @@ import torch
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
 from ssl4rl_agents.policies.lora import add_lora
-from ssl4rl_agents.ppo.rollout import ask
 from ssl4rl_benchmarks.versus_trl import __main__ as command
 from ssl4rl_benchmarks.versus_trl.flops import Weights, Work, matmul_rate, weights_of
 from ssl4rl_benchmarks.versus_trl.measure import figures_of
@@ -19,7 +18,7 @@ from ssl4rl_benchmarks.versus_trl.models import MODELS, save_model
 from ssl4rl_benchmarks.versus_trl.ours import Ours
 from ssl4rl_benchmarks.versus_trl.report import markdown, summary
 from ssl4rl_benchmarks.versus_trl.settings import ENV, LEARNING_RATE, Settings, Step
-from ssl4rl_envs import make_task
+from ssl4rl_envs import Stream, make_task
 
 SMALL = {"prompts": 4, "group": 2, "rounds": 1, "steps": 1, "threads": 1, "new_tokens": 3}
 IMAGE_TOKENS = {"tiny": 16, "wide": 64, "qwen-tiny": 4}
@@ -35,7 +34,7 @@ def saved(tmp_path):
 
     def save(settings: Settings):
         task = make_task(ENV, **settings.env_args)
-        texts = task.prompts(ask(task, "train", 0, 0, 2))
+        texts = task.prompts(task.sample(Stream.span("train", 0, 0, 2)))
         save_model(settings.model, tmp_path / "model", texts, settings.weights_dtype, settings.device)
         return tmp_path / "model"
 
@@ -59,7 +58,7 @@ def test_our_side_steps_with_every_small_model(model, saved, tmp_path):
     optimizer = ours.trainer.optimizer
     assert {float(state["step"]) for state in optimizer.state.values()} == {1.0}
     assert {group["lr"] for group in optimizer.param_groups} == {LEARNING_RATE}
-    images = ask(ours.trainer.task, "train", 0, 0, 4)
+    images = ours.trainer.task.sample(Stream.span("train", 0, 0, 4))
     inputs = ours.policy.encode(ours.trainer.interface.observe(images))
     assert (inputs.input_ids == ours.policy.model.config.image_token_id).sum(1).tolist() == 4 * [IMAGE_TOKENS[model]]
     total, common = ours.prompt_tokens()

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from ssl4rl_agents.ppo.config import TrainConfig
-from ssl4rl_agents.trained import DECIDED
+from ssl4rl_agents.checks import resolved
+from ssl4rl_agents.settings import TrainConfig
+from ssl4rl_agents.trainer_agents import DECIDED
 from ssl4rl_benchmarks import cli
 from ssl4rl_benchmarks.bench.grid import from_file
 from tests.agents.wrong_settings import NAMING_NOTHING, every_setting, kind_of, nested, spoiled, wrong_values
@@ -98,7 +99,7 @@ def test_environments_of_grids(place, tmp_path):
 
 @pytest.mark.parametrize(("path", "hint"), SETTINGS, ids=NAMES)
 def test_resumed_runs(path, hint, tmp_path, capsys):
-    name, whole = ".".join(path), TrainConfig().resolved().to_json()
+    name, whole = ".".join(path), resolved(TrainConfig()).to_json()
     named = [] if name == "policy.model" else NAMING_NOTHING.get(name, [])[:2]  # a run that goes on has its model
     for value in (wrong_values(path, hint)[0], *named):
         (tmp_path / "config.json").write_text(json.dumps(spoiled(whole, path, value)))

@@ -17,7 +17,7 @@ from skimage import data
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlavaForConditionalGeneration, LlavaProcessor
 
-from ssl4rl_agents.policies.assembled import (
+from ssl4rl_agents.policies.efficientnet_llava import (
     EfficientNetLiteConfig,
     add_image_token,
     build_llava,

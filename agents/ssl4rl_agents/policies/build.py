@@ -12,9 +12,8 @@ from ssl4rl_agents.policies.loading import ADAPTER_CONFIG, load_pretrained
 from ssl4rl_agents.policies.nano import build_nano
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.policies.vlm import VLMPolicy
-from ssl4rl_agents.ppo.config import PolicyConfig
-from ssl4rl_agents.ppo.rollout import ask
-from ssl4rl_envs import Task, hash_seed
+from ssl4rl_agents.settings import PolicyConfig
+from ssl4rl_envs import Stream, Task, hash_seed
 
 EXAMPLES = 8
 """Prompts that a fresh nano's tokenizer is trained on."""
@@ -40,7 +39,7 @@ def build_policy(config: PolicyConfig, task: Task, seed: int, device: torch.devi
             f"{config.model} holds adapters; go on with their run (ssl4rl train --resume), or merge them into their model"
         )
     if config.model == "nano":
-        examples = ask(task, "train", hash_seed(seed, "questions"), 0, EXAMPLES)
+        examples = task.sample(Stream.span("train", hash_seed(seed, "questions"), 0, EXAMPLES))
         prompts = task.prompts(examples, prompt_style)
         model, processor = build_nano(prompts, hash_seed(seed, "weights"), config.nano_hidden, config.nano_layers)
     else:

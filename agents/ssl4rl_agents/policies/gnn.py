@@ -19,8 +19,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ssl4rl_agents.policies.finite import require_probabilities
+from ssl4rl_agents.policies.graph_batches import GraphInputs, encode_graphs
 from ssl4rl_agents.policies.graph_layers import GraphEncoder, GraphHead
-from ssl4rl_agents.policies.graphs import GraphInputs, encode_graphs
 from ssl4rl_agents.policies.policy import Evaluation, Policy, Samples, token_statistics
 from ssl4rl_envs import Task
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.nn import GATConv, GCNConv, GINConv, SAGEConv
 
-from ssl4rl_agents.policies.graphs import GraphInputs, unite
+from ssl4rl_agents.policies.graph_batches import GraphInputs, unite
 
 ATTENTION_HEADS = 4
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 
-from ssl4rl_agents.policies import assembled as _assembled  # noqa: F401 (makes its vision tower known to transformers)
+from ssl4rl_agents.policies import efficientnet_llava as _assembled  # noqa: F401 (makes its vision tower known to transformers)
 from ssl4rl_agents.policies.lora import has_lora
 from ssl4rl_agents.policies.processing import load_processor
 

@@ -64,6 +64,14 @@ Evaluate = Callable[[Any, Tensor, Tensor], Evaluation]
 """A policy, or an engine that stands before it while it learns: called as `Policy.evaluate` is."""
 
 
+class Together(Protocol):
+    """Processes that make the same passes, as `Processes` are."""
+
+    def everywhere(self, value: bool) -> bool:
+        """Return whether it is so in every process."""
+        ...
+
+
 class Policy(nn.Module, ABC):
     """A network that answers questions token by token."""
 
@@ -73,16 +81,12 @@ class Policy(nn.Module, ABC):
     max_new_tokens: int
     """Most tokens of an answer."""
 
-    everywhere: Callable[[bool], bool] = staticmethod(bool)
-    """Whether something holds in every process that generates together; with one process, whether it holds."""
+    together: Together | None = None
+    """The processes that hold a part of the weights each; None where this process has them whole."""
 
-    def work_together(self, everywhere: Callable[[bool], bool]) -> None:
-        """Make the same passes in all processes that hold a part of the weights each, whatever they read.
-
-        Args:
-            everywhere: whether something holds in all of them.
-        """
-        self.everywhere = everywhere
+    def work_together(self, processes: Together) -> None:
+        """Make the same passes in all processes that hold a part of the weights each, whatever they read."""
+        self.together = processes
 
     @property
     @abstractmethod

@@ -28,7 +28,7 @@ from ssl4rl_agents.policies.limits import position_limit, require_room
 from ssl4rl_agents.policies.loading import load_weights_checked
 from ssl4rl_agents.policies.lora import add_lora, has_lora, merged_weights, train_lora, without_lora
 from ssl4rl_agents.policies.pictures import vision_parameters
-from ssl4rl_agents.policies.policy import Evaluation, Policy, Samples, token_statistics
+from ssl4rl_agents.policies.policy import Evaluation, Policy, Samples, Together, token_statistics
 from ssl4rl_agents.policies.prompts import PromptEncoder, VLMInputs
 from ssl4rl_agents.policies.selfcheck import check_model
 from ssl4rl_agents.policies.support import explained
@@ -148,13 +148,13 @@ class VLMPolicy(Policy):
         """Keep evaluation mode: dropout stays off, so that sampling and update see the same network."""
         return super().train(False)
 
-    def work_together(self, everywhere: Callable[[bool], bool]) -> None:
+    def work_together(self, processes: Together) -> None:
         """Make the same passes in all processes; see `Policy.work_together`.
 
         Raises:
             ValueError: the attention takes no masks, and without them the passes depend on what is read.
         """
-        super().work_together(everywhere)
+        super().work_together(processes)
         self.decoder.make_same_passes()
 
     def compile_layers(self, backend: str = "inductor") -> None:
@@ -236,7 +236,8 @@ class VLMPolicy(Policy):
             value = self._values(prefix.hidden)
             columns.append((token, alive, torch.where(alive, logprob, 0.0), torch.where(alive, value, 0.0)))
             alive = alive & ~torch.isin(token, cast(Tensor, self._ends))
-            if self.everywhere(not bool(alive.any())) or position == longest - 1:
+            ended = not bool(alive.any())
+            if (ended if self.together is None else self.together.everywhere(ended)) or position == longest - 1:
                 break
             self.decoder.extend(prefix, token, columns[-1][1])
         tokens, within, logprobs, values = (torch.stack(column, dim=1) for column in zip(*columns, strict=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ssl4rl_agents.ppo.losses import Total, alone
+from ssl4rl_agents.runtime.processes import Processes
 
 FIRST_RATIO = {torch.float32: (1e-2, 0.0), torch.bfloat16: (0.2, 0.01)}
 """By the precision of the passes: how far the ratio of a token may be from 1 in the first minibatch, and which share of
@@ -16,13 +16,13 @@ class FirstRatioError(ValueError):
     """Sampling and update disagree on answers that were sampled with the very weights that are to be updated."""
 
 
-def require_first_ratio(ratio: Tensor, precision: torch.dtype, total: Total = alone) -> None:
+def require_first_ratio(ratio: Tensor, precision: torch.dtype, processes: Processes) -> None:
     """Refuse ratios that are not 1 in the first minibatch, before any step was taken.
 
     Args:
         ratio: (tokens,) of this process.
         precision: of the passes, a key of `FIRST_RATIO`.
-        total: sums over processes, which refuse together.
+        processes: which refuse together.
 
     Raises:
         FirstRatioError: more tokens are farther from 1 than rounding explains. Numbers that are not finite are left to the
@@ -30,7 +30,9 @@ def require_first_ratio(ratio: Tensor, precision: torch.dtype, total: Total = al
     """
     errors = (ratio - 1).abs()
     limit, share = FIRST_RATIO[precision]
-    beyond, count = total(torch.stack([(errors > limit).sum(), torch.tensor(len(errors), device=errors.device)])).tolist()
+    beyond, count = processes.total(
+        torch.stack([(errors > limit).sum(), torch.tensor(len(errors), device=errors.device)])
+    ).tolist()
     if beyond > share * count:
         raise FirstRatioError(
             f"first_ratio_error is {float(errors.max()):.3g}: in the first minibatch, before any step, {beyond} of {count} "

@@ -1,119 +1,13 @@
-"""The terms of the objective, token by token, and how tokens are averaged. Pure functions, all in float32."""
+"""The terms of the objective beside the surrogate, token by token, and how tokens are averaged. Pure, all in float32."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ssl4rl_agents.ppo.config import Aggregation, ObjectiveConfig
-
-MAX_LOG_RATIO = 20.0
-
-Total = Callable[[Tensor], Tensor]
-"""Sums a tensor over all processes, element by element; every process gets the sum."""
-
-
-def alone(value: Tensor) -> Tensor:
-    """The `Total` of a single process: the value itself."""
-    return value
-
-
-@dataclass
-class PolicyLoss:
-    """A surrogate's loss, its probability ratios, and which tokens were clipped; all (n, T)."""
-
-    loss: Tensor
-    ratio: Tensor
-    clipped_low: Tensor
-    clipped_high: Tensor
-
-
-def log_ratio(logprobs: Tensor, old_logprobs: Tensor) -> Tensor:
-    """Return log(new / old), clamped to +-20 so that its exponential stays finite."""
-    return (logprobs - old_logprobs).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
-
-
-def policy_loss(
-    logprobs: Tensor, old_logprobs: Tensor, advantages: Tensor, low: float, high: float, dual: float | None = None
-) -> PolicyLoss:
-    """PPO's clipped surrogate (Schulman et al. 2017, arXiv 1707.06347), negated.
-
-    Args:
-        logprobs, old_logprobs, advantages: (n, T).
-        low, high: the ratio is clipped to [1 - low, 1 + high]; unequal bounds are DAPO's (Yu et al. 2025, arXiv 2503.14476).
-        dual: for negative advantages the loss is at most -dual * advantage (Ye et al. 2020, arXiv 1912.09729); None is off.
-    """
-    return _clipped(torch.exp(log_ratio(logprobs, old_logprobs)), advantages, low, high, dual)
-
-
-def gspo_loss(
-    logprobs: Tensor,
-    old_logprobs: Tensor,
-    advantages: Tensor,
-    mask: Tensor,
-    low: float,
-    high: float,
-    dual: float | None = None,
-) -> PolicyLoss:
-    """Clipped surrogate of whole answers (Zheng et al. 2025, arXiv 2507.18071), negated.
-
-    The ratio of an answer y is s = (new(y) / old(y)) ** (1 / |y|), the exponential of the mean log-ratio of its tokens, and
-    is clipped as one. This is the paper's token form (its equations 13 and 14): each token has the value s and the gradient
-    s * grad log new(token), so a mean over the tokens of an answer has the value and the gradient of the sequence form, and
-    tokens may have advantages of their own.
-
-    Args:
-        logprobs, old_logprobs, advantages: (n, T).
-        mask: (n, T) bool, the tokens of each answer.
-        low, high, dual: as in `policy_loss`; the ranges of the paper are far smaller than PPO's, 3e-4 and 4e-4.
-    """
-    by_token = log_ratio(logprobs, old_logprobs).detach() * mask
-    by_answer = by_token.sum(1, keepdim=True) / mask.sum(1, keepdim=True)
-    return _clipped(torch.exp(by_answer + logprobs - logprobs.detach()), advantages, low, high, dual)
-
-
-def cispo_loss(logprobs: Tensor, old_logprobs: Tensor, advantages: Tensor, low: float, high: float) -> PolicyLoss:
-    """REINFORCE with clipped importance weights (MiniMax-M1, 2025, arXiv 2506.13585, equations 4 and 5), negated.
-
-    The loss of a token is -sg(clip(ratio, 1 - low, 1 + high)) * advantage * logprob. Where PPO gives a clipped token no
-    gradient at all, here its weight is bounded and its gradient kept. The paper leaves the lower bound off (low = 1).
-
-    Args:
-        logprobs, old_logprobs, advantages: (n, T).
-        low, high: bounds of the weight.
-
-    Returns:
-        As `policy_loss`; a token counts as clipped whatever the sign of its advantage.
-    """
-    ratio = torch.exp(log_ratio(logprobs, old_logprobs)).detach()
-    loss = -ratio.clamp(1 - low, 1 + high) * advantages * logprobs
-    return PolicyLoss(loss, ratio, ratio < 1 - low, ratio > 1 + high)
-
-
-def surrogate_loss(
-    objective: ObjectiveConfig, logprobs: Tensor, old_logprobs: Tensor, advantages: Tensor, mask: Tensor
-) -> PolicyLoss:
-    """Compute the surrogate that the settings name; arrays (n, T)."""
-    low, high, dual = objective.clip_low, objective.clip_high, objective.dual_clip
-    if objective.surrogate == "gspo":
-        return gspo_loss(logprobs, old_logprobs, advantages, mask, low, high, dual)
-    if objective.surrogate == "cispo":
-        return cispo_loss(logprobs, old_logprobs, advantages, low, high)
-    return policy_loss(logprobs, old_logprobs, advantages, low, high, dual)
-
-
-def _clipped(ratio: Tensor, advantages: Tensor, low: float, high: float, dual: float | None) -> PolicyLoss:
-    unclipped = -advantages * ratio
-    clipped = -advantages * ratio.clamp(1 - low, 1 + high)
-    loss = torch.maximum(unclipped, clipped)
-    if dual is not None:
-        loss = torch.where(advantages < 0, torch.minimum(loss, -dual * advantages), loss)
-    below = (ratio < 1 - low) & (advantages < 0)
-    above = (ratio > 1 + high) & (advantages > 0)
-    return PolicyLoss(loss, ratio, below, above)
+from ssl4rl_agents.algorithms.surrogates import log_ratio
+from ssl4rl_agents.runtime.processes import Processes
+from ssl4rl_agents.settings import Aggregation
 
 
 def importance_weights(old_logprobs: Tensor, sampler_logprobs: Tensor, cap: float) -> Tensor:
@@ -132,12 +26,12 @@ def importance_weights(old_logprobs: Tensor, sampler_logprobs: Tensor, cap: floa
     return torch.exp(log_ratio(old_logprobs, sampler_logprobs)).clamp(max=cap).detach()
 
 
-def importance_statistics(old_logprobs: Tensor, sampler_logprobs: Tensor, mask: Tensor, cap: float) -> dict[str, float]:
-    """Say how far the sampling engine was from training: mean, largest and truncated share of old / sampler, (n, T).
+def importance_statistics(old_logprobs: Tensor, sampler_logprobs: Tensor, cap: float) -> dict[str, float]:
+    """Say how far the sampling engine was from training: mean, largest and truncated share of old / sampler, (tokens,).
 
     The mean and the maximum are those before truncation, so that the cap hides nothing.
     """
-    ratio = torch.exp(log_ratio(old_logprobs, sampler_logprobs))[mask]
+    ratio = torch.exp(log_ratio(old_logprobs, sampler_logprobs))
     return {
         "importance/mean": float(ratio.mean()),
         "importance/max": float(ratio.max()),
@@ -176,23 +70,24 @@ def approx_kl(logprobs: Tensor, old_logprobs: Tensor) -> Tensor:
     return torch.exp(ratio) - 1 - ratio
 
 
-def weights(mask: Tensor, aggregation: Aggregation, constant_length: int, total: Total = alone) -> Tensor:
-    """Return the weight of each token (n, T) in the mean over a whole optimizer minibatch.
+def weights(masks: list[Tensor], aggregation: Aggregation, constant_length: int, processes: Processes) -> list[Tensor]:
+    """Return the weight of each token in the mean over a whole optimizer minibatch, (n, T) for each turn.
 
     Losses are multiplied by these weights and summed; since the weights are those of the whole minibatch, the sum is the
     same however it is cut into micro-batches, or spread over processes.
 
     Args:
-        mask: (n, T) bool, the answers of the whole minibatch that this process holds.
+        masks: (n, T) bool for each turn, the answers of the whole minibatch that this process holds.
         aggregation: token_mean; sequence_mean (each answer counts the same); sequence_sum (token sums, over answers and
             `constant_length`, so that length changes no token's weight: Dr. GRPO, Liu et al. 2025, arXiv 2503.20783).
         constant_length: the longest possible answer.
-        total: sums over the processes that share the minibatch.
+        processes: which share the minibatch.
     """
-    kept = mask.float()
+    kept = [mask.float() for mask in masks]
     if aggregation == "token_mean":
-        return kept / total(kept.sum())
-    answers = total(kept.new_tensor(float(len(mask))))
+        tokens = processes.total(torch.stack([part.sum() for part in kept]).sum())
+        return [part / tokens for part in kept]
+    answers = processes.total(kept[0].new_tensor(float(sum(map(len, masks)))))
     if aggregation == "sequence_mean":
-        return kept / kept.sum(1, keepdim=True) / answers
-    return kept / (answers * constant_length)
+        return [part / part.sum(1, keepdim=True) / answers for part in kept]
+    return [part / (answers * constant_length) for part in kept]

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import Tensor
+
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.policies.templates import check_style
 from ssl4rl_agents.policies.vlm import VLMPolicy
-from ssl4rl_agents.ppo.config import TrainConfig
-from ssl4rl_agents.ppo.distributed import Processes
-from ssl4rl_envs import Task
+from ssl4rl_agents.ppo.randomness import Randomness
+from ssl4rl_agents.runtime.device import autocast
+from ssl4rl_agents.runtime.processes import Processes
+from ssl4rl_agents.settings import ObjectiveConfig, TrainConfig
+from ssl4rl_envs import Stream, Task
+from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.mixture import Parts
 from ssl4rl_envs.registration import build_task, registered_task
 
@@ -49,3 +54,26 @@ def format_task(config: TrainConfig, task: Task) -> Task:
     shared: dict[str, Any] = {name: config.env_args[name] for name in ("source", "image_size") if name in config.env_args}
     parts = task.parts or (task,)
     return Parts([*parts, *(build_task(path, {**more, **shared}) for path, more in map(registered_task, others))])
+
+
+def check_zero(objective: ObjectiveConfig) -> None:
+    """Check that an objective asks for nothing that DeepSpeed cannot do.
+
+    Raises:
+        ValueError: it does.
+    """
+    if objective.target_kl is not None:
+        raise ValueError("objective.target_kl drops gradients, which DeepSpeed has taken in by then; leave one of them out")
+    if objective.critic_warmup_iterations:
+        raise ValueError(
+            "objective.critic_warmup_iterations lets weights rest, which DeepSpeed cannot; leave one of them out"
+        )
+
+
+def example_pass(policy: Policy, interface: Interface, randomness: Randomness) -> tuple[Any, Tensor, Tensor]:
+    """Return a question and an answer as a policy takes them."""
+    batch = interface.task.sample(Stream.span("train", randomness.seed("questions"), 0, 1))
+    with autocast(randomness.processes.device):
+        inputs = policy.encode(interface.observe(batch))
+        samples = policy.generate(inputs, deterministic=True)
+    return inputs, samples.tokens, samples.mask

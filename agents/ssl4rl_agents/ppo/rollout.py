@@ -1,192 +1,167 @@
-"""Rollouts: ask questions, sample answers, have them scored."""
+"""Rollouts: questions are asked, answers sampled and scored. A rollout is a list of turns; tasks of one decision have one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from ssl4rl_agents.algorithms.advantages import scores_differ
 from ssl4rl_agents.policies.policy import Policy, Samples
-from ssl4rl_agents.ppo.advantages import scores_differ
-from ssl4rl_agents.ppo.engines import Engine, sample_by
-from ssl4rl_agents.ppo.microbatch import MicroBatches
+from ssl4rl_agents.ppo.randomness import Randomness
 from ssl4rl_agents.readability import Readability
-from ssl4rl_envs import Stream, Task
+from ssl4rl_agents.runtime.device import autocast
+from ssl4rl_agents.runtime.microbatch import MicroBatches
+from ssl4rl_agents.runtime.samplers import Sampler, hand_over, sample_by
 from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.task import Batch
 
 
 @dataclass
-class Rollout:
-    """The answers of one iteration: P questions, G answers to each, n = P * G rows.
+class Turn:
+    """One decision of some episodes: P prompts, G answers to each, n = P * G rows.
 
     Args:
-        inputs: the encoded questions, of length P.
+        inputs: the encoded prompts, of length P.
         samples: the answers (n, T) with log-probabilities and values of the policy that gave them.
-        scores: (n,) float32 rewards in [0, 1].
-        success: (n,) bool.
-        group_size: G.
+        rewards: (n,) float32, what each answer earned.
+        episodes: (n,) int64, which episode of the rollout each answer belongs to, each at most once.
+        group_size: G; answers k * G ... k * G + G - 1 are to prompt k.
     """
 
     inputs: Any
     samples: Samples
-    scores: Tensor
+    rewards: Tensor
+    episodes: Tensor
+    group_size: int
+
+
+@dataclass
+class Rollout:
+    """What was played in one iteration: Q questions, G episodes of each, E = Q * G.
+
+    Args:
+        turns: one after the other; with tasks of one decision there is one.
+        success: (E,) bool.
+        group_size: G; episodes k * G ... k * G + G - 1 are of question k.
+    """
+
+    turns: list[Turn]
     success: Tensor
     group_size: int
 
     @property
+    def scores(self) -> Tensor:
+        """What each episode earned in all its turns, (E,) float32."""
+        earned = torch.zeros(self.success.shape, device=self.success.device)
+        for turn in self.turns:
+            earned = earned.index_add(0, turn.episodes, turn.rewards.float())
+        return earned
+
+    @property
     def informative(self) -> Tensor:
-        """Which questions have answers that scored differently, (P,) bool: in the other groups there is no advantage."""
+        """Which questions have episodes that scored differently, (Q,) bool: in the other groups there is no advantage."""
         return scores_differ(self.scores, self.group_size)
 
 
-@dataclass
-class Asked:
-    """All that was asked for one rollout, whether it was kept or not.
+class Player:
+    """Plays questions: answers each several times, and has the answers scored.
 
     Args:
-        rounds: how often questions were asked.
-        questions, answers, tokens: how many.
-        reward, success: means over all answers; of those kept they would mislead, since they are kept for their scores.
-        without_advantage: the share of questions whose answers all scored the same.
-    """
-
-    rounds: int
-    questions: int
-    answers: int
-    tokens: int
-    reward: float
-    success: float
-    without_advantage: float
-
-    def metrics(self) -> dict[str, float]:
-        """Return what is logged, by name."""
-        return {
-            "rounds": self.rounds,
-            "questions_asked": self.questions,
-            "groups_without_advantage/asked": self.without_advantage,
-            "episodes": self.answers,
-            "tokens": self.tokens,
-            "reward": self.reward,
-            "success": self.success,
-        }
-
-
-def ask(task: Task, split: str, seed: int, first: int, count: int) -> Batch:
-    """Return questions `first` ... `first + count - 1` of the endless stream of (split, seed)."""
-    return task.sample(Stream(split, np.full(count, seed, np.uint64), np.arange(first, first + count)))
-
-
-def collect(
-    policy: Policy,
-    interface: Interface,
-    batch: Batch,
-    group_size: int,
-    generator: torch.Generator,
-    passes: MicroBatches | None = None,
-    engine: Engine | None = None,
-    readability: Readability | None = None,
-) -> Rollout:
-    """Answer each question of a batch `group_size` times; an answer that was cut off at the length limit scores 0.
-
-    Args:
-        policy: encodes and decodes, and answers where there is no engine.
-        interface: how the questions are asked.
-        batch: the questions.
-        group_size: answers to each.
-        generator: decides the answers.
-        passes: how many questions are answered at a time; by default all.
-        engine: answers in the policy's stead; `samples.logprobs` and `values` are then yet to be found.
+        policy: encodes and decodes, and answers where there is no sampler.
+        interface: how the questions are asked, and how replies are read.
+        group_size: answers to each question.
+        randomness: decides the answers.
+        micro_batches: how many questions are answered at a time.
+        sampler: answers in the policy's stead; the samples' `logprobs` and `values` are then yet to be found.
         readability: counts which answers can be read.
     """
-    observations = interface.observe(batch)
-    inputs = policy.encode(observations)
-    if engine is None:
-        samples = _sample(policy, inputs, group_size, generator, passes)
-    else:
-        samples = sample_by(engine, policy, observations, group_size, generator)
-    actions = policy.decode(samples.tokens, samples.mask, samples.truncated)
-    rows: NDArray[np.int64] = np.repeat(np.arange(len(batch)), group_size)
-    transition = interface.step(batch.rows(rows), actions)
-    score = transition.step.score
-    device = samples.tokens.device
-    kept = ~samples.truncated
-    if readability is not None:
-        readability.note(actions, transition.answered & kept.cpu().numpy(), samples.truncated.cpu().numpy())
-    scores = torch.from_numpy(score.reward).to(device) * kept
-    success = torch.from_numpy(score.success).to(device) & kept
-    return Rollout(inputs, samples, scores, success, group_size)
+
+    def __init__(
+        self,
+        policy: Policy,
+        interface: Interface,
+        group_size: int,
+        randomness: Randomness,
+        micro_batches: MicroBatches,
+        sampler: Sampler | None = None,
+        readability: Readability | None = None,
+    ) -> None:
+        self.policy, self._interface, self.group_size = policy, interface, group_size
+        self._randomness, self.micro_batches = randomness, micro_batches
+        self._sampler, self._readability = sampler, readability
+        self._iteration = 0
+
+    def begin(self, iteration: int) -> None:
+        """Begin an iteration, counted from 0, with the policy's weights as they are now."""
+        self._iteration = iteration
+        if self._sampler is not None:
+            hand_over(self.policy, self._sampler)
+        if self._readability is not None:
+            self._readability.begin()
+
+    def play(self, batch: Batch, again: int = 0) -> Rollout:
+        """Answer each question of a batch; an answer that was cut off at the length limit earns nothing.
+
+        Args:
+            batch: the questions.
+            again: how many batches of this iteration were played before.
+        """
+        more = (again,) if again else ()
+        inputs, samples = self._answer(batch, self._randomness.generator("sampling", self._iteration, *more))
+        actions = self.policy.decode(samples.tokens, samples.mask, samples.truncated)
+        repeated = batch.rows(np.repeat(np.arange(len(batch)), self.group_size))
+        transition = self._interface.step(repeated, actions)
+        score, device, kept = transition.step.score, samples.tokens.device, ~samples.truncated
+        if self._readability is not None:
+            self._readability.note(actions, transition.answered & kept.cpu().numpy(), samples.truncated.cpu().numpy())
+        rewards = torch.from_numpy(score.reward).to(device) * kept
+        success = torch.from_numpy(score.success).to(device) & kept
+        turn = Turn(inputs, samples, rewards, torch.arange(len(rewards), device=device), self.group_size)
+        return Rollout([turn], success, self.group_size)
+
+    def encode(self, batch: Batch) -> Any:
+        """Return the prompts of questions as the policy takes them."""
+        with autocast(self._randomness.processes.device):
+            return self.policy.encode(self._interface.observe(batch))
+
+    def _answer(self, batch: Batch, generator: torch.Generator) -> tuple[Any, Samples]:
+        """Return the encoded prompts and the answers to them."""
+        observations = self._interface.observe(batch)
+
+        def work() -> tuple[Any, Samples]:
+            generator.manual_seed(generator.initial_seed())  # what runs out of memory begins again
+            inputs = self.policy.encode(observations)
+            parts = [
+                self.policy.generate(
+                    inputs if len(rows) == len(batch) else inputs.rows(rows), self.group_size, generator=generator
+                )
+                for rows, _ in self.micro_batches.parts(len(batch), self.group_size, generator.device)
+            ]
+            return inputs, parts[0] if len(parts) == 1 else joined(parts)
+
+        with autocast(generator.device):
+            if self._sampler is None:
+                return self.micro_batches.run(work)
+            inputs = self.policy.encode(observations)
+            return inputs, sample_by(self._sampler, self.policy, observations, self.group_size, generator)
 
 
-def _sample(policy: Policy, inputs: Any, group_size: int, generator: torch.Generator, passes: MicroBatches | None) -> Samples:
-    if passes is None or passes.step(len(inputs)) == len(inputs):
-        return policy.generate(inputs, group_size, generator=generator)
-    count = len(inputs)
-    parts = [
-        policy.generate(inputs.rows(prompts), group_size, generator=generator)
-        for prompts, _ in passes.parts(count, group_size, generator.device)
-    ]
-    return joined(parts, torch.arange(count * group_size, device=generator.device))
-
-
-def collect_informative(
-    count: int,
-    max_rounds: int,
-    ask_round: Callable[[int], Batch],
-    answer: Callable[[Batch, int], Rollout],
-    encode: Callable[[Batch], Any],
-    everywhere: Callable[[bool], bool] = bool,
-) -> tuple[Rollout, Asked]:
-    """Ask until `count` questions have an advantage: dynamic sampling (DAPO, Yu et al. 2025, arXiv 2503.14476).
-
-    Questions whose answers all scored the same give a group advantage of 0, which teaches nothing; others take their place.
-    When the rounds are used up, the first such questions fill what is missing, so that a rollout has `count` questions.
-
-    Args:
-        count: questions of the rollout.
-        max_rounds: rounds at most.
-        ask_round: gives the questions of a round, at least `count` of them in the first; every round asks others.
-        answer: answers the questions of a round.
-        encode: makes the `inputs` of the questions that were chosen in the end.
-        everywhere: whether something is true in all processes; each asks it once a round, and all do equally many rounds.
-
-    Returns:
-        The rollout, whose questions stand in the order of asking, those without an advantage last; and what was asked.
-        If one round was enough, the rollout is as `answer` gave it.
-    """
-    rounds: list[tuple[Batch, Rollout]] = []
-    while True:
-        batch = ask_round(len(rounds))
-        rounds.append((batch, answer(batch, len(rounds))))
-        informative = torch.cat([rollout.informative for _, rollout in rounds])
-        enough = everywhere(int(informative.sum()) >= count)
-        if enough or len(rounds) == max_rounds:
-            break
-        rounds[-1][1].inputs = None  # the pictures of all rounds at once might not fit the memory
-    asked = _asked([rollout for _, rollout in rounds], informative)
-    if len(rounds) == 1:
-        return rounds[0][1], asked
-    chosen = torch.cat([torch.nonzero(informative).flatten(), torch.nonzero(~informative).flatten()])[:count]
-    questions = Batch.concatenate([batch for batch, _ in rounds]).rows(chosen.cpu().numpy())
-    group = rounds[0][1].group_size
-    rows = (chosen[:, None] * group + torch.arange(group, device=chosen.device)).reshape(-1)
-    samples = joined([rollout.samples for _, rollout in rounds], rows)
-    scores, success = (torch.cat([getattr(rollout, of) for _, rollout in rounds])[rows] for of in ("scores", "success"))
-    return Rollout(encode(questions), samples, scores, success, group), asked
-
-
-def joined(parts: list[Samples], rows: Tensor) -> Samples:
-    """Return the chosen rows of several samples, one after the other, as wide as the longest of them.
+def joined(parts: list[Samples], rows: Tensor | None = None) -> Samples:
+    """Return several samples, one after the other, as wide as the longest of them.
 
     Narrower ones are filled up with their own last token, which is one that may stand in an answer, outside the mask.
+
+    Args:
+        parts: the samples.
+        rows: which answers of all of them; by default all.
     """
-    lengths = torch.cat([part.mask.sum(1) for part in parts])[rows]
-    width = int(lengths.max())
+    lengths = torch.cat([part.mask.sum(1) for part in parts])
+    chosen = torch.arange(len(lengths), device=lengths.device) if rows is None else rows
+    width = int(lengths[chosen].max())
 
     def wide(name: str) -> Tensor:
         columns = []
@@ -195,7 +170,7 @@ def joined(parts: list[Samples], rows: Tensor) -> Samples:
             lacking = max(0, width - values.shape[1])
             rest = values[:, -1:].expand(-1, lacking) if name == "tokens" else values.new_zeros(len(values), lacking)
             columns.append(torch.cat([values[:, :width], rest], dim=1))
-        return torch.cat(columns)[rows]
+        return torch.cat(columns)[chosen]
 
     foreign = parts[0].sampler_logprobs is not None
     return Samples(
@@ -203,19 +178,6 @@ def joined(parts: list[Samples], rows: Tensor) -> Samples:
         wide("mask"),
         wide("logprobs"),
         wide("values"),
-        torch.cat([part.truncated for part in parts])[rows],
+        torch.cat([part.truncated for part in parts])[chosen],
         wide("sampler_logprobs") if foreign else None,
-    )
-
-
-def _asked(rollouts: list[Rollout], informative: Tensor) -> Asked:
-    scores, success = (torch.cat([getattr(rollout, of) for rollout in rollouts]).float() for of in ("scores", "success"))
-    return Asked(
-        rounds=len(rollouts),
-        questions=len(informative),
-        answers=len(scores),
-        tokens=sum(int(rollout.samples.mask.sum()) for rollout in rollouts),
-        reward=float(scores.mean()),
-        success=float(success.mean()),
-        without_advantage=float((~informative).float().mean()),
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ssl4rl_agents.ppo.advantages import explained_variance
-from ssl4rl_agents.ppo.distributed import Processes
+from ssl4rl_agents.ppo.credit import Credit, moments
+from ssl4rl_agents.ppo.dynamic_sampling import Asked
 from ssl4rl_agents.ppo.losses import importance_statistics
-from ssl4rl_agents.ppo.rollout import Asked, Rollout
+from ssl4rl_agents.ppo.rollout import Rollout
 from ssl4rl_agents.ppo.update import UpdateStatistics
 from ssl4rl_agents.readability import Readability
+from ssl4rl_agents.runtime.processes import Processes
 
 SUMS = ("questions_asked", "episodes", "tokens")
 
@@ -18,8 +19,7 @@ SUMS = ("questions_asked", "episodes", "tokens")
 def summarise(
     processes: Processes,
     rollout: Rollout,
-    returns: Tensor | None,
-    divergence: Tensor | None,
+    credit: Credit,
     statistics: UpdateStatistics,
     importance_cap: float | None,
 ) -> dict[str, float]:
@@ -28,21 +28,19 @@ def summarise(
     Args:
         processes: which share the iteration's questions equally.
         rollout: this process's part.
-        returns: (n, T) what the critic regressed on, or None without one.
-        divergence: (n, T) from the reference, or None without one.
+        credit: for it.
         statistics: of the update; its means are over all processes already.
         importance_cap: of the weights of tokens that another engine sampled.
     """
-    samples = rollout.samples
-    mask, scores = processes.gather(samples.mask), processes.gather(rollout.scores)
-    success, truncated = processes.gather(rollout.success), processes.gather(samples.truncated)
-    lengths = mask.sum(1).float()
-    values = {
-        "reward": float(scores.mean()),
-        "success": float(success.float().mean()),
+    answers = [turn.samples for turn in rollout.turns]
+    masks = [processes.gather(samples.mask) for samples in answers]
+    lengths = torch.cat([mask.sum(1).float() for mask in masks])
+    return {
+        "reward": float(processes.gather(rollout.scores).mean()),
+        "success": float(processes.gather(rollout.success).float().mean()),
         "length/mean": float(lengths.mean()),
         "length/max": float(lengths.max()),
-        "truncated": float(truncated.float().mean()),
+        "truncated": float(torch.cat([processes.gather(samples.truncated) for samples in answers]).float().mean()),
         "groups_without_advantage": float((~processes.gather(rollout.informative)).float().mean()),
         **statistics.means(),
         "max_ratio": processes.greatest(statistics.max_ratio),
@@ -50,17 +48,42 @@ def summarise(
         "optimizer_steps": statistics.steps,
         "skipped_steps": statistics.skipped,
         "stopped_early": float(statistics.stopped_early),
-        "episodes": len(mask),
-        "tokens": int(mask.sum()),
+        "episodes": len(rollout.success) * processes.count,
+        "tokens": sum(int(mask.sum()) for mask in masks),
+        **_of_tokens(processes, rollout, credit, masks, importance_cap),
     }
-    if samples.sampler_logprobs is not None and importance_cap is not None:
-        logprobs, sampler = processes.gather(samples.logprobs), processes.gather(samples.sampler_logprobs)
-        values |= importance_statistics(logprobs, sampler, mask, importance_cap)
-    if divergence is not None:
-        values["kl/reference"] = float(processes.gather(divergence)[mask].mean())
-    if returns is not None:
-        values["explained_variance"] = explained_variance(processes.gather(samples.values), processes.gather(returns), mask)
+
+
+def _of_tokens(
+    processes: Processes, rollout: Rollout, credit: Credit, masks: list[Tensor], importance_cap: float | None
+) -> dict[str, float]:
+    """Return the numbers that there are with another sampler, with a reference, and with a critic."""
+    answers = [turn.samples for turn in rollout.turns]
+    values: dict[str, float] = {}
+    foreign = [samples.sampler_logprobs for samples in answers if samples.sampler_logprobs is not None]
+    if foreign and importance_cap is not None:
+        own = [processes.gather(samples.logprobs) for samples in answers]
+        theirs = [processes.gather(logprobs) for logprobs in foreign]
+        values |= importance_statistics(_tokens(own, masks), _tokens(theirs, masks), importance_cap)
+    if credit.divergence is not None:
+        values["kl/reference"] = float(_tokens([processes.gather(kl) for kl in credit.divergence], masks).mean())
+    returns = [judged.returns for judged in credit.turns if judged.returns is not None]
+    if returns:
+        kept = [samples.mask for samples in answers]
+        expected = _tokens([samples.values for samples in answers], kept)
+        values["explained_variance"] = explained_variance(expected, _tokens(returns, kept), processes)
     return values
+
+
+def explained_variance(values: Tensor, returns: Tensor, processes: Processes) -> float:
+    """Return 1 - Var(returns - values) / Var(returns) over the tokens (n,) of all processes; 0 where returns are constant."""
+    (_, variance), (_, left) = (moments(kept, processes) for kept in (returns, returns - values))
+    return 1 - float(left.float()) / float(variance.float()) if variance > 0 else 0.0
+
+
+def _tokens(parts: list[Tensor], masks: list[Tensor]) -> Tensor:
+    """Return the numbers of the tokens inside the masks, (tokens,), of parts (n, T)."""
+    return torch.cat([part[mask] for part, mask in zip(parts, masks, strict=True)])
 
 
 def summarise_asked(processes: Processes, asked: Asked) -> dict[str, float]:

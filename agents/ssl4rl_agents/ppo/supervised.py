@@ -8,22 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ssl4rl_agents.policies.policy import Policy
-from ssl4rl_agents.ppo.config import OptimizerConfig
-from ssl4rl_agents.ppo.device import autocast
-from ssl4rl_agents.ppo.distributed import Processes
-from ssl4rl_agents.ppo.microbatch import MicroBatches
-from ssl4rl_agents.ppo.rollout import ask
-from ssl4rl_agents.ppo.skipping import Skips, apply_gradients
-from ssl4rl_agents.ppo.zero import ZeroOptimizer
+from ssl4rl_agents.ppo.randomness import Randomness
+from ssl4rl_agents.runs.metrics import Display
+from ssl4rl_agents.runtime.deepspeed import ZeroOptimizer
+from ssl4rl_agents.runtime.device import autocast
+from ssl4rl_agents.runtime.microbatch import MicroBatches
+from ssl4rl_agents.runtime.optimizer import Skips, apply_gradients
+from ssl4rl_agents.runtime.processes import Processes
+from ssl4rl_agents.settings import OptimizerConfig, TrainConfig
 from ssl4rl_envs import Stream
 from ssl4rl_envs.answers import wrap
 from ssl4rl_envs.interface import Interface
@@ -40,39 +41,48 @@ def written(interface: Interface, answers: NDArray[Any], batch: Batch) -> Any:
     return [wrap(words or "", interface.prompt_style) for words in interface.task.format_all(answers, batch)]
 
 
-def descend(
-    policy: Policy,
-    optimizer: torch.optim.Optimizer,
-    inputs: Any,
-    replies: Any,
-    *,
-    max_grad_norm: float,
-    micro: MicroBatches,
-    processes: Processes,
-    skips: Skips | None = None,
-) -> tuple[Tensor, float | None]:
-    """Take one step down the cross-entropy: the mean negative log-probability of the replies' tokens.
+@dataclass
+class CrossEntropy:
+    """Steps down the cross-entropy: the mean negative log-probability of the tokens of given replies.
 
     Args:
         policy, optimizer: what is trained.
-        inputs: the encoded prompts of this process.
-        replies: one to each, as `written` gives them.
         max_grad_norm: gradients are scaled down to this norm.
-        micro: how many prompts a pass takes.
+        micro_batches: how many prompts a pass takes.
         processes: over whose tokens the mean is.
         skips: counts the steps that are not taken.
-
-    Returns:
-        This process's part of the loss, times `processes.scale`, and the gradient's norm before clipping, None where it is
-        not finite and no step was taken.
     """
-    tokens, mask = policy.encode_answers(replies)
-    count = processes.total(mask.sum())
-    learner = processes.learner(policy, optimizer)
 
-    def work() -> Tensor:
+    policy: Policy
+    optimizer: torch.optim.Optimizer
+    max_grad_norm: float
+    micro_batches: MicroBatches
+    processes: Processes
+    skips: Skips
+
+    def descend(self, inputs: Any, replies: Any) -> tuple[Tensor, float | None]:
+        """Take one step.
+
+        Args:
+            inputs: the encoded prompts of this process.
+            replies: one to each, as `written` gives them.
+
+        Returns:
+            This process's part of the loss, times `processes.scale`, and the gradient's norm before clipping, None where it
+            is not finite and no step was taken.
+        """
+        tokens, mask = self.policy.encode_answers(replies)
+        count = self.processes.total(mask.sum())
+        clear = partial(self.optimizer.zero_grad, set_to_none=True)
+        clear()
+        loss = self.micro_batches.run(lambda: self._gradients(inputs, tokens, mask, count), clear)
+        self.processes.reduce(self.policy.parameters())
+        return loss, apply_gradients(self.optimizer, self.max_grad_norm, self.skips)
+
+    def _gradients(self, inputs: Any, tokens: Tensor, mask: Tensor, count: Tensor) -> Tensor:
+        learner, processes = self.processes.learner(self.policy, self.optimizer), self.processes
         loss = torch.zeros((), device=tokens.device)
-        parts = list(micro.parts(len(replies), 1, tokens.device))
+        parts = list(self.micro_batches.parts(len(tokens), 1, tokens.device))
         for index, (prompts, rows) in enumerate(parts):
             with processes.synchronise(index == len(parts) - 1):
                 with autocast(tokens.device):
@@ -82,37 +92,26 @@ def descend(
             loss = loss + part.detach()
         return loss
 
-    clear = partial(optimizer.zero_grad, set_to_none=True)
-    clear()
-    loss = micro.run(work, clear)
-    processes.reduce(policy.parameters())
-    return loss, apply_gradients(optimizer, max_grad_norm, skips)
 
-
-def passes(
-    policy: Policy,
-    inputs: Any,
-    replies: Any,
-    settings: OptimizerConfig,
-    generator: torch.Generator,
-    step: Callable[[Any, Any], tuple[Tensor, float | None]],
-    processes: Processes,
+def learn_targets(
+    steps: CrossEntropy, interface: Interface, batch: Batch, settings: OptimizerConfig, generator: torch.Generator
 ) -> dict[str, float]:
-    """Pass `epochs` times over questions with their answers in freshly shuffled minibatches; return the numbers of it.
+    """Pass `epochs` times over questions with their targets, the supervised ceiling; return the numbers of it.
 
     Args:
-        policy: what is trained.
-        inputs: n encoded prompts of this process.
-        replies: one to each, as `written` gives them.
+        steps: take a step towards some replies.
+        interface: how the questions are asked.
+        batch: the questions of this process.
         settings: how many passes of how many minibatches.
         generator: on the CPU; shuffles.
-        step: takes a step towards some replies, as `descend` does, and returns the same.
-        processes: over whose answers the numbers are.
     """
+    policy, processes = steps.policy, steps.processes
+    inputs = policy.encode(interface.observe(batch))
+    replies = written(interface, interface.task.oracle(batch), batch)
     found = []
     for _ in range(settings.epochs):
         for rows in torch.randperm(len(replies), generator=generator).chunk(settings.minibatches):
-            found.append(step(inputs.rows(rows.to(processes.device)), [replies[row] for row in rows.tolist()]))
+            found.append(steps.descend(inputs.rows(rows.to(processes.device)), [replies[row] for row in rows.tolist()]))
     tokens = processes.total(policy.encode_answers(replies)[1].sum())
     mean = processes.total(torch.stack([loss for loss, _ in found]).mean()) / processes.scale
     return {
@@ -121,6 +120,39 @@ def passes(
         "episodes": len(replies) * processes.count,
         "tokens": int(tokens),
     }
+
+
+def teach_format(
+    steps: CrossEntropy,
+    interface: Interface,
+    config: TrainConfig,
+    randomness: Randomness,
+    part: range,
+    display: Display,
+    stopping: Callable[[], bool],
+) -> None:
+    """Teach a fresh model how an answer is written, on random valid answers that know nothing of the question.
+
+    Args:
+        steps: take a step towards some replies.
+        interface: to the task that is asked.
+        config: how many steps of how many questions, and how large.
+        randomness: decides questions and answers.
+        part: which of the questions are this process's.
+        display: shows how far it is.
+        stopping: whether it is to end early.
+    """
+    count = config.format_warmup or 0
+    seeds = randomness.seed("format questions"), randomness.seed("format answers")
+    lessons = format_lessons(interface, seeds, count, config.rollout.prompts, part)
+    with format_steps(steps.optimizer, config.format_learning_rate or 0.0), display:
+        for number, (shown, replies) in enumerate(lessons):
+            if stopping():
+                return
+            with autocast(randomness.processes.device):
+                inputs = steps.policy.encode(shown)
+            steps.descend(inputs, replies)
+            display.update(number + 1, {"skipped_in_a_row": steps.skips.in_a_row})
 
 
 @contextmanager
@@ -154,10 +186,9 @@ def format_lessons(
         part: which of them are this process's.
     """
     for step in range(steps):
-        first = step * each + part.start
-        batch = ask(interface.task, "train", seeds[0], first, len(part))
-        stream = Stream("train", np.full(len(part), seeds[1], np.uint64), np.arange(first, first + len(part)))
-        yield interface.observe(batch), random_replies(interface, batch, stream)
+        questions, answers = (Stream.span("train", seed, step * each + part.start, len(part)) for seed in seeds)
+        batch = interface.task.sample(questions)
+        yield interface.observe(batch), random_replies(interface, batch, answers)
 
 
 def random_replies(interface: Interface, batch: Batch, stream: Stream) -> Any:

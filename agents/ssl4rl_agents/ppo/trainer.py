@@ -9,39 +9,38 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
+from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.evaluation import Result, evaluate
-from ssl4rl_agents.policies.agent import PolicyAgent
 from ssl4rl_agents.policies.build import build_policy, load_policy
 from ssl4rl_agents.policies.policy import Policy
-from ssl4rl_agents.ppo import advantages, checkpoint, losses, supervised
-from ssl4rl_agents.ppo.config import TrainConfig
-from ssl4rl_agents.ppo.content import content_of, require_same_content
+from ssl4rl_agents.ppo import supervised
+from ssl4rl_agents.ppo.credit import judge
 from ssl4rl_agents.ppo.critic import critic_alone
-from ssl4rl_agents.ppo.device import autocast, peak_memory, precision
-from ssl4rl_agents.ppo.distributed import Processes
-from ssl4rl_agents.ppo.divergence import form
-from ssl4rl_agents.ppo.engines import Engine, hand_over, make_engine
-from ssl4rl_agents.ppo.interrupts import interruptible
-from ssl4rl_agents.ppo.metrics import Display, MetricsLog
-from ssl4rl_agents.ppo.microbatch import MicroBatches
-from ssl4rl_agents.ppo.preparation import format_task, own_part, require_readable
+from ssl4rl_agents.ppo.dynamic_sampling import Asked, play_until_informative
+from ssl4rl_agents.ppo.preparation import check_zero, example_pass, format_task, own_part, require_readable
 from ssl4rl_agents.ppo.questions import TrainingQuestions
-from ssl4rl_agents.ppo.replay import Reference, replay
-from ssl4rl_agents.ppo.rollout import Rollout, ask, collect, collect_informative
-from ssl4rl_agents.ppo.skipping import Skips
+from ssl4rl_agents.ppo.randomness import Randomness
+from ssl4rl_agents.ppo.reference import Reference, score_again
+from ssl4rl_agents.ppo.rollout import Player, Rollout
 from ssl4rl_agents.ppo.summary import summarise, summarise_asked, summarise_readable
-from ssl4rl_agents.ppo.update import update
-from ssl4rl_agents.ppo.zero import check_objective
+from ssl4rl_agents.ppo.update import Updater
 from ssl4rl_agents.readability import Readability
-from ssl4rl_agents.runs import claim, settle
-from ssl4rl_envs import Task, hash_seed, make_task
+from ssl4rl_agents.runs import checkpoint
+from ssl4rl_agents.runs.content import content_of, require_same_content
+from ssl4rl_agents.runs.folder import claim, settle
+from ssl4rl_agents.runs.metrics import Display, MetricsLog
+from ssl4rl_agents.runs.policy_agent import PolicyAgent
+from ssl4rl_agents.runtime.device import peak_memory, precision
+from ssl4rl_agents.runtime.interrupts import interruptible
+from ssl4rl_agents.runtime.microbatch import MicroBatches
+from ssl4rl_agents.runtime.optimizer import Skips, build_optimizer
+from ssl4rl_agents.runtime.processes import Processes
+from ssl4rl_agents.runtime.samplers import Sampler, make_sampler
+from ssl4rl_agents.settings import TrainConfig
+from ssl4rl_envs import Stream, Task, make_task
 from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.stream import SPLITS
 from ssl4rl_envs.task import Batch
@@ -56,7 +55,7 @@ class Trainer:
         resume: go on from the newest checkpoint in `out`. Without one the run starts anew.
         overwrite: delete the run that is in `out`, once everything that the new one needs has been built.
         quiet: show no progress.
-        engine: samples the answers in the policy's stead; by default the one that the settings name.
+        sampler: samples the answers in the policy's stead; by default the one that the settings name.
         processes: those that train together, by default the ones that a launcher started; every one of them makes a trainer.
 
     Raises:
@@ -73,10 +72,10 @@ class Trainer:
         resume: bool = False,
         overwrite: bool = False,
         quiet: bool = False,
-        engine: Engine | None = None,
+        sampler: Sampler | None = None,
         processes: Processes | None = None,
     ) -> None:
-        self.config, self.out = config.resolved(anew=not resume), Path(out)
+        self.config, self.out = resolved(config, anew=not resume), Path(out)
         self.processes = processes or Processes(self.config.device)
         self._quiet = quiet or not self.processes.is_main
         self.lock = claim(self.out, self.processes, resume=resume, overwrite=overwrite)
@@ -84,56 +83,89 @@ class Trainer:
         self._claim = ExitStack()
         self._claim.callback(self.lock.release)
         try:
-            self._prepare(resume=resume, engine=engine)
+            self._prepare(resume=resume, sampler=sampler)
             settle(self.out, self.lock, self.config, self.processes, resume=resume, overwrite=overwrite)
         except BaseException:
             self._claim.close()
             raise
 
-    def _prepare(self, *, resume: bool, engine: Engine | None) -> None:
+    def _prepare(self, *, resume: bool, sampler: Sampler | None) -> None:
         """Build everything that a run needs."""
         self.device = self.processes.device
         self._part = own_part(self.config, self.processes)
-        self.task: Task = make_task(self.config.env, **self.config.env_args)
-        self.format_task = format_task(self.config, self.task)
+        self._prepare_task()
+        found = checkpoint.seen_by_all(self.out, self.processes) if resume else []
+        self._prepare_policy(found[-1] if found else None)
+        self._prepare_iterations(sampler)
+
+    def _prepare_task(self) -> None:
+        config = self.config
+        self.task: Task = make_task(config.env, **config.env_args)
+        self.format_task = format_task(config, self.task)
         if self.task.horizon > 1:
             raise ValueError(
-                f"{self.config.env} takes up to {self.task.horizon} decisions an episode; the trainer is for tasks of one"
+                f"{config.env} takes up to {self.task.horizon} decisions an episode; the trainer is for tasks of one"
             )
-        self.interface = Interface(self.task, self.config.policy.interface, self.config.prompt_style, self.config.grammar)
+        self.interface = Interface(self.task, config.policy.interface, config.prompt_style, config.grammar)
         for split in SPLITS:
-            ask(self.task, split, 0, 0, 1)  # a split without pictures is an error now, not at its first measurement
-        found = checkpoint.seen_by_all(self.out, self.processes) if resume else []
-        if found:
-            require_same_content(found[-1], self.task)
-        self.policy: Policy = (
-            load_policy(found[-1], self.config.policy, self.device, self.task, self.config.prompt_style)
-            if found
-            else build_policy(self.config.policy, self.format_task, self.config.seed, self.device, self.config.prompt_style)
-        )
-        require_readable(self.policy, self.config)
-        self.readability = Readability(self.interface, aloud=self.processes.is_main)
-        self.engine = engine or (make_engine(self.config) if self.config.algorithm == "ppo" else None)
-        if self.engine is not None and self.processes.sharded:
-            raise ValueError(
-                "rollout.engine takes whole weights, and FSDP and ZeRO stage 3 cut them into parts; leave them out"
-            )
+            self.task.sample(Stream.span(split, 0, 0, 1))  # a split without pictures is an error now, not when it is measured
+
+    def _prepare_policy(self, found: Path | None) -> None:
+        """Build policy and optimizer, fresh or as a checkpoint has them."""
+        config = self.config
+        if found is None:
+            self.policy: Policy = build_policy(config.policy, self.format_task, config.seed, self.device, config.prompt_style)
+        else:
+            require_same_content(found, self.task)
+            self.policy = load_policy(found, config.policy, self.device, self.task, config.prompt_style)
+        require_readable(self.policy, config)
         if self.processes.deepspeed:
-            check_objective(self.config.objective)
+            check_zero(config.objective)
         self.processes.prepare(self.policy)
-        self.optimizer = self._new_optimizer()
+        self.randomness = Randomness(config.seed, self.processes)
+        self.optimizer = build_optimizer(
+            self.policy, config.optimizer, self.processes, lambda: example_pass(self.policy, self.interface, self.randomness)
+        )
         self.iteration = 0
         self._counters: dict[str, Any] = {"seconds": 0.0, "episodes": 0, "tokens": 0, "skipped_steps": 0, "best": None}
         self._counters["sources"] = content_of(self.task)
-        self._stop = False
-        self._started = 0.0
-        if found:
-            self._counters = checkpoint.load(found[-1], self.policy, self.optimizer, self._counters)
+        if found is not None:
+            self._counters = checkpoint.load(found, self.policy, self.optimizer, self._counters)
             self.iteration = int(self._counters.pop("iteration"))
+        self.resumed = found is not None
+        """Whether it goes on from a checkpoint."""
+
+    def _prepare_iterations(self, sampler: Sampler | None) -> None:
+        """Build what asks, plays and improves."""
+        config, processes, part = self.config, self.processes, self._part
+        self._stop, self._started = False, 0.0
+        sampler = sampler or (make_sampler(config) if config.algorithm == "ppo" else None)
+        if sampler is not None and processes.sharded:
+            raise ValueError(
+                "rollout.engine takes whole weights, and FSDP and ZeRO stage 3 cut them into parts; leave them out"
+            )
         self.skips = Skips(self._counters.get("skipped_recently", ()))
-        self.resumed = bool(found)  # whether it goes on from a checkpoint
-        self.questions = TrainingQuestions(self.task, self.config.rollout.schedule, self.config.seed, self.processes)
+        self.readability = Readability(self.interface, aloud=processes.is_main)
+        self.questions = TrainingQuestions(self.task, config.rollout, config.seed, processes, part)
         self.questions.load_state_dict(self._counters)
+        self._usual = {
+            "micro_batch": config.optimizer.micro_batch or len(part) // config.optimizer.minibatches,
+            "sampling_batch": len(part),
+        }
+        self.micro_batches, sampled = (self._micro_batches(name, size) for name, size in self._usual.items())
+        self.player = Player(
+            self.policy, self.interface, config.rollout.group_size, self.randomness, sampled, sampler, self.readability
+        )
+        self.updater = Updater(
+            self.policy,
+            self.optimizer,
+            config.objective,
+            config.optimizer,
+            processes,
+            self.micro_batches,
+            self.skips,
+            precision(self.policy, self.device),
+        )
         self.reference: Reference | None = None
 
     def measure(self, split: str, episodes: int) -> Result:
@@ -186,7 +218,7 @@ class Trainer:
         start = time.perf_counter()
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.optimizer.rate_at(self.iteration, self.config.iterations)
-        values = self.iterate() if self.config.algorithm == "ppo" else self._iterate_supervised()
+        values = self.iterate() if self.config.algorithm == "ppo" else self._learn_targets()
         self.iteration += 1
         seconds = time.perf_counter() - start
         values["learning_rate"] = self.optimizer.param_groups[0]["lr"]
@@ -205,142 +237,72 @@ class Trainer:
             self._counters["best"] = checkpoint.better(self._counters["best"], self.iteration, reward)
         values["seconds"] = self._counters["seconds"] = time.perf_counter() - self._started
         values["memory_mb"] = peak_memory(self.device)
+        for name, batches in (("micro_batch", self.micro_batches), ("sampling_batch", self.player.micro_batches)):
+            if batches.size < self._usual[name]:
+                self._counters[name] = batches.size
         return values
 
     def iterate(self) -> dict[str, float]:
-        """Ask questions, answer each several times, score, estimate advantages, update."""
-        config, objective = self.config, self.config.objective
-        processes, part = self.processes, self._part
-        count, dynamic = config.rollout.prompts, config.rollout.dynamic_sampling
-        first = self._counters.get("questions", self.iteration * count) if dynamic else self.iteration * count
-        pass_size = config.optimizer.micro_batch or len(part) // config.optimizer.minibatches
-        micro, sampling = self._passes("micro_batch", pass_size), self._passes("sampling_batch", len(part))
-
-        def questions(turn: int) -> Batch:
-            return self.questions.ask(first + turn * count, count, part)
-
-        def answer(batch: Batch, turn: int) -> Rollout:
-            def work() -> Rollout:
-                generator = self._generator("sampling", None, *((turn,) if turn else ()))
-                group = config.rollout.group_size
-                return collect(self.policy, self.interface, batch, group, generator, sampling, self.engine, self.readability)
-
-            return sampling.run(work) if self.engine is None else work()
-
-        if self.engine is not None:
-            hand_over(self.policy, self.engine)
-        self.readability.begin()
-        clock = [time.perf_counter()]
-        batch = questions(0)
-        clock.append(time.perf_counter())
-        with autocast(self.device):
-            rollout, asked = collect_informative(
-                len(part),
-                config.rollout.max_rounds if dynamic else 1,
-                lambda turn: questions(turn) if turn else batch,
-                answer,
-                lambda chosen: self.policy.encode(self.interface.observe(chosen)),
-                processes.everywhere,
-            )
-            if self.device.type == "cuda" or rollout.samples.sampler_logprobs is not None:
-                now = replay(self.policy, rollout, micro)  # in bfloat16, the update's own passes say something else
-                rollout.samples.logprobs, rollout.samples.values = now.logprobs, now.values
-        if dynamic:
-            self._counters["questions"] = first + asked.rounds * count
-        samples = rollout.samples
-        reference = None if self.reference is None else self.reference.logprobs(rollout, micro)
-        divergence = penalties = None
-        if reference is not None:
-            divergence = losses.kl_estimate(samples.logprobs, reference, "k1")
-            penalties = (objective.kl_coefficient or 0.0) * divergence if form(objective) == "none" else None
-        estimated = advantages.estimate(
-            objective, rollout.scores, samples.values, samples.mask, rollout.group_size, penalties, processes.total
-        )
-        clock.append(time.perf_counter())
+        """Ask questions, play each several times, judge the answers, improve the policy, note what came of it."""
+        objective = self.config.objective
+        self.player.begin(self.iteration)
+        clock = Clock()
+        batch = self.questions.begin(self.iteration)
+        clock.lap("seconds/questions")
+        rollout, asked = self._play(batch)
+        reference = None if self.reference is None else self.reference.logprobs(rollout, self.micro_batches)
+        credit = judge(rollout, reference, objective, self.processes)
+        clock.lap("seconds/answers")
         critic_first = self.iteration < objective.critic_warmup_iterations
-        with critic_alone(self.policy, self.optimizer, alone=critic_first, sharded=processes.sharded):
-            statistics = update(
-                processes.learner(self.policy, self.optimizer),
-                self.optimizer,
-                rollout,
-                estimated,
-                reference,
-                objective,
-                config.optimizer,
-                longest=self.policy.max_new_tokens,
-                generator=self._generator("shuffling", torch.device("cpu")),
-                autocast=autocast(self.device),
-                precision=precision(self.policy, self.device),
-                micro=micro,
-                total=processes.total,
-                synchronise=processes.synchronise,
-                reduce=lambda: processes.reduce(self.policy.parameters()),
-                scale=processes.scale,
-                skips=self.skips,
-            )
-        for name, passes, usual in (("micro_batch", micro, pass_size), ("sampling_batch", sampling, len(part))):
-            if passes.size < usual:
-                self._counters[name] = passes.size
-        clock.append(time.perf_counter())
-        values = summarise(processes, rollout, estimated.returns, divergence, statistics, objective.importance_cap)
-        values |= summarise_readable(processes, self.readability)
+        with critic_alone(self.policy, self.optimizer, alone=critic_first, sharded=self.processes.sharded):
+            shuffling = self.randomness.generator("shuffling", self.iteration, on_cpu=True)
+            statistics = self.updater.update(rollout, credit, shuffling)
+        clock.lap("seconds/update")
+        values = summarise(self.processes, rollout, credit, statistics, objective.importance_cap)
+        values |= summarise_readable(self.processes, self.readability)
         values |= self.questions.record(batch, rollout)
+        values |= {} if asked is None else summarise_asked(self.processes, asked)
         self._counters |= self.questions.state_dict()
-        if dynamic:
-            values |= summarise_asked(processes, asked)
-        for phase, begin, end in zip(("questions", "answers", "update"), clock, clock[1:], strict=False):
-            values[f"seconds/{phase}"] = end - begin
-        return values
+        return values | clock.seconds
 
-    def _iterate_supervised(self) -> dict[str, float]:
+    def _play(self, batch: Batch) -> tuple[Rollout, Asked | None]:
+        """Play questions; with dynamic sampling, further ones in place of those that carry no advantage."""
+        settings, asked = self.config.rollout, None
+        if settings.dynamic_sampling:
+            rollout, asked = play_until_informative(self.player, self.questions, batch, settings.max_rounds, self.processes)
+        else:
+            rollout = self.player.play(batch)
+        for turn in rollout.turns:
+            if self.device.type == "cuda" or turn.samples.sampler_logprobs is not None:
+                # What the update's own passes say: in bfloat16, or of another engine's answers, it is something else.
+                now = score_again(self.policy, turn, self.micro_batches)
+                turn.samples.logprobs, turn.samples.values = now.logprobs, now.values
+        return rollout, asked
+
+    def _learn_targets(self) -> dict[str, float]:
         """Show questions with their targets: the supervised ceiling."""
-        settings, part = self.config.optimizer, self._part
-        first = self.iteration * self.config.rollout.prompts
-        batch = ask(self.task, "train", self._seed("questions"), first + part.start, len(part))
-        inputs = self.policy.encode(self.interface.observe(batch))
-        replies = supervised.written(self.interface, self.task.oracle(batch), batch)
-        generator = self._generator("shuffling", torch.device("cpu"))
-        micro = self._passes("micro_batch", settings.micro_batch or len(part) // settings.minibatches)
-        step = partial(self._descend, micro)
-        return supervised.passes(self.policy, inputs, replies, settings, generator, step, self.processes)
-
-    def _descend(self, micro: MicroBatches, inputs: Any, replies: Any) -> tuple[Tensor, float | None]:
-        """Take one step towards these replies; see `supervised.descend`."""
-        return supervised.descend(
-            self.policy,
-            self.optimizer,
-            inputs,
-            replies,
-            max_grad_norm=self.config.optimizer.max_grad_norm,
-            micro=micro,
-            processes=self.processes,
-            skips=self.skips,
-        )
-
-    def _passes(self, name: str, size: int) -> MicroBatches:
-        """Return how many questions passes take: `size`, or as many as were found to fit the memory."""
-        processes = self.processes
-        return MicroBatches(self._counters.get(name, size), processes.anywhere, may_retry=processes.may_retry)
+        batch = self.questions.begin(self.iteration)
+        shuffling = self.randomness.generator("shuffling", self.iteration, on_cpu=True)
+        steps = self._cross_entropy(self.micro_batches)
+        return supervised.learn_targets(steps, self.interface, batch, self.config.optimizer, shuffling)
 
     def _teach_format(self) -> None:
-        """Teach a fresh model how an answer is written, on random valid answers that know nothing of the question."""
-        steps, part = self.config.format_warmup or 0, self._part
-        if not steps:
+        """Teach a fresh model how an answer is written; see `supervised.teach_format`."""
+        config = self.config
+        if not config.format_warmup:
             return
-        micro = self._passes("micro_batch", self.config.optimizer.micro_batch or len(part))
-        interface = Interface(self.format_task, self.config.policy.interface, self.config.prompt_style, self.config.grammar)
-        seeds = self._seed("format questions"), self._seed("format answers")
-        lessons = supervised.format_lessons(interface, seeds, steps, self.config.rollout.prompts, part)
-        learning = supervised.format_steps(self.optimizer, self.config.format_learning_rate or 0.0)
-        with learning, Display("format warm-up", steps, quiet=self._quiet) as display:
-            for step in range(steps):
-                if self._stopping():
-                    return
-                shown, replies = next(lessons)
-                with autocast(self.device):
-                    inputs = self.policy.encode(shown)
-                self._descend(micro, inputs, replies)
-                display.update(step + 1, {"skipped_in_a_row": self.skips.in_a_row})
+        interface = Interface(self.format_task, config.policy.interface, config.prompt_style, config.grammar)
+        steps = self._cross_entropy(self._micro_batches("micro_batch", config.optimizer.micro_batch or len(self._part)))
+        display = Display("format warm-up", config.format_warmup, quiet=self._quiet)
+        supervised.teach_format(steps, interface, config, self.randomness, self._part, display, self._stopping)
+
+    def _cross_entropy(self, micro_batches: MicroBatches) -> supervised.CrossEntropy:
+        most = self.config.optimizer.max_grad_norm
+        return supervised.CrossEntropy(self.policy, self.optimizer, most, micro_batches, self.processes, self.skips)
+
+    def _micro_batches(self, name: str, size: int) -> MicroBatches:
+        """Return how many questions passes take: `size`, or as many as were found to fit the memory."""
+        return MicroBatches(self._counters.get(name, size), self.processes)
 
     def _keep_reference(self) -> None:
         """Keep what the policy is now, if the divergence from it counts."""
@@ -349,28 +311,6 @@ class Trainer:
             self.reference = Reference(
                 self.policy, self.config.policy, self.task, where, self.processes, resumed=self.resumed, warmed=warmed
             )
-
-    def _new_optimizer(self) -> torch.optim.Optimizer:
-        settings = self.config.optimizer
-        learning = [parameter for parameter in self.policy.parameters() if parameter.requires_grad]
-        adamw = torch.optim.AdamW(learning, lr=0.0, betas=settings.betas, weight_decay=settings.weight_decay)
-        return self.processes.distribute(self.policy, adamw, settings.max_grad_norm, self._example_pass)
-
-    def _example_pass(self) -> tuple[Any, Tensor, Tensor]:
-        """Return a question and an answer as the policy takes them."""
-        batch = ask(self.task, "train", self._seed("questions"), 0, 1)
-        with autocast(self.device):
-            inputs = self.policy.encode(self.interface.observe(batch))
-            samples = self.policy.generate(inputs, deterministic=True)
-        return inputs, samples.tokens, samples.mask
-
-    def _seed(self, *role: int | str) -> int:
-        return hash_seed(self.config.seed, *role)
-
-    def _generator(self, role: str, device: torch.device | None = None, *more: int) -> torch.Generator:
-        """Return this process's generator of the iteration."""
-        rank = (self.processes.rank,) if self.processes.count > 1 else ()
-        return torch.Generator(device or self.device).manual_seed(self._seed(role, self.iteration, *more, *rank))
 
     def _is_best(self) -> bool:
         """Return whether this iteration is the best so far; its checkpoint is saved then."""
@@ -384,9 +324,8 @@ class Trainer:
             self.policy,
             self.optimizer,
             self._counters,
+            self.processes,
             keep=self.config.keep,
-            main=self.processes.is_main,
-            anywhere=self.processes.anywhere,
             lock=self.lock,
         )
 
@@ -397,3 +336,16 @@ class Trainer:
         """Return whether any process is to stop; all stop together then."""
         self._stop = self.processes.anywhere(self._stop)
         return self._stop
+
+
+class Clock:
+    """Seconds of the phases of an iteration, by name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, phase: str) -> None:
+        """End a phase, and begin the next one."""
+        now = time.perf_counter()
+        self.seconds[phase], self._last = now - self._last, now

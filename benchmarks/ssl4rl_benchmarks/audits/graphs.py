@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl4rl_agents.rules.graphs import adjacency, features
+from ssl4rl_agents.rules.graph_rules import adjacency, features
 from ssl4rl_benchmarks.audits import structure
 from ssl4rl_benchmarks.audits.features import Table
 from ssl4rl_envs import Batch

@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from ssl4rl_agents.evaluation import play
 from ssl4rl_agents.rules import seams
 from ssl4rl_agents.rules.cells import Pictures, grid_cells, panel_cells
-from ssl4rl_agents.rules.pictures import by_duplicates, by_edges
+from ssl4rl_agents.rules.picture_rules import by_duplicates, by_edges
 from ssl4rl_benchmarks.audits import boosted, matcher, structure
 from ssl4rl_benchmarks.audits.features import FEATURES, Table
 from ssl4rl_benchmarks.audits.graphs import COUNTED, describe_graphs, graph_solvers_of

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from ssl4rl_agents.evaluation import clustered_interval
-from ssl4rl_agents.rules.graphs import adjacency, features
+from ssl4rl_agents.rules.graph_rules import adjacency, features
 from ssl4rl_benchmarks.audits.features import Table
 from ssl4rl_envs import Batch, Stream, hash_seed, make_task, task_class
 from ssl4rl_envs.graphs.base import GraphTask

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from ssl4rl_agents.ppo.files import finite
+from ssl4rl_agents.runs.files import finite
 from ssl4rl_benchmarks.bench import choices
 from ssl4rl_benchmarks.bench.engines import BenchEngine, LocalEngine, RayEngine
 from ssl4rl_benchmarks.bench.grid import Run, Suite, check, from_file

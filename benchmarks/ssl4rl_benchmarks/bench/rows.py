@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ssl4rl_agents.ppo.files import FolderLock, InUseError, finite
+from ssl4rl_agents.runs.files import FolderLock, InUseError, finite
 
 Row = dict[str, Any]
 

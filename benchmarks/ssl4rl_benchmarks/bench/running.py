@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from ssl4rl_agents.agent import Agent, agent_interface, load_agent
 from ssl4rl_agents.evaluation import enter, evaluate_in
 from ssl4rl_agents.lessons import Learner, Lesson
-from ssl4rl_agents.ppo.config import TrainSettings
-from ssl4rl_agents.ppo.files import FolderLock, write_json
-from ssl4rl_agents.runs import is_run, read_config
+from ssl4rl_agents.runs.files import FolderLock, write_json
+from ssl4rl_agents.runs.folder import is_run, read_config
+from ssl4rl_agents.settings import TrainSettings
 from ssl4rl_benchmarks.bench.grid import Run, thawed
 from ssl4rl_benchmarks.bench.rows import Row, commit, machine, versions
 from ssl4rl_envs import SSLVectorEnv, hash_seed, make_task

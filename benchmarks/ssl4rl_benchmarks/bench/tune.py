@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ssl4rl_agents.ppo.files import write_json
-from ssl4rl_agents.trained import merged
+from ssl4rl_agents.runs.files import write_json
+from ssl4rl_agents.trainer_agents import merged
 from ssl4rl_benchmarks.bench.choices import Search, asked, tried_by
 from ssl4rl_benchmarks.bench.command import SweepFlags, check_packages, engine_of, suite_of, tell
 from ssl4rl_benchmarks.bench.grid import REVISION, Entry, Environment, Run, Suite

@@ -6,13 +6,12 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from typing import get_args
 
 import torch
 from transformers.utils import logging as transformers_logging
 
-from ssl4rl_agents.ppo.config import Advantage
-from ssl4rl_agents.ppo.device import find_device
+from ssl4rl_agents.algorithms import ADVANTAGES
+from ssl4rl_agents.runtime.device import find_device
 from ssl4rl_benchmarks.versus_trl.measure import measure
 from ssl4rl_benchmarks.versus_trl.models import LORA_RANKS, MODELS
 from ssl4rl_benchmarks.versus_trl.report import markdown, summary
@@ -41,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
         help=f"of both; by default with {', '.join(CHECKPOINTED)} alone",
     )
     found.add_argument("--micro-batch", type=int, help="of both: questions a forward pass; by default all")
-    found.add_argument("--advantage", choices=get_args(Advantage), default=default.advantage, help="ours; TRL's is grpo")
+    found.add_argument("--advantage", choices=tuple(ADVANTAGES), default=default.advantage, help="ours; TRL's is grpo")
     found.add_argument("--epochs", type=int, default=default.epochs, help="ours: passes over the answers; TRL makes one")
     found.add_argument("--rounds", type=int, default=default.rounds, help="alternations of the two")
     found.add_argument("--steps", type=int, default=default.steps, help="timed steps of each in a round")

@@ -15,14 +15,13 @@ from typing import Any
 
 import torch
 
-from ssl4rl_agents.ppo.rollout import ask
 from ssl4rl_benchmarks.versus_trl.flops import FORMULA, Work, matmul_rate
 from ssl4rl_benchmarks.versus_trl.memory import peak_memory
 from ssl4rl_benchmarks.versus_trl.models import save_model
 from ssl4rl_benchmarks.versus_trl.ours import Ours
 from ssl4rl_benchmarks.versus_trl.settings import ENV, Settings, Side, Step
 from ssl4rl_benchmarks.versus_trl.theirs import Theirs
-from ssl4rl_envs import make_task
+from ssl4rl_envs import Stream, make_task
 
 WARMUP = 2
 """First iterations of ours, which are not timed; TRL's side leaves out the first of every round."""
@@ -58,7 +57,13 @@ def measure(settings: Settings, *, alone: bool = False) -> dict[str, Any]:
         folder = Path(name)
         model = folder / "model"
         task = make_task(ENV, **settings.env_args)
-        save_model(settings.model, model, task.prompts(ask(task, "train", 0, 0, 8)), settings.weights_dtype, settings.device)
+        save_model(
+            settings.model,
+            model,
+            task.prompts(task.sample(Stream.span("train", 0, 0, 8))),
+            settings.weights_dtype,
+            settings.device,
+        )
         done, prompt_tokens, work = _alternate(settings, folder, model, alone=alone)
         memory = {side: peak_memory(side, settings, model) for side in done}
     figures = {side: figures_of(settings, steps, prompt_tokens, memory[side]) for side, steps in done.items()}

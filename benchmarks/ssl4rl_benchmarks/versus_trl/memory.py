@@ -11,11 +11,10 @@ from pathlib import Path
 import torch
 from transformers.utils import logging as transformers_logging
 
-from ssl4rl_agents.ppo.rollout import ask
 from ssl4rl_benchmarks.versus_trl.ours import Ours
 from ssl4rl_benchmarks.versus_trl.settings import ENV, SIDES, Settings, Side
 from ssl4rl_benchmarks.versus_trl.theirs import Theirs
-from ssl4rl_envs import make_task
+from ssl4rl_envs import Stream, make_task
 
 
 def peak_memory(side: Side, settings: Settings, model: Path) -> float:
@@ -41,7 +40,9 @@ def measure_here(side: Side, settings: Settings, model: Path) -> float:
             return torch.cuda.max_memory_allocated() / 2**20
         if side == "trl":
             importlib.import_module("trl.trainer.grpo_trainer")
-        ask(make_task(ENV, **settings.env_args), "train", 0, 0, 1)  # what reads the pictures is imported with the first one
+        make_task(ENV, **settings.env_args).sample(
+            Stream.span("train", 0, 0, 1)
+        )  # what reads the pictures is imported with the first one
         start = resident("VmRSS")
         Path("/proc/self/clear_refs").write_text("5")  # forgets the peak of the imports
         _steps(side, settings, model, folder)

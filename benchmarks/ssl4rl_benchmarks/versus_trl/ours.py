@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from ssl4rl_agents.policies.vlm import VLMPolicy
-from ssl4rl_agents.ppo.config import ObjectiveConfig, OptimizerConfig, PolicyConfig, RolloutConfig, TrainConfig
-from ssl4rl_agents.ppo.rollout import ask
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.settings import ObjectiveConfig, OptimizerConfig, PolicyConfig, RolloutConfig, TrainConfig
 from ssl4rl_benchmarks.versus_trl.flops import Work, weights_of
 from ssl4rl_benchmarks.versus_trl.settings import ENV, LEARNING_RATE, Settings, Step
+from ssl4rl_envs import Stream
 
 
 class Ours:
@@ -80,7 +80,7 @@ class Ours:
         The prompts of all steps are equally long: they differ in their pictures.
         """
         trainer = self.trainer
-        batch = ask(trainer.task, "train", 0, 0, self.settings.prompts)
+        batch = trainer.task.sample(Stream.span("train", 0, 0, self.settings.prompts))
         with torch.no_grad():
             inputs = self.policy.encode(trainer.interface.observe(batch))
         common = 0 if self.settings.gradient_checkpointing else self.policy.decoder.common_prefix(inputs)

@@ -13,9 +13,8 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, PrinterCallback, TrainerCallback
 
 from ssl4rl_agents.policies.processing import load_processor
-from ssl4rl_agents.ppo.rollout import ask
 from ssl4rl_benchmarks.versus_trl.settings import ENV, LEARNING_RATE, Settings, Step
-from ssl4rl_envs import make_task
+from ssl4rl_envs import Stream, make_task
 
 ADAPTED = r".*language_model\..*_proj"
 """What our LoRA adapts in these models: the linear layers of the decoder."""
@@ -52,7 +51,7 @@ class Theirs:
 
         self.settings, self._model, self._folder = settings, model, folder
         self._task = make_task(ENV, **settings.env_args)
-        self._batch = ask(self._task, "train", 0, 0, settings.prompts)
+        self._batch = self._task.sample(Stream.span("train", 0, 0, settings.prompts))
         self._tokens: list[int] = []
         self._data = Dataset.from_dict(
             {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ssl4rl_agents.ppo.divergence import GROUP_ADVANTAGES
+from ssl4rl_agents.algorithms.advantages import group_advantages
 from ssl4rl_agents.readability import NEARLY_NONE
 from ssl4rl_benchmarks.bench.grid import REVISION
 from ssl4rl_benchmarks.bench.rows import Row
@@ -23,7 +23,7 @@ def spoilt(row: Row) -> bool:
     objective = row.get("settings", {}).get("objective", {})
     penalised = objective.get("kl_loss") == "none" and bool(objective.get("kl_coefficient"))
     learned = row.get("settings", {}).get("algorithm") != "sft"
-    return learned and penalised and objective.get("advantage") in GROUP_ADVANTAGES
+    return learned and penalised and objective.get("advantage") in group_advantages()
 
 
 def _former(rows: Sequence[Row]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment as Templates
 from PIL import Image
 
-from ssl4rl_agents.ppo.files import finite
+from ssl4rl_agents.runs.files import finite
 from ssl4rl_benchmarks.bench.grid import thawed
 from ssl4rl_benchmarks.bench.report import figures
 from ssl4rl_benchmarks.bench.report.markdown import fixed, machines, plus

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,8 @@ from safetensors.torch import load_file, save_file
 
 from ssl4rl_agents.policies.finite import DivergedError, buffers_of, unsound
 from ssl4rl_agents.policies.policy import Policy
-from ssl4rl_agents.ppo.distributed import Processes, like, whole_shape, whole_state, whole_weights
-from ssl4rl_agents.ppo.files import FolderLock, InUseError, discard, new_folder, publish, write_json
+from ssl4rl_agents.runs.files import FolderLock, InUseError, discard, new_folder, publish, write_json
+from ssl4rl_agents.runtime.processes import Processes, like, whole_shape, whole_state, whole_weights
 from ssl4rl_envs.arguments import checked, whole_number
 
 BEST = "best.json"
@@ -30,14 +29,14 @@ OPTIMIZER, TRAINER = "optimizer.safetensors", "trainer.json"
 _PREFIX = "iteration-"
 
 
-def save_policy(folder: Path, policy: Policy, *, main: bool = True) -> None:
-    """Write a policy alone. With several processes all must call this; the main one writes.
+def save_policy(folder: Path, policy: Policy, processes: Processes) -> None:
+    """Write a policy alone. All processes must call this; the main one writes.
 
     Raises:
         DivergedError: a weight is not finite.
     """
-    weights = whole_weights(policy, keep=main)
-    if main:
+    weights = whole_weights(policy, keep=processes.is_main)
+    if processes.is_main:
         _require_finite(folder, policy, weights, {})
         aside = new_folder(folder)
         policy.save(aside, weights)
@@ -50,10 +49,9 @@ def save(
     policy: Policy,
     optimizer: torch.optim.Optimizer,
     counters: dict[str, Any],
+    processes: Processes,
     *,
     keep: int = 2,
-    main: bool = True,
-    anywhere: Callable[[bool], bool] = bool,
     lock: FolderLock | None = None,
 ) -> None:
     """Write the checkpoint of the state after `iteration` iterations, and drop all but the newest ones and the best.
@@ -63,15 +61,15 @@ def save(
         iteration: how many iterations are done.
         policy, optimizer: what is trained.
         counters: JSON data that the trainer goes on from; its `best`, if any, says which iteration did best so far.
+        processes: all of them must call this; the main one writes, and all end where one must.
         keep: how many of the newest checkpoints stay.
-        main: whether this process writes; all processes must call this.
-        anywhere: says whether something is so in any process, so that all end where one must.
         lock: of the run's folder.
 
     Raises:
         DivergedError: a weight, or a number that the optimizer keeps, is not finite; nothing is written or dropped then.
         InUseError: the run's folder is another one by now.
     """
+    main = processes.is_main
     weights = whole_weights(policy, keep=main)
     tensors, groups = _flatten(policy, optimizer, keep=main)
     problem: Exception | None = None
@@ -82,7 +80,7 @@ def save(
                 lock.require()
         except (DivergedError, InUseError) as error:
             problem = error
-    if anywhere(problem is not None):
+    if processes.anywhere(problem is not None):
         raise problem or DivergedError(f"the main process could not save iteration {iteration}")
     if not main:
         return

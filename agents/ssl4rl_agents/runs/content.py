@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ssl4rl_agents.ppo.checkpoint import TRAINER
+from ssl4rl_agents.runs.checkpoint import TRAINER
 from ssl4rl_envs import Task
 
 NAME, FINGERPRINT = "name", "fingerprint"

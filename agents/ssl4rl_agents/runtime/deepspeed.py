@@ -16,8 +16,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from ssl4rl_agents.ppo.config import ObjectiveConfig
-
 WEIGHTS = 3
 """The first stage in which weights lie in parts."""
 
@@ -55,20 +53,6 @@ def stage_of(settings: dict[str, Any]) -> int:
                 "bfloat16 autocast anyway"
             )
     return stage
-
-
-def check_objective(objective: ObjectiveConfig) -> None:
-    """Check that an objective asks for nothing that DeepSpeed cannot do.
-
-    Raises:
-        ValueError: it does.
-    """
-    if objective.target_kl is not None:
-        raise ValueError("objective.target_kl drops gradients, which DeepSpeed has taken in by then; leave one of them out")
-    if objective.critic_warmup_iterations:
-        raise ValueError(
-            "objective.critic_warmup_iterations lets weights rest, which DeepSpeed cannot; leave one of them out"
-        )
 
 
 def engine_settings(settings: dict[str, Any], device: torch.device, max_grad_norm: float) -> dict[str, Any]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar, cast
 
+from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.lessons import Lesson, Point
-from ssl4rl_agents.policies.agent import PolicyAgent
 from ssl4rl_agents.policies.policy import Policy
-from ssl4rl_agents.ppo.config import GRAPH_MODELS, TrainConfig
-from ssl4rl_agents.ppo.metrics import read_metrics
+from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.runs.policy_agent import PolicyAgent
+from ssl4rl_agents.settings import GRAPH_MODELS, TrainConfig
 from ssl4rl_envs import SSLVectorEnv
 
 DECIDED = (
@@ -61,17 +63,15 @@ class TrainedAgent:
         if decided:
             raise ValueError(f"the lesson decides {', '.join(decided)}; leave out what it decides: {', '.join(DECIDED)}")
         config = TrainConfig.from_json(merged(cls.settings, settings))
-        config.resolved()
+        resolved(config)
         if config.rollout.dynamic_sampling:
             raise ValueError("rollout.dynamic_sampling asks as many questions as it needs, and a lesson has so many episodes")
         return config
 
     def learn(self, lesson: Lesson) -> None:
         """Train for as many whole iterations as the lesson has episodes for; the run folder is the lesson's."""
-        from ssl4rl_agents.ppo.trainer import Trainer  # after the registry, which the trainer imports
-
         config, folder = self.configured(lesson), lesson.folder / "run"
-        lesson.settings = config.resolved().to_json()
+        lesson.settings = resolved(config).to_json()
         trainer = Trainer(config, folder, resume=(folder / "config.json").exists(), quiet=True)
         self._agent = PolicyAgent(trainer.policy, device=trainer.device)
         if not trainer.run(begin=lambda: lesson.begin(self)):

@@ -8,17 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-import gymnasium as gym
-
+from ssl4rl_agents.settings import BUILT_IN, TrainConfig, require_environment
 from ssl4rl_envs import env_ids
 from ssl4rl_envs.arguments import did_you_mean
 from ssl4rl_envs.images.base import ImageTask
-from ssl4rl_envs.registration import check_arguments, load_class, registered_task, task_class
-
-if TYPE_CHECKING:
-    from ssl4rl_agents.ppo.config import TrainConfig
+from ssl4rl_envs.registration import check_arguments, load_class, registered_task
 
 MODEL_FILES = ("config.json", "adapter_config.json")
 """One of them lies in every folder that holds a model of transformers, or adapters of one."""
@@ -42,18 +38,6 @@ def check_named(config: TrainConfig, *, anew: bool = True) -> None:
     for name, look in NAMED.items():
         if anew or name != "policy.model":
             look(config)
-
-
-def require_environment(config: TrainConfig) -> None:
-    """Check that there is such an environment."""
-    known = env_ids()
-    try:
-        task_class(config.env)
-    except (gym.error.Error, ImportError, ValueError) as error:
-        raise ValueError(
-            f"env must be the id of an environment of this suite, got {config.env!r}{did_you_mean(config.env, known)}; there "
-            f"are {', '.join(known)}"
-        ) from error
 
 
 def require_arguments(config: TrainConfig) -> None:
@@ -86,8 +70,6 @@ def require_tasks(config: TrainConfig) -> None:
 
 def require_model(config: TrainConfig) -> None:
     """Check that a model is built in, lies in a folder, or has a name that one of the hub can have."""
-    from ssl4rl_agents.ppo.config import BUILT_IN
-
     name = config.policy.model
     if name in BUILT_IN:
         return
@@ -115,13 +97,13 @@ def require_model(config: TrainConfig) -> None:
 
 def require_device(config: TrainConfig) -> None:
     """Check that there is such a device."""
-    from ssl4rl_agents.ppo.device import find_device  # here, since torch takes seconds to import
+    from ssl4rl_agents.runtime.device import find_device  # here, since torch takes seconds to import
 
     find_device(config.device)
 
 
 NAMED: dict[str, Callable[[TrainConfig], None]] = {
-    "env": require_environment,
+    "env": lambda config: require_environment(config.env),
     "env_args": require_arguments,
     "format_tasks": require_tasks,
     "policy.model": require_model,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from ssl4rl_agents.agent import Agent
-from ssl4rl_agents.rules import graphs, pictures
+from ssl4rl_agents.rules import graph_rules, picture_rules
 from ssl4rl_envs import SSLVectorEnv, Task
 from ssl4rl_envs.graphs.edge_prediction import EdgePrediction
 from ssl4rl_envs.graphs.graph_distance import GraphDistance
@@ -30,20 +30,20 @@ from ssl4rl_envs.images.rotation import Rotation
 Rule = Callable[[Task, dict[str, NDArray[Any]]], NDArray[np.int64]]
 
 RULES: dict[type[Task], Rule] = {
-    Rotation: pictures.upright_side,
-    PatchOrdering: pictures.by_edges,
-    PatchPosition: pictures.by_duplicates,
-    MaskedReconstruction: pictures.by_edges,
-    Contrastive: pictures.same_colours,
-    FlipPrediction: pictures.mirror,
-    Colorization: pictures.natural_colours,
-    OddPatch: pictures.by_edges,
-    PatchSwap: pictures.next_swap,
-    EdgePrediction: graphs.joined,
-    NeighborChoice: graphs.nearest,
-    GraphDistance: graphs.hops,
-    MaskedFeatures: graphs.words_of_neighbours,
-    NodeAttribute: graphs.hidden_property,
+    Rotation: picture_rules.upright_side,
+    PatchOrdering: picture_rules.by_edges,
+    PatchPosition: picture_rules.by_duplicates,
+    MaskedReconstruction: picture_rules.by_edges,
+    Contrastive: picture_rules.same_colours,
+    FlipPrediction: picture_rules.mirror,
+    Colorization: picture_rules.natural_colours,
+    OddPatch: picture_rules.by_edges,
+    PatchSwap: picture_rules.next_swap,
+    EdgePrediction: graph_rules.joined,
+    NeighborChoice: graph_rules.nearest,
+    GraphDistance: graph_rules.hops,
+    MaskedFeatures: graph_rules.words_of_neighbours,
+    NodeAttribute: graph_rules.hidden_property,
 }
 
 

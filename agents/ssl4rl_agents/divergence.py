@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ssl4rl_agents.ppo.config import KLLoss, ObjectiveConfig
-
-GROUP_ADVANTAGES = ("grpo", "dr_grpo", "rloo")
-"""Advantages that are relative to a group: what an answer earned is compared with the other answers to its question."""
+from ssl4rl_agents.algorithms import ADVANTAGES
+from ssl4rl_agents.settings import KLLoss, ObjectiveConfig
 
 GROUP_COEFFICIENT = 0.01
 """Of the loss term beside such an advantage, as in the scripts of the SSL4RL paper (arXiv 2510.16416)."""
@@ -37,7 +33,7 @@ def settled(objective: ObjectiveConfig, usual: float) -> ObjectiveConfig:
     """
     coefficient = objective.kl_coefficient
     if coefficient is None:
-        coefficient = GROUP_COEFFICIENT if objective.advantage in GROUP_ADVANTAGES else usual
+        coefficient = GROUP_COEFFICIENT if ADVANTAGES[objective.advantage].groups else usual
     if coefficient == 0:
         place = None if objective.kl_loss == "none" else objective.kl_loss
         return dataclasses.replace(objective, kl_coefficient=coefficient, kl_loss=place)
@@ -50,7 +46,7 @@ def form(objective: ObjectiveConfig) -> KLLoss:
     """Return where the divergence counts: "none" in the reward, "k2" or "k3" in the loss."""
     if objective.kl_loss is not None:
         return objective.kl_loss
-    return "k3" if objective.advantage in GROUP_ADVANTAGES else "none"
+    return "k3" if ADVANTAGES[objective.advantage].groups else "none"
 
 
 def refuse_penalties(advantage: str) -> None:
@@ -59,7 +55,7 @@ def refuse_penalties(advantage: str) -> None:
     Raises:
         ValueError: it is.
     """
-    if advantage in GROUP_ADVANTAGES:
+    if ADVANTAGES[advantage].groups:
         raise ValueError(
             f"{advantage} compares what the answers of a group earned, and a penalty in the reward would count as a "
             "difference between them even where all scored the same; set objective.kl_loss to k3 (the default there) or k2, "

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from torch.utils.tensorboard import SummaryWriter
 
-from ssl4rl_agents.ppo.files import finite, write_text
+from ssl4rl_agents.runs.files import finite, write_text
 
 SHOWN = {
     "reward": "reward",

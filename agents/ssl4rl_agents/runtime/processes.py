@@ -23,8 +23,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from ssl4rl_agents.policies.policy import Evaluate, Policy
-from ssl4rl_agents.ppo import zero
-from ssl4rl_agents.ppo.device import find_device
+from ssl4rl_agents.runtime import deepspeed
+from ssl4rl_agents.runtime.device import find_device
 
 PATIENCE = timedelta(hours=2)
 """How long a process waits for the others before it gives up."""
@@ -71,13 +71,13 @@ class Processes:
         self._deepspeed: dict[str, Any] | None = None
         self._stage = 0
         self._parts_of: list[Any] = []
-        self._optimizers: list[zero.ZeroOptimizer] = []
+        self._optimizers: list[deepspeed.ZeroOptimizer] = []
         if not launched():
             self.device = find_device(device)
         else:
             self._join(device)
         self.deepspeed = self._deepspeed is not None
-        self.sharded = self._fsdp is not None or self._stage >= zero.WEIGHTS
+        self.sharded = self._fsdp is not None or self._stage >= deepspeed.WEIGHTS
 
     @property
     def is_main(self) -> bool:
@@ -115,9 +115,9 @@ class Processes:
             if self._fsdp.fsdp_version != 2:
                 raise ValueError("accelerate's settings ask for the first version of FSDP; set fsdp_version to 2")
         if _asked_for("ACCELERATE_USE_DEEPSPEED"):
-            zero.require()
+            deepspeed.require()
             self._deepspeed = DeepSpeedPlugin().deepspeed_config
-            self._stage = zero.stage_of(self._deepspeed)
+            self._stage = deepspeed.stage_of(self._deepspeed)
         # Precision is ours (see device.py), and so is sharding: accelerate does it for one model and with an optimizer only.
         for flag in ENGINES:
             os.environ.pop(flag, None)
@@ -143,7 +143,7 @@ class Processes:
         if self._fsdp is not None:
             self._cut_by_fsdp(policy)
         elif self.sharded:
-            policy.work_together(self.everywhere)
+            policy.work_together(self)
 
     def distribute(
         self, policy: Policy, optimizer: torch.optim.Optimizer, max_grad_norm: float, example: Callable[[], tuple[Any, ...]]
@@ -158,21 +158,21 @@ class Processes:
         """
         if self._deepspeed is None:
             return optimizer
-        settings = zero.engine_settings(self._deepspeed, self.device, max_grad_norm)
-        self._optimizers.append(zero.ZeroOptimizer(policy, optimizer, settings, example()))
+        settings = deepspeed.engine_settings(self._deepspeed, self.device, max_grad_norm)
+        self._optimizers.append(deepspeed.ZeroOptimizer(policy, optimizer, settings, example()))
         return self._optimizers[-1]
 
     def learner(self, policy: Policy, optimizer: torch.optim.Optimizer) -> Evaluate:
         """Return what passes go through whose gradients count: the policy, or what stands before it."""
-        return cast(Evaluate, optimizer.engine) if isinstance(optimizer, zero.ZeroOptimizer) else policy
+        return cast(Evaluate, optimizer.engine) if isinstance(optimizer, deepspeed.ZeroOptimizer) else policy
 
     def shard(self, policy: Policy) -> None:
         """Cut the weights of a policy that does not learn into parts, if those of others are."""
         if self._fsdp is not None:
             self._cut_by_fsdp(policy)
         elif self.sharded and self._deepspeed is not None:
-            policy.work_together(self.everywhere)
-            zero.cut(policy, zero.engine_settings(self._deepspeed, self.device, 1.0))
+            policy.work_together(self)
+            deepspeed.cut(policy, deepspeed.engine_settings(self._deepspeed, self.device, 1.0))
 
     def _cut_by_fsdp(self, policy: Policy) -> None:
         """Cut the weights into parts, layer by layer, as accelerate's settings for FSDP say."""
@@ -188,7 +188,7 @@ class Processes:
         fully_shard(policy, **options)
         for method in ("generate", "encode"):
             register_fsdp_forward_method(policy, method)
-        policy.work_together(self.everywhere)
+        policy.work_together(self)
         self._parts_of.append(policy)
 
     def share(self, count: int, what: str) -> range:
@@ -313,7 +313,7 @@ def in_parts(tensor: Tensor) -> bool:
 def whole(tensor: Tensor) -> Tensor:
     """Return a tensor of which each process holds a part, as a whole; all must call it."""
     if hasattr(tensor, "ds_id"):
-        return zero.full(tensor)
+        return deepspeed.full(tensor)
     return cast(Any, tensor).full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
 
@@ -324,7 +324,7 @@ def whole_shape(tensor: Tensor) -> tuple[int, ...]:
 
 def whole_state(optimizer: torch.optim.Optimizer, parameter: nn.Parameter) -> dict[str, Tensor]:
     """Return what an optimizer remembers of a parameter, as a whole, by name; all must call it."""
-    if isinstance(optimizer, zero.ZeroOptimizer):
+    if isinstance(optimizer, deepspeed.ZeroOptimizer):
         return optimizer.state_of(parameter)
     return {entry: whole(value) for entry, value in optimizer.state.get(parameter, {}).items()}
 

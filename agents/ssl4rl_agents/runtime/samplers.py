@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ssl4rl_agents.policies.policy import Policy, Samples
 from ssl4rl_agents.policies.vlm import VLMPolicy
-from ssl4rl_agents.ppo.config import TrainConfig
+from ssl4rl_agents.settings import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Reply:
 
 
 @runtime_checkable
-class Engine(Protocol):
+class Sampler(Protocol):
     """Samples answers with the weights it was last given."""
 
     def load(self, weights: Iterable[tuple[str, Tensor]]) -> None:
@@ -70,7 +70,7 @@ class Engine(Protocol):
         ...
 
 
-def make_engine(config: TrainConfig) -> Engine | None:
+def make_sampler(config: TrainConfig) -> Sampler | None:
     """Return the engine that the settings name, or None where the policy samples itself.
 
     Raises:
@@ -81,16 +81,16 @@ def make_engine(config: TrainConfig) -> Engine | None:
         return None
     if config.policy.model == "nano":
         raise ValueError("rollout.engine 'vllm' does not know nano; it is for models of transformers that vLLM knows too")
-    return VLLMEngine(config.policy.model, memory=config.rollout.engine_memory)
+    return VLLMSampler(config.policy.model, memory=config.rollout.engine_memory)
 
 
-def hand_over(policy: Policy, engine: Engine) -> None:
+def hand_over(policy: Policy, sampler: Sampler) -> None:
     """Give an engine the policy's weights as they are now.
 
     Raises:
         ValueError: the policy does not speak in prompts and pictures.
     """
-    engine.load(_speaking(policy).merged_weights())
+    sampler.load(_speaking(policy).merged_weights())
 
 
 def _speaking(policy: Policy) -> VLMPolicy:
@@ -100,7 +100,7 @@ def _speaking(policy: Policy) -> VLMPolicy:
 
 
 def sample_by(
-    engine: Engine, policy: Policy, observations: dict[str, Any], repeats: int, generator: torch.Generator
+    sampler: Sampler, policy: Policy, observations: dict[str, Any], repeats: int, generator: torch.Generator
 ) -> Samples:
     """Let an engine answer observations as `policy.generate` would.
 
@@ -112,7 +112,7 @@ def sample_by(
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     sampling = Sampling(speaking.max_new_tokens, speaking.temperature, speaking.ends, speaking.unsaid, seed)
     requests = [Request(text, seen) for text, seen in zip(texts, pictures, strict=True)]
-    return to_samples(engine.sample(requests, repeats, sampling), sampling, speaking.pad_token_id, speaking.device)
+    return to_samples(sampler.sample(requests, repeats, sampling), sampling, speaking.pad_token_id, speaking.device)
 
 
 def to_samples(replies: list[Reply], sampling: Sampling, pad: int, device: torch.device) -> Samples:
@@ -146,7 +146,7 @@ def to_samples(replies: list[Reply], sampling: Sampling, pad: int, device: torch
     return Samples(tokens, mask, empty, empty.clone(), truncated, sampler_logprobs=logprobs)
 
 
-class VLLMEngine:
+class VLLMSampler:
     """vLLM in this process, on the policy's GPU.
 
     Args:

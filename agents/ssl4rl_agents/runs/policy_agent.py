@@ -10,9 +10,9 @@ import torch
 
 from ssl4rl_agents.policies.build import load_policy
 from ssl4rl_agents.policies.policy import Policy
-from ssl4rl_agents.ppo.checkpoint import best, newest
-from ssl4rl_agents.ppo.device import autocast, find_device
-from ssl4rl_agents.runs import read_config
+from ssl4rl_agents.runs.checkpoint import best, newest
+from ssl4rl_agents.runs.folder import read_config
+from ssl4rl_agents.runtime.device import autocast, find_device
 from ssl4rl_envs import make_task
 
 BATCH = 128

@@ -11,29 +11,29 @@ from torch import Tensor
 
 from ssl4rl_agents.policies.build import load_policy
 from ssl4rl_agents.policies.policy import Evaluation, Policy
-from ssl4rl_agents.ppo import checkpoint
-from ssl4rl_agents.ppo.config import PolicyConfig
-from ssl4rl_agents.ppo.device import autocast
-from ssl4rl_agents.ppo.distributed import Processes
-from ssl4rl_agents.ppo.microbatch import MicroBatches
-from ssl4rl_agents.ppo.rollout import Rollout
+from ssl4rl_agents.ppo.rollout import Rollout, Turn
+from ssl4rl_agents.runs import checkpoint
+from ssl4rl_agents.runtime.device import autocast
+from ssl4rl_agents.runtime.microbatch import MicroBatches
+from ssl4rl_agents.runtime.processes import Processes
+from ssl4rl_agents.settings import PolicyConfig
 from ssl4rl_envs import Task
 
 
 @torch.no_grad()
-def replay(policy: Policy, rollout: Rollout, micro: MicroBatches) -> Evaluation:
-    """Return what a policy says of the answers of a rollout, as many at a time as an update takes."""
-    samples = rollout.samples
+def score_again(policy: Policy, turn: Turn, micro_batches: MicroBatches) -> Evaluation:
+    """Return what a policy says of the answers of a turn, as many at a time as an update takes."""
+    samples = turn.samples
 
     def work() -> Evaluation:
         parts = [
-            policy(rollout.inputs.rows(prompts), samples.tokens[rows], samples.mask[rows])
-            for prompts, rows in micro.parts(len(rollout.inputs), rollout.group_size, samples.tokens.device)
+            policy(turn.inputs.rows(prompts), samples.tokens[rows], samples.mask[rows])
+            for prompts, rows in micro_batches.parts(len(turn.inputs), turn.group_size, samples.tokens.device)
         ]
         return Evaluation(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
     with autocast(samples.tokens.device):
-        return micro.run(work)
+        return micro_batches.run(work)
 
 
 class Reference:
@@ -68,7 +68,7 @@ class Reference:
         if policy.initial() is not None and not warmed:
             return
         if not resumed:
-            checkpoint.save_policy(folder, policy, main=processes.is_main)
+            checkpoint.save_policy(folder, policy, processes)
             processes.barrier()
         if resumed or processes.sharded or processes.deepspeed:  # which hang too much on a policy for it to be copied
             self._copy = load_policy(folder, config, processes.device, task)
@@ -77,9 +77,9 @@ class Reference:
         self._copy.requires_grad_(False)
         processes.shard(self._copy)
 
-    def logprobs(self, rollout: Rollout, micro: MicroBatches) -> Tensor:
-        """Return the log-probabilities (n, T) of the answers of a rollout."""
+    def logprobs(self, rollout: Rollout, micro_batches: MicroBatches) -> list[Tensor]:
+        """Return the log-probabilities (n, T) of the answers of each turn."""
         initial = nullcontext() if self._copy is not None else self._policy.initial()
         assert initial is not None
         with initial:
-            return replay(self._copy or self._policy, rollout, micro).logprobs
+            return [score_again(self._copy or self._policy, turn, micro_batches).logprobs for turn in rollout.turns]

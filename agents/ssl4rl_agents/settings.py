@@ -1,7 +1,7 @@
 """Every setting of a training run; each is a flag of ``ssl4rl train``, with the text below it as its help.
 
 However settings come in (flags, Python, JSON, a grid, a resumed run), they are held against their type hints and ranges as
-soon as they are there, and against each other, and what they name against what there is, by `TrainConfig.resolved`.
+soon as they are there, and against each other, and what they name against what there is, by `checks.resolved`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
-from ssl4rl_agents.ppo.checks import Settings, check
-from ssl4rl_agents.ppo.divergence import settled
-from ssl4rl_agents.ppo.named import check_named, require_environment
-from ssl4rl_envs.arguments import from_plain, hints_of
+import gymnasium as gym
+
+from ssl4rl_agents.algorithms import ADVANTAGES, SURROGATES
+from ssl4rl_agents.ranges import Settings
+from ssl4rl_envs import env_ids
+from ssl4rl_envs.arguments import did_you_mean, from_plain, hints_of
 from ssl4rl_envs.registration import task_class, with_plain_source
 
 Algorithm = Literal["ppo", "sft"]
-Advantage = Literal["gae", "grpo", "dr_grpo", "rloo", "reinforce++"]
-Surrogate = Literal["ppo", "gspo", "cispo"]
 Aggregation = Literal["token_mean", "sequence_mean", "sequence_sum"]
 KLLoss = Literal["none", "k2", "k3"]
 
@@ -146,7 +146,7 @@ class ObjectiveConfig(Settings):
 
     section: ClassVar[str] = "objective."
 
-    advantage: Advantage = "gae"
+    advantage: Literal[tuple(ADVANTAGES)] = "gae"  # type: ignore[valid-type]
     """gae (PPO with a critic), grpo, dr_grpo, rloo or reinforce++. grpo, dr_grpo and rloo compare the answers of a group and
     need group_size of 2 or more; dr_grpo centres their scores without scaling them, and with aggregation sequence_sum is all
     of Dr. GRPO (arXiv 2503.20783)."""
@@ -163,7 +163,7 @@ class ObjectiveConfig(Settings):
     critic_warmup_iterations: int = 0
     """First iterations in which the critic alone learns, from the frozen policy's answers (VC-PPO, arXiv 2503.01491); of use
     where answers are long or episodes have several steps."""
-    surrogate: Surrogate = "ppo"
+    surrogate: Literal[tuple(SURROGATES)] = "ppo"  # type: ignore[valid-type]
     """ppo clips each token's probability ratio. gspo clips one ratio an answer, the geometric mean of its tokens' (arXiv
     2507.18071); it moves far less, so clip_low 3e-4 and clip_high 4e-4 are usual, with aggregation sequence_mean. cispo clips
     the weights of tokens and drops none (MiniMax-M1, arXiv 2506.13585); clip_low 1 leaves the lower bound off, as there."""
@@ -256,43 +256,8 @@ class TrainConfig(TrainSettings):
         """Look at all settings, and keep a source that is a `Path` as the string that names the same."""
         super().__post_init__()
         if isinstance(self.env_args.get("source"), Path):
-            require_environment(self)
+            require_environment(self.env)
             object.__setattr__(self, "env_args", with_plain_source(task_class(self.env), self.env_args))
-
-    def resolved(self, *, anew: bool = True) -> TrainConfig:
-        """Fill in the defaults that depend on the model, and check the settings against each other and what they name.
-
-        Args:
-            anew: whether a run begins by them, from the model that they name; one that goes on has its own.
-
-        Raises:
-            TypeError: the environment takes no such argument, or one of another type.
-            ValueError: a setting does not go with another, or there is no such environment, task, model or device.
-        """
-        nano, graphs = self.policy.model == "nano", self.policy.model in GRAPH_MODELS
-        optimizer, objective = self.optimizer, self.objective
-        policy = self.policy
-        if policy.freeze_vision is None and not graphs:
-            policy = dataclasses.replace(policy, freeze_vision=policy.lora_rank > 0)
-        if optimizer.learning_rate is None:
-            rate = 1.5e-3 if nano else 1e-3 if graphs else 1e-5 if policy.lora_rank else 1e-6
-            optimizer = dataclasses.replace(optimizer, learning_rate=rate)
-        objective = settled(objective, usual=0.1 if nano else 0.05 if graphs else 0.0)
-        warmup = self.format_warmup if self.format_warmup is not None else (40 if nano else 0)
-        format_rate = self.format_learning_rate
-        if format_rate is None:
-            format_rate = 3e-3 if nano or graphs else 1e-4
-        config = dataclasses.replace(
-            self,
-            policy=policy,
-            optimizer=optimizer,
-            objective=objective,
-            format_warmup=warmup,
-            format_learning_rate=format_rate,
-        )
-        check(config)
-        check_named(config, anew=anew)
-        return config
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as plain data."""
@@ -307,6 +272,22 @@ class TrainConfig(TrainSettings):
             ValueError: there is an unknown setting, or one is none of its choices, not finite, or out of its range.
         """
         return from_plain(cls, data)
+
+
+def require_environment(env: str) -> None:
+    """Check that there is such an environment.
+
+    Raises:
+        ValueError: there is none; the message names those that there are.
+    """
+    known = env_ids()
+    try:
+        task_class(env)
+    except (gym.error.Error, ImportError, ValueError) as error:
+        raise ValueError(
+            f"env must be the id of an environment of this suite, got {env!r}{did_you_mean(env, known)}; there are "
+            f"{', '.join(known)}"
+        ) from error
 
 
 def _elsewhere(value: Any) -> str:

@@ -7,11 +7,11 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ssl4rl_agents.ppo.config import TrainConfig
-from ssl4rl_agents.ppo.files import LOCK, FolderLock, write_json
+from ssl4rl_agents.runs.files import LOCK, FolderLock, write_json
+from ssl4rl_agents.settings import TrainConfig
 
 if TYPE_CHECKING:
-    from ssl4rl_agents.ppo.distributed import Processes
+    from ssl4rl_agents.runtime.processes import Processes
 
 CONFIG = "config.json"
 
@@ -110,7 +110,7 @@ def _require_free(folder: Path, *, resume: bool, overwrite: bool) -> None:
 
 
 def _compared(value: Any) -> Any:
-    """Return a setting as JSON has it, without the name of the source, whose content is compared (`ppo.content`)."""
+    """Return a setting as JSON has it, without the name of the source, whose content is compared (`runs.content`)."""
     plain = json.loads(json.dumps(value))
     return {name: each for name, each in plain.items() if name != "source"} if isinstance(plain, dict) else plain
 

@@ -9,17 +9,11 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from ssl4rl_agents.runtime.processes import Processes
+
 LOGGER = logging.getLogger("ssl4rl_agents")
 
 T = TypeVar("T")
-
-
-def _alone(value: bool) -> bool:
-    return value
-
-
-def _nothing() -> None:
-    return
 
 
 class MicroBatches:
@@ -28,37 +22,35 @@ class MicroBatches:
     ::
 
         def work() -> list[Tensor]:
-            return [evaluate(prompts, rows) for prompts, rows in micro.parts(count, group_size)]
+            return [evaluate(prompts, rows) for prompts, rows in micro_batches.parts(count, group_size)]
 
-        results = micro.run(work)
+        results = micro_batches.run(work)
 
     Args:
         size: questions (with all their answers) a pass.
-        somewhere: whether something is true in any process; all processes ask it together, once for each time that `run`
-            tries. They must start with the same size and cut the same counts.
-        may_retry: False where processes take part in each other's passes, so that one of them cannot start again.
+        processes: those that train together. They must start with the same size and cut the same counts: where one runs out
+            of memory, all start again with less.
     """
 
-    def __init__(self, size: int, somewhere: Callable[[bool], bool] = _alone, *, may_retry: bool = True) -> None:
+    def __init__(self, size: int, processes: Processes) -> None:
         self.size = size
-        self._may_retry = may_retry
-        self._somewhere = somewhere
+        self._processes = processes
         self._used = size
 
-    def step(self, count: int) -> int:
+    def size_for(self, count: int) -> int:
         """Return how many of `count` questions a pass takes."""
         self._used = min(self.size, count)
         return self._used
 
     def parts(self, count: int, group_size: int, device: torch.device | None = None) -> Iterator[tuple[Tensor, slice]]:
         """Cut `count` questions: the indices of each part's questions, and the rows of their answers."""
-        step = self.step(count)
-        for start in range(0, count, step):
-            stop = min(start + step, count)
+        size = self.size_for(count)
+        for start in range(0, count, size):
+            stop = min(start + size, count)
             yield torch.arange(start, stop, device=device), slice(start * group_size, stop * group_size)
 
-    def run(self, work: Callable[[], T], undo: Callable[[], None] = _nothing) -> T:
-        """Do `work`, which asks `step` or `parts` how to cut; where memory runs out, `undo` it and start it again in halves.
+    def run(self, work: Callable[[], T], undo: Callable[[], object] | None = None) -> T:
+        """Do `work`, which asks how to cut; where memory runs out, `undo` what it left and start it again in halves.
 
         Raises:
             torch.OutOfMemoryError: one question a pass was too many, in some process.
@@ -69,17 +61,18 @@ class MicroBatches:
             try:
                 result.append(work())
             except torch.OutOfMemoryError as error:
-                if not self._may_retry:
+                if not self._processes.may_retry:
                     raise torch.OutOfMemoryError(
                         "out of memory, and processes that hold parts of the weights cannot start a pass again; set "
                         f"optimizer.micro_batch below {self._used}, or use gradient checkpointing, LoRA, shorter answers or "
                         f"smaller groups. {error}"
                     ) from error
                 cause = str(error)  # and nothing else: the error's frames hold the tensors that must go
-            if not self._somewhere(not result):
+            if not self._processes.anywhere(not result):
                 return result[0]
             result.clear()
-            undo()
+            if undo is not None:
+                undo()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             self._halve(cause)

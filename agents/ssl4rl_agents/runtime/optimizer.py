@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 
 from ssl4rl_agents.policies.finite import DivergedError
-from ssl4rl_agents.ppo.distributed import whole
-from ssl4rl_agents.ppo.zero import ZeroOptimizer
+from ssl4rl_agents.policies.policy import Policy
+from ssl4rl_agents.runtime.deepspeed import ZeroOptimizer
+from ssl4rl_agents.runtime.processes import Processes, whole
+from ssl4rl_agents.settings import OptimizerConfig
 
 MOST, LAST = 10, 40
 """So many steps without finite gradients among the last ones end a run: a bad batch passes. Weights that are lost end it
@@ -86,3 +89,19 @@ def _clip_and_step(optimizer: torch.optim.Optimizer, max_grad_norm: float) -> fl
         optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return norm if finite else None
+
+
+def build_optimizer(
+    policy: Policy, settings: OptimizerConfig, processes: Processes, example: Callable[[], tuple[Any, ...]]
+) -> torch.optim.Optimizer:
+    """Return AdamW over what learns of a policy, or what steps in its stead in several processes.
+
+    Args:
+        policy: prepared.
+        settings: how the weights move; the step size is set before each step.
+        processes: those that train together.
+        example: gives arguments of the policy, to try it on where DeepSpeed steps.
+    """
+    learning = [parameter for parameter in policy.parameters() if parameter.requires_grad]
+    adamw = torch.optim.AdamW(learning, lr=0.0, betas=settings.betas, weight_decay=settings.weight_decay)
+    return processes.distribute(policy, adamw, settings.max_grad_norm, example)

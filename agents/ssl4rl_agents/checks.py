@@ -1,0 +1,171 @@
+"""What settings mean together: defaults that follow from others, what does not go together, what would do nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from functools import reduce
+from typing import Any
+
+from ssl4rl_agents.algorithms import ADVANTAGES, SURROGATES
+from ssl4rl_agents.algorithms.advantages import group_advantages
+from ssl4rl_agents.algorithms.row import Row
+from ssl4rl_agents.divergence import settled
+from ssl4rl_agents.named import check_named
+from ssl4rl_agents.settings import GRAPH_MODELS, ObjectiveConfig, TrainConfig
+
+Counts = Callable[[TrainConfig], bool]
+IDLE: tuple[tuple[tuple[str, ...], Counts, str], ...] = (
+    (
+        (
+            "prompt_style",
+            "grammar",
+            "policy.template_arguments",
+            "rollout.engine",
+            "policy.max_new_tokens",
+            "policy.freeze_vision",
+            "policy.lora_rank",
+            "policy.lora_alpha",
+            "policy.gradient_checkpointing",
+            "policy.attention",
+            "policy.weights",
+            "policy.compile",
+        ),
+        lambda config: config.policy.interface == "text",
+        "a graph network, which reads no words and writes none",
+    ),
+    (
+        ("policy.gnn_hidden", "policy.gnn_layers"),
+        lambda config: config.policy.interface == "array",
+        "a model that reads words; it is for the graph networks",
+    ),
+    (("objective.gae_lambda",), lambda config: config.objective.length_adaptive_alpha is None, "length_adaptive_alpha"),
+    (("objective.kl_loss",), lambda config: config.objective.kl_coefficient != 0, "kl_coefficient 0"),
+    (("format_tasks",), lambda config: bool(config.format_warmup), "format_warmup 0"),
+    (("rollout.max_rounds",), lambda config: config.rollout.dynamic_sampling, "dynamic_sampling off"),
+    (
+        ("policy.nano_hidden", "policy.nano_layers"),
+        lambda config: config.policy.model == "nano",
+        "a model other than nano",
+    ),
+    (("rollout.engine_memory",), lambda config: config.rollout.engine == "vllm", "engine policy"),
+    (("policy.lora_alpha",), lambda config: config.policy.lora_rank > 0, "lora_rank 0"),
+)
+"""Settings that count only where something else is set: their names, where they count, and what else makes them idle."""
+
+
+OF_CRITICS = ("value_clip", "value_coefficient", "critic_warmup_iterations")
+"""Settings of the objective that count where an algorithm has a critic."""
+
+
+def resolved(config: TrainConfig, *, anew: bool = True) -> TrainConfig:
+    """Fill in the defaults that depend on the model, and check the settings against each other and what they name.
+
+    Args:
+        config: the settings, None where nobody set one.
+        anew: whether a run begins by them, from the model that they name; one that goes on has its own.
+
+    Raises:
+        TypeError: the environment takes no such argument, or one of another type.
+        ValueError: a setting does not go with another, or there is no such environment, task, model or device.
+    """
+    nano, graphs = config.policy.model == "nano", config.policy.model in GRAPH_MODELS
+    policy, optimizer, warmup, rate = config.policy, config.optimizer, config.format_warmup, config.format_learning_rate
+    if policy.freeze_vision is None and not graphs:
+        policy = dataclasses.replace(policy, freeze_vision=policy.lora_rank > 0)
+    if optimizer.learning_rate is None:
+        usual = 1.5e-3 if nano else 1e-3 if graphs else 1e-5 if policy.lora_rank else 1e-6
+        optimizer = dataclasses.replace(optimizer, learning_rate=usual)
+    filled = dataclasses.replace(
+        config,
+        policy=policy,
+        optimizer=optimizer,
+        objective=settled(config.objective, usual=0.1 if nano else 0.05 if graphs else 0.0),
+        format_warmup=warmup if warmup is not None else (40 if nano else 0),
+        format_learning_rate=rate if rate is not None else (3e-3 if nano or graphs else 1e-4),
+    )
+    check(filled)
+    check_named(filled, anew=anew)
+    return filled
+
+
+def check(config: TrainConfig) -> None:
+    """Check settings whose defaults have been filled in.
+
+    Raises:
+        ValueError: a setting does not go with another, or would do nothing.
+    """
+    _check_together(config)
+    if config.algorithm != "ppo":
+        return  # the supervised ceiling of a run keeps its settings
+    idle = [(name, otherwise) for names, counts, otherwise in IDLE if not counts(config) for name in names]
+    for name, otherwise in (*idle, *idle_in_objective(config.objective)):
+        if value_of(config, name) != default_of(config, name):
+            raise ValueError(f"{name} does nothing with {otherwise}; leave it out")
+
+
+def idle_in_objective(objective: ObjectiveConfig) -> Iterator[tuple[str, str]]:
+    """Yield the settings of the objective that its advantage and its surrogate do not take, and what makes them idle.
+
+    What an algorithm takes is read off the signature of its function.
+    """
+    chosen = ADVANTAGES[objective.advantage]
+    takers = {name: [one for one, row in ADVANTAGES.items() if name in row.settings] for name in _all(ADVANTAGES.values())}
+    takers |= {name: [one for one, row in ADVANTAGES.items() if row.critic] for name in OF_CRITICS}
+    for name, algorithms in takers.items():
+        if objective.advantage not in algorithms:
+            ungrouped = [one for one, row in ADVANTAGES.items() if not row.groups]
+            why = ", which has no critic" if all(ADVANTAGES[one].critic for one in algorithms) else ""
+            other = f"an advantage other than {', '.join(algorithms)}{why}"
+            alike = "advantages of groups, which give all tokens of an answer the same"
+            yield f"objective.{name}", alike if chosen.groups and algorithms == ungrouped else other
+    taken = SURROGATES[objective.surrogate].settings
+    for name in _all(SURROGATES.values()):
+        if name not in taken:
+            yield f"objective.{name}", f"surrogate {objective.surrogate}"
+
+
+def _all(rows: Iterable[Row]) -> dict[str, None]:
+    """Return the settings that some row takes, once each, in their order."""
+    return {name: None for row in rows for name in row.settings}
+
+
+def value_of(config: TrainConfig, name: str) -> Any:
+    """Return a setting by its name, such as "objective.gamma"."""
+    return reduce(getattr, name.split("."), config)
+
+
+def default_of(config: TrainConfig, name: str) -> Any:
+    """Return what a setting is where nobody sets it."""
+    *section, last = name.split(".")
+    owner = reduce(getattr, section, config)
+    setting = next(field for field in dataclasses.fields(owner) if field.name == last)
+    return setting.default if setting.default_factory is dataclasses.MISSING else setting.default_factory()
+
+
+def _check_together(config: TrainConfig) -> None:
+    policy, rollout, optimizer, objective = config.policy, config.rollout, config.optimizer, config.objective
+    if policy.template_arguments and policy.model == "nano":
+        raise ValueError("nano's chat template takes no arguments; leave out policy.template_arguments")
+    if policy.lora_rank and policy.model == "nano":
+        raise ValueError("nano is trained from scratch, and adapters need a model to adapt; set policy.lora_rank to 0")
+    if policy.weights == "bfloat16" and not policy.lora_rank:
+        raise ValueError(
+            "policy.weights bfloat16 would lose the small steps of an optimizer; use float32 (a GPU computes in bfloat16 "
+            "all the same), or train adapters with policy.lora_rank"
+        )
+    if ADVANTAGES[objective.advantage].groups and rollout.group_size < 2:
+        raise ValueError(f"{objective.advantage} compares the answers of a group; rollout.group_size must be 2 or more")
+    if rollout.prompts % optimizer.minibatches:
+        raise ValueError(
+            f"rollout.prompts ({rollout.prompts}) must be a multiple of optimizer.minibatches ({optimizer.minibatches})"
+        )
+    if rollout.schedule != "none" and (rollout.dynamic_sampling or config.algorithm != "ppo"):
+        raise ValueError(
+            "rollout.schedule goes by what answers earn, once each; leave out dynamic_sampling, and algorithm sft"
+        )
+    if rollout.dynamic_sampling and not ADVANTAGES[objective.advantage].groups:
+        raise ValueError(
+            "rollout.dynamic_sampling replaces groups whose answers all scored the same, which have an advantage all the "
+            f"same with {objective.advantage}; it goes with {', '.join(group_advantages())}"
+        )

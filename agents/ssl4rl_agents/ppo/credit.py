@@ -1,0 +1,111 @@
+"""Credit: what the answers of a rollout are worth to the algorithm, token by token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ssl4rl_agents.algorithms.advantages import (
+    ADVANTAGES,
+    EPSILON,
+    Advantages,
+    Earned,
+    EarnedInTurn,
+    token_rewards,
+)
+from ssl4rl_agents.divergence import form, refuse_penalties
+from ssl4rl_agents.ppo import losses
+from ssl4rl_agents.ppo.rollout import Rollout
+from ssl4rl_agents.runtime.processes import Processes
+from ssl4rl_agents.settings import ObjectiveConfig
+
+
+@dataclass
+class Credit:
+    """What a policy learns from a rollout, turn by turn.
+
+    Args:
+        turns: advantages and returns of each turn.
+        reference: (n, T) log-probabilities of each turn under the initial policy; None where they do not count.
+        divergence: (n, T) the policy's from it, estimated by token, for each turn; or None.
+    """
+
+    turns: list[Advantages]
+    reference: list[Tensor] | None = None
+    divergence: list[Tensor] | None = None
+
+
+def judge(rollout: Rollout, reference: list[Tensor] | None, objective: ObjectiveConfig, processes: Processes) -> Credit:
+    """Judge the answers of a rollout; where the divergence from the initial policy is a penalty, it is taken off here.
+
+    Args:
+        rollout: this process's part of what was played.
+        reference: (n, T) log-probabilities of each turn under the initial policy, or None.
+        objective: names the algorithm.
+        processes: which share the rollout.
+    """
+    divergence = penalties = None
+    if reference is not None:
+        pairs = zip(rollout.turns, reference, strict=True)
+        divergence = [losses.kl_estimate(turn.samples.logprobs, initial, "k1") for turn, initial in pairs]
+        if form(objective) == "none":
+            penalties = [(objective.kl_coefficient or 0.0) * kl for kl in divergence]
+    return Credit(estimate(objective, rollout, penalties, processes), reference, divergence)
+
+
+def estimate(
+    objective: ObjectiveConfig, rollout: Rollout, penalties: list[Tensor] | None, processes: Processes
+) -> list[Advantages]:
+    """Compute the advantages that the settings name, for each turn.
+
+    Args:
+        objective: names the algorithm, and holds its settings.
+        rollout: its rewards are one an answer, without penalties.
+        penalties: (n, T) for each turn, to take off the rewards token by token, or None. Where advantages are relative to a
+            group, a divergence belongs into the loss: see `divergence.settled`.
+        processes: which share the rollout.
+
+    Raises:
+        ValueError: the rewards are not one an answer, or there are penalties and the advantage compares the answers of a
+            group.
+    """
+    row = ADVANTAGES[objective.advantage]
+    if row.groups and penalties is not None:
+        refuse_penalties(objective.advantage)
+    turns = []
+    for number, turn in enumerate(rollout.turns):
+        mask = turn.samples.mask
+        if turn.rewards.shape != mask.shape[:1]:
+            raise ValueError(
+                f"rewards must hold one number for each of {len(mask)} answers, shape ({len(mask)},), got "
+                f"{tuple(turn.rewards.shape)}; what is taken off tokens goes into penalties"
+            )
+        rewards = token_rewards(turn.rewards, mask, None if penalties is None else penalties[number])
+        turns.append(EarnedInTurn(rewards, turn.samples.values, mask, turn.episodes))
+    earned = Earned(rollout.scores, rollout.group_size, turns)
+    found: list[Advantages] = row(objective, earned)
+    return whiten(found, [turn.mask for turn in turns], processes) if row.whitened else found
+
+
+def whiten(found: list[Advantages], masks: list[Tensor], processes: Processes) -> list[Advantages]:
+    """Shift and scale advantages to mean 0 and standard deviation 1 over all tokens of all processes; 0 outside the masks."""
+    kept = torch.cat([one.advantages[mask] for one, mask in zip(found, masks, strict=True)])
+    mean, variance = moments(kept, processes)
+    deviation = variance.sqrt().float() + EPSILON
+    return [
+        Advantages((one.advantages - mean) / deviation * mask, one.returns) for one, mask in zip(found, masks, strict=True)
+    ]
+
+
+def moments(values: Tensor, processes: Processes) -> tuple[Tensor, Tensor]:
+    """Return mean (float32) and variance (float64) of numbers (n,) of all processes.
+
+    In two passes, the second over what the mean leaves: stable where the mean is large.
+    """
+    kept = values.float()
+    count = processes.total(kept.new_tensor(float(len(kept))))
+    mean = processes.total(kept.sum()) / count
+    squares = processes.total(((kept.double() - mean.double()) ** 2).sum())
+    return mean, squares / count

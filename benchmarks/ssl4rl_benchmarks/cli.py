@@ -60,21 +60,21 @@ def _env(arguments: Sequence[str], command: str) -> str:
 
 
 def _list(arguments: list[str]) -> tuple[int, Any, bool]:
-    from ssl4rl_benchmarks import flags, listing
+    from ssl4rl_benchmarks.commands import flags, show
 
-    parsed = flags.parse(listing.ListFlags, arguments, "ssl4rl list", "List the environments.").command
-    return 0, listing.list_environments(parsed), parsed.json
+    parsed = flags.parse(show.ListFlags, arguments, "ssl4rl list", "List the environments.").command
+    return 0, show.list_environments(parsed), parsed.json
 
 
 def _show(arguments: list[str]) -> tuple[int, Any, bool]:
-    from ssl4rl_benchmarks import flags, listing
+    from ssl4rl_benchmarks.commands import flags, show
 
     env = "" if arguments[:1] in (["-h"], ["--help"]) else _env(arguments, "show")
     text = "Draw several instances with question and answer."
     parsed = flags.parse(
-        listing.ShowFlags, arguments[1:] if env else arguments, f"ssl4rl show {env or 'ENV'}", text, env or None
+        show.ShowFlags, arguments[1:] if env else arguments, f"ssl4rl show {env or 'ENV'}", text, env or None
     )
-    return 0, listing.show(parsed.command, env, flags.env_arguments(parsed.env)), parsed.command.json
+    return 0, show.show(parsed.command, env, flags.env_arguments(parsed.env)), parsed.command.json
 
 
 def _train(arguments: list[str]) -> tuple[int, Any, bool]:
@@ -82,23 +82,24 @@ def _train(arguments: list[str]) -> tuple[int, Any, bool]:
     # Before torch is imported: its threads are to sleep soon where a core is busy with something else, rather than spin.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     from ssl4rl_agents.ppo.distributed import is_main
-    from ssl4rl_benchmarks import flags, training
+    from ssl4rl_benchmarks.commands import flags, train
 
     _quieten()
     if any(argument.split("=")[0] == "--resume" for argument in arguments):
-        resumed = flags.parse(training.ResumeFlags, arguments, "ssl4rl train", "Go on with an interrupted run.").command
-        results = training.resume(resumed)
+        resumed = flags.parse(train.ResumeFlags, arguments, "ssl4rl train", "Go on with an interrupted run.").command
+        results = train.resume(resumed)
         return (0 if results["finished"] else INTERRUPTED), results, resumed.json and is_main()
     env = "" if arguments[:1] in (["-h"], ["--help"]) else _env(arguments, "train")
     text = "Train a policy by token-level PPO. Ctrl-C saves and ends the run; `ssl4rl train --resume FOLDER` goes on."
     rest = arguments[1:] if env else arguments
-    parsed = flags.parse(training.TrainFlags, rest, f"ssl4rl train {env or 'ENV'}", text, env or None)
-    results = training.train(parsed.command, env, flags.env_arguments(parsed.env))
+    parsed = flags.parse(train.TrainFlags, rest, f"ssl4rl train {env or 'ENV'}", text, env or None)
+    results = train.train(parsed.command, env, flags.env_arguments(parsed.env))
     return (0 if results["finished"] else INTERRUPTED), results, parsed.command.json and is_main()
 
 
 def _eval(arguments: list[str]) -> tuple[int, Any, bool]:
-    from ssl4rl_benchmarks import flags, measuring
+    from ssl4rl_benchmarks.commands import eval as measuring
+    from ssl4rl_benchmarks.commands import flags
 
     text = "Measure a trained run, or a registered agent in an environment, on held-out data."
     if arguments[:1] in (["-h"], ["--help"]):
@@ -131,8 +132,8 @@ def _eval(arguments: list[str]) -> tuple[int, Any, bool]:
 
 def _audit(arguments: list[str]) -> tuple[int, Any, bool]:
     _need("torch")  # agents are part of it
-    from ssl4rl_benchmarks import flags
-    from ssl4rl_benchmarks.audits import command
+    from ssl4rl_benchmarks.commands import audit as command
+    from ssl4rl_benchmarks.commands import flags
 
     named = bool(arguments) and not arguments[0].startswith("-")
     env = _env(arguments, "audit") if named else None
@@ -144,8 +145,8 @@ def _audit(arguments: list[str]) -> tuple[int, Any, bool]:
 
 def _bench(arguments: list[str]) -> tuple[int, Any, bool]:
     _need("torch", "transformers", "matplotlib", "stable_baselines3")
-    from ssl4rl_benchmarks import flags
-    from ssl4rl_benchmarks.bench import command
+    from ssl4rl_benchmarks.commands import bench as command
+    from ssl4rl_benchmarks.commands import flags
 
     text = "Do the runs of a suite that have no row yet, side by side, and write a report over all rows."
     known = "; ".join(f"{name}: {asks}" for name, asks in command.names().items())
@@ -161,8 +162,8 @@ def _bench(arguments: list[str]) -> tuple[int, Any, bool]:
 
 
 def _tune(arguments: list[str]) -> tuple[int, Any, bool]:
-    from ssl4rl_benchmarks import flags
-    from ssl4rl_benchmarks.bench import tune
+    from ssl4rl_benchmarks.bench import tuning as tune
+    from ssl4rl_benchmarks.commands import flags
 
     text = "Try as many settings of every algorithm of a suite, and keep those that did best on the validation split."
     if arguments[:1] in (["-h"], ["--help"]):
@@ -176,13 +177,13 @@ def _tune(arguments: list[str]) -> tuple[int, Any, bool]:
 
 def _assemble(arguments: list[str]) -> tuple[int, Any, bool]:
     _need("torch", "transformers")
-    from ssl4rl_benchmarks import assembling, flags
+    from ssl4rl_benchmarks.commands import assemble, flags
 
     _quieten()
     text = "Join SmolLM2-135M-Instruct and EfficientNet-Lite0 from PyPI packages into a LLaVA with a fresh connector."
-    parsed = flags.parse(assembling.AssembleFlags, arguments, "ssl4rl assemble", text).command
+    parsed = flags.parse(assemble.AssembleFlags, arguments, "ssl4rl assemble", text).command
     try:
-        return 0, assembling.run(parsed), parsed.json
+        return 0, assemble.run(parsed), parsed.json
     except ImportError as error:
         raise UserError(str(error)) from error
 

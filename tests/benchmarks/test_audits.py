@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from ssl4rl_agents.evaluation import play
 from ssl4rl_agents.rules import seams
 from ssl4rl_agents.rules.cells import panel_cells
-from ssl4rl_benchmarks.audits import suite
+from ssl4rl_benchmarks.audits import everything
 from ssl4rl_benchmarks.audits.audit import (
     NOISE,
     AuditSettings,
@@ -26,13 +26,13 @@ from ssl4rl_benchmarks.audits.audit import (
     shortcut_table,
     summary,
 )
-from ssl4rl_benchmarks.audits.command import QUICK, AuditFlags, markdown, run
+from ssl4rl_benchmarks.audits.everything import Configuration, audit_one, configurations, copies_over_splits, related
 from ssl4rl_benchmarks.audits.features import FEATURES
-from ssl4rl_benchmarks.audits.graphs import GRAPH_SOLVERS
+from ssl4rl_benchmarks.audits.graph_features import GRAPH_SOLVERS
 from ssl4rl_benchmarks.audits.hostile import conformance, hostile_replies
 from ssl4rl_benchmarks.audits.noise import NOISES, noise
 from ssl4rl_benchmarks.audits.shortcuts import SOLVERS, measure, solvers_of
-from ssl4rl_benchmarks.audits.suite import Configuration, audit_one, configurations, copies_over_splits, related
+from ssl4rl_benchmarks.commands.audit import QUICK, AuditFlags, markdown, run
 from ssl4rl_envs import Batch, Stream, make_task, task_class
 from ssl4rl_envs.answers import PROMPT_STYLES
 from ssl4rl_envs.graphs.base import GraphTask
@@ -183,21 +183,21 @@ def test_answers_that_tell_each_other_are_found_and_others_are_not():
 
 def test_an_audit_of_all_goes_on_where_its_file_of_rows_ends(tmp_path, monkeypatch):
     asked = [Configuration("SSL4RL/Colorization-v0", "candidates-2", name) for name in ("faces", "digits")]
-    monkeypatch.setattr(suite, "configurations", lambda: asked)
+    monkeypatch.setattr(everything, "configurations", lambda: asked)
     path = tmp_path / "rows.jsonl"
-    rows = suite.audit_all(SMALL, path=path)
+    rows = everything.audit_all(SMALL, path=path)
     first, second = path.read_text().splitlines()
     path.write_text(f"{first}\n{second[:40]}")
     measured = []
-    monkeypatch.setattr(suite, "audit_one", lambda one, settings: measured.append(one) or audit_one(one, settings))
-    assert suite.audit_all(SMALL, path=path) == rows
+    monkeypatch.setattr(everything, "audit_one", lambda one, settings: measured.append(one) or audit_one(one, settings))
+    assert everything.audit_all(SMALL, path=path) == rows
     assert measured == asked[1:]
     other = replace(SMALL, seed=1)
-    assert len(suite.Journal(path, SMALL).rows()) == 2
-    assert suite.Journal(path, other).rows() == {}, "rows of other settings"
+    assert len(everything.Journal(path, SMALL).rows()) == 2
+    assert everything.Journal(path, other).rows() == {}, "rows of other settings"
     path.write_text(f"a table\n{first}\n")
     with pytest.raises(ValueError, match=r"line 1 of .* is no row of an audit"):
-        suite.audit_all(SMALL, path=path)
+        everything.audit_all(SMALL, path=path)
 
 
 def test_near_duplicates_over_splits_are_counted():

@@ -20,12 +20,13 @@ import numpy as np
 import pytest
 
 from ssl4rl_agents.agent import load_agent
-from ssl4rl_benchmarks.bench import beyond, command, engines, grid, rows, running, statistics, suites
+from ssl4rl_benchmarks.bench import executors, grid, probes, rows, statistics, suites, worker
 from ssl4rl_benchmarks.bench.grid import Entry, Environment, Run, Suite, from_file
-from ssl4rl_benchmarks.bench.report import markdown, page
-from ssl4rl_benchmarks.bench.report.summary import changes, summarise
 from ssl4rl_benchmarks.bench.sweep import sweep
-from ssl4rl_benchmarks.flags import parse
+from ssl4rl_benchmarks.commands import bench as command
+from ssl4rl_benchmarks.commands.flags import parse
+from ssl4rl_benchmarks.reports.suite import markdown, page
+from ssl4rl_benchmarks.reports.suite.summary import changes, summarise
 from ssl4rl_envs import SSLVectorEnv, Stream, env_ids, make_task, task_class
 from ssl4rl_envs.registration import at_level
 
@@ -52,9 +53,9 @@ class InProcess:
             folder = self.folder / run.key
             folder.mkdir(parents=True, exist_ok=True)
             try:
-                row = running.perform(run, folder)
+                row = worker.perform(run, folder)
             except ValueError as error:
-                row = running.failed(run, f"{type(error).__name__}: {error}")
+                row = worker.failed(run, f"{type(error).__name__}: {error}")
             yield json.loads(json.dumps(row))
 
 
@@ -270,26 +271,26 @@ def test_two_sweeps_do_not_share_a_folder(tmp_path):
 
 def test_rows_say_where_they_come_from(tmp_path):
     run = tiny(Entry("random", learns=False)).runs()[0]
-    row = running.perform(run, tmp_path)
+    row = worker.perform(run, tmp_path)
     assert row["config"] == run.to_json()
     assert row["versions"]["gymnasium"]
     assert row["machine"]["cores"] >= 1
     assert row["command"] == "ssl4rl bench tiny --env Rotation --agent random --seed 0"
     assert (row["device"], row["threads"]) == ("cpu", 1)
     assert row["memory_mb"] > 10
-    assert len(row["answers"]) == running.GALLERY
+    assert len(row["answers"]) == worker.GALLERY
     assert {"said", "reward", "success"} == set(row["answers"][0])
 
 
 def test_the_curve_ends_where_learning_did(tmp_path):
-    row = running.perform(tiny(Entry("tests.benchmarks.dying:Short", label="short")).runs()[0], tmp_path)
+    row = worker.perform(tiny(Entry("tests.benchmarks.dying:Short", label="short")).runs()[0], tmp_path)
     assert [point["episodes"] for point in row["curve"]] == [56, 60]
     assert row["seconds"]["learning"] == round(row["curve"][-1]["seconds"], 2)
 
 
 def test_the_oracle_is_right_about_the_gallery(tmp_path):
     for env in (DIGITS, KARATE, Environment("SSL4RL/NodeAttribute-v0", {"source": "sbm:300", "attribute": "vector"})):
-        row = running.perform(tiny(Entry("oracle", learns=False), environments=(env,)).runs()[0], tmp_path)
+        row = worker.perform(tiny(Entry("oracle", learns=False), environments=(env,)).runs()[0], tmp_path)
         assert all(answer["success"] for answer in row["answers"])
         assert row["result"]["normalised"] == pytest.approx(1)
 
@@ -307,7 +308,7 @@ def local(tmp_path_factory):
         Entry("sb3-sac"),
         Entry("tests.benchmarks.dying:Dying", label="dying"),
     )
-    found = sweep(suite.runs(), rows.Rows(folder), engines.LocalEngine(folder / "work", 2))
+    found = sweep(suite.runs(), rows.Rows(folder), executors.LocalEngine(folder / "work", 2))
     return {row["agent"]: row for row in found}
 
 
@@ -327,18 +328,18 @@ def test_a_process_that_dies_is_a_row(local):
 
 def test_the_process_changes_nothing(local, tmp_path):
     run = tiny(Entry("sb3-ppo", LEARNS)).runs()[0]
-    here = running.perform(run, tmp_path)
+    here = worker.perform(run, tmp_path)
     assert here["result"]["reward"] == local["sb3-ppo"]["result"]["reward"]
     assert [point["reward"] for point in here["curve"]] == [point["reward"] for point in local["sb3-ppo"]["curve"]]
 
 
 def test_a_row_that_nobody_took_is_taken_later(tmp_path):
     run = tiny(Entry("random", learns=False)).runs()[0]
-    engine = engines.LocalEngine(tmp_path / "work", 1)
+    engine = executors.LocalEngine(tmp_path / "work", 1)
     folder = tmp_path / "work" / run.key
     folder.mkdir(parents=True)
-    left = {**running.failed(run, "made up"), "status": "done"}
-    (folder / running.ROW).write_text(json.dumps(left))
+    left = {**worker.failed(run, "made up"), "status": "done"}
+    (folder / worker.ROW).write_text(json.dumps(left))
     going = engine.do([run])
     assert next(going) == left
     assert folder.exists()  # until the row is on the disk, which it is when the next one is asked for
@@ -349,7 +350,7 @@ def test_a_row_that_nobody_took_is_taken_later(tmp_path):
 def test_a_sweep_that_is_interrupted_ends_its_processes(tmp_path, monkeypatch):
     monkeypatch.setenv("SLEEPING", str(tmp_path / "awake"))
     suite = tiny(Entry("tests.benchmarks.dying:Sleeping", label="sleeping"), Entry("random", learns=False))
-    engine = engines.LocalEngine(tmp_path / "work", 2)
+    engine = executors.LocalEngine(tmp_path / "work", 2)
 
     def interrupt(line: str) -> None:
         deadline = time.monotonic() + 120
@@ -367,7 +368,7 @@ def test_a_sweep_that_is_interrupted_ends_its_processes(tmp_path, monkeypatch):
 
 def test_engines_need_cores():
     with pytest.raises(ValueError, match="takes 2 threads"):
-        engines.LocalEngine(Path("x"), 1, threads=2)
+        executors.LocalEngine(Path("x"), 1, threads=2)
 
 
 @pytest.mark.parametrize(("runs_per_gpu", "together"), [(1, [0, 1]), (2, [0, 0, 1, 1])])
@@ -378,10 +379,10 @@ def test_runs_share_the_gpus_there_are(runs_per_gpu, together, tmp_path, monkeyp
     def do_run(run, folder, resources):
         seen.append(resources.gpu)
         every.wait(timeout=60)  # all of them are under way at a time
-        return running.failed(run, "made up")
+        return worker.failed(run, "made up")
 
-    monkeypatch.setattr(engines, "do_run", do_run)
-    engine = engines.LocalEngine(tmp_path, 8, device="cuda", runs_per_gpu=runs_per_gpu)
+    monkeypatch.setattr(executors, "do_run", do_run)
+    engine = executors.LocalEngine(tmp_path, 8, device="cuda", runs_per_gpu=runs_per_gpu)
     runs = tiny(Entry("random", learns=False)).sized(seeds=len(together)).runs()
     assert len(list(engine.do(runs))) == len(together)
     assert sorted(seen) == together
@@ -436,7 +437,7 @@ def test_ray_does_the_same_runs(tmp_path, local):
     ray = pytest.importorskip("ray")
     suite = tiny(Entry("sb3-ppo", LEARNS), Entry("tests.benchmarks.dying:Dying", label="dying"))
     try:
-        engine = engines.RayEngine(None)
+        engine = executors.RayEngine(None)
         found = {row["agent"]: row for row in sweep(suite.runs(), rows.Rows(tmp_path), engine)}
     finally:
         ray.shutdown()
@@ -453,7 +454,7 @@ def test_a_ray_of_this_machine_has_enough_for_one_run(wanted, lacking):
     ray = pytest.importorskip("ray")
     try:
         with pytest.raises(ValueError, match=lacking):
-            engines.RayEngine(None, cores=1, **wanted)
+            executors.RayEngine(None, cores=1, **wanted)
     finally:
         ray.shutdown()
 
@@ -461,7 +462,7 @@ def test_a_ray_of_this_machine_has_enough_for_one_run(wanted, lacking):
 def test_ray_is_an_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ImportError, match=r"ssl4rl\[ray\]"):
-        engines.RayEngine(None)
+        executors.RayEngine(None)
 
 
 # Beyond
@@ -469,17 +470,17 @@ def test_ray_is_an_extra(monkeypatch):
 
 def test_probes_find_what_is_there():
     classes = np.repeat(np.arange(4), 50)
-    assert beyond.probe(np.eye(4)[classes], classes, 2) == 1
+    assert probes.probe(np.eye(4)[classes], classes, 2) == 1
     noise = np.random.default_rng(0).standard_normal((200, 6))
-    assert beyond.probe(noise, classes, 5) < 0.4
+    assert probes.probe(noise, classes, 5) < 0.4
 
 
 def test_more_labels_make_better_probes():
     run = tiny(Entry("random")).runs()[0]
-    pictures, classes = beyond.labelled("digits", run)
-    assert pictures.shape == (1797, beyond.SIDE, beyond.SIDE, 3)
+    pictures, classes = probes.labelled("digits", run)
+    assert pictures.shape == (1797, probes.SIDE, probes.SIDE, 3)
     small = pictures[:, ::6, ::6, 0].reshape(len(pictures), -1)
-    few, many = (beyond.probe(small, classes, labels) for labels in (1, 10))
+    few, many = (probes.probe(small, classes, labels) for labels in (1, 10))
     assert 0.2 < few < many < 1
 
 
@@ -496,7 +497,7 @@ def test_before_and_after_are_measured(tmp_path):
         "format_tasks": ["FlipPrediction"],
     }
     run = tiny(Entry("nano-ppo", settings), environments=(env,)).runs()[0]
-    row = running.perform(run, tmp_path)
+    row = worker.perform(run, tmp_path)
     assert [entry["what"] for entry in row["beyond"]] == list(env.beyond)
     for entry in row["beyond"]:
         assert entry["before"] is not None
@@ -511,11 +512,11 @@ def test_before_and_after_are_measured(tmp_path):
 def test_tasks_of_a_mixture_are_asked_as_it_does(tasks):
     args = {"source": "digits", "image_size": 36, "tasks": tasks}
     run = tiny(Entry("nano-ppo"), environments=(Environment("SSL4RL/Mixture-v0", args),)).runs()[0]
-    task = beyond.asked("FlipPrediction", run)
+    task = probes.asked("FlipPrediction", run)
     batch = task.sample(Stream("test", range(8), range(8)))
     assert (batch.observation["task"] == 1).all()
     assert set(batch.observation) == {"image_1", "image_2", "task"}
-    assert set(beyond.asked("OddPatch", run).observation_space) == {"image"}  # which it does not ask
+    assert set(probes.asked("OddPatch", run).observation_space) == {"image"}  # which it does not ask
 
 
 def test_unknown_measurements_are_named(tmp_path):
@@ -524,11 +525,11 @@ def test_unknown_measurements_are_named(tmp_path):
     agent = load_agent("nano-ppo", envs)
     agent._agent = type("Held", (), {"policy": "a network"})()
     asked = ("smell:roses@2", "probe:sky@2")
-    found = beyond.compare(replace(run, env=replace(DIGITS, beyond=asked)), agent, None)
+    found = probes.compare(replace(run, env=replace(DIGITS, beyond=asked)), agent, None)
     assert "no measurement 'smell:roses@2'" in found[0]["error"]
     assert "needs the labels of scenes" in found[1]["error"]
     assert changes([{"env": "one", "agent": "a", "beyond": found}]) == []
-    blind = beyond.measure(replace(run, env=replace(DIGITS, beyond=("probe:digits@2",))), object())
+    blind = probes.measure(replace(run, env=replace(DIGITS, beyond=("probe:digits@2",))), object())
     assert "no `policy`" in blind["probe:digits@2"]
 
 
@@ -558,7 +559,7 @@ def row_of(agent: str, env: str, seed: int, score: float, *, learns: bool = True
         "curve": [{"episodes": 32 * (i + 1), "reward": 0.25 + 0.75 * score * (i + 1) / 2} for i in range(2)],
         "seconds": {"learning": 3.0, "total": 4.0},
         "memory_mb": 100,
-        "answers": [{"said": "90", "reward": score, "success": score > 0.5}] * running.GALLERY,
+        "answers": [{"said": "90", "reward": score, "success": score > 0.5}] * worker.GALLERY,
         "beyond": [],
         **more,
     }

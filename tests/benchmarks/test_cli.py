@@ -17,7 +17,7 @@ from PIL import Image
 
 from ssl4rl_agents.ppo.config import TrainSettings
 from ssl4rl_agents.ppo.metrics import read_metrics
-from ssl4rl_benchmarks.flags import argument_help
+from ssl4rl_benchmarks.commands.flags import argument_help
 from ssl4rl_envs import env_ids, make_task, task_class
 from tests.agents import zoo
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ssl4rl_benchmarks import docs
+from ssl4rl_benchmarks.figures import environments
 from ssl4rl_envs.registration import TABLE
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -17,15 +17,15 @@ HEADINGS = ("Description", "Observation Space", "Action Space", "Rewards", "Term
 
 
 def test_the_page_of_environments_is_up_to_date():
-    expected = docs.page()
-    assert (DOCS / "environments.md").read_text() == expected, "run python -m ssl4rl_benchmarks.docs"
+    expected = environments.page()
+    assert (DOCS / "environments.md").read_text() == expected, "run python -m ssl4rl_benchmarks.figures.environments"
 
 
 @pytest.mark.parametrize("env_id", [row.id for row in TABLE])
 def test_every_environment_is_documented_under_all_headings(env_id):
-    text = docs.section(env_id)
+    text = environments.section(env_id)
     assert [heading for heading in HEADINGS if f"\n### {heading}\n" not in text] == []
-    assert (DOCS / docs.picture_name(env_id)).exists()
+    assert (DOCS / environments.picture_name(env_id)).exists()
 
 
 def test_the_example_of_a_new_task_runs_as_it_is_printed(tmp_path, monkeypatch):

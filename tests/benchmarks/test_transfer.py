@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ssl4rl_agents.policies.gnn import GNNPolicy, feature_table, sizes_of
-from ssl4rl_benchmarks import graph_throughput, transfer
+from ssl4rl_benchmarks.figures import graph_throughput, transfer
 from ssl4rl_envs import Stream, make_task
 from ssl4rl_envs.sources.graph_builtin import karate, load_graph
 

@@ -12,14 +12,17 @@ import pytest
 from ssl4rl_agents.ppo.config import TrainConfig
 from ssl4rl_agents.sb3 import SB3Agent
 from ssl4rl_agents.trained import TrainedAgent, merged
-from ssl4rl_benchmarks.bench import choices, command, grid, rows, running, search, statistics, suites, tune
+from ssl4rl_benchmarks.bench import choices, grid, rows, spaces, statistics, suites, worker
+from ssl4rl_benchmarks.bench import tuning as tune
 from ssl4rl_benchmarks.bench.grid import Entry, Environment, Suite
-from ssl4rl_benchmarks.bench.report import markdown, tuning
-from ssl4rl_benchmarks.bench.report.summary import summarise
-from ssl4rl_benchmarks.bench.tune import Tuning
+from ssl4rl_benchmarks.bench.tuning import Tuning
+from ssl4rl_benchmarks.commands import bench as command
+from ssl4rl_benchmarks.reports import tuning
+from ssl4rl_benchmarks.reports.suite import markdown
+from ssl4rl_benchmarks.reports.suite.summary import summarise
 from tests.benchmarks.test_bench import DIGITS, KARATE, InProcess, made_up, row_of
 
-EVERY = [name for space in search.SPACES for name in space.agents]
+EVERY = [name for space in spaces.SPACES for name in space.agents]
 ALGORITHMS = ("nano-ppo", "nano-grpo", "gcn-ppo", "gcn-grpo", "sb3-ppo", "sb3-dqn", "sb3-a2c")
 
 
@@ -46,12 +49,12 @@ def test_every_algorithm_of_the_suites_has_a_search():
 
 @pytest.mark.parametrize("name", EVERY)
 def test_the_search_is_equally_large_for_all_and_begins_with_the_defaults(name):
-    space = search.space_of(name)
+    space = spaces.space_of(name)
     assert space is not None
-    assert tuple(map(len, space.axes)) == search.LENGTHS
+    assert tuple(map(len, space.axes)) == spaces.LENGTHS
     for axis in space.axes:
         assert len({json.dumps(value, sort_keys=True) for value in axis}) == len(axis)
-    first, *others = search.candidates(Entry(name), 60, 0)
+    first, *others = spaces.candidates(Entry(name), 60, 0)
     assert len({json.dumps(one, sort_keys=True) for one in (first, *others)}) == 60
     factory = agent_class(name)
     if issubclass(factory, TrainedAgent):
@@ -79,28 +82,28 @@ def agent_class(name: str) -> type[Any]:
 
 def test_spaces_of_other_sizes_are_refused():
     with pytest.raises(ValueError, match=r"have \(5, 4, 3\) values, those of mine \(1, 1\)"):
-        search.Space(("mine",), (({"a": 1},), ({"b": 1},)))
+        spaces.Space(("mine",), (({"a": 1},), ({"b": 1},)))
 
 
 def test_candidates_depend_on_nothing_but_seed_and_agent():
-    twelve = search.candidates(Entry("sb3-ppo"), 12, 0)
-    assert search.candidates(Entry("sb3-ppo"), 20, 0)[:12] == twelve, "more candidates begin with the same ones"
-    assert search.candidates(Entry("sb3-ppo"), 12, 1) != twelve
-    assert search.candidates(Entry("sb3-ppo", label="other"), 12, 0)[1:] != twelve[1:]
-    assert search.candidates(Entry("sb3-ppo"), 12, 1)[0] == twelve[0]
+    twelve = spaces.candidates(Entry("sb3-ppo"), 12, 0)
+    assert spaces.candidates(Entry("sb3-ppo"), 20, 0)[:12] == twelve, "more candidates begin with the same ones"
+    assert spaces.candidates(Entry("sb3-ppo"), 12, 1) != twelve
+    assert spaces.candidates(Entry("sb3-ppo", label="other"), 12, 0)[1:] != twelve[1:]
+    assert spaces.candidates(Entry("sb3-ppo"), 12, 1)[0] == twelve[0]
 
 
 def test_what_a_suite_sets_itself_is_not_searched():
     entry = Entry("nano-ppo", {"optimizer": {"epochs": 2}, "policy": {"nano_hidden": 32}})
-    found = search.candidates(entry, 20, 0)
+    found = spaces.candidates(entry, 20, 0)
     assert all("epochs" not in one["optimizer"] for one in found)
     assert len({json.dumps(one, sort_keys=True) for one in found}) == 20
     with pytest.raises(ValueError, match="has 20 combinations, so --runs is 1 to that, got 21"):
-        search.candidates(entry, 21, 0)
+        spaces.candidates(entry, 21, 0)
     with pytest.raises(ValueError, match="got 0"):
-        search.candidates(entry, 0, 0)
+        spaces.candidates(entry, 0, 0)
     with pytest.raises(ValueError, match=r"no search is declared for nano-supervised .*there is one for nano-ppo"):
-        search.candidates(Entry("nano-supervised"), 2, 0)
+        spaces.candidates(Entry("nano-supervised"), 2, 0)
 
 
 # The grid
@@ -278,15 +281,15 @@ def test_scores_of_penalties_within_groups_are_marked(fewer_bootstraps):
 
 def test_the_search_never_answers_a_question_of_the_test_split(tmp_path, monkeypatch):
     asked: list[str] = []
-    measure = running.evaluate_in
+    measure = worker.evaluate_in
 
     def watched(agent: Any, envs: Any, **more: Any) -> Any:
         asked.append(envs.split)
         return measure(agent, envs, **more)
 
-    monkeypatch.setattr(running, "evaluate_in", watched)
+    monkeypatch.setattr(worker, "evaluate_in", watched)
     (run,) = Tuning(suite_with(Entry("sb3-ppo", {"num_envs": 8, "n_steps": 4})), 1).runs()
-    row = running.perform(run, tmp_path)
+    row = worker.perform(run, tmp_path)
     assert asked == ["validation"]
     assert (row["result"]["split"], row["answers"], row["config"]["split"]) == ("validation", [], "validation")
     assert len(row["curve"]) > 0

@@ -176,7 +176,7 @@ PROBES = (
     *(f"probe:{what}@10" for what in ("sky", "light")),
 )
 WIDE = {"rollout": {"prompts": 256}}
-"""As `ssl4rl_benchmarks.transfer` has it."""
+"""As `ssl4rl_benchmarks.figures.transfer` has it."""
 
 TOLD_WIDE = {"rollout": {"prompts": 1024}}
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 
-from ssl4rl_benchmarks.bench.engines import BenchEngine
+from ssl4rl_benchmarks.bench.executors import BenchEngine
 from ssl4rl_benchmarks.bench.grid import Run
 from ssl4rl_benchmarks.bench.rows import Row, Rows, number_of
 

@@ -1,6 +1,6 @@
 """One run, in a process of its own: learn, measure, answer the questions of the gallery, write the row.
 
-    python -m ssl4rl_benchmarks.bench.running SPEC FOLDER
+    python -m ssl4rl_benchmarks.bench.worker SPEC FOLDER
 
 reads a run from the file SPEC (JSON) and leaves `row.json` in FOLDER.
 """
@@ -61,7 +61,7 @@ def perform(run: Run, folder: Path, device: str = "cpu", threads: int = 1) -> Ro
         lesson = Lesson(run.env.id, args, run.episodes, run.seed, folder, MEASUREMENTS, MEASURED_EPISODES, device)
         first = folder / BEFORE
         if run.env.beyond:
-            lesson.on_begin = lambda fresh: write_json(first, _beyond().measure(run, fresh))
+            lesson.on_begin = lambda fresh: write_json(first, _probes().measure(run, fresh))
         begun = time.perf_counter()
         agent.learn(lesson)
         lesson.end(agent)
@@ -74,18 +74,18 @@ def perform(run: Run, folder: Path, device: str = "cpu", threads: int = 1) -> Ro
         "settings": {} if lesson is None else lesson.settings,
         "result": result.to_json(),
         "curve": [] if lesson is None else [point.to_json() for point in lesson.curve],
-        "beyond": _beyond().compare(run, agent, before) if run.env.beyond else [],
+        "beyond": _probes().compare(run, agent, before) if run.env.beyond else [],
         "answers": gallery(agent, envs) if run.split == "test" else [],
         "seconds": {"learning": round(learning, 2), "total": round(time.perf_counter() - start, 2)},
         "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform != "darwin" else 2**20),
     }
 
 
-def _beyond() -> Any:
+def _probes() -> Any:
     """Import what takes seconds to import only where it is needed."""
-    from ssl4rl_benchmarks.bench import beyond
+    from ssl4rl_benchmarks.bench import probes
 
-    return beyond
+    return probes
 
 
 def failed(run: Run, error: str, device: str = "cpu", threads: int = 1) -> Row:

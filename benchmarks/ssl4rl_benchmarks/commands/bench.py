@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from ssl4rl_agents.ppo.files import finite
 from ssl4rl_benchmarks.bench import choices
-from ssl4rl_benchmarks.bench.engines import BenchEngine, LocalEngine, RayEngine
+from ssl4rl_benchmarks.bench.executors import BenchEngine, LocalEngine, RayEngine
 from ssl4rl_benchmarks.bench.grid import Run, Suite, check, from_file
 from ssl4rl_benchmarks.bench.rows import FILE, Row, Rows, read_rows
 from ssl4rl_benchmarks.bench.suites import SUITES
@@ -114,8 +114,8 @@ def write_report(rows: list[Row], suite: Suite, out: Path, publish: Path | None 
     Raises:
         ValueError: no run ended well, or rows of different runs go by the same names.
     """
-    from ssl4rl_benchmarks.bench.report import figures, markdown, page
-    from ssl4rl_benchmarks.bench.report.summary import summarise
+    from ssl4rl_benchmarks.reports.suite import markdown, page, plots
+    from ssl4rl_benchmarks.reports.suite.summary import summarise
 
     order = {(run.env.name, run.agent.title, run.seed): number for number, run in enumerate(suite.runs())}
     ordered = sorted(rows, key=lambda row: order.get((row["env"], row["agent"], row["seed"]), len(order)))
@@ -127,9 +127,9 @@ def write_report(rows: list[Row], suite: Suite, out: Path, publish: Path | None 
         publish.mkdir(parents=True, exist_ok=True)
         name = Path(suite.name).stem
         (publish / f"{name}.md").write_text(markdown.write(summary, suite.asks))
-        drawn = figures.curves(summary)
+        drawn = plots.curves(summary)
         if drawn:
-            (publish / f"{name}.svg").write_text(figures.on_white(drawn))
+            (publish / f"{name}.svg").write_text(plots.on_white(drawn))
         (publish / f"{name}.jsonl").write_text(
             "".join(json.dumps(finite(row), allow_nan=False) + "\n" for row in summary.rows)
         )

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ssl4rl_benchmarks.audits.audit import AuditSettings, audit
-from ssl4rl_benchmarks.audits.graphs import GRAPH_SOLVERS
+from ssl4rl_benchmarks.audits.everything import audit_all, copies_over_splits, quick_audit, related
+from ssl4rl_benchmarks.audits.graph_features import GRAPH_SOLVERS
 from ssl4rl_benchmarks.audits.shortcuts import SOLVERS
-from ssl4rl_benchmarks.audits.suite import audit_all, copies_over_splits, quick_audit, related
 
 POLICIES = ("random", "constant", "majority", "best fixed")
 QUICK = AuditSettings(60, 120, replies=2)

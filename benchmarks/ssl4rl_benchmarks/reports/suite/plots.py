@@ -11,8 +11,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from ssl4rl_benchmarks.bench.report.summary import Standing, Summary
 from ssl4rl_benchmarks.bench.statistics import THRESHOLDS, Estimate
+from ssl4rl_benchmarks.reports.suite.summary import Standing, Summary
 
 PALETTE = (
     "#2f6fde",

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from ssl4rl_benchmarks.bench.grid import Run
 from ssl4rl_benchmarks.bench.rows import Row
-from ssl4rl_benchmarks.bench.running import ROW, failed
+from ssl4rl_benchmarks.bench.worker import ROW, failed
 
 ERROR_LINES = 3
 
@@ -65,7 +65,7 @@ def do_run(run: Run, folder: Path, resources: Resources) -> Row:
         told = {"run": run.to_json(), "device": resources.device, "threads": resources.threads, "parent": os.getpid()}
         spec.write_text(json.dumps(told))
         with log.open("wb") as file:
-            command = [sys.executable, "-m", "ssl4rl_benchmarks.bench.running", str(spec), str(folder)]
+            command = [sys.executable, "-m", "ssl4rl_benchmarks.bench.worker", str(spec), str(folder)]
             child = subprocess.Popen(  # noqa: S603 - our own module
                 command, stdout=file, stderr=subprocess.STDOUT, env=_environment(resources), start_new_session=True
             )

@@ -1,7 +1,7 @@
 """Does it help? Node classification on Cora by logistic regression over representations that never saw a label.
 
-    python -m ssl4rl_benchmarks.transfer
-    python -m ssl4rl_benchmarks.transfer --env SSL4RL/MaskedFeatures-v0 --env-args '{}' --model sage
+    python -m ssl4rl_benchmarks.figures.transfer
+    python -m ssl4rl_benchmarks.figures.transfer --env SSL4RL/MaskedFeatures-v0 --env-args '{}' --model sage
 
 A graph network is trained by PPO on a self-supervised task, frozen, and run over the whole graph of train edges; logistic
 regression with 20 labels a class, the rest of the nodes to be classified, 10 random splits. Beside it, from the same splits:
@@ -196,7 +196,9 @@ def table(result: dict[str, Any]) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    found = argparse.ArgumentParser(prog="python -m ssl4rl_benchmarks.transfer", description="Node classification on Cora.")
+    found = argparse.ArgumentParser(
+        prog="python -m ssl4rl_benchmarks.figures.transfer", description="Node classification on Cora."
+    )
     found.add_argument("--env", default="SSL4RL/EdgePrediction-v0", help="the task to train on")
     found.add_argument("--env-args", default='{"features": "id", "fanouts": [10, 5]}', help="its arguments, as JSON")
     found.add_argument("--source", default="cora", help="the graph; needs labels")

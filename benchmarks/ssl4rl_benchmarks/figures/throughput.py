@@ -1,9 +1,9 @@
 """How fast the environments are: instances made and scored per second, and episodes stepped, beside copying the same bytes.
 
-python -m ssl4rl_benchmarks.throughput            every task at several sizes and batches
-python -m ssl4rl_benchmarks.throughput --steps    Rotation in all the ways an environment is stepped
+python -m ssl4rl_benchmarks.figures.throughput            every task at several sizes and batches
+python -m ssl4rl_benchmarks.figures.throughput --steps    Rotation in all the ways an environment is stepped
 
-Graphs have their own: `ssl4rl_benchmarks.graph_throughput`.
+Graphs have their own: `ssl4rl_benchmarks.figures.graph_throughput`.
 """
 
 from __future__ import annotations

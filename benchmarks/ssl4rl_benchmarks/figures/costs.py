@@ -1,6 +1,6 @@
 """What each choice of a run costs: seconds and memory of an iteration, beside the run without it.
 
-    python -m ssl4rl_benchmarks.choices
+    python -m ssl4rl_benchmarks.figures.costs
 
 A Qwen2.5-VL with random weights (17 M parameters, 8 + 4 layers, a vocabulary of 32,000) answers 32 questions 4 times in at
 most 16 tokens, which it nearly always uses up. Each choice has a process of its own; memory is the peak of the resident set
@@ -131,7 +131,16 @@ def main() -> None:
         save_model(flags.model, folder, prompts, torch.float32, flags.device)
         shared = [f"--{name}={getattr(flags, name)}" for name in ("model", "device", "prompts", "steps", "threads")]
         for choice in flags.only or CHOICES:
-            command = [sys.executable, "-m", "ssl4rl_benchmarks.choices", "--only", choice, "--here", str(folder), *shared]
+            command = [
+                sys.executable,
+                "-m",
+                "ssl4rl_benchmarks.figures.costs",
+                "--only",
+                choice,
+                "--here",
+                str(folder),
+                *shared,
+            ]
             output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603 (our own module)
             rows[choice] = json.loads(output.strip().splitlines()[-1])
     print(json.dumps(rows, indent=2) if flags.json else table(rows))

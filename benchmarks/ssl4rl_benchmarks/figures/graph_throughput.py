@@ -1,7 +1,7 @@
 """How fast neighbourhoods are sampled: beside PyTorch Geometric's LinkNeighborLoader, and by the size of the graph.
 
-python -m ssl4rl_benchmarks.graph_throughput --source NAME    pairs a second, on Cora by default
-python -m ssl4rl_benchmarks.graph_throughput --sizes --out P  by number of edges, 10^4 to 10^7, with a picture in P
+python -m ssl4rl_benchmarks.figures.graph_throughput --source NAME    pairs a second, on Cora by default
+python -m ssl4rl_benchmarks.figures.graph_throughput --sizes --out P  by number of edges, 10^4 to 10^7, with a picture in P
 
 Both sample [10, 5] neighbours of the ends of train edges and of as many negative pairs; the loader also gathers features,
 which ours leaves in the table (`features="id"`). LinkNeighborLoader needs pyg-lib or torch-sparse; else ours is alone.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ssl4rl_benchmarks.bench.report.markdown import NONE, fixed, plus, table
+from ssl4rl_benchmarks.reports.suite.markdown import NONE, fixed, plus, table
 
 EXPLAINED = (
     "Every algorithm had as many candidates, its defaults (number 0) among them. Scores are normalised, on the validation "

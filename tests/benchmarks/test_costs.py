@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from ssl4rl_agents.ppo.rollout import ask
-from ssl4rl_benchmarks import choices
+from ssl4rl_benchmarks.figures import costs
 from ssl4rl_benchmarks.versus_trl.models import save_model
 from ssl4rl_envs import make_task
 
 
-@pytest.mark.parametrize("choice", choices.CHOICES)
+@pytest.mark.parametrize("choice", costs.CHOICES)
 def test_every_choice_is_valid_and_changes_what_it_says(choice, tmp_path):
     config, base = (
-        choices.config_of(name, "qwen-tiny", tmp_path, "cpu", 8, 2).resolved() for name in (choice, "all weights are trained")
+        costs.config_of(name, "qwen-tiny", tmp_path, "cpu", 8, 2).resolved() for name in (choice, "all weights are trained")
     )
     assert (config != base) == (choice != "all weights are trained")
     assert config.rollout.prompts == 8
@@ -24,13 +24,13 @@ def test_every_choice_is_valid_and_changes_what_it_says(choice, tmp_path):
 
 
 def test_a_choice_is_measured(tmp_path):
-    task = make_task(choices.ENV, source="digits", image_size=32)
+    task = make_task(costs.ENV, source="digits", image_size=32)
     save_model("qwen-tiny", tmp_path / "model", task.prompts(ask(task, "train", 0, 0, 2)), torch.float32)
-    config = choices.config_of(
+    config = costs.config_of(
         "policy.lora_rank 16 and policy.gradient_checkpointing", "qwen-tiny", tmp_path / "model", "cpu", 2, 2
     )
-    found = choices.measure(config)
+    found = costs.measure(config)
     assert 0 < found["trained [M]"] < 0.1
     assert found["memory [MiB]"] > 0
     assert 0 < found["update [s]"] < 600
-    assert choices.table({"both": found}).splitlines()[-1].startswith("| both | ")
+    assert costs.table({"both": found}).splitlines()[-1].startswith("| both | ")

@@ -8,7 +8,7 @@ A measurement is named by one word:
 - ``probe:digits@10``: the accuracy of logistic regression on the network's features of pictures, with 10 labels a class;
   ``digits`` (which digit), or of the scenes of training ``sky``, ``ground`` and ``light``. Means over `DRAWS` draws of
   labels.
-- ``nodes:cora@20``: the same over the nodes of a graph, by the protocol of `ssl4rl_benchmarks.transfer`.
+- ``nodes:cora@20``: the same over the nodes of a graph, by the protocol of `ssl4rl_benchmarks.figures.transfer`.
 
 Features of pictures are what the vision tower and its connector give, averaged over patches, standardised.
 """
@@ -78,7 +78,7 @@ def references(name: str, run: Run) -> dict[str, float]:
         pictures, classes = labelled(what, run)
         return {"pixels": probe(pictures.reshape(len(pictures), -1) / 255, classes, int(labels))}
     if kind == "nodes":
-        from ssl4rl_benchmarks import transfer
+        from ssl4rl_benchmarks.figures import transfer
 
         source = load_graph(what)
         raw, infomax = source.features, transfer.infomax(source, run.seed)
@@ -116,7 +116,7 @@ def _measured(name: str, run: Run, agent: Agent) -> float:
         pictures, classes = labelled(what, run)
         return probe(picture_features(policy, pictures), classes, int(labels))
     if kind == "nodes":
-        from ssl4rl_benchmarks import transfer
+        from ssl4rl_benchmarks.figures import transfer
 
         return _nodes(transfer.represent(cast("Any", policy), load_graph(what)), what, int(labels))
     raise ValueError(f"no measurement {name!r}; there are task:NAME, probe:LABELS@COUNT and nodes:GRAPH@COUNT")
@@ -170,7 +170,7 @@ def _nodes(representations: NDArray[np.float32], graph: str, labels: int) -> flo
     source = load_graph(graph)
     if source.labels is None:
         raise ValueError(f"graph {graph!r} has no labels to probe for")
-    from ssl4rl_benchmarks import transfer
+    from ssl4rl_benchmarks.figures import transfer
 
     if labels != transfer.LABELS:
         return probe(normalize(representations), source.labels, labels)

@@ -1,8 +1,8 @@
 """The documentation page of the environments, from the docstrings of their tasks.
 
-python -m ssl4rl_benchmarks.docs              writes docs/environments.md
-python -m ssl4rl_benchmarks.docs --pictures   and a board of each environment in docs/images
-python -m ssl4rl_benchmarks.docs --accepted   prints which share of random drafts each task can ask about, per source
+python -m ssl4rl_benchmarks.figures.environments              writes docs/environments.md
+python -m ssl4rl_benchmarks.figures.environments --pictures   and a board of each environment in docs/images
+python -m ssl4rl_benchmarks.figures.environments --accepted   prints which share of drafts each task can ask about, per source
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from ssl4rl_envs.sources import BUILTIN
 
 HEADER = """# Environments
 
-This page is made from the docstrings of the tasks by `python -m ssl4rl_benchmarks.docs --pictures`. All environments take
-`split` ("train", "validation", "test"), `interface` ("array", "text"), `prompt_style` ("direct", "think"), `grammar`
-("strict", "lenient"), `group_size`, `attempts`, `render_mode`, `level`, which sets some of the arguments, and `pairing`.
+This page is made from the docstrings of the tasks by `python -m ssl4rl_benchmarks.figures.environments --pictures`.
+All environments take `split` ("train", "validation", "test"), `interface` ("array", "text"), `prompt_style` ("direct",
+"think"), `grammar` ("strict", "lenient"), `group_size`, `attempts`, `render_mode`, `level`, which sets some of the
+arguments, and `pairing`.
 """
 
 BOARD = 4

@@ -1,6 +1,6 @@
 """What a network that looks earns where borders are hidden: a ceiling, trained on the free labels of PatchOrdering.
 
-    python -m ssl4rl_benchmarks.audits.content --level 2x2-gap --source faces --seconds 150 --device cuda
+    python -m ssl4rl_benchmarks.audits.ceiling --level 2x2-gap --source faces --seconds 150 --device cuda
 
 A level that hides borders is worth asking only if content solves it. The network sees each tile by itself, with its light and
 contrast taken out, compares all tiles of a picture by attention, and says of each where it belongs. It is supervised, by
@@ -143,7 +143,7 @@ def answers(network: TileNetwork, tiles: Tensor) -> NDArray[np.int64]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a measurement as JSON."""
     default = Settings()
-    parser = argparse.ArgumentParser(prog="python -m ssl4rl_benchmarks.audits.content", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m ssl4rl_benchmarks.audits.ceiling", description=__doc__)
     for name, value in asdict(default).items():
         parser.add_argument(f"--{name}", type=type(value), default=value)
     print(json.dumps(measure(Settings(**vars(parser.parse_args(arguments)))), indent=2))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ssl4rl_benchmarks.audits import content
+from ssl4rl_benchmarks.audits import ceiling
 from ssl4rl_envs import make_task
 
 
@@ -24,7 +24,7 @@ def test_a_picture_is_solved_by_the_tiles_alone():
             200 - side[:, None] + 0 * side,
         ]
     )
-    network = content.TileNetwork(4)
+    network = ceiling.TileNetwork(4)
     optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
     rng = np.random.default_rng(0)
     for _ in range(25):
@@ -36,7 +36,7 @@ def test_a_picture_is_solved_by_the_tiles_alone():
         optimizer.step()
     orders = np.stack([rng.permutation(4) for _ in range(50)])
     tiles = shown(ramps, orders, rng)
-    assert (content.answers(network.eval(), tiles) == orders.argsort(axis=1)).all(axis=1).mean() > 0.9
+    assert (ceiling.answers(network.eval(), tiles) == orders.argsort(axis=1)).all(axis=1).mean() > 0.9
 
 
 def shown(ramps, orders, rng):
@@ -47,7 +47,7 @@ def shown(ramps, orders, rng):
 
 
 def test_a_ceiling_is_measured_over_held_out_items(capsys):
-    content.main(
+    ceiling.main(
         [
             "--level",
             "2x2-gap",
@@ -71,4 +71,4 @@ def test_a_ceiling_is_measured_over_held_out_items(capsys):
 
 def test_a_measurement_of_nothing_is_refused():
     with pytest.raises(ValueError, match="seconds must be more than 0, got 0"):
-        content.Settings(seconds=0)
+        ceiling.Settings(seconds=0)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ssl4rl_benchmarks.bench.report.summary import Change, Summary, numbers
 from ssl4rl_benchmarks.bench.rows import Row
 from ssl4rl_benchmarks.bench.statistics import Estimate
+from ssl4rl_benchmarks.reports.suite.summary import Change, Summary, numbers
 
 NONE = "–"
 UNKNOWN = "unknown"
@@ -50,7 +50,7 @@ TOGETHER = (
 CHANGED = (
     "What training in the environment on the left did to what stands on top: after minus before, means over seeds with 95 % "
     "intervals. `task:` are normalised scores without training there, `probe:` and `nodes:` accuracies with so many labels a "
-    "class (see `ssl4rl_benchmarks.bench.beyond`). Gains whose interval lies above 0 are bold, harm whose interval lies "
+    "class (see `ssl4rl_benchmarks.bench.probes`). Gains whose interval lies above 0 are bold, harm whose interval lies "
     "below it is in italics; without any effect one cell in twenty is so by chance."
 )
 

@@ -14,21 +14,21 @@ from PIL import Image
 
 from ssl4rl_agents.ppo.files import finite
 from ssl4rl_benchmarks.bench.grid import thawed
-from ssl4rl_benchmarks.bench.report import figures
-from ssl4rl_benchmarks.bench.report.markdown import fixed, machines, plus
-from ssl4rl_benchmarks.bench.report.summary import Summary, numbers
 from ssl4rl_benchmarks.bench.rows import Row
-from ssl4rl_benchmarks.bench.running import GALLERY, gallery_envs, gallery_seeds
+from ssl4rl_benchmarks.bench.worker import GALLERY, gallery_envs, gallery_seeds
+from ssl4rl_benchmarks.reports.suite import plots
+from ssl4rl_benchmarks.reports.suite.markdown import fixed, machines, plus
+from ssl4rl_benchmarks.reports.suite.summary import Summary, numbers
 from ssl4rl_envs import make_task
 
-FOLDER = "ssl4rl_benchmarks.bench.report"
+FOLDER = "ssl4rl_benchmarks.reports.suite"
 
 DRAWN = (
-    ("Scores", "Interquartile means with 95 % intervals; hollow points are supervised ceilings.", figures.scores),
-    ("Sample efficiency", "Held-out scores while learning, with 95 % intervals.", figures.curves),
-    ("Performance profile", "The share of runs that score more than a threshold: higher is better.", figures.profiles),
-    ("Probability of improvement", "How probably a run of an agent beats one of the best agent's.", figures.improvements),
-    ("Cost", "Scores over seconds of learning.", figures.cost),
+    ("Scores", "Interquartile means with 95 % intervals; hollow points are supervised ceilings.", plots.scores),
+    ("Sample efficiency", "Held-out scores while learning, with 95 % intervals.", plots.curves),
+    ("Performance profile", "The share of runs that score more than a threshold: higher is better.", plots.profiles),
+    ("Probability of improvement", "How probably a run of an agent beats one of the best agent's.", plots.improvements),
+    ("Cost", "Scores over seconds of learning.", plots.cost),
 )
 SECTIONS = (
     ("leaderboard", "Leaderboard"),

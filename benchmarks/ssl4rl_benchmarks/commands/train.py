@@ -15,7 +15,7 @@ from ssl4rl_agents.ppo.distributed import Processes
 from ssl4rl_agents.ppo.files import write_json
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.runs import CONFIG, is_run, read_config
-from ssl4rl_benchmarks import report
+from ssl4rl_benchmarks.reports import run as report
 
 BEFORE, CEILING = "before.json", "ceiling"
 

@@ -1,7 +1,7 @@
 """Which copies of a picture are found, and which pictures are taken for copies: the figures of docs/pictures.md.
 
-python -m ssl4rl_benchmarks.near_duplicates
-python -m ssl4rl_benchmarks.near_duplicates --sources photos scenes:2000 --speed 5000
+python -m ssl4rl_benchmarks.figures.near_duplicates
+python -m ssl4rl_benchmarks.figures.near_duplicates --sources photos scenes:2000 --speed 5000
 """
 
 from __future__ import annotations

@@ -13,12 +13,12 @@ from typing import Any
 from ssl4rl_agents.ppo.files import write_json
 from ssl4rl_agents.trained import merged
 from ssl4rl_benchmarks.bench.choices import Search, tried_by
-from ssl4rl_benchmarks.bench.command import SweepFlags, check_packages, engine_of, suite_of, tell
 from ssl4rl_benchmarks.bench.grid import REVISION, Entry, Environment, Run, Suite
-from ssl4rl_benchmarks.bench.report import tuning
 from ssl4rl_benchmarks.bench.rows import Row, Rows, versions
-from ssl4rl_benchmarks.bench.search import Settings, candidates, space_of
+from ssl4rl_benchmarks.bench.spaces import Settings, candidates, space_of
 from ssl4rl_benchmarks.bench.sweep import sweep
+from ssl4rl_benchmarks.commands.bench import SweepFlags, check_packages, engine_of, suite_of, tell
+from ssl4rl_benchmarks.reports import tuning
 from ssl4rl_envs import hash_seed
 
 CHOICES, TABLES = "choices.json", "tuning.md"

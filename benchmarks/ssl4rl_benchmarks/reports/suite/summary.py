@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ssl4rl_benchmarks.bench import statistics
-from ssl4rl_benchmarks.bench.report.caveats import MARK, caveats, spoilt
-from ssl4rl_benchmarks.bench.report.mixtures import Together, together
 from ssl4rl_benchmarks.bench.rows import Row, number_of
 from ssl4rl_benchmarks.bench.statistics import Estimate
+from ssl4rl_benchmarks.reports.suite.caveats import MARK, caveats, spoilt
+from ssl4rl_benchmarks.reports.suite.mixtures import Together, together
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,9 @@ from ssl4rl_benchmarks.audits.graph_features import GRAPH_SOLVERS
 from ssl4rl_benchmarks.audits.hostile import conformance, hostile_replies
 from ssl4rl_benchmarks.audits.noise import NOISES, noise
 from ssl4rl_benchmarks.audits.shortcuts import SOLVERS, measure, solvers_of
-from ssl4rl_benchmarks.commands.audit import QUICK, AuditFlags, markdown, run
+from ssl4rl_benchmarks.audits.tables import markdown
+from ssl4rl_benchmarks.commands import audit as audit_command
+from ssl4rl_benchmarks.commands.audit import QUICK, AuditFlags
 from ssl4rl_envs import Batch, Stream, make_task, task_class
 from ssl4rl_envs.answers import PROMPT_STYLES
 from ssl4rl_envs.graphs.base import GraphTask
@@ -124,16 +126,15 @@ def test_other_sources_are_audited_too():
 
 
 def test_the_exit_status_tells_whether_something_failed(monkeypatch, capsys):
-    flags = AuditFlags(episodes=120)
-    arguments = {"source": "faces", "image_size": 36}
+    words = ["SSL4RL/PatchOrdering-v0", "--episodes", "120", "--source", "faces", "--image-size", "36"]
     monkeypatch.setattr(PatchOrdering, "reason_for", lambda self, solver: "for this test")
-    status, found = run(flags, "SSL4RL/PatchOrdering-v0", arguments)
-    assert (status, found[0]["source"]) == (0, "faces")
+    passed = audit_command.run(words)
+    assert (passed.status, passed.results[0]["source"]) == (0, "faces")
     assert "nothing failed" in capsys.readouterr().out
     monkeypatch.setattr(PatchOrdering, "reason_for", lambda self, solver: None)
-    status, found = run(replace(flags, json=True), "SSL4RL/PatchOrdering-v0", arguments)
-    assert status == 1
-    assert any("'edge continuity' earns" in failure for failure in found[0]["failures"])
+    failed = audit_command.run([*words, "--json"])
+    assert failed.status == 1
+    assert any("'edge continuity' earns" in failure for failure in failed.results[0]["failures"])
     assert capsys.readouterr().out == ""
 
 
@@ -210,7 +211,7 @@ def test_near_duplicates_over_splits_are_counted():
 @pytest.mark.parametrize(("flags", "env_id"), [(AuditFlags(), None), (AuditFlags(all=True), "SSL4RL/Rotation-v0")])
 def test_an_audit_is_of_one_environment_or_of_all(flags, env_id):
     with pytest.raises(ValueError, match="name one environment, or --all"):
-        run(flags, env_id, {})
+        audit_command.audited(flags, env_id, {})
 
 
 def test_solvers_are_not_asked_about_what_they_learned_from():

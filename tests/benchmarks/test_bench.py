@@ -20,12 +20,12 @@ import numpy as np
 import pytest
 
 from ssl4rl_agents.agent import load_agent
-from ssl4rl_benchmarks.bench import executors, grid, probes, rows, statistics, suites, worker
+from ssl4rl_benchmarks.bench import executors, gallery, grid, probes, rows, statistics, suites, worker
 from ssl4rl_benchmarks.bench.grid import Entry, Environment, Run, Suite, from_file
 from ssl4rl_benchmarks.bench.sweep import sweep
-from ssl4rl_benchmarks.commands import bench as command
+from ssl4rl_benchmarks.commands import bench as bench_command
 from ssl4rl_benchmarks.commands.flags import parse
-from ssl4rl_benchmarks.reports.suite import markdown, page
+from ssl4rl_benchmarks.reports.suite import files, markdown, page
 from ssl4rl_benchmarks.reports.suite.summary import changes, summarise
 from ssl4rl_envs import SSLVectorEnv, Stream, env_ids, make_task, task_class
 from ssl4rl_envs.registration import at_level
@@ -182,8 +182,8 @@ def test_every_command_does_its_run_again(suite):
         for run in sized.runs():
             words = shlex.split(run.command)
             assert words[:3] == ["ssl4rl", "bench", suite.name]
-            flags = parse(command.BenchFlags, words[3:], "ssl4rl bench", "").command
-            again = command.suite_of(words[2]).sized(flags.seeds, flags.episodes)
+            flags = parse(bench_command.BenchFlags, words[3:], "ssl4rl bench", "").command
+            again = suites.suite_of(words[2]).sized(flags.seeds, flags.episodes)
             assert [other.key for other in again.runs(flags.env, flags.agent, flags.seed)] == [run.key]
 
 
@@ -278,7 +278,7 @@ def test_rows_say_where_they_come_from(tmp_path):
     assert row["command"] == "ssl4rl bench tiny --env Rotation --agent random --seed 0"
     assert (row["device"], row["threads"]) == ("cpu", 1)
     assert row["memory_mb"] > 10
-    assert len(row["answers"]) == worker.GALLERY
+    assert len(row["answers"]) == gallery.GALLERY
     assert {"said", "reward", "success"} == set(row["answers"][0])
 
 
@@ -391,7 +391,7 @@ def test_runs_share_the_gpus_there_are(runs_per_gpu, together, tmp_path, monkeyp
 @pytest.mark.parametrize("flags", [{"runs_per_gpu": 0, "device": "cuda"}, {"runs_per_gpu": 2}])
 def test_gpus_are_shared_where_there_are_some(flags):
     with pytest.raises(ValueError, match="--runs-per-gpu is at least 1 and goes with --device cuda"):
-        command.bench(command.BenchFlags(**flags), "smoke")
+        bench_command.bench(bench_command.BenchFlags(**flags), "smoke")
 
 
 def alive(process: int) -> bool:
@@ -559,7 +559,7 @@ def row_of(agent: str, env: str, seed: int, score: float, *, learns: bool = True
         "curve": [{"episodes": 32 * (i + 1), "reward": 0.25 + 0.75 * score * (i + 1) / 2} for i in range(2)],
         "seconds": {"learning": 3.0, "total": 4.0},
         "memory_mb": 100,
-        "answers": [{"said": "90", "reward": score, "success": score > 0.5}] * worker.GALLERY,
+        "answers": [{"said": "90", "reward": score, "success": score > 0.5}] * gallery.GALLERY,
         "beyond": [],
         **more,
     }
@@ -902,7 +902,7 @@ def test_failures_decide_the_exit_status(run, tmp_path, monkeypatch):
             }
         )
     )
-    monkeypatch.setattr(command, "engine_of", lambda flags, out: InProcess(out / "work"))
+    monkeypatch.setattr(bench_command, "engine_of", lambda flags, out: InProcess(out / "work"))
     result = run("bench", file, "--out", tmp_path / "b")
     assert result.status == 1
     assert "1 of them failed" in result.out
@@ -968,7 +968,7 @@ def test_tables_are_published_with_their_rows_and_curves(tmp_path, monkeypatch):
     monkeypatch.setattr(statistics, "REPEATS", 2)
     monkeypatch.setattr(statistics, "FEWER_REPEATS", 2)
     found = [*made_up(), running_failure()]
-    command.write_report(found, tiny(Entry("good")), tmp_path / "out", tmp_path / "docs")
+    files.write_report(found, tiny(Entry("good")), tmp_path / "out", tmp_path / "docs")
     assert sorted(file.name for file in (tmp_path / "docs").iterdir()) == ["tiny.jsonl", "tiny.md", "tiny.svg"]
     assert len(rows.read_rows([tmp_path / "docs" / "tiny.jsonl"])) == len(found)
     assert (tmp_path / "docs" / "tiny.md").read_text() == (tmp_path / "out" / "report.md").read_text()

@@ -13,10 +13,9 @@ from ssl4rl_agents.ppo.config import TrainConfig
 from ssl4rl_agents.sb3 import SB3Agent
 from ssl4rl_agents.trained import TrainedAgent, merged
 from ssl4rl_benchmarks.bench import choices, grid, rows, spaces, statistics, suites, worker
-from ssl4rl_benchmarks.bench import tuning as tune
 from ssl4rl_benchmarks.bench.grid import Entry, Environment, Suite
 from ssl4rl_benchmarks.bench.tuning import Tuning
-from ssl4rl_benchmarks.commands import bench as command
+from ssl4rl_benchmarks.commands import bench, tune
 from ssl4rl_benchmarks.reports import tuning
 from ssl4rl_benchmarks.reports.suite import markdown
 from ssl4rl_benchmarks.reports.suite.summary import summarise
@@ -324,7 +323,7 @@ def test_the_command_searches_goes_on_and_hands_its_choices_to_the_suite(run, tm
                 done[-1].append(row["key"])
                 yield row
 
-    for module in (tune, command):
+    for module in (tune, bench):
         monkeypatch.setattr(module, "engine_of", lambda flags, folder: Interrupted(folder / "work"))
     words = ["bench", "tune", file, "--runs", "2", "--env", "Rotation", "--out", out]
     first = run(*words)

@@ -29,6 +29,7 @@ from ssl4rl_agents.agent import Agent
 from ssl4rl_agents.evaluation import evaluate
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.policies.vlm import VLMPolicy
+from ssl4rl_benchmarks.bench import nodes
 from ssl4rl_benchmarks.bench.grid import Run, thawed
 from ssl4rl_envs import Stream, Task, hash_seed, make_task
 from ssl4rl_envs.sources import load_images
@@ -78,10 +79,8 @@ def references(name: str, run: Run) -> dict[str, float]:
         pictures, classes = labelled(what, run)
         return {"pixels": probe(pictures.reshape(len(pictures), -1) / 255, classes, int(labels))}
     if kind == "nodes":
-        from ssl4rl_benchmarks.figures import transfer
-
         source = load_graph(what)
-        raw, infomax = source.features, transfer.infomax(source, run.seed)
+        raw, infomax = source.features, nodes.infomax(source, run.seed)
         return {"raw features": _nodes(raw, what, int(labels)), "Deep Graph Infomax": _nodes(infomax, what, int(labels))}
     return {}
 
@@ -116,9 +115,7 @@ def _measured(name: str, run: Run, agent: Agent) -> float:
         pictures, classes = labelled(what, run)
         return probe(picture_features(policy, pictures), classes, int(labels))
     if kind == "nodes":
-        from ssl4rl_benchmarks.figures import transfer
-
-        return _nodes(transfer.represent(cast("Any", policy), load_graph(what)), what, int(labels))
+        return _nodes(nodes.represent(cast("Any", policy), load_graph(what)), what, int(labels))
     raise ValueError(f"no measurement {name!r}; there are task:NAME, probe:LABELS@COUNT and nodes:GRAPH@COUNT")
 
 
@@ -170,8 +167,6 @@ def _nodes(representations: NDArray[np.float32], graph: str, labels: int) -> flo
     source = load_graph(graph)
     if source.labels is None:
         raise ValueError(f"graph {graph!r} has no labels to probe for")
-    from ssl4rl_benchmarks.figures import transfer
-
-    if labels != transfer.LABELS:
+    if labels != nodes.LABELS:
         return probe(normalize(representations), source.labels, labels)
-    return float(np.mean([transfer.probe(representations, source.labels, split) for split in range(transfer.SPLITS)]))
+    return float(np.mean([nodes.probe(representations, source.labels, split) for split in range(nodes.SPLITS)]))

@@ -1,50 +1,22 @@
-"""``ssl4rl bench tune``: an equal search for the settings of every algorithm of a suite, chosen on the validation split."""
+"""The search for settings of a suite's algorithms as a grid of runs, equally large for each, on the validation split."""
 
 from __future__ import annotations
 
-import json
 import shlex
-import sys
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ssl4rl_agents.ppo.files import write_json
 from ssl4rl_agents.trained import merged
 from ssl4rl_benchmarks.bench.choices import Search, tried_by
 from ssl4rl_benchmarks.bench.grid import REVISION, Entry, Environment, Run, Suite
-from ssl4rl_benchmarks.bench.rows import Row, Rows, versions
+from ssl4rl_benchmarks.bench.rows import Row, versions
 from ssl4rl_benchmarks.bench.spaces import Settings, candidates, space_of
-from ssl4rl_benchmarks.bench.sweep import sweep
-from ssl4rl_benchmarks.commands.bench import SweepFlags, check_packages, engine_of, suite_of, tell
-from ssl4rl_benchmarks.reports import tuning
 from ssl4rl_envs import hash_seed
 
-CHOICES, TABLES = "choices.json", "tuning.md"
 FIRST_SEED = 2**20
 """Seeds of a search lie above it, those of suites below."""
-
-
-@dataclass(frozen=True)
-class TuneFlags(SweepFlags):
-    """Try as many settings of every algorithm of a suite, and keep those that did best on the validation split.
-
-    Every candidate is a run in each environment; runs that have a row are not done again.
-    """
-
-    out: Path | None = None
-    """Where rows.jsonl, choices.json and tuning.md go; bench/tune-SUITE by default. A killed search goes on from there."""
-    runs: int = 12
-    """Candidates of each algorithm, the defaults among them: each is one run in each environment, for each of the seeds."""
-    seed: int = 0
-    """Decides which candidates are drawn, and by which seeds they learn; never those of the suite."""
-    seeds: int = 1
-    """Seeds of each candidate."""
-    episodes: int | None = None
-    """Another number of training episodes than the suite's."""
-    publish: Path | None = None
-    """Also write choices, table and rows into this folder, as SUITE.json, SUITE.md, SUITE.jsonl."""
 
 
 @dataclass(frozen=True)
@@ -177,35 +149,3 @@ class Tuning:
             "agents": {search.entry.title: search.to_json() for search in searches},
             "not_searched": self.without,
         }
-
-
-def tune(flags: TuneFlags, name: str) -> tuple[int, dict[str, Any]]:
-    """Search; return the exit status, 1 where all candidates of an algorithm failed, and the choices."""
-    suite = suite_of(name).sized(None, flags.episodes)
-    tuning_ = Tuning(suite, flags.runs, flags.seed, flags.seeds, flags.env, flags.agent)
-    out = flags.out or Path("bench") / f"tune-{Path(name).stem}"
-    runs = tuning_.runs()
-    check_packages(runs, report=False)
-    for title, reason in tuning_.without.items():
-        tell(f"{title} is not searched: {reason}")
-    kept = Rows(out)
-    sweep(runs, kept, engine_of(flags, out), retry_failed=flags.retry_failed, told=tell)
-    by_key = {run.key: row for run in runs if (row := kept.get(run.key)) is not None}
-    searches = tuning_.searches(by_key)
-    choices = tuning_.choices(searches, list(by_key.values()))
-    text = tuning.write(choices)
-    write_json(out / CHOICES, choices)
-    (out / TABLES).write_text(text)
-    if flags.publish is not None:
-        flags.publish.mkdir(parents=True, exist_ok=True)
-        stem = Path(suite.name).stem
-        write_json(flags.publish / f"{stem}.json", choices)
-        (flags.publish / f"{stem}.md").write_text(text)
-        (flags.publish / f"{stem}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in by_key.values()))
-    lacking = [search.entry.title for search in searches if search.chosen is None]
-    if lacking:
-        print(f"every candidate failed of {', '.join(lacking)}, which keep their defaults", file=sys.stderr)
-    if not flags.json:
-        print(tuning.summary(choices))
-        print(f"\nchoices: {out / CHOICES}; all candidates: {out / TABLES}; ssl4rl bench {name} --tuned {out / CHOICES}")
-    return int(bool(lacking)), choices

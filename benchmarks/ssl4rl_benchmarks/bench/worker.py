@@ -18,19 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ssl4rl_agents.agent import Agent, agent_interface, load_agent
-from ssl4rl_agents.evaluation import enter, evaluate_in
+from ssl4rl_agents.agent import agent_interface, load_agent
+from ssl4rl_agents.evaluation import evaluate_in
 from ssl4rl_agents.lessons import Learner, Lesson
 from ssl4rl_agents.ppo.files import FolderLock, write_json
 from ssl4rl_agents.runs import is_run, read_config
+from ssl4rl_benchmarks.bench.gallery import gallery_answers
 from ssl4rl_benchmarks.bench.grid import Run, thawed
 from ssl4rl_benchmarks.bench.rows import Row, commit, machine, versions
-from ssl4rl_envs import SSLVectorEnv, hash_seed, make_task
-
-GALLERY = 6
-"""Held-out questions whose answers are kept."""
+from ssl4rl_envs import SSLVectorEnv, make_task
 
 ROW, BEFORE = "row.json", "before.json"
 MEASUREMENTS, MEASURED_EPISODES = 8, 256
@@ -75,7 +72,7 @@ def perform(run: Run, folder: Path, device: str = "cpu", threads: int = 1) -> Ro
         "result": result.to_json(),
         "curve": [] if lesson is None else [point.to_json() for point in lesson.curve],
         "beyond": _probes().compare(run, agent, before) if run.env.beyond else [],
-        "answers": gallery(agent, envs) if run.split == "test" else [],
+        "answers": gallery_answers(agent, envs) if run.split == "test" else [],
         "seconds": {"learning": round(learning, 2), "total": round(time.perf_counter() - start, 2)},
         "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform != "darwin" else 2**20),
     }
@@ -115,42 +112,6 @@ def head(run: Run, device: str, threads: int) -> Row:
 def settings_of(run: Run) -> dict[str, Any]:
     """Return the keyword arguments of the agent's factory; the random agent's seed is the run's."""
     return {**run.agent.settings, "seed": run.seed} if run.agent.name == "random" else run.agent.settings
-
-
-def gallery(agent: Agent, envs: SSLVectorEnv) -> list[dict[str, Any]]:
-    """Return what an agent answers to the questions of the gallery: in words, and whether that is right."""
-    read = envs.questions.interface
-    asked = gallery_envs(envs.unwrapped.task, agent.interface, read.prompt_style, read.grammar)
-    enter(agent, asked)
-    observations, _ = asked.reset(seed=gallery_seeds())
-    batch = asked.batch
-    actions = agent.act(observations, deterministic=True)
-    transition = asked.questions.interface.step(batch, actions)
-    score = transition.step.score
-    said = [words(transition.written[row], transition.answers[row], bool(transition.answered[row])) for row in range(GALLERY)]
-    return [
-        {"said": said[row], "reward": round(float(score.reward[row]), 4), "success": bool(score.success[row])}
-        for row in range(GALLERY)
-    ]
-
-
-def gallery_envs(task: Any, interface: str, prompt_style: str = "direct", grammar: str = "strict") -> SSLVectorEnv:
-    """Return environments that ask the questions of the gallery."""
-    return SSLVectorEnv(task, num_envs=GALLERY, split="test", interface=interface, prompt_style=prompt_style, grammar=grammar)
-
-
-def gallery_seeds() -> list[int]:
-    """Return the seeds of the questions of the gallery."""
-    return [hash_seed(0, "gallery", number) for number in range(GALLERY)]
-
-
-def words(written: str | None, answer: NDArray[Any], answered: bool) -> str:
-    """Put an answer in words, or in numbers where there are none."""
-    if written is not None:
-        return written
-    if not answered:
-        return "no valid answer"
-    return str(answer.tolist()) if answer.size <= 8 else f"{answer.size} numbers"
 
 
 def main(spec: Path, folder: Path) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ssl4rl_agents.policies.assemble import assemble
+from ssl4rl_benchmarks.commands import flags
+from ssl4rl_benchmarks.commands.calls import Outcome, UserError, quieten
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,17 @@ class AssembleFlags:
     """Print the results as JSON."""
 
 
-def run(flags: AssembleFlags) -> dict[str, Any]:
+def run(arguments: list[str]) -> Outcome:
     """Assemble; say what came of it unless it is to be JSON."""
-    result = assemble(flags.out, image_size=flags.image_size, seed=flags.seed, overwrite=flags.overwrite)
-    if not flags.json:
+    quieten()
+    text = "Join SmolLM2-135M-Instruct and EfficientNet-Lite0 from PyPI packages into a LLaVA with a fresh connector."
+    given = flags.parse(AssembleFlags, arguments, "ssl4rl assemble", text).command
+    try:
+        result = assemble(given.out, image_size=given.image_size, seed=given.seed, overwrite=given.overwrite)
+    except ImportError as error:
+        raise UserError(str(error)) from error
+    if not given.json:
         for part, count in result["parameters"].items():
             print(f"{part:16}{count:>13,} parameters")
-        print(f"a picture is {result['image_tokens']} tokens; train it with --policy.model {flags.out}")
-    return result
+        print(f"a picture is {result['image_tokens']} tokens; train it with --policy.model {given.out}")
+    return Outcome(0, result, given.json)

@@ -1,4 +1,4 @@
-"""``ssl4rl audit``: the audits of one environment or of all, as a table."""
+"""``ssl4rl audit``: whether environments reward what they say, and nothing else."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from typing import Any, Literal
 
 from ssl4rl_benchmarks.audits.audit import AuditSettings, audit
 from ssl4rl_benchmarks.audits.everything import audit_all, copies_over_splits, quick_audit, related
-from ssl4rl_benchmarks.audits.graph_features import GRAPH_SOLVERS
-from ssl4rl_benchmarks.audits.shortcuts import SOLVERS
+from ssl4rl_benchmarks.audits.tables import markdown, print_table
+from ssl4rl_benchmarks.commands import flags
+from ssl4rl_benchmarks.commands.calls import Outcome, named_env, names_nothing
 
-POLICIES = ("random", "constant", "majority", "best fixed")
 QUICK = AuditSettings(60, 120, replies=2)
-ABSENT = "–"
 
 
 @dataclass(frozen=True)
@@ -42,110 +41,41 @@ class AuditFlags:
     """Print JSON."""
 
 
-def run(flags: AuditFlags, env_id: str | None, env_args: dict[str, Any]) -> tuple[int, list[dict[str, Any]]]:
-    """Audit an environment, or all with ``--all``; return the exit status, 1 where something failed, and the results.
+def run(arguments: list[str]) -> Outcome:
+    """Audit what a call names; the status is 1 where anything failed."""
+    env = None if names_nothing(arguments) else named_env(arguments, "audit")
+    text = "Look for shortcuts, wrong chance levels and replies that are paid by mistake. Exits with 1 where it finds any."
+    parsed = flags.parse(AuditFlags, arguments[1:] if env else arguments, f"ssl4rl audit {env or '--all'}", text, env)
+    results = audited(parsed.command, env, flags.env_arguments(parsed.env) if env else {})
+    failed = any(result["failures"] for result in results)
+    return Outcome(int(failed), results, parsed.command.json)
+
+
+def audited(given: AuditFlags, env_id: str | None, env_args: dict[str, Any]) -> list[dict[str, Any]]:
+    """Audit an environment, or all with ``--all``; return the results, printed unless they are to be JSON.
 
     Raises:
         ValueError: there is neither an environment nor ``--all``, or there are both.
     """
-    if flags.all == (env_id is not None):
+    if given.all == (env_id is not None):
         raise ValueError("name one environment, or --all")
-    if flags.quick and not flags.all:
+    if given.quick and not given.all:
         raise ValueError("--quick is for --all; give one environment fewer --episodes instead")
-    if flags.rows is not None and (flags.quick or not flags.all):
+    if given.rows is not None and (given.quick or not given.all):
         raise ValueError("--rows is for --all without --quick")
-    if flags.jobs < 0:
-        raise ValueError(f"--jobs must be a whole number from 0 on, got {flags.jobs}")
-    settings = AuditSettings(flags.episodes, -(-flags.episodes // 2), flags.split, seed=flags.seed)
+    if given.jobs < 0:
+        raise ValueError(f"--jobs must be a whole number from 0 on, got {given.jobs}")
+    settings = AuditSettings(given.episodes, -(-given.episodes // 2), given.split, seed=given.seed)
     if env_id is not None:
         results = audit(env_id, env_args, settings)
-    elif flags.quick:
-        results = quick_audit(dataclasses.replace(QUICK, split=flags.split, seed=flags.seed))
+    elif given.quick:
+        results = quick_audit(dataclasses.replace(QUICK, split=given.split, seed=given.seed))
     else:
-        results = audit_all(settings, flags.jobs or os.cpu_count() or 1, flags.rows)
+        results = audit_all(settings, given.jobs or os.cpu_count() or 1, given.rows)
         results += [related(results), *copies_over_splits()]
     results = [{name: value for name, value in row.items() if name != "answers"} for row in results]
-    if flags.markdown:
+    if given.markdown:
         print(markdown(results))
-    elif not flags.json:
+    elif not given.json:
         print_table(results)
-    return (1 if any(result["failures"] for result in results) else 0), results
-
-
-def print_table(results: list[dict[str, Any]]) -> None:
-    """Print audits as a table, with a star where a shortcut beats chance, and what failed below it."""
-    for solvers, kind in _kinds(results):
-        rows = [[cell.replace("**", "*") for cell in cells] for cells in _rows(kind, solvers)]
-        widths = [max(len(cells[i]) for cells in rows) for i in range(len(rows[0]))]
-        for cells in rows:
-            print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
-        print()
-    print("\n".join([*_refused(results), *_said(results)]))
-    failed = [failure for result in results for failure in result["failures"]]
-    print("\n".join(f"FAILED {failure}" for failure in failed) if failed else "nothing failed")
-
-
-def markdown(results: list[dict[str, Any]]) -> str:
-    """Return audits as tables for a document, one of images and one of graphs; what beats chance is bold."""
-    tables = []
-    for solvers, kind in _kinds(results):
-        header, *rows = _rows(kind, solvers)
-        lines = [header, ["---"] * len(header), *rows]
-        tables.append("\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n")
-    refused = "".join(f"- {line}\n" for line in [*_refused(results), *_said(results)])
-    failed = "".join(f"- FAILED: {failure}\n" for result in results for failure in result["failures"])
-    return "\n".join([*tables, *(part for part in (refused, failed) if part)])
-
-
-def _kinds(results: list[dict[str, Any]]) -> list[tuple[tuple[str, ...], list[dict[str, Any]]]]:
-    """Return the solvers of images and the audits that they took part in, and the same of graphs, as far as there are any."""
-    measured = [result for result in results if "shortcuts" in result]
-    graphs = [result for result in measured if set(GRAPH_SOLVERS) & set(result["shortcuts"])]
-    others = [result for result in measured if result not in graphs]
-    return [(solvers, kind) for solvers, kind in ((SOLVERS, others), (GRAPH_SOLVERS, graphs)) if kind]
-
-
-def _refused(results: list[dict[str, Any]]) -> list[str]:
-    """Say which sources a level does not take, and why."""
-    return [f"{_name(row)} refuses {row['source']}: {row['refused']}" for row in results if "refused" in row]
-
-
-def _said(results: list[dict[str, Any]]) -> list[str]:
-    """Return what was found of all configurations together."""
-    return [row["said"] for row in results if "said" in row]
-
-
-def _name(result: dict[str, Any]) -> str:
-    return " ".join(word for word in (result["env"].removeprefix("SSL4RL/"), result["level"]) if word)
-
-
-def _rows(results: list[dict[str, Any]], solvers: tuple[str, ...]) -> list[list[str]]:
-    columns = ["environment", "source", "chance", *POLICIES, *solvers, "oracle", "hostile replies paid", "drafts accepted"]
-    rows = [columns]
-    for result in results:
-        solved = [_solver(result["shortcuts"].get(solver)) for solver in solvers]
-        policies = [result["policies"].get(policy) for policy in POLICIES]
-        blind = [ABSENT if entry is None else f"{entry['reward']:.3f}" for entry in policies]
-        measured = [f"{result['oracle']:.3f}", _conformance(result["conformance"]), _acceptance(result["acceptance"])]
-        rows.append([_name(result), result["source"], f"{result['chance']:.3f}", *blind, *solved, *measured])
-    return rows
-
-
-def _solver(entry: dict[str, Any] | None) -> str:
-    if entry is None:
-        return ABSENT
-    return f"**{entry['reward']:.3f}**" if entry["beats_chance"] else f"{entry['reward']:.3f}"
-
-
-def _conformance(styles: dict[str, dict[str, dict[str, int]]]) -> str:
-    if not styles:
-        return ABSENT
-    kinds = {kind for table in styles.values() for kind in table}
-    tried, paid = (sum(entry[what] for table in styles.values() for entry in table.values()) for what in ("tried", "paid"))
-    return f"{paid} of {tried} ({len(kinds)} kinds)"
-
-
-def _acceptance(shares: float | dict[str, float] | None) -> str:
-    if shares is None:
-        return ABSENT
-    return f"{shares:.0%}" if isinstance(shares, float) else f"{min(shares.values()):.0%} to {max(shares.values()):.0%}"
+    return results

@@ -9,6 +9,8 @@ from typing import Any, Literal
 from ssl4rl_agents.agent import Agent, agent_interface, load_agent
 from ssl4rl_agents.evaluation import Result, evaluate_in
 from ssl4rl_agents.runs import is_run, read_config
+from ssl4rl_benchmarks.commands import flags
+from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, names_nothing, need, quieten, wants_help
 from ssl4rl_envs import SSLVectorEnv, make_task
 
 SHARED = 128
@@ -35,26 +37,62 @@ class EvalFlags:
     """Print JSON."""
 
 
-def measure(flags: EvalFlags, agent: str, env_id: str, env_args: dict[str, Any], prompt_style: str) -> dict[str, Any]:
+def run(arguments: list[str]) -> Outcome:
+    """Measure what a call names: a run folder, or an agent and an environment."""
+    text = "Measure a trained run, or a registered agent in an environment, on held-out data."
+    if wants_help(arguments):
+        flags.parse(EvalFlags, arguments, "ssl4rl eval AGENT [ENV]", text)
+    if names_nothing(arguments):
+        raise UserError("name a run folder, or an agent and an environment: ssl4rl eval random SSL4RL/Rotation-v0")
+    agent, rest = arguments[0], arguments[1:]
+    if is_run(agent):
+        return _of_run(agent, rest, text)
+    if Path(agent).is_dir():
+        _say_what_is_wrong(agent)
+    env = named_env(rest, f"eval {agent}")
+    parsed = flags.parse(EvalFlags, rest[1:], f"ssl4rl eval {agent} {env}", text, env)
+    given = parsed.command
+    return Outcome(0, measure(given, agent, env, flags.env_arguments(parsed.env), given.prompt_style), given.json)
+
+
+def _of_run(folder: str, rest: list[str], text: str) -> Outcome:
+    need("torch", "transformers")
+    quieten()
+    config = read_config(Path(folder))
+    if not names_nothing(rest):
+        raise UserError(f"a run is measured in the environment it was trained in, {config.env}; leave {rest[0]!r} out")
+    given = flags.parse(EvalFlags, rest, f"ssl4rl eval {folder}", text).command
+    return Outcome(0, measure(given, folder, config.env, config.env_args, config.prompt_style), given.json)
+
+
+def _say_what_is_wrong(folder: str) -> None:
+    """Raise what a folder lacks to be that of a run."""
+    try:
+        read_config(Path(folder))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder} is not a run folder: {error}") from error
+
+
+def measure(given: EvalFlags, agent: str, env_id: str, env_args: dict[str, Any], prompt_style: str) -> dict[str, Any]:
     """Measure an agent (a run folder or a name) in an environment; print a line unless JSON is asked for."""
-    if flags.episodes < 1:
-        raise ValueError(f"--episodes must be at least 1, got {flags.episodes}")
+    if given.episodes < 1:
+        raise ValueError(f"--episodes must be at least 1, got {given.episodes}")
     envs = SSLVectorEnv(
         make_task(env_id, **env_args),
-        num_envs=min(SHARED, flags.episodes),
-        split=flags.split,
+        num_envs=min(SHARED, given.episodes),
+        split=given.split,
         interface=agent_interface(agent),
         prompt_style=prompt_style,
-        grammar=flags.grammar or (read_config(Path(agent)).grammar if is_run(agent) else "strict"),
+        grammar=given.grammar or (read_config(Path(agent)).grammar if is_run(agent) else "strict"),
     )
     if is_run(agent):
         from ssl4rl_agents.policies.agent import load_run
 
-        acting: Agent = load_run(Path(agent), flags.checkpoint)
+        acting: Agent = load_run(Path(agent), given.checkpoint)
     else:
         acting = load_agent(agent, envs)
-    result = evaluate_in(acting, envs, env=env_id, episodes=flags.episodes, seed=flags.seed)
-    if not flags.json:
+    result = evaluate_in(acting, envs, env=env_id, episodes=given.episodes, seed=given.seed)
+    if not given.json:
         print(sentence(agent, result))
     return {"agent": agent, **result.to_json()}
 

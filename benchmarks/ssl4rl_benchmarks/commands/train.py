@@ -11,10 +11,12 @@ from typing import Annotated, Any
 import tyro
 
 from ssl4rl_agents.ppo.config import BUILT_IN, TrainConfig, TrainSettings
-from ssl4rl_agents.ppo.distributed import Processes
+from ssl4rl_agents.ppo.distributed import Processes, is_main
 from ssl4rl_agents.ppo.files import write_json
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.runs import CONFIG, is_run, read_config
+from ssl4rl_benchmarks.commands import flags
+from ssl4rl_benchmarks.commands.calls import INTERRUPTED, Outcome, named_env, quieten, wants_help
 from ssl4rl_benchmarks.reports import run as report
 
 BEFORE, CEILING = "before.json", "ceiling"
@@ -47,27 +49,44 @@ class ResumeFlags:
     """Print the results as JSON."""
 
 
-def train(flags: TrainFlags, env_id: str, env_args: dict[str, Any]) -> dict[str, Any]:
+def run(arguments: list[str]) -> Outcome:
+    """Begin a run, or go on with one."""
+    quieten()
+    text = "Train a policy by token-level PPO. Ctrl-C saves and ends the run; `ssl4rl train --resume FOLDER` goes on."
+    if any(argument.split("=")[0] == "--resume" for argument in arguments):
+        given = flags.parse(ResumeFlags, arguments, "ssl4rl train", "Go on with an interrupted run.").command
+        results = resume(given)
+    else:
+        if wants_help(arguments):
+            flags.parse(TrainFlags, arguments, "ssl4rl train ENV", text)
+        env = named_env(arguments, "train")
+        parsed = flags.parse(TrainFlags, arguments[1:], f"ssl4rl train {env}", text, env)
+        given = parsed.command
+        results = train(given, env, flags.env_arguments(parsed.env))
+    return Outcome(0 if results["finished"] else INTERRUPTED, results, given.json and is_main())
+
+
+def train(given: TrainFlags, env_id: str, env_args: dict[str, Any]) -> dict[str, Any]:
     """Train from the start. Returns the results; `finished` is False after Ctrl-C."""
-    settings = {f.name: getattr(flags.settings, f.name) for f in dataclasses.fields(flags.settings)}
-    if flags.settings.policy.model not in BUILT_IN and Path(flags.settings.policy.model).is_dir():
-        whole = str(Path(flags.settings.policy.model).resolve())
-        settings["policy"] = dataclasses.replace(flags.settings.policy, model=whole)
+    settings = {f.name: getattr(given.settings, f.name) for f in dataclasses.fields(given.settings)}
+    if given.settings.policy.model not in BUILT_IN and Path(given.settings.policy.model).is_dir():
+        whole = str(Path(given.settings.policy.model).resolve())
+        settings["policy"] = dataclasses.replace(given.settings.policy, model=whole)
     config = TrainConfig(env=env_id, env_args={name: _absolute(value) for name, value in env_args.items()}, **settings)
     with Processes(config.device) as processes:
-        trainer = Trainer(config, flags.out, overwrite=flags.overwrite, processes=processes)
-        return _finish(trainer, ceiling=flags.ceiling, quiet_table=flags.json)
+        trainer = Trainer(config, given.out, overwrite=given.overwrite, processes=processes)
+        return _finish(trainer, ceiling=given.ceiling, quiet_table=given.json)
 
 
-def resume(flags: ResumeFlags) -> dict[str, Any]:
+def resume(given: ResumeFlags) -> dict[str, Any]:
     """Go on with the run in a folder."""
-    if not (flags.resume / CONFIG).exists():
-        raise ValueError(f"{flags.resume} is not a run folder: it has no config.json of the trainer")
-    config = read_config(flags.resume)
-    ceiling = flags.ceiling or is_run(flags.resume / CEILING)
+    if not (given.resume / CONFIG).exists():
+        raise ValueError(f"{given.resume} is not a run folder: it has no config.json of the trainer")
+    config = read_config(given.resume)
+    ceiling = given.ceiling or is_run(given.resume / CEILING)
     with Processes(config.device) as processes:
-        trainer = Trainer(config, flags.resume, resume=True, processes=processes)
-        return _finish(trainer, ceiling=ceiling, quiet_table=flags.json)
+        trainer = Trainer(config, given.resume, resume=True, processes=processes)
+        return _finish(trainer, ceiling=ceiling, quiet_table=given.json)
 
 
 def _finish(trainer: Trainer, *, ceiling: bool, quiet_table: bool) -> dict[str, Any]:

@@ -21,34 +21,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from scipy.stats import t
-from sklearn.linear_model import LogisticRegressionCV
-from sklearn.preprocessing import normalize
-from torch import Tensor, nn
-from torch_geometric.nn import DeepGraphInfomax, GCNConv
 
 from ssl4rl_agents.policies.gnn import GNNPolicy
 from ssl4rl_agents.ppo.config import Algorithm, TrainConfig
 from ssl4rl_agents.ppo.trainer import Trainer
-from ssl4rl_envs import hash_seed
+from ssl4rl_benchmarks.bench import nodes
+from ssl4rl_benchmarks.bench.nodes import Table
 from ssl4rl_envs.sources.graph_builtin import load_graph
 from ssl4rl_envs.sources.graphs import GraphSource
 
-LABELS = 20
-"""Labelled nodes of each class."""
-
-SPLITS = 10
 FIRST_SEED = 10
 """Networks are numbered from here: settings were chosen with smaller seeds, and on random splits of another name."""
-
-STRENGTHS = [1.0, 10.0, 100.0]
-"""Of which regularisation of the probe is chosen, by cross-validation within the labelled nodes, alike for all."""
-
-INFOMAX_WIDTH, INFOMAX_EPOCHS, INFOMAX_RATE = 512, 150, 1e-3
-
-Table = NDArray[np.float32]
 
 
 def settings(flags: argparse.Namespace, seed: int) -> TrainConfig:
@@ -69,21 +53,6 @@ def settings(flags: argparse.Namespace, seed: int) -> TrainConfig:
     )
 
 
-def represent(policy: GNNPolicy, source: GraphSource) -> Table:
-    """Return the representations (N, H) of all nodes, over the whole graph of train edges."""
-    nodes = np.arange(source.nodes)
-    ends = np.repeat(nodes, source.degrees)
-    shown: dict[str, NDArray[Any]] = {
-        "node_mask": np.ones((1, source.nodes), np.int8),
-        "edge_index": np.stack([source.indices, ends])[None],
-        "edge_mask": np.ones((1, len(ends)), np.int8),
-        "target": nodes[None],
-    }
-    shown |= {"node_id": nodes[None]} if policy.sizes.by_id else {"x": source.features[None]}
-    with torch.no_grad():
-        return np.asarray(policy.embed(policy.encode(shown))[0].cpu().numpy())
-
-
 def trained(
     flags: argparse.Namespace, seed: int, algorithm: Algorithm, source: GraphSource
 ) -> tuple[Table, Table, dict[str, float]]:
@@ -92,61 +61,12 @@ def trained(
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(config, Path(folder) / "run", quiet=True)
         assert isinstance(trainer.policy, GNNPolicy)
-        before = represent(trainer.policy, source)
+        before = nodes.represent(trainer.policy, source)
         start = time.perf_counter()
         trainer.run()
         seconds = time.perf_counter() - start
         result = trainer.measure("test", flags.test_episodes)
-    return before, represent(trainer.policy, source), {"held_out": result.success, "seconds": seconds}
-
-
-def infomax(source: GraphSource, seed: int) -> Table:
-    """Return Deep Graph Infomax's representations of all nodes, over the same edges."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(hash_seed(seed, "infomax"))
-        encoder = _Convolution(source.features.shape[1], INFOMAX_WIDTH)
-        model = DeepGraphInfomax(
-            INFOMAX_WIDTH,
-            encoder=encoder,
-            summary=lambda found, *_: found.mean(dim=0).sigmoid(),
-            corruption=lambda x, edges: (x[torch.randperm(len(x))], edges),
-        )
-        x = torch.tensor(normalize(source.features, "l1"))
-        edges = torch.tensor(np.stack([source.indices, np.repeat(np.arange(source.nodes), source.degrees)]))
-        optimizer = torch.optim.Adam(model.parameters(), lr=INFOMAX_RATE)
-        for _ in range(INFOMAX_EPOCHS):
-            optimizer.zero_grad()
-            torch.autograd.backward(model.loss(*model(x, edges)))
-            optimizer.step()
-        with torch.no_grad():
-            return np.asarray(model(x, edges)[0].numpy())
-
-
-class _Convolution(nn.Module):
-    """One graph convolution, as Infomax has it on Cora."""
-
-    def __init__(self, features: int, width: int) -> None:
-        super().__init__()
-        self.layer, self.bend = GCNConv(features, width), nn.PReLU(width)
-
-    def forward(self, x: Tensor, edges: Tensor) -> Tensor:
-        """Return (N, width)."""
-        found: Tensor = self.bend(self.layer(x, edges))
-        return found
-
-
-def probe(representations: Table, labels: NDArray[np.int64], split: int) -> float:
-    """Return the share of unlabelled nodes that logistic regression over the labelled ones of a random split gets right."""
-    rng = np.random.default_rng(hash_seed(split, "labelled nodes"))
-    order = rng.permutation(len(labels))
-    known = np.concatenate([order[labels[order] == label][:LABELS] for label in np.unique(labels)])
-    asked = np.setdiff1d(order, known)
-    rows = normalize(representations)
-    model = LogisticRegressionCV(
-        Cs=STRENGTHS, cv=3, max_iter=2_000, l1_ratios=(0.0,), use_legacy_attributes=False, scoring="accuracy"
-    )
-    model.fit(rows[known], labels[known])
-    return float((model.predict(rows[asked]) == labels[asked]).mean())
+    return before, nodes.represent(trainer.policy, source), {"held_out": result.success, "seconds": seconds}
 
 
 def summary(accuracies: list[list[float]]) -> dict[str, float]:
@@ -167,7 +87,7 @@ def measure(flags: argparse.Namespace) -> dict[str, Any]:
     of_tasks: dict[str, list[dict[str, float]]] = {}
 
     def note(name: str, representations: Table) -> None:
-        found.setdefault(name, []).append([probe(representations, labels, split) for split in range(SPLITS)])
+        found.setdefault(name, []).append([nodes.probe(representations, labels, split) for split in range(nodes.SPLITS)])
 
     note("raw features", source.features)
     runs: dict[str, Algorithm] = {"PPO": "ppo", "cross-entropy (supervised ceiling of the task)": "sft"}
@@ -178,7 +98,7 @@ def measure(flags: argparse.Namespace) -> dict[str, Any]:
                 note("untrained network", before)
             note(name, after)
             of_tasks.setdefault(name, []).append(of_task)
-        note("Deep Graph Infomax", infomax(source, seed))
+        note("Deep Graph Infomax", nodes.infomax(source, seed))
     rows = {name: summary(accuracies) for name, accuracies in found.items()}
     tasks = {name: {key: float(np.mean([run[key] for run in each])) for key in each[0]} for name, each in of_tasks.items()}
     return {"env": flags.env, "model": flags.model, "seeds": flags.seeds, "probes": rows, "tasks": tasks}

@@ -15,7 +15,7 @@ from PIL import Image
 from ssl4rl_agents.ppo.files import finite
 from ssl4rl_benchmarks.bench.grid import thawed
 from ssl4rl_benchmarks.bench.rows import Row
-from ssl4rl_benchmarks.bench.worker import GALLERY, gallery_envs, gallery_seeds
+from ssl4rl_benchmarks.bench.gallery import GALLERY, gallery_envs, gallery_seeds
 from ssl4rl_benchmarks.reports.suite import plots
 from ssl4rl_benchmarks.reports.suite.markdown import fixed, machines, plus
 from ssl4rl_benchmarks.reports.suite.summary import Summary, numbers

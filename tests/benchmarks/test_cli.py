@@ -176,7 +176,7 @@ def test_the_report_stands_alone(finished):
     assert "http" not in page
     assert page.count("data:image/png;base64,") == 2
     assert ENV in page
-    for word in ("chance", "before training", "after training", "95 % interval", "&quot;group_size&quot;: 2"):
+    for word in ("chance", "before training", "after training", "95 % interval", "&#34;group_size&#34;: 2"):
         assert word in page
     assert not re.search(r"(src|href)=\"(?!data:)", page)
 

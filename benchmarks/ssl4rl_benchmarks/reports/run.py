@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import json
 from io import BytesIO
 from pathlib import Path
@@ -19,26 +17,12 @@ from ssl4rl_agents.policies.agent import PolicyAgent
 from ssl4rl_agents.ppo.metrics import read_metrics
 from ssl4rl_agents.ppo.rollout import ask
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_benchmarks.reports.page import inlined, render
 from ssl4rl_envs import hash_seed, rendering
 
 BOARD = 12
 
-PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #20242c }}
-table {{ border-collapse: collapse }} td, th {{ padding: .3rem .9rem; border-bottom: 1px solid #dee2e8; text-align: right }}
-td:first-child, th:first-child {{ text-align: left }} img {{ max-width: 100%; height: auto }}
-pre {{ background: #f4f5f7; padding: 1rem; overflow-x: auto }}
-</style>
-<h1>{title}</h1>
-{table}
-<h2>Learning curve</h2><img alt="reward over episodes" src="{curve}">
-<h2>Held-out instances with the model's answers</h2><img alt="board of instances" src="{board}">
-<h2>Settings</h2><pre>{settings}</pre>
-</html>
-"""
+COLUMNS = ("", "success", "95 % interval", "reward", "normalised")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -76,7 +60,7 @@ def print_table(results: dict[str, Any]) -> None:
     """Print the results."""
     after = results["after"]
     table = Table(title=f"{after['env']}: trained for {results['seconds']:.0f} s", title_justify="left")
-    for column in ("", "success", "95 % interval", "reward", "normalised"):
+    for column in COLUMNS:
         table.add_column(column, justify="left" if not column else "right")
     for line in rows(results):
         table.add_row(*line)
@@ -94,14 +78,14 @@ def write(trainer: Trainer, results: dict[str, Any], board: bytes) -> None:
     curve = draw_curve(trainer, results)
     (trainer.out / "curve.png").write_bytes(curve)
     (trainer.out / "board.png").write_bytes(board)
-    cells = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>" for line in rows(results))
-    header = "<tr><th></th><th>success</th><th>95 % interval</th><th>reward</th><th>normalised</th></tr>"
-    page = PAGE.format(
-        title=html.escape(f"{trainer.config.env}: {trainer.config.algorithm}, {trainer.config.objective.advantage}"),
-        table=f"<table>{header}{cells}</table>",
-        curve=_inline(curve),
-        board=_inline(board),
-        settings=html.escape(json.dumps(trainer.config.to_json(), indent=2)),
+    page = render(
+        "run.html",
+        title=f"{trainer.config.env}: {trainer.config.algorithm}, {trainer.config.objective.advantage}",
+        columns=COLUMNS,
+        rows=rows(results),
+        curve=inlined(curve),
+        board=inlined(board),
+        settings=json.dumps(trainer.config.to_json(), indent=2),
     )
     (trainer.out / "report.html").write_text(page)
 
@@ -155,7 +139,3 @@ def _smooth(values: NDArray[Any], width: int = 9) -> NDArray[Any]:
     """Return the mean of up to `width` values round each."""
     half = width // 2
     return np.array([np.nanmean(values[max(0, i - half) : i + half + 1]) for i in range(len(values))])
-
-
-def _inline(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import math
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment as Templates
 from PIL import Image
 
 from ssl4rl_agents.ppo.files import finite
+from ssl4rl_benchmarks.bench.gallery import GALLERY, gallery_envs, gallery_seeds
 from ssl4rl_benchmarks.bench.grid import thawed
 from ssl4rl_benchmarks.bench.rows import Row
-from ssl4rl_benchmarks.bench.gallery import GALLERY, gallery_envs, gallery_seeds
+from ssl4rl_benchmarks.reports.page import inlined, render
 from ssl4rl_benchmarks.reports.suite import plots
 from ssl4rl_benchmarks.reports.suite.markdown import fixed, machines, plus
 from ssl4rl_benchmarks.reports.suite.summary import Summary, numbers
 from ssl4rl_envs import make_task
-
-FOLDER = "ssl4rl_benchmarks.reports.suite"
 
 DRAWN = (
     ("Scores", "Interquartile means with 95 % intervals; hollow points are supervised ceilings.", plots.scores),
@@ -45,8 +41,6 @@ SECTIONS = (
 
 def write(summary: Summary, asks: str = "") -> str:
     """Return the page."""
-    templates = Templates(autoescape=True, trim_blocks=True)
-    page = templates.from_string(_file("page.html"))
     absent = set()
     if not summary.standings:
         absent |= {"leaderboard", "figures"}
@@ -62,11 +56,10 @@ def write(summary: Summary, asks: str = "") -> str:
     if not questions:
         absent.add("gallery")
     done = summary.done
-    return page.render(
+    return render(
+        "suite/report.html",
         summary=summary,
         asks=asks,
-        css=_file("page.css"),
-        js=_file("page.js"),
         sections=[section for section in SECTIONS if section[0] not in absent],
         machines=machines(summary),
         commits=", ".join(sorted({str(row["commit"]) for row in done})),
@@ -146,8 +139,4 @@ def _cards(config: dict[str, Any], firsts: dict[str, Row]) -> list[dict[str, Any
 def _data(picture: Any) -> str:
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
-
-
-def _file(name: str) -> str:
-    return (files(FOLDER) / name).read_text()
+    return inlined(file.getvalue())

@@ -2,7 +2,7 @@
 
 Python does not look at hints, so a typo among choices, a float where a whole number belongs or an infinite step size would be
 read as something else. Everything that takes settings (tasks, agents, training runs, suites, the command line) calls
-`checked` or `checked_arguments`, whichever way they came in.
+`checked` or `checked_arguments`, whichever way they came in; the constructors of tasks are wrapped in `checked_constructor`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import math
 import operator
 import types
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any, ClassVar, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -22,6 +22,7 @@ import numpy as np
 T = TypeVar("T")
 
 _UNFIT = object()
+_SWALLOWING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _SCALARS: dict[Any, str] = {
     bool: "True or False",
     int: "a whole number",
@@ -94,6 +95,31 @@ def checked_arguments(
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         require_known(called, given, [*known, *also])
     return {name: checked(f"{name} of {called}", value, hints.get(name, Any)) for name, value in given.items()}
+
+
+def checked_constructor(cls: type[Any]) -> Callable[..., None]:
+    """Return the constructor of a class, made to look at its arguments first; see `checked`.
+
+    Positional arguments are looked at as named ones are. What hints do not describe (``*args``, ``**kwargs``) passes.
+    """
+    init: Callable[..., None] = cls.__init__
+    signature = inspect.signature(init)
+
+    @wraps(init)
+    def constructor(self: Any, *args: Any, **kwargs: Any) -> None:
+        called = f"{type(self).__name__}()"
+        given = checked_arguments(called, cls, kwargs)
+        try:
+            bound = signature.bind(self, *args, **given)
+        except TypeError:
+            return init(self, *args, **given)  # whose own error is the clearest
+        hints = _hints(cast(Any, cls))
+        for name, value in list(bound.arguments.items())[1:]:
+            if name not in given and name in hints and signature.parameters[name].kind not in _SWALLOWING:
+                bound.arguments[name] = checked(f"{name} of {called}", value, hints[name])
+        return init(*bound.args, **bound.kwargs)
+
+    return constructor
 
 
 def require_known(called: str, given: Iterable[str], known: Collection[str]) -> None:
@@ -250,7 +276,7 @@ def hints_of(dataclass: type[Any]) -> dict[str, Any]:
 @lru_cache(maxsize=512)
 def _hints(function: Any) -> dict[str, Any]:
     """Return the type hints of a function, of a class those of its constructor, but for those that name what is not there."""
-    function = function.__init__ if inspect.isclass(function) else function
+    function = inspect.unwrap(function.__init__ if inspect.isclass(function) else function)
     found: dict[str, Any] = {}
     for name, hint in getattr(function, "__annotations__", {}).items():
         alone = types.SimpleNamespace(__annotations__={name: hint})

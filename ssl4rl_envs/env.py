@@ -11,11 +11,12 @@ from typing_extensions import override
 
 from ssl4rl_envs import rendering
 from ssl4rl_envs.questions import Questions
+from ssl4rl_envs.registration import PlainSpec
 from ssl4rl_envs.schedules import Schedule
 from ssl4rl_envs.task import Batch, Score, Task
 
 
-class SSLEnv(gym.Env[dict[str, Any], Any]):
+class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
     """One self-supervised question an episode; the reward is the score of the answer.
 
     `reset(seed=s)` asks instance 0 of the stream of seed s, every later `reset()` the next one. `info` holds `index`; after a

@@ -8,9 +8,11 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec
 
 from ssl4rl_envs.arguments import checked_arguments
 
@@ -107,6 +109,29 @@ def build_task(task: Task | str, arguments: dict[str, Any]) -> Task:
     return _build(task, arguments) if _may_change(arguments.get("source", "")) else _build_once(task, key)
 
 
+def with_plain_source(cls: type[Task], arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a task, a `Path` among them as the string that names the same source, which JSON can keep."""
+    source = arguments.get("source")
+    return {**arguments, "source": f"{cls.path_scheme}{source}"} if isinstance(source, Path) else arguments
+
+
+class PlainSpec:
+    """What environments share: a spec that can be written as JSON where the source was given as a `Path`."""
+
+    _spec: EnvSpec | None = None
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """How `gymnasium.make` made the environment; None without it."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        if spec is not None and isinstance(spec.kwargs.get("task"), str):
+            spec.kwargs = with_plain_source(load_class(spec.kwargs["task"]), spec.kwargs)
+        self._spec = spec
+
+
 def _may_change(source: Any) -> bool:
     """Return whether a source may be another next time: what lies on the disk, and objects of other libraries."""
     if isinstance(source, str):
@@ -132,7 +157,8 @@ def task_arguments(path: str, arguments: dict[str, Any]) -> dict[str, Any]:
         TypeError: an argument is unknown to the task or of another type.
         ValueError: a number is not finite, or there is no such level.
     """
-    cls, given = load_class(path), dict(arguments)
+    cls = load_class(path)
+    given = dict(with_plain_source(cls, arguments))
     level, pairing = given.pop("level", None), given.pop(PAIRING, None)
     if level is not None:
         given = at_level(cls, level, given)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ssl4rl_envs import answers, blind, identity, lenient
 from ssl4rl_envs.actions import bounds, inside
 from ssl4rl_envs.answers import AnswerFormat
+from ssl4rl_envs.arguments import checked_constructor
 from ssl4rl_envs.stream import Stream, hash_seed
 
 MAX_PROMPT = 16_384
@@ -143,6 +144,9 @@ class Task(ABC):
     legitimate: ClassVar[dict[str, str]] = {}
     """Solvers of `ssl4rl audit` that may beat chance without understanding the picture, by name, and why that is accepted."""
 
+    path_scheme: ClassVar[str] = "folder:"
+    """What stands before a path that is given as a source, in the string that names the same."""
+
     observation_space: spaces.Dict
     action_space: spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary | spaces.Box
     images: tuple[str, ...]
@@ -160,6 +164,12 @@ class Task(ABC):
         task._configuration = identity.configuration(cls, args, kwargs)
         task._pairing = None
         return task
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Hold the arguments of every constructor against its hints, however a task is made."""
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            cls.__init__ = checked_constructor(cls)  # type: ignore[method-assign]
 
     @property
     def stream_key(self) -> int:

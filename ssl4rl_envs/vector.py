@@ -15,11 +15,12 @@ from ssl4rl_envs import rendering
 from ssl4rl_envs.arguments import whole_number
 from ssl4rl_envs.interface import Transition
 from ssl4rl_envs.questions import Questions
+from ssl4rl_envs.registration import PlainSpec
 from ssl4rl_envs.schedules import Schedule
 from ssl4rl_envs.task import Batch, Task
 
 
-class SSLVectorEnv(gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
+class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
     """`num_envs` environments of one task, as `gymnasium.make_vec` makes them.
 
     For the same seed and actions it gives what ``SyncVectorEnv(..., autoreset_mode=autoreset_mode)`` over as many `SSLEnv`

@@ -52,6 +52,7 @@ class GraphTask(Task):
     """
 
     images = ()
+    path_scheme = "file:"
     role: ClassVar[str]
     """How targets make an answer: "pair" (of target 0 and 1), "choice" (which of the others belongs to target 0), "node" (one
     answer a target)."""

@@ -24,8 +24,8 @@ MIN_ACCEPTED = 0.1
 
 _CHECKED = 64  # drafts of each split that are looked at when a task is built
 
-MIN_SIZE = 8
-"""Least side of a picture, in pixels."""
+MIN_SIZE, MAX_SIZE = 8, 4096
+"""Least and largest side of a picture, in pixels; one of the largest takes 50 MB, and tasks look at 64 as they are built."""
 
 
 class ImageTask(Task, Generic[Draft]):
@@ -42,12 +42,11 @@ class ImageTask(Task, Generic[Draft]):
         ambiguous: how to call what cannot be asked about, e.g. "blank or symmetric".
 
     Raises:
-        ValueError: the pictures would be too small.
+        ValueError: the pictures would be too small, or too large to be held in memory.
     """
 
     def __init__(self, source: ImageSourceLike, image_size: int, images: tuple[str, ...], ambiguous: str) -> None:
-        if image_size < MIN_SIZE:
-            raise ValueError(f"image_size must be at least {MIN_SIZE} pixels, got {image_size}")
+        check_size(image_size)
         self.source: PictureSource = load_images(source)
         self.image_size, self.images, self.ambiguous = image_size, images, ambiguous
         picture = spaces.Box(0, 255, (image_size, image_size, 3), np.uint8)
@@ -112,6 +111,18 @@ class ImageTask(Task, Generic[Draft]):
                     f"by {type(self).__name__}, at least {MIN_ACCEPTED:.0%} must; the others are {self.ambiguous}. "
                     "Use other pictures or an easier level"
                 )
+
+
+def check_size(image_size: int) -> None:
+    """Look at the side of a picture before anything is computed from it.
+
+    Raises:
+        ValueError: it is none that can be shown, or none whose batches could be held in memory.
+    """
+    if image_size < MIN_SIZE:
+        raise ValueError(f"image_size must be at least {MIN_SIZE} pixels, got {image_size}")
+    if image_size > MAX_SIZE:
+        raise ValueError(f"image_size must be at most {MAX_SIZE} pixels, so that batches fit in memory, got {image_size}")
 
 
 def one_of(name: str, value: str, known: tuple[str, ...]) -> str:

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
-from ssl4rl_envs.images.base import ImageTask
+from ssl4rl_envs.images.base import ImageTask, check_size
 from ssl4rl_envs.images.tiles import NUMBERED, numbers, panel_grid, panels
 from ssl4rl_envs.images.views import LOOK, draw_views
 from ssl4rl_envs.sources import ImageSourceLike, Views
@@ -89,6 +89,7 @@ class Colorization(ImageTask[Views]):
             raise ValueError(
                 f"candidates must lie in 2 to {len(CHANNELS)}, got {candidates}: three channels can be shown in so many ways"
             )
+        check_size(image_size)
         self.panel = image_size // panel_grid(candidates)
         if self.panel < MIN_PANEL:
             raise ValueError(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs import blind
 from ssl4rl_envs.answers import AnswerFormat
-from ssl4rl_envs.images.base import ImageTask, one_of
+from ssl4rl_envs.images.base import ImageTask, check_size, one_of
 from ssl4rl_envs.images.tiles import NUMBERED, numbers, panel_grid, panels
 from ssl4rl_envs.images.views import all_differ, comparable, different_pictures, draw_alike
 from ssl4rl_envs.sources import ImageSourceLike, Views
@@ -114,6 +114,7 @@ class MaskedReconstruction(ImageTask[Draft]):
         self.answer = one_of("answer", answer, ("choice", "pixels"))
         if not 2 <= candidates <= 9:
             raise ValueError(f"candidates must lie in 2 to 9, got {candidates}")
+        check_size(image_size)
         if not 4 <= patch_size <= image_size // 2:
             raise ValueError(
                 f"patch_size must lie in 4 to {image_size // 2} (half of image_size={image_size}), got {patch_size}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl4rl_envs.images.base import check_size
 from ssl4rl_envs.images.views import all_differ, parts_of
 from ssl4rl_envs.sources.base import PictureSource, Views
 from ssl4rl_envs.stream import Stream
@@ -53,6 +54,7 @@ class Tiling:
     def __post_init__(self) -> None:
         if self.grid not in GRIDS:
             raise ValueError(f"grid must be one of {', '.join(map(str, GRIDS))}, got {self.grid}")
+        check_size(self.image_size)
         if self.image_size % self.grid:
             near = self.image_size // self.grid * self.grid
             raise ValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,23 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ssl4rl_envs.sources.decoding import Decoded, decode_picture, on_white
-from ssl4rl_envs.sources.intensity import as_bytes, finite, full_scale, value_range
+from ssl4rl_envs.sources.intensity import (
+    Range,
+    Spread,
+    as_bytes,
+    finite,
+    full_scale,
+    remarks,
+    shared_ranges,
+    spread_of,
+    together,
+)
 from ssl4rl_envs.sources.notices import listed, warn
 
 SMALLEST = 4
 """A picture has at least this many pixels on its shorter side."""
+
+_NUMPYS_FLOATS = ("torch.float16", "torch.float32", "torch.float64")
 
 
 def rgb_pictures(images: Sequence[Any] | NDArray[Any], name: str) -> list[NDArray[np.uint8]]:
@@ -24,7 +36,7 @@ def rgb_pictures(images: Sequence[Any] | NDArray[Any], name: str) -> list[NDArra
         images: an array of pictures, (n, height, width), (n, height, width, channels) or (n, channels, height, width), or a
             sequence of pictures of any sizes: arrays, tensors, or Pillow's pictures of any mode. Channels are 1 (grey), 3
             (RGB) or 4 (RGBA), and 2 (grey and opacity) where they stand last; what is transparent shows white. Bytes are
-            taken as they are and truth values as black and white; what other numbers mean, `value_range` reads off all
+            taken as they are and truth values as black and white; what other numbers mean, `intensity` reads off all
             arrays together, so that their brightness stays comparable.
         name: how to call the source in messages.
 
@@ -34,23 +46,18 @@ def rgb_pictures(images: Sequence[Any] | NDArray[Any], name: str) -> list[NDArra
     pictures = _one_each(images, name)
     if not pictures:
         raise ValueError(f"source {name!r} holds no picture")
-    decoded: list[NDArray[Any]] = []
-    extremes: list[tuple[float, float, bool]] = []
-    noted: dict[str, str] = {}
-    for number, picture in enumerate(pictures):
-        what = f"picture {number} of source {name!r}"
-        if isinstance(picture, Image.Image):
-            pixels, notes = _decoded(picture, what)
-            decoded.append(pixels)
-            noted |= {what: "; ".join(notes)} if notes else {}
-            continue
-        decoded.append(channels_last(_as_array(picture, what), what))
-        if decoded[-1].dtype.kind != "b" and decoded[-1].dtype != np.uint8:
-            extremes.append(_extremes(decoded[-1], what))
+    names = [f"picture {number} of source {name!r}" for number in range(len(pictures))]
+    of_pillow = _pillow_pictures({what: it for what, it in zip(names, pictures, strict=True) if isinstance(it, Image.Image)})
+    noted = {what: "; ".join(decoded.notes) for what, decoded in of_pillow.items() if decoded.notes}
     if noted:
         warn(f"{len(noted)} pictures of source {name!r} were read with a reservation:\n{listed(noted)}")
-    black, white = _common_range(extremes)
-    return [_as_rgb(array, black, white) for array in decoded]
+    arrays = {
+        what: channels_last(_as_array(it, what), what)
+        for what, it in zip(names, pictures, strict=True)
+        if what not in of_pillow
+    }
+    black, white = _common_range(arrays, name)
+    return [of_pillow[what].pixels if what in of_pillow else _as_rgb(arrays[what], black, white) for what in names]
 
 
 def channels_last(array: NDArray[Any], what: str) -> NDArray[Any]:
@@ -99,9 +106,14 @@ def _one_each(images: Sequence[Any] | NDArray[Any], name: str) -> list[Any]:
     """Return the pictures of an array or sequence one by one; a tensor is taken apart as an array is."""
     if isinstance(images, (list, tuple)) or not is_arraylike(images):
         return list(images)
-    if isinstance(images, np.ndarray) and images.dtype.kind == "O":
+    if isinstance(images, np.ndarray) and images.dtype.kind == "O" and images.ndim:
         return list(images)
-    array = _as_array(images, f"the pictures of source {name!r}")
+    array = _as_array(images, f"the array of pictures of source {name!r}")
+    if array.ndim not in (3, 4):
+        raise ValueError(
+            f"source {name!r} must be of shape (n, height, width), (n, height, width, channels) or (n, channels, height, "
+            f"width), got {array.dtype} {array.shape}; a single picture is given in a list"
+        )
     if array.ndim == 3 and (array.shape[0] in (3, 4) or array.shape[2] in (3, 4)):
         raise ValueError(
             f"source {name!r} has the shape {array.shape}, which is ambiguous: {array.shape[0]} grey pictures or one picture "
@@ -121,47 +133,86 @@ def _as_array(picture: Any, what: str) -> NDArray[Any]:
     Raises:
         ValueError: it is something else.
     """
-    if hasattr(picture, "detach") and hasattr(picture, "cpu"):  # a tensor of torch, which is not imported for it
-        picture = picture.detach().cpu()
-        if str(picture.dtype) == "torch.bfloat16":  # which NumPy does not have
-            picture = picture.float()
-        picture = picture.numpy()
+    if hasattr(picture, "detach") and hasattr(picture, "cpu"):
+        picture = _of_tensor(picture, what)
     if not is_arraylike(picture):
         hint = "; read files with source='folder:PATH'" if isinstance(picture, str) or hasattr(picture, "__fspath__") else ""
         raise ValueError(f"{what} is a {type(picture).__name__}, and must be an array, a tensor or a Pillow picture{hint}")
+    if np.ma.is_masked(picture):
+        raise ValueError(
+            f"{what} is a masked array; say what its {picture.mask.sum()} masked numbers shall show, by .filled(0)"
+        )
     array = np.asarray(picture)
     if array.dtype.kind not in "buif":
-        raise ValueError(f"{what} must hold real numbers, got {array.dtype} {array.shape}")
+        raise ValueError(
+            f"{what} must hold real numbers, got {array.dtype} {array.shape}; convert it, e.g. to numpy.uint8 from 0 to 255 "
+            "or to numpy.float32 from 0 to 1"
+        )
     return array
 
 
-def _decoded(picture: Image.Image, what: str) -> Decoded:
+def _of_tensor(tensor: Any, what: str) -> NDArray[Any]:
+    """Return a tensor of torch, which is not imported for it, as an array; what NumPy has no type for becomes float32.
+
+    Raises:
+        ValueError: it cannot be read as numbers: a sparse or quantized one, say, or one without content.
+    """
+    tensor = tensor.detach()
+    short = tensor.is_floating_point() and str(tensor.dtype) not in _NUMPYS_FLOATS
     try:
-        decoded = decode_picture(picture)
+        array: NDArray[Any] = (tensor.float() if short else tensor).cpu().resolve_conj().resolve_neg().numpy()
+    except (TypeError, RuntimeError, NotImplementedError) as error:
+        raise ValueError(
+            f"{what} is a tensor of {tensor.dtype} {tuple(tensor.shape)} that cannot be read as numbers ({error}); make it a "
+            "dense one of torch.uint8 or torch.float32"
+        ) from error
+    return array
+
+
+def _pillow_pictures(pictures: Mapping[str, Image.Image]) -> dict[str, Decoded]:
+    """Return Pillow's pictures by name as they are read; those whose numbers have to be stretched share a range."""
+    read = {what: _decoded(picture, what, None) for what, picture in pictures.items()}
+    ranges = shared_ranges([decoded.spread for decoded in read.values()])
+    for (what, decoded), shared in zip(list(read.items()), ranges, strict=True):
+        if decoded.spread is not None and shared != decoded.spread.own_range:
+            read[what] = _decoded(pictures[what], what, shared)
+    return read
+
+
+def _decoded(picture: Image.Image, what: str, shared: Range | None) -> Decoded:
+    try:
+        decoded = decode_picture(picture, shared)
     except Exception as error:  # a file that is read only now, or a mode that Pillow cannot convert
         raise ValueError(f"{what}, a Pillow picture of mode {picture.mode}, cannot be read: {error}") from error
     large_enough(decoded.pixels, what)
     return decoded
 
 
-def _extremes(array: NDArray[Any], what: str) -> tuple[float, float, bool]:
-    """Return the extremes of a picture's colours, and whether they are integers.
+def _spread(array: NDArray[Any], what: str) -> Spread:
+    """Return how the numbers of a picture's colours lie.
 
     Raises:
         ValueError: it holds NaN or infinite numbers.
     """
-    known = finite(array)
-    if not known.all():
-        raise ValueError(f"{what} holds {np.count_nonzero(~known)} numbers that are NaN, infinite or beyond any range")
-    colours = array[..., :-1] if array.shape[2] in (2, 4) else array
-    return float(colours.min()), float(colours.max()), array.dtype.kind != "f"
+    unknown = np.count_nonzero(~finite(array))
+    if unknown:
+        raise ValueError(
+            f"{what} holds {unknown} numbers that are NaN, infinite or beyond any range, of {array.size}; set them to what "
+            "they shall show, e.g. with numpy.nan_to_num"
+        )
+    return spread_of(array[..., :-1] if array.shape[2] in (2, 4) else array)
 
 
-def _common_range(extremes: list[tuple[float, float, bool]]) -> tuple[float, float]:
-    if not extremes:
+def _common_range(arrays: Mapping[str, NDArray[Any]], name: str) -> Range:
+    """Return the one range of all numbers that are neither bytes nor truth values, and say how they were stretched."""
+    spreads = [_spread(array, what) for what, array in arrays.items() if array.dtype.kind != "b" and array.dtype != np.uint8]
+    if not spreads:
         return 0.0, 255.0
-    least, most, exact = zip(*extremes, strict=True)
-    return value_range(min(least), max(most), exact=all(exact))
+    spread = together(spreads)
+    notes = remarks(spread, spread.own_range)
+    if notes:
+        warn(f"{len(spreads)} pictures of source {name!r} were read with a reservation, all alike: {'; '.join(notes)}")
+    return spread.own_range
 
 
 def _as_rgb(array: NDArray[Any], black: float, white: float) -> NDArray[np.uint8]:
@@ -176,7 +227,8 @@ def _as_rgb(array: NDArray[Any], black: float, white: float) -> NDArray[np.uint8
         pixels = as_bytes(colours, black, white)
     if not opaque:
         alpha = array[..., -1]
-        full = 255 if array.dtype == np.uint8 else full_scale(float(alpha.max()), exact=alpha.dtype.kind != "f")
+        most = float(alpha.max())
+        full = 255.0 if array.dtype == np.uint8 else full_scale(most, exact=alpha.dtype.kind != "f") or most
         pixels = on_white(pixels, as_bytes(alpha, 0, full))
     if pixels.shape[2] == 1:
         pixels = np.repeat(pixels, 3, axis=2)

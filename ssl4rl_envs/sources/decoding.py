@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import sys
 import warnings
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageFile
+from PIL import ExifTags, Image, ImageCms, ImageFile
 
-from ssl4rl_envs.sources.intensity import as_bytes, extremes, finite, value_range
+from ssl4rl_envs.sources.intensity import Range, Spread, as_bytes, finite, remarks, spread_of
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -28,18 +29,49 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _PHOTOMETRIC = int(ExifTags.Base.PhotometricInterpretation)
+_GDAL_NODATA = 42113
+_SINGLE = {"JPEG", "PSD"}  # the frames of the latter are layers, and are shown together
 _SWAPPED = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 
 
 class Decoded(NamedTuple):
-    """A picture, uint8 RGB (height, width, 3), and what a user should know of how it was read."""
+    """A picture that was read.
+
+    Attributes:
+        pixels: uint8 RGB (height, width, 3).
+        notes: what a user should know of how it was read.
+        spread: how its numbers lie, where they are more than bytes.
+    """
 
     pixels: NDArray[np.uint8]
     notes: tuple[str, ...]
+    spread: Spread | None
 
 
-def decode_file(file: Path) -> Decoded:
+@dataclass
+class Account:
+    """What is told to and by those who read one picture.
+
+    Args:
+        shared: the range that its numbers have in common with others; by default they have their own.
+        notes, spread: see `Decoded`.
+    """
+
+    shared: Range | None = None
+    notes: list[str] = field(default_factory=list)
+    spread: Spread | None = None
+
+    def decoded(self, pixels: NDArray[np.uint8], *more: str) -> Decoded:
+        """Return what was read; what was noted twice is told once."""
+        return Decoded(pixels, tuple(dict.fromkeys([*self.notes, *more])), self.spread)
+
+
+def decode_file(file: Path, shared: Range | None = None) -> Decoded:
     """Read the first frame of a picture file, upright.
+
+    Args:
+        file: the file.
+        shared: which numbers are black and white, in pictures of more than 8 bits; by default its own numbers say so.
 
     Raises:
         Exception: Pillow cannot read it; its readers raise errors of many types.
@@ -48,57 +80,68 @@ def decode_file(file: Path) -> Decoded:
         warnings.simplefilter("ignore")
         for category in (UserWarning, RuntimeWarning):  # what Pillow has to say of a file
             warnings.simplefilter("always", category)
+        account = Account(shared)
         try:
-            pixels, notes = _decode(file)
+            pixels = _decode(file, account)
         except Exception:  # a reader's own error, of whatever type: the metadata may be to blame
             bare = without_metadata(file.read_bytes())
             if bare is None:
                 raise
-            pixels, notes = _decode(BytesIO(bare))
-            notes.append("its metadata are damaged and were left out: it is not turned")
-    return Decoded(pixels, tuple(dict.fromkeys([*notes, *(str(warning.message) for warning in caught)])))
+            account = Account(shared)
+            pixels = _decode(BytesIO(bare), account)
+            account.notes.append("its metadata are damaged and were left out: it is not turned")
+    return account.decoded(pixels, *(str(warning.message) for warning in caught))
 
 
-def decode_picture(picture: Image.Image) -> Decoded:
-    """Convert a picture of any mode to RGB, upright.
+def decode_picture(picture: Image.Image, shared: Range | None = None) -> Decoded:
+    """Convert a picture of any mode to RGB, upright; `shared` as for `decode_file`.
 
     Raises:
         ValueError: it holds no finite number, or Pillow cannot convert its mode.
     """
-    notes: list[str] = []
+    account = Account(shared)
     picture.load()
-    return Decoded(_turned(to_rgb(picture, notes), _orientation(picture, notes)), tuple(notes))
+    return account.decoded(_turned(to_rgb(picture, account), _orientation(picture, account.notes)))
 
 
-def _decode(file: Path | BytesIO) -> tuple[NDArray[np.uint8], list[str]]:
-    notes: list[str] = []
+def _decode(file: Path | BytesIO, account: Account) -> NDArray[np.uint8]:
     with Image.open(file) as opened:
         wide = _swapped(opened) if isinstance(opened, ImageFile.ImageFile) else None
         opened.load()
         if wide is None:
-            return _turned(to_rgb(opened, notes), _orientation(opened, notes)), notes
+            pixels = _turned(to_rgb(opened, account), _orientation(opened, account.notes))
+            account.notes += [*_frames_left_out(file, opened.format), *_profile_left_out(opened)]
+            return pixels
         if isinstance(file, BytesIO):
             file.seek(0)
         with Image.open(file) as lower:
             lower.tile = wide
             lower.load()
-            pixels = _of_16_bits(np.asarray(opened), np.asarray(lower), opened.info.get("transparency"))
-        return _turned(pixels, _orientation(opened, notes)), notes
+            pixels = _of_16_bits(np.asarray(opened), np.asarray(lower), opened.info.get("transparency"), account)
+        account.notes += _profile_left_out(opened)
+        return _turned(pixels, _orientation(opened, account.notes))
 
 
-def to_rgb(picture: Image.Image, notes: list[str]) -> NDArray[np.uint8]:
+def to_rgb(picture: Image.Image, account: Account) -> NDArray[np.uint8]:
     """Convert a loaded picture of any mode to uint8 RGB (height, width, 3), without turning it.
 
-    Integers of 16 and 32 bits and floats get the range that `value_range` reads off them. What is transparent shows white.
+    Integers of 16 and 32 bits and floats get the range that `intensity` reads off them, or the shared one. What is
+    transparent shows white.
     """
     if picture.mode == "F" or picture.mode.startswith("I"):
         values = np.asarray(picture)
         unknown = np.count_nonzero(~finite(values))
         if unknown:
-            notes.append(f"{unknown} of its {values.size} numbers are NaN or infinite; they show black, +infinity white")
-        hidden = picture.info.get("transparency")
-        shown = values != hidden if isinstance(hidden, (int, float)) else np.ones(values.shape, bool)
-        grey = _numbers_on_white(values, shown)
+            account.notes.append(
+                f"{unknown} of its {values.size} numbers are NaN or infinite; they show black, +infinity white"
+            )
+        hidden, declared = picture.info.get("transparency"), _declared_missing(picture)
+        shown = values != (hidden if isinstance(hidden, int) else declared)
+        if not shown.all() and hidden is None:
+            account.notes.append(
+                f"{np.count_nonzero(~shown)} of its numbers are {declared}, its mark of missing ones; they show white"
+            )
+        grey = _numbers_on_white(values, shown, account)
         if getattr(picture, "tag_v2", {}).get(_PHOTOMETRIC) == 0:  # white is 0: Pillow heeds it in pictures of 8 bits alone
             grey = np.where(shown, 255 - grey, grey)
         return np.repeat(grey[..., None], 3, axis=2)
@@ -130,12 +173,13 @@ def _swapped(opened: ImageFile.ImageFile) -> list[Any] | None:
     return found or None
 
 
-def _of_16_bits(upper: NDArray[np.uint8], lower: NDArray[np.uint8], hidden: object) -> NDArray[np.uint8]:
+def _of_16_bits(upper: NDArray[np.uint8], lower: NDArray[np.uint8], hidden: object, account: Account) -> NDArray[np.uint8]:
     """Put 16-bit channels together and return them as RGB bytes.
 
     Args:
         upper, lower: (height, width, 3 or 4) bytes; of grey with opacity `lower` holds all four.
         hidden: the 16-bit colour that counts as transparent, if any.
+        account: see `Account`.
     """
     if upper.shape[2] == 4 and np.array_equal(lower[..., 0], upper[..., 0]) and np.array_equal(lower[..., 2], upper[..., 3]):
         values = lower[..., ::2] * np.uint16(256) + lower[..., 1::2]
@@ -143,20 +187,23 @@ def _of_16_bits(upper: NDArray[np.uint8], lower: NDArray[np.uint8], hidden: obje
     else:
         values = upper * np.uint16(256) + lower
     if values.shape[2] == 4:
-        pixels = _numbers_on_white(values[..., :3], values[..., 3] > 0)
+        pixels = _numbers_on_white(values[..., :3], values[..., 3] > 0, account)
         return on_white(pixels, as_bytes(values[..., 3], 0, 65535))
     keyed = isinstance(hidden, tuple) and len(hidden) == 3
     shown = (values != np.array(hidden)).any(axis=2) if keyed else np.ones(values.shape[:2], bool)
-    return _numbers_on_white(values, shown)
+    return _numbers_on_white(values, shown, account)
 
 
-def _numbers_on_white(values: NDArray[Any], shown: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def _numbers_on_white(values: NDArray[Any], shown: NDArray[np.bool_], account: Account) -> NDArray[np.uint8]:
     """Return numbers as bytes by the range of those that are shown, (height, width); the others are white."""
     if not shown.any():
         return np.full(values.shape, 255, np.uint8)
     everything = bool(shown.all())
-    least, most = extremes(values if everything else values[shown])
-    pixels = as_bytes(values, *value_range(least, most, exact=values.dtype.kind != "f"))
+    spread = spread_of(values if everything else values[shown])
+    black, white = account.shared or spread.own_range
+    account.spread = spread
+    account.notes += remarks(spread, (black, white))
+    pixels = as_bytes(values, black, white)
     if not everything:
         pixels[~shown] = 255
     return pixels
@@ -173,6 +220,38 @@ def _orientation(picture: Image.Image, notes: list[str]) -> int:
     except Exception as error:  # whatever a damaged directory makes of Pillow's parser
         notes.append(f"its EXIF is damaged ({type(error).__name__}: {error}); it is not turned")
         return 1
+
+
+def _declared_missing(picture: Image.Image) -> float | None:
+    """Return the number that a TIFF file declares to mean nothing, as GDAL does; None where it declares none."""
+    try:
+        return float(getattr(picture, "tag_v2", {})[_GDAL_NODATA].strip("\0 "))
+    except (KeyError, ValueError, AttributeError):  # or something that is no number
+        return None
+
+
+def _frames_left_out(file: Path | BytesIO, kind: str | None) -> list[str]:
+    """Return a note if a file holds more than the one picture that is shown."""
+    if kind in _SINGLE or isinstance(file, BytesIO):
+        return []
+    try:
+        with Image.open(file) as again:
+            frames = getattr(again, "n_frames", 1)
+    except Exception as error:  # a frame that is not shown is damaged
+        return [f"its further frames are damaged ({type(error).__name__}: {error}); the first is shown"]
+    return [f"it holds {frames} frames or pages; the first is shown"] if frames > 1 else []
+
+
+def _profile_left_out(picture: Image.Image) -> list[str]:
+    """Return a note if the colours of a picture are meant for another space than sRGB."""
+    profile = picture.info.get("icc_profile")
+    if not profile:
+        return []
+    try:
+        name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(BytesIO(profile))).strip()
+    except Exception:  # damaged, or a Pillow that was built without it
+        name = "which cannot be read"
+    return [] if "srgb" in name.lower() else [f"its colour profile, {name}, is not applied"]
 
 
 def _turned(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ MISSING = frozenset({"", "na", "nan", "n/a", "none", "null", "<na>"})
 """Marks of missing values, in small letters."""
 
 _WHOLE = re.compile(r"[+-]?\d+(?:\.0*)?", re.ASCII)
+_POWER = re.compile(r"[+-]?\d\.?(\d*)e[+-]?(\d+)", re.ASCII | re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?|nan", re.ASCII | re.IGNORECASE)
 _TWO_CELLS = re.compile(r"\d[\s,;]+[+-]?\d")
 
@@ -22,13 +24,18 @@ def is_number(cell: str) -> bool:
     return bool(_NUMBER.fullmatch(cell))
 
 
+def is_whole(cell: str) -> bool:
+    """Return whether a cell is a whole number in digits, "7.0" too, but not "7e3"."""
+    return bool(_WHOLE.fullmatch(cell))
+
+
 def number_nodes(
     cells: list[str], file: str = "edges", lines: Sequence[int] | None = None
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Number nodes without gaps.
 
     Nodes are whole numbers where all are ("7" and "7.0" are one), unless one begins with a needless 0 ("007"), and words
-    otherwise.
+    otherwise. "7.00e+00", as numpy.savetxt writes, is 7 where all numbers of such a file have all of their digits.
 
     Args:
         cells: names, those of an edge's ends one after the other, (2 E,).
@@ -42,14 +49,17 @@ def number_nodes(
     Raises:
         ValueError: most are whole numbers, and some are other numbers, marks of missing values or several cells.
     """
-    odd = [place for place, cell in enumerate(cells) if not _WHOLE.fullmatch(cell)]
+    if all(_in_full(cell) for cell in cells):
+        cells = [str(int(Decimal(cell))) for cell in cells]
+    words = {cell for cell in set(cells) if not is_whole(cell)}
+    odd = [place for place, cell in enumerate(cells) if cell in words] if words else []
     if not odd:
-        whole = [cell.partition(".")[0] for cell in cells]
-        if not any(_led_by_zero(cell) for cell in whole):
+        cells = [cell.partition(".")[0].lstrip("+") for cell in cells]
+        if not any(_led_by_zero(cell) for cell in cells):
             try:
-                names, numbers = np.unique(np.array(whole).astype(np.int64), return_inverse=True)
+                names, numbers = np.unique(np.array(cells).astype(np.int64), return_inverse=True)
             except (OverflowError, ValueError):  # beyond 64 bits, or beyond what Python converts
-                cells = [cell.lstrip("+") for cell in whole]
+                pass
             else:
                 return names, numbers.reshape(-1, 2)
     elif 2 * len(odd) <= len(cells) or all(is_number(cells[place]) for place in odd):
@@ -75,8 +85,15 @@ def _refuse_odd(cells: list[str], odd: list[int], file: str, lines: Sequence[int
         if cell.lower() in MISSING or is_number(cell) or _TWO_CELLS.search(cell):
             where = f", line {lines[place // 2]}" if lines is not None else ""
             raise ValueError(
-                f"{file}{where}: {cell!r} is no node; nodes are whole numbers, written in full, or they are words"
+                f"{file}{where}: {cell!r} is no node; nodes are whole numbers, written in full, or they are words; "
+                "read_graph(path, columns=...) names the two columns that hold them"
             )
+
+
+def _in_full(cell: str) -> bool:
+    """Return whether a number with a power of ten is whole, and has a digit for each place before the point."""
+    found = _POWER.fullmatch(cell)
+    return found is not None and len(found[1]) >= int(found[2]) and Decimal(cell) % 1 == 0
 
 
 def _led_by_zero(cell: str) -> bool:

@@ -12,6 +12,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ssl4rl_envs.sources.edge_formats import refuse_metis
+
 COMMENTS = ("#", "%", "//")
 SEPARATORS = {"\t": "a tab", ";": "';'", ",": "','"}
 BLANKS = "blanks"
@@ -25,6 +27,8 @@ _BOMS = {  # those of 32 bits first: they begin like those of 16
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _QUOTED = re.compile(r'"[^"]*"')
+_BEHIND_QUOTES = re.compile(r'("(?:[^"]|"")*") +(?=[,;\t]|$)')
+_SEP = re.compile(r'("?)sep=(.)\1[,;]*', re.IGNORECASE)
 _AROUND = re.compile(r"\s*([,;])\s*")
 _ATTRIBUTES = re.compile(r"[\s,;]*\{(.*)\}$")
 _TWO_NUMBERS = re.compile(r"[+-]?\d+(?: *\t *| +)[+-]?\d+(?:\s|$)", re.ASCII)
@@ -40,8 +44,9 @@ class Table:
         file: its name, for messages.
         rows: cells, stripped; lines that are empty or comments are no rows.
         lines: the number of each row's line, from 1.
-        comments: how many lines are comments.
+        comments: how many lines are comments, or tell Excel the separator.
         late_comments: numbers of those that stand below the first row, and so may be meant as edges.
+        heading: the cells of the comment right above the first row, which may name columns.
         attributes: how many lines end in attributes as networkx writes them, `{'weight': 2}`, that are not empty.
     """
 
@@ -50,6 +55,7 @@ class Table:
     lines: list[int]
     comments: int
     late_comments: list[int]
+    heading: list[str]
     attributes: int
 
 
@@ -77,21 +83,29 @@ def read_table(text: str, file: str) -> Table:
     """Split a text into rows of cells.
 
     Lines end in LF, CR LF or CR. Lines that begin with `#`, `%` or `//` are comments. Cells may stand in double quotes,
-    and all pairs in brackets.
+    and all pairs in brackets. A first line `sep=;` tells the separator, as it tells Excel.
 
     Raises:
         ValueError: the lines have not one separator, or a line has not two names; the message names file and line.
     """
     lines: list[tuple[int, str]] = []
     comments, late, attributes = 0, [], 0
+    told: str | None = None
+    heading = ""
     for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
-        content = line.strip(" ")
+        content = line.strip(" \ufeff\x1a")  # marks that are left amid files where Windows joins them
         if not content.strip(" \t\v\f,;"):
             continue
         if content.startswith(COMMENTS):
             comments += 1
             if lines:
                 late.append(number)
+            else:
+                heading = content.strip("#%/ ").replace('"', "")
+            continue
+        if not lines and told is None and (found := _SEP.fullmatch(content)):
+            told = BLANKS if found[2] == " " else found[2]
+            comments += 1
             continue
         if content.endswith("}") and (found := _ATTRIBUTES.search(content)):
             attributes += bool(found[1].strip())
@@ -102,9 +116,14 @@ def read_table(text: str, file: str) -> Table:
     pairs = [_PAIR.fullmatch(content.strip()) for _, content in lines]
     if all(pairs):  # as Python prints tuples and lists
         lines = [(number, pair[1]) for (number, _), pair in zip(lines, pairs, strict=True) if pair]
-    separator = separator_of(lines, file)
+    refuse_metis(lines, file)
+    separator = told or separator_of(lines, file)
+    if told is not None and told != BLANKS:
+        for place in lines:
+            if told not in (bare := _bare(place[1])):
+                _refuse(place, bare, repr(told), file)
     rows = [_cells(content, separator, file, number) for number, content in lines]
-    return Table(file, rows, [number for number, _ in lines], comments, late, attributes)
+    return Table(file, rows, [number for number, _ in lines], comments, late, _cells(heading, separator, file, 0), attributes)
 
 
 def separator_of(lines: Sequence[tuple[int, str]], file: str) -> str:
@@ -167,7 +186,7 @@ def _cells(content: str, separator: str, file: str, number: int) -> list[str]:
         return content.split() if separator == BLANKS else [cell.strip() for cell in content.split(separator)]
     blanks = separator == BLANKS
     try:
-        text = content.replace("\t", " ") if blanks else content
+        text = content.replace("\t", " ") if blanks else _BEHIND_QUOTES.sub(r"\1", content)
         (found,) = csv.reader([text], delimiter=" " if blanks else separator, skipinitialspace=True, strict=True)
     except csv.Error as error:
         raise ValueError(f"{file}, line {number}: {error} in {content!r}") from error

@@ -14,6 +14,7 @@ from ssl4rl_envs.sources.arrays import SMALLEST
 from ssl4rl_envs.sources.decoding import decode_file
 from ssl4rl_envs.sources.duplicates import Look, groups_of_copies, look_of
 from ssl4rl_envs.sources.images import ImageSource, content_key
+from ssl4rl_envs.sources.intensity import Range, Spread, shared_ranges
 from ssl4rl_envs.sources.listing import list_pictures
 from ssl4rl_envs.sources.notices import listed, warn
 
@@ -31,19 +32,21 @@ class Reading(NamedTuple):
         key: the content digest of the full-size pixels.
         size: how many pixels the file has.
         notes: what a user should know of how it was read.
+        spread: how its numbers lie, where they are more than bytes.
     """
 
     pixels: NDArray[np.uint8]
     key: bytes
     size: int
     notes: tuple[str, ...]
+    spread: Spread | None
 
 
 class FolderSource(ImageSource):
     """Every picture of a folder and its subfolders, at any depth; links are followed.
 
     Pictures are turned upright by their EXIF tag, converted to RGB (transparency is laid on white; of more than 8 bits, see
-    `intensity.value_range`; of animations the first frame) and reduced to `SHORT_SIDE` on the shorter side: about 0.5 MB of
+    `intensity`; of animations the first frame) and reduced to `SHORT_SIDE` on the shorter side: about 0.5 MB of
     memory each. Files whose name does not end like a picture's are not looked at.
 
     Near-duplicates (a picture in another format, size, quality or brightness, or in grey: `duplicates` says what counts) are
@@ -84,19 +87,18 @@ class FolderSource(ImageSource):
             try:
                 reading = read_picture(file)
             except Exception as error:  # Pillow's readers raise errors of many types; none ends the folder
-                self.skipped[file] = _reason(error)
+                self.skipped[file] = _reason(file, error)
                 continue
             self.files.append(file)
             readings.append(reading)
             if dedup:
                 looks.append(look_of(reading.pixels))
-            if reading.notes:
-                self.noted[file] = "; ".join(reading.notes)
         if self.skipped:
             warn(f"{len(self.skipped)} of {count} pictures in {root} could not be read:\n{listed(self.skipped)}")
         if not readings:
             raise ValueError(f"the image folder {root} holds {count} pictures and none could be read")
-        keys = self._group(readings, looks)
+        keys = self._group(readings, looks)  # by how each is read alone, so that others never move it
+        readings = self._in_shared_ranges(readings)
         self._tell(root)
         super().__init__([reading.pixels for reading in readings], name=f"folder:{root}", keys=keys)
 
@@ -116,6 +118,16 @@ class FolderSource(ImageSource):
                 f"dedup=False, or folder:PATH{_WITHOUT_DEDUP}, groups equal pictures alone"
             )
 
+    def _in_shared_ranges(self, readings: list[Reading]) -> list[Reading]:
+        """Read pictures again whose numbers are stretched otherwise beside the others of the folder than alone; note all."""
+        ranges = shared_ranges([reading.spread for reading in readings])
+        for number, (file, reading, shared) in enumerate(zip(self.files, readings, ranges, strict=True)):
+            if reading.spread is not None and shared != reading.spread.own_range:
+                readings[number] = read_picture(file, shared)
+            if readings[number].notes:
+                self.noted[file] = "; ".join(readings[number].notes)
+        return readings
+
     def _group(self, readings: list[Reading], looks: list[Look]) -> list[bytes]:
         """Find the copies, and return the content digest that decides each picture's split."""
         keys = [reading.key for reading in readings]
@@ -131,14 +143,14 @@ class FolderSource(ImageSource):
         return decisive
 
 
-def read_picture(file: Path) -> Reading:
-    """Read one picture upright, as RGB, reduced to `SHORT_SIDE`.
+def read_picture(file: Path, shared: Range | None = None) -> Reading:
+    """Read one picture upright, as RGB, reduced to `SHORT_SIDE`; `shared` as for `decode_file`.
 
     Raises:
         Exception: Pillow cannot read it, for which its readers raise errors of many types.
         ValueError: it is smaller than 4 pixels, or holds no finite number.
     """
-    pixels, notes = decode_file(file)
+    pixels, notes, spread = decode_file(file, shared)
     height, width = pixels.shape[:2]
     if min(height, width) < SMALLEST:
         raise ValueError(f"only {width} x {height} pixels; at least {SMALLEST} x {SMALLEST} are needed")
@@ -147,10 +159,12 @@ def read_picture(file: Path) -> Reading:
         share = SHORT_SIDE / min(height, width)
         size = (round(width * share), round(height * share))
         pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
-    return Reading(pixels, key, height * width, notes)
+    return Reading(pixels, key, height * width, notes, spread)
 
 
-def _reason(error: Exception) -> str:
+def _reason(file: Path, error: Exception) -> str:
+    if file.exists() and not file.stat().st_size:
+        return "the file is empty"
     if isinstance(error, UnidentifiedImageError):
         return "not a picture that Pillow can read"
     return str(error) or type(error).__name__

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import reprlib
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_envs.sources.edge_nodes import named
+from ssl4rl_envs.sources.graph_values import FLOAT32_MAX, dense, holds_numbers, is_missing, real_numbers
 from ssl4rl_envs.sources.graphs import GraphSource
 from ssl4rl_envs.sources.left_out import LeftOut
 
@@ -62,7 +65,10 @@ def from_networkx(graph: Any, name: str = "networkx", attributes: Sequence[Hasha
             if found is None:
                 left.append(str(key))
         elif attributes is None and key not in NAMES and _describes(values):
-            columns.append(_column(key, values, nodes, name))
+            column = _column(key, values, nodes, name)
+            columns.append(column)
+            if not column.shape[1]:
+                left.append(str(key))
         else:
             left.append(str(key))
     left_out = LeftOut()
@@ -82,27 +88,11 @@ def from_networkx(graph: Any, name: str = "networkx", attributes: Sequence[Hasha
 
 
 def _describes(values: list[Any]) -> bool:
-    """Return whether an attribute's first values are numbers, or all of them words of few kinds."""
-    held = [value for value in values if value is not None]
-    if not held:
-        return False
-    if isinstance(held[0], str):
-        different = len({value for value in held if isinstance(value, str)})
-        return 2 <= different <= min(MOST_WORDS, len(values) // 2)
-    return _numbers(held[0]) is not None
-
-
-def _numbers(value: Any) -> NDArray[np.float64] | None:
-    """Return a number, or an array of numbers in any nesting, flat; None for anything else."""
-    if isinstance(value, (str, bytes, dict, set)):
-        return None
-    if hasattr(value, "detach"):  # a tensor, perhaps of a kind that NumPy has not
-        value = value.detach().cpu().double().numpy()
-    try:
-        array = np.asarray(value)
-    except ValueError:  # lists of several lengths
-        return None
-    return array.astype(np.float64).ravel() if array.dtype.kind in "biuf" else None
+    """Return whether an attribute is numeric in some nodes, or words of few kinds in all."""
+    held = [value for value in values if not is_missing(value)]
+    if all(isinstance(value, str) for value in held):
+        return 2 <= len(set(held)) <= min(MOST_WORDS, len(values) // 2)
+    return any(map(holds_numbers, held))
 
 
 def _column(key: Hashable, values: list[Any], nodes: list[Any], name: str, asked: bool = False) -> NDArray[np.float64]:
@@ -112,35 +102,43 @@ def _column(key: Hashable, values: list[Any], nodes: list[Any], name: str, asked
         ValueError: the values of nodes do not make a table; the message names a node.
     """
     hint = "" if asked else "; from_networkx(graph, attributes=[...]) takes only those that you name"
-    for node, value in zip(nodes, values, strict=True):
-        if value is None:
-            missing = sum(other is None for other in values)
-            raise ValueError(f"graph {name!r}: node {node!r} has no {key!r}, as {missing} of {len(nodes)} nodes{hint}")
-    if isinstance(values[0], str):
-        if odd := next((place for place, value in enumerate(values) if not isinstance(value, str)), 0):
-            raise ValueError(f"graph {name!r}: {key!r} of node {nodes[odd]!r} is {values[odd]!r}, and of others a word{hint}")
+    missing = [place for place, value in enumerate(values) if is_missing(value)]
+    if missing:
+        count = f"as {len(missing)} of {len(nodes)} nodes"
+        raise ValueError(f"graph {name!r}: node {nodes[missing[0]]!r} has no {key!r}, {count}{hint}")
+    words = [isinstance(value, str) for value in values]
+    if all(words):
         kinds, place = np.unique(values, return_inverse=True)
         return np.eye(len(kinds))[place]
-    rows = [_numbers(value) for value in values]
-    for node, value, row in zip(nodes, values, rows, strict=True):
-        first = rows[0]
-        if row is None or first is None or row.shape != first.shape:
-            what = (
-                "no numbers"
-                if row is None
-                else f"{row.size} numbers, and of node {nodes[0]!r} {0 if first is None else first.size}"
-            )
-            raise ValueError(f"graph {name!r}: {key!r} of node {node!r} is {what}: {value!r}{hint}")
-        if not np.isfinite(row).all():
-            raise ValueError(f"graph {name!r}: {key!r} of node {node!r} is not finite: {value!r}{hint}")
-    return np.stack([row for row in rows if row is not None])
+    rows = [real_numbers(value) for value in values]
+    shapes = Counter(row.shape for row in rows if row is not None).most_common(1)
+    for node, value, word, row in zip(nodes, values, words, rows, strict=True):
+        where, shown = f"graph {name!r}: {key!r} of node {node!r} is", reprlib.repr(value)
+        if 2 * sum(words) > len(words) and not word:
+            raise ValueError(f"{where} {shown}, and of others a word{hint}")
+        if 2 * sum(words) <= len(words) and (problem := _problem(value, row, shapes[0][0] if shapes else ())):
+            raise ValueError(f"{where} {problem}: {shown}{hint}")
+    return np.stack([row.ravel() for row in rows if row is not None])
+
+
+def _problem(value: Any, row: NDArray[np.float64] | None, shape: tuple[int, ...]) -> str:
+    """Return what keeps the value of a node out of a table of rows of a shape, or nothing."""
+    if row is None:
+        return "no table of real numbers" if holds_numbers(value) else "no numbers"
+    if row.shape != shape:
+        return f"numbers of shape {row.shape}, and of other nodes {shape}"
+    if not np.isfinite(row).all():
+        return "not finite"
+    return "beyond float32" if (np.abs(row) > FLOAT32_MAX).any() else ""
 
 
 def _classes(values: list[Any]) -> NDArray[np.int64] | None:
     """Return classes (N,) where all values are whole numbers, or all words; words in alphabetical order."""
-    numbers = [getattr(value, "item", lambda value=value: value)() if np.ndim(value) == 0 else None for value in values]
-    if all(isinstance(value, (int, float)) and float(value).is_integer() for value in numbers):
-        return np.array(numbers, np.int64)
-    if all(isinstance(value, str) for value in values) and len(set(values)) <= len(values) // 2:
-        return np.unique(values, return_inverse=True)[1].astype(np.int64)
-    return None
+    if all(isinstance(value, str) for value in values):
+        few = len(set(values)) <= len(values) // 2
+        return np.unique(values, return_inverse=True)[1].astype(np.int64) if few else None
+    for value in values:
+        row = real_numbers(value)
+        if row is None or row.size != 1 or not row.item().is_integer() or abs(row.item()) >= 2**63:
+            return None
+    return np.array([int(dense(value).item()) for value in values], np.int64)

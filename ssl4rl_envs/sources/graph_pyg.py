@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl4rl_envs.sources.graph_sparse import note_entries
+from ssl4rl_envs.sources.graph_values import dense, is_sparse, real_numbers
 from ssl4rl_envs.sources.graphs import GraphSource
 from ssl4rl_envs.sources.left_out import LeftOut
 from ssl4rl_envs.sources.notices import warn
@@ -33,19 +35,21 @@ def from_pyg(data: Any, name: str = "pyg") -> GraphSource:
         data = data[0]
     if hasattr(data, "node_types") and hasattr(data, "to_homogeneous"):
         raise ValueError(
-            f"a source has nodes of one kind, and {type(data).__name__} has {', '.join(map(str, data.node_types))}; "
+            f"a source has nodes of one kind, and {type(data).__name__} has {', '.join(map(str, data.node_types)) or 0}; "
             "data.to_homogeneous() makes them one, or choose one with its edges"
         )
-    edges, size, valued = _edges(data, name)
+    if (count := getattr(data, "num_graphs", 1)) > 1:
+        raise ValueError(f"a source is one graph, the {type(data).__name__} holds {count}; choose one of them")
+    left_out = LeftOut()
+    edges, size = _edges(data, name, left_out)
     features = getattr(data, "x", None)
-    table = None if features is None else dense(features)
+    table = None if features is None else _array(features, "x", name)
     if table is not None and table.ndim == 1:
         table = table[:, None]
-    nodes = size if size is not None else _told_nodes(data, table)
+    nodes = size if size is not None else _told_nodes(data, table, name)
     labels, odd = _labels(getattr(data, "y", None), nodes)
-    values = sum(len(edges) for key in VALUES if getattr(data, key, None) is not None) or valued
-    left_out = LeftOut()
-    left_out.add("values beside edges", values, " (an edge counts once, whatever its weight or features)")
+    if any(getattr(data, key, None) is not None for key in VALUES):
+        left_out.add("values beside edges", len(edges), " (an edge counts once, whatever its weight or features)")
     left_out.add("`y` that is not a class for each node", int(odd))
     if table is None and size is None and nodes and 2 * len(np.unique(edges)) < nodes:
         warn(f"graph {name!r}: more than half of its {nodes} nodes stand in no edge; numbers with gaps are nodes too")
@@ -53,64 +57,73 @@ def from_pyg(data: Any, name: str = "pyg") -> GraphSource:
     return left_out.tell(source, both_ways=True)
 
 
-def _told_nodes(data: Any, table: NDArray[Any] | None) -> int | None:
+def _array(value: Any, key: str, name: str) -> NDArray[Any]:
+    try:
+        array = dense(value)
+    except ValueError as error:
+        raise ValueError(f"graph {name!r}: `{key}` is a {error}") from error
+    if array.ndim == 0:
+        raise ValueError(f"graph {name!r}: `{key}` must be an array, got {type(value).__name__}")
+    return array
+
+
+def _told_nodes(data: Any, table: NDArray[Any] | None, name: str) -> int | None:
     """Return how many nodes there are: as it is written down, by the features, or as PyTorch Geometric infers it."""
     written = hasattr(data, "__contains__") and "num_nodes" in data
     if table is not None and not written:
         return len(table)
-    return getattr(data, "num_nodes", None)
+    count = getattr(data, "num_nodes", None)
+    told = None if count is None else real_numbers(count)
+    if count is not None and (told is None or told.size != 1 or not told.item().is_integer()):
+        raise ValueError(f"graph {name!r}: `num_nodes` must be a whole number, got {count!r}")
+    return None if told is None else int(told.item())
 
 
-def dense(tensor: Any) -> NDArray[Any]:
-    """Return a tensor of torch, dense or sparse, of any dtype, a `SparseTensor` of torch-sparse, or a matrix, as an array."""
-    if hasattr(tensor, "toarray"):  # of scipy
-        return np.asarray(tensor.toarray())
-    if hasattr(tensor, "to_dense") and _is_sparse(tensor):
-        tensor = tensor.to_dense()
-    if hasattr(tensor, "detach"):
-        tensor = tensor.detach().cpu()
-        tensor = tensor.float() if str(tensor.dtype) == "torch.bfloat16" or "float8" in str(tensor.dtype) else tensor
-        tensor = tensor.numpy()
-    return np.asarray(tensor)
-
-
-def _is_sparse(tensor: Any) -> bool:
-    """Return whether it is a sparse tensor of torch, in any layout, or a `SparseTensor`."""
-    return hasattr(tensor, "coo") or "sparse" in str(getattr(tensor, "layout", ""))
-
-
-def _edges(data: Any, name: str) -> tuple[NDArray[np.int64], int | None, int]:
-    """Return edges (E, 2), how many nodes a matrix of them has, and how many of its values are not 1."""
+def _edges(data: Any, name: str, left_out: LeftOut) -> tuple[NDArray[np.int64], int | None]:
+    """Return edges (E, 2), and how many nodes a matrix of them has."""
     given = getattr(data, "edge_index", None)
     key = "edge_index"
     if given is None:
         given, key = getattr(data, "adj_t", None), "adj_t"
     if given is None:
         raise ValueError(f"graph {name!r}: {type(data).__name__} has neither `edge_index` nor `adj_t`")
-    if not _is_sparse(given):
+    if not is_sparse(given):
         if key == "adj_t":
             raise ValueError(f"graph {name!r}: `adj_t` must be a sparse matrix, got {type(given).__name__}")
-        pairs = dense(given)
+        pairs = _array(given, key, name)
         if pairs.ndim != 2 or len(pairs) != 2 or pairs.dtype.kind not in "iu":
             raise ValueError(f"graph {name!r}: `edge_index` must be whole numbers (2, E), got {pairs.dtype} {pairs.shape}")
-        return pairs.T, None, 0
-    if hasattr(given, "coo"):
-        row, column, value = given.coo()
-        shape = (int(given.size(0)), int(given.size(1)))
-    else:
-        entries = given.detach().to_sparse_coo().coalesce()
-        (row, column), value, shape = entries.indices(), entries.values(), tuple(entries.shape)
-    if shape[0] != shape[1]:
+        return pairs.T, None
+    shape, row, column, value = _entries(given)
+    if len(shape) < 2 or shape[0] != shape[1]:
         raise ValueError(f"graph {name!r}: `{key}` must be a square matrix, got shape {shape}")
-    valued = 0 if value is None else int((dense(value).reshape(len(row), -1) != 1).any(axis=1).sum())
-    return np.stack([dense(row), dense(column)], axis=1).astype(np.int64), shape[0], valued
+    edges = np.stack([row, column], axis=1).astype(np.int64)
+    return edges[note_entries(value, left_out)], shape[0]
+
+
+def _entries(matrix: Any) -> tuple[tuple[int, ...], NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return the shape of a sparse matrix, and rows, columns and values of its entries, 1 where it has none."""
+    if hasattr(matrix, "tocoo"):  # of scipy
+        coo = matrix.tocoo()
+        return tuple(coo.shape), coo.row, coo.col, coo.data
+    if hasattr(matrix, "coo"):  # of torch-sparse
+        row, column, value = matrix.coo()
+        shape = (int(matrix.size(0)), int(matrix.size(1)))
+    else:
+        entries = matrix.detach().to_sparse_coo().coalesce()
+        row, column = (*entries.indices(), entries.indices()[0])[:2]  # a vector is refused by its shape
+        value, shape = entries.values(), tuple(entries.shape)
+    return shape, dense(row), dense(column), np.ones(len(row)) if value is None else dense(value)
 
 
 def _labels(given: Any, nodes: int | None) -> tuple[NDArray[np.int64] | None, bool]:
     """Return classes (N,), and whether there is something that is none."""
     if given is None:
         return None, False
-    labels = dense(given)
+    try:
+        labels = dense(given)
+    except ValueError:
+        return None, True
     if labels.dtype.kind in "iub" and labels.size == nodes and len(labels) == nodes:
         return labels.reshape(-1).astype(np.int64), False
     return None, True

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ssl4rl_envs.sources.clusters import cluster
+from ssl4rl_envs.sources.graph_values import dense
 from ssl4rl_envs.stream import SPLITS, hash_rows
 
 EDGE_SHARES = (0.85, 0.05, 0.10)
@@ -70,9 +72,10 @@ class GraphSource:
         names: ArrayLike | None = None,
         left_out: Mapping[str, int] | None = None,
     ) -> None:
-        pairs = _pairs(edges, name)
+        pairs = _pairs(_array(edges, "edges", name), name)
+        features = None if features is None else _array(features, "features", name)
         greatest = int(pairs.max(initial=-1))
-        count = nodes if nodes is not None else greatest + 1 if features is None else len(np.asarray(features))
+        count = nodes if nodes is not None else greatest + 1 if features is None else len(features)
         self.name, self.nodes = name, count
         if not len(pairs):
             raise ValueError(f"graph {name!r} holds no edge ({count} nodes)")
@@ -81,7 +84,7 @@ class GraphSource:
         if greatest >= count:
             raise ValueError(f"graph {name!r}: {count} nodes do not hold edges up to node {greatest}")
         table = None if features is None else _table(features, count, name)
-        self.labels = None if labels is None else _labels(labels, count, name)
+        self.labels = None if labels is None else _labels(_array(labels, "labels", name), count, name)
         self.names = np.arange(count) if names is None else np.array(names)
         if self.names.shape != (count,):
             raise ValueError(f"graph {name!r}: names must be ({count},), got {self.names.shape}")
@@ -236,8 +239,14 @@ def degree_buckets(degrees: Nodes) -> Nodes:
     return np.array([int(degree).bit_length() for degree in range(int(degrees.max(initial=0)) + 1)], np.int64)[degrees]
 
 
-def _pairs(edges: ArrayLike, name: str) -> Nodes:
-    array = np.asarray(edges)
+def _array(values: ArrayLike, what: str, name: str) -> NDArray[Any]:
+    try:
+        return np.atleast_1d(dense(values))
+    except ValueError as error:
+        raise ValueError(f"graph {name!r}: {what} are a {error}") from error
+
+
+def _pairs(array: NDArray[Any], name: str) -> Nodes:
     if (
         array.ndim != 2
         or array.shape[1] != 2
@@ -251,9 +260,8 @@ def _pairs(edges: ArrayLike, name: str) -> Nodes:
     return array.astype(np.int64)
 
 
-def _table(features: ArrayLike, count: int, name: str) -> NDArray[np.float32] | None:
+def _table(given: NDArray[Any], count: int, name: str) -> NDArray[np.float32] | None:
     """Return features as float32 (N, F), or None where F is 0."""
-    given = np.asarray(features)
     if given.ndim != 2 or len(given) != count or given.dtype.kind not in "biuf":
         raise ValueError(f"graph {name!r}: features must be finite numbers ({count}, F), got {given.dtype} {given.shape}")
     with np.errstate(over="ignore"):
@@ -267,8 +275,7 @@ def _table(features: ArrayLike, count: int, name: str) -> NDArray[np.float32] | 
     return table if table.shape[1] else None
 
 
-def _labels(labels: ArrayLike, count: int, name: str) -> Nodes:
-    given = np.asarray(labels)
+def _labels(given: NDArray[Any], count: int, name: str) -> Nodes:
     if given.shape != (count,) or given.dtype.kind not in "iub":
         raise ValueError(f"graph {name!r}: labels must be ({count},) whole numbers, got {given.dtype} {given.shape}")
     return given.astype(np.int64)

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 _NOT_PICTURES = {"BUFR", "GRIB", "HDF5", "MPEG", "WMF"}  # formats that Pillow knows by name alone
-_READABLE = frozenset(
+_READABLE = {".mpo"} | frozenset(  # several JPEG pictures in one file, which Pillow opens as JPEG
     ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN and kind not in _NOT_PICTURES
 )
 

@@ -162,3 +162,11 @@ def test_weights_of_stable_baselines_that_are_not_finite_are_an_error(tmp_path, 
 def test_averaging_factors_lie_below_one(betas):
     with pytest.raises(ValueError, match=r"optimizer\.betas must be two numbers in \[0, 1\)"):
         TrainConfig.from_json({"env": "SSL4RL/Rotation-v0", "optimizer": {"betas": betas}}).resolved()
+
+
+def test_a_path_among_a_tasks_arguments_is_kept_as_the_string_that_names_the_same(tmp_path):
+    config = TrainConfig(env_args={"source": tmp_path, "image_size": 36})
+    assert config.env_args == {"source": f"folder:{tmp_path}", "image_size": 36}
+    assert TrainConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+    graph = TrainConfig(env="SSL4RL/GraphDistance-v0", env_args={"source": tmp_path / "edges.txt"})
+    assert dataclasses.replace(graph, seed=3).env_args == {"source": f"file:{tmp_path}/edges.txt"}

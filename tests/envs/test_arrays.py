@@ -164,3 +164,85 @@ def test_tasks_take_tensors_and_pictures_of_pillow():
     streams = [ssl4rl_envs.Stream("train", np.zeros(4, np.uint64), np.arange(4)) for _ in tasks]
     first, *others = (task.sample(stream).observation["image"] for task, stream in zip(tasks, streams, strict=True))
     assert all(np.array_equal(other, first) for other in others)
+
+
+@pytest.mark.parametrize("name", ["float8_e4m3fn", "float8_e5m2", "bfloat16"])
+def test_tensors_of_floats_that_numpy_does_not_have(name):
+    tensor = (torch.from_numpy(COLOURS.transpose(0, 3, 1, 2).copy()) / 255).to(getattr(torch, name))
+    right = np.rint(tensor.float().numpy().transpose(0, 2, 3, 1) * 255)
+    assert np.array_equal(seen(tensor), right)
+    assert np.array_equal(seen(list(tensor)), right)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (
+            torch.zeros(2, 3, 9, 9, dtype=torch.complex64),
+            r"the array of pictures of source .* real numbers, got complex64 \(2, 3, 9, 9\)",
+        ),
+        (torch.zeros(2, 3, 9, 9).to_sparse(), "a tensor of torch.float32 .* make it a dense one"),
+        (torch.zeros(2, 3, 9, 9, device="meta"), "no data.* make it"),
+        ([torch.zeros(3, 9, 9), torch.zeros(3, 9, 9).to_sparse()], "picture 1 of source 'arrays' is a tensor"),
+        ([COLOURS[0].astype(object)], r"picture 0 .* real numbers, got object \(9, 12, 3\); convert it"),
+        (np.zeros((2, 9, 9), "datetime64[s]"), "real numbers, got datetime64"),
+        (np.zeros((2, 9, 9), [("red", np.uint8)]), "real numbers, got"),
+        (np.array(3), r"must be of shape \(n, height, width\).* got int64 \(\); a single picture is given in a list"),
+        (COLOURS[0, ..., 0], r"must be of shape .* got uint8 \(9, 12\)"),
+        (np.zeros((2, 2, 9, 9, 3)), r"must be of shape .* got float64 \(2, 2, 9, 9, 3\)"),
+        (np.ma.masked_greater(COLOURS, 250), r"masked array; say what its \d+ masked numbers shall show"),
+        ([np.zeros((2, 9, 9))], r"with 1, 3 or 4 channels, got float64 \(2, 9, 9\)"),
+        (np.zeros((0, 9, 9)), "holds no picture"),
+        (np.zeros((2, 9, 0)), "at least 4 pixels wide and high, got 0 x 9"),
+    ],
+)
+def test_what_cannot_be_read_is_one_sentence(source, message):
+    with pytest.raises(ValueError, match=message):
+        load_images(source)
+
+
+def test_layout_of_memory_does_not_matter():
+    right = seen(COLOURS)
+    locked = COLOURS.copy()
+    locked.flags.writeable = False
+    for array in (np.asfortranarray(COLOURS), COLOURS[:, ::-1][:, ::-1], locked, np.ma.masked_array(COLOURS)):
+        assert np.array_equal(seen(array), right)
+    assert np.array_equal(seen(COLOURS.astype(">u2")), right)
+    assert np.array_equal(seen(torch.from_numpy(COLOURS.copy()).permute(0, 3, 1, 2)), right)
+
+
+def test_a_source_keeps_its_pictures_when_the_array_changes():
+    mine = COLOURS.copy()
+    source = load_images(mine)
+    mine[:] = 0
+    assert np.array_equal(source.picture(0), COLOURS[0])
+
+
+def test_narrow_numbers_are_stretched_alike_and_told_once():
+    celsius = np.linspace(20, 30, 5 * 81).reshape(5, 9, 9)
+    with pytest.warns(UserWarning, match=r"5 pictures of source 'arrays' .* from 293.15 to 303.15 are stretched") as told:
+        found = seen(celsius + 273.15)
+    assert len(told) == 1
+    assert np.abs(found[..., 0] - (celsius - 20) * 25.5).max() <= 0.51
+
+
+def test_numbers_that_mark_missing_ones_do_not_set_the_range_of_arrays():
+    values = np.linspace(250, 300, 5 * 81, dtype=np.float32).reshape(5, 9, 9)
+    holes = values.copy()
+    holes[2, 3] = -9999
+    with pytest.warns(UserWarning, match="9 of its numbers, which go from -9999 to 300"):
+        found = seen(holes)
+    assert (found[2, 3] == 0).all()
+    found[2, 3] = 0
+    with pytest.warns(UserWarning, match="stretched"):
+        whole = seen(values)
+    whole[2, 3] = 0
+    assert np.array_equal(found, whole)
+
+
+def test_pictures_of_pillow_are_stretched_alike():
+    pictures = [Image.fromarray(np.linspace(low, low + 40, 100, dtype=np.float32).reshape(10, 10)) for low in (250, 270)]
+    with pytest.warns(UserWarning, match="2 pictures of source") as told:
+        found = seen(pictures)
+    assert len(told) == 1
+    assert [(int(one.min()), int(one.max())) for one in found] == [(0, 170), (85, 255)]

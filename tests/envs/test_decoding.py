@@ -265,7 +265,7 @@ def test_metadata_that_keep_pillow_from_opening_the_file_are_left_out(tmp_path, 
         return whole(file, *more)
 
     monkeypatch.setattr(Image, "open", refuse)
-    pixels, notes = decode_file(tmp_path / "x.jpg")
+    pixels, notes, _ = decode_file(tmp_path / "x.jpg")
     assert pixels.shape == UP.shape
     assert any("metadata" in note for note in notes)
 
@@ -292,13 +292,145 @@ def test_errors_of_every_type_are_counted_and_the_folder_goes_on(tmp_path, monke
         Image.fromarray(UP).save(tmp_path / f"{number}.png")
     Image.fromarray(COLOURS).save(tmp_path / "good.png")
 
-    def failing(file: Path) -> object:
+    def failing(file: Path, *more: object) -> object:
         if file.stem.isdigit():
             raise errors[int(file.stem)]
-        return decode_file(file)
+        return decode_file(file, *more)
 
     monkeypatch.setitem(read_picture.__globals__, "decode_file", failing)
     with pytest.warns(UserWarning, match=f"{len(errors)} of {len(errors) + 1} pictures"):
         source = FolderSource(tmp_path)
     assert [path.name for path in source.files] == ["good.png"]
     assert all(source.skipped.values())
+
+
+# Collections
+
+
+def thermal(folder: Path, name: str, low: float, high: float, dtype: type = np.float32) -> np.ndarray:
+    """A picture of blots whose numbers go from `low` to `high`; the same blots for one name."""
+    coarse = np.random.default_rng(zlib.crc32(name.encode())).random((6, 6), np.float32)
+    blots = np.asarray(Image.fromarray(coarse).resize((40, 40), Image.Resampling.BICUBIC))
+    values = (low + (blots - blots.min()) / np.ptp(blots) * (high - low)).astype(dtype)
+    Image.fromarray(values).save(folder / name)
+    return values
+
+
+def test_pictures_of_a_folder_are_stretched_alike_and_told_once(tmp_path):
+    numbers = [thermal(tmp_path, f"{n}.tif", 250 + n, 300 + 2 * n) for n in range(5)]
+    with pytest.warns(UserWarning, match="reservation") as told:
+        source = FolderSource(tmp_path)
+    [message] = [str(warning.message) for warning in told]
+    assert f"5 of 5 pictures in {tmp_path} were read with a reservation" in message
+    assert "1.tif: its numbers from 251 to 302 are stretched: 250 is black, 308 white" in message
+    for number, values in enumerate(numbers):
+        assert np.abs(source.picture(number)[..., 0] - (values - 250) * (255 / 58)).max() <= 0.51
+
+
+def test_further_pictures_change_no_split(tmp_path):
+    for n in range(12):
+        thermal(tmp_path, f"{n:02d}.tif", 250 + n, 300)
+    with pytest.warns(UserWarning, match="stretched"):
+        before = FolderSource(tmp_path)
+    thermal(tmp_path, "warmer.tif", 300, 400)
+    with pytest.warns(UserWarning, match="400 white"):
+        after = FolderSource(tmp_path)
+    assert not np.array_equal(after.picture(0), before.picture(0))
+    assert np.array_equal(after._assigned[:12], before._assigned)
+
+
+def test_pictures_of_known_scales_keep_them_beside_others(tmp_path):
+    alone = {}
+    for name, low, high in (("8.png", 0, 255), ("12.png", 0, 4095), ("16.png", 0, 65535), ("band.png", 30_000, 31_000)):
+        thermal(tmp_path, name, low, high, np.uint16)
+        alone[name] = read_picture(tmp_path / name).pixels
+    Image.fromarray(COLOURS).save(tmp_path / "bytes.png")
+    with pytest.warns(UserWarning, match=r"1 of 5 pictures.*\n.*band\.png"):
+        source = FolderSource(tmp_path)
+    for item, file in enumerate(source.files):
+        right = COLOURS if file.name == "bytes.png" else alone[file.name]
+        assert np.array_equal(source.picture(item), right)
+        assert source.picture(item).max() - source.picture(item).min() > 200
+
+
+def test_a_number_that_the_file_declares_to_be_missing_shows_white_and_is_counted(tmp_path):
+    import tifffile
+
+    values = np.linspace(250, 300, 400, dtype=np.float32).reshape(20, 20)
+    values[0, :7] = 7
+    tifffile.imwrite(tmp_path / "x.tif", values, extratags=[(42113, "s", 0, "7", True)])
+    found = read_picture(tmp_path / "x.tif")
+    assert (found.pixels[0, :7] == 255).all()
+    assert found.pixels[0, 7].max() <= 1
+    assert "7 of its numbers are 7.0, its mark of missing ones" in found.notes[0]
+
+
+def test_a_mark_of_missing_numbers_in_a_file_with_signs(tmp_path):
+    import tifffile
+
+    values = np.linspace(250, 300, 400).reshape(20, 20).astype(np.int16)
+    values[3:6] = -9999
+    tifffile.imwrite(tmp_path / "x.tif", values)
+    found = read_picture(tmp_path / "x.tif")
+    assert (found.pixels[3:6] == 0).all()
+    assert (int(found.pixels[0, 0, 0]), int(found.pixels[-1, -1, 0])) == (0, 255)
+    assert any("60 of its numbers" in note for note in found.notes)
+
+
+# What is not shown of a file
+
+
+@pytest.mark.parametrize("name", ["x.gif", "x.png", "x.tif", "x.webp", "x.mpo", "x.jpg"])
+def test_frames_that_are_not_shown_are_counted(tmp_path, name):
+    frames = [Image.new("RGB", (12, 12), colour) for colour in ((250, 0, 0), (0, 250, 0), (0, 0, 250))]
+    how = {"format": "MPO"} if name == "x.jpg" else {}
+    frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], **how)
+    Image.fromarray(COLOURS).save(tmp_path / f"one{Path(name).suffix.replace('mpo', 'jpg')}")
+    with pytest.warns(UserWarning, match=rf"1 of 2 pictures(.|\n)*{name}: it holds 3 frames or pages; the first is shown"):
+        assert len(FolderSource(tmp_path)) == 2
+
+
+def test_a_damaged_second_page_costs_the_first_nothing(tmp_path):
+    page = Image.fromarray(COLOURS)
+    page.save(tmp_path / "x.tif", save_all=True, append_images=[page.rotate(90), page])
+    whole = (tmp_path / "x.tif").read_bytes()
+    for share in (0.5, 0.6, 0.7, 0.8, 0.9):
+        (tmp_path / "x.tif").write_bytes(whole[: int(share * len(whole))])
+        found = read_picture(tmp_path / "x.tif")
+        assert np.array_equal(found.pixels, COLOURS)
+        assert found.notes
+
+
+def test_a_colour_profile_other_than_srgb_is_told(tmp_path):
+    profiles = {"srgb.jpg": "sRGB", "xyz.jpg": "XYZ"}
+    for name, kind in profiles.items():
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile(kind)).tobytes()
+        Image.fromarray(COLOURS).save(tmp_path / name, icc_profile=profile, quality=95)
+    Image.fromarray(COLOURS).save(tmp_path / "damaged.jpg", icc_profile=b"no profile" * 20, quality=95)
+    assert not read_picture(tmp_path / "srgb.jpg").notes
+    assert read_picture(tmp_path / "xyz.jpg").notes == ("its colour profile, XYZ identity built-in, is not applied",)
+    assert "which cannot be read" in read_picture(tmp_path / "damaged.jpg").notes[0]
+    assert np.array_equal(read_picture(tmp_path / "srgb.jpg").pixels, read_picture(tmp_path / "damaged.jpg").pixels)
+
+
+def test_files_that_are_not_what_they_are_called(tmp_path, monkeypatch):
+    Image.fromarray(COLOURS).save(tmp_path / "good.png")
+    good = (tmp_path / "good.png").read_bytes()
+    (tmp_path / "really_a.jpg").write_bytes(good)
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (tmp_path / "words.png").write_text("no picture")
+    (tmp_path / "cut.png").write_bytes(good[: len(good) // 2])
+    (tmp_path / "large.png").write_bytes(png(np.zeros((300, 300), bool), 0, bits=1))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40_000)
+    with pytest.warns(UserWarning, match=r"4 of 6 pictures") as told:
+        source = FolderSource(tmp_path)
+    assert [path.name for path in source.files] == ["good.png", "really_a.jpg"]
+    assert {path.name: reason.split(" (")[0] for path, reason in source.skipped.items()} == {
+        "cut.png": "image file is truncated",
+        "empty.jpg": "the file is empty",
+        "large.png": "Image size",
+        "words.png": "not a picture that Pillow can read",
+    }
+    assert len(told) == 1
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50_000)
+    assert "Image size (90000 pixels) exceeds" in read_picture(tmp_path / "large.png").notes[0]

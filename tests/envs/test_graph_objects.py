@@ -7,11 +7,12 @@ import warnings
 import gymnasium as gym
 import networkx as nx
 import numpy as np
+import pandas
 import pytest
 import scipy.sparse
 import torch
 from gymnasium.utils.env_checker import check_env
-from torch_geometric.data import Data, HeteroData
+from torch_geometric.data import Batch, Data, HeteroData
 
 from ssl4rl_envs.sources.graph_builtin import load_graph
 from ssl4rl_envs.sources.graph_networkx import from_networkx
@@ -112,15 +113,29 @@ def test_attributes_can_be_chosen():
         (None, 1.0, "node 7 has no 'a'"),
         (..., "red", "node 7 has no 'a'"),
         (float("nan"), 1.0, "'a' of node 7 is not finite: nan"),
-        ([1, 2, 3], [1, 2], r"'a' of node 7 is 3 numbers, and of node 0 2: \[1, 2, 3\]"),
+        ([1, 2, 3], [1, 2], r"'a' of node 7 is numbers of shape \(3,\), and of other nodes \(2,\): \[1, 2, 3\]"),
+        (np.ones((2, 3)), np.ones((3, 2)), r"is numbers of shape \(2, 3\), and of other nodes \(3, 2\)"),
+        ([], 1.0, r"is numbers of shape \(0,\), and of other nodes \(1,\): \[\]"),
+        (1 + 2j, 1.0, r"is no table of real numbers: \(1\+2j\)"),
+        (torch.tensor([1j]), 1.0, "is no table of real numbers: tensor"),
+        (torch.ones(1, device="meta"), 1.0, "is no table of real numbers: tensor"),
+        ([[1], [2, 3]], [1], r"is no table of real numbers: \[\[1\], \[2, 3\]\]"),
+        ([1, None], [1, 2], r"is no table of real numbers: \[1, None\]"),
+        (1e300, 1.0, r"is beyond float32: 1e\+300"),
+        (10**400, 1.0, "is no table of real numbers: 10000.*0000;"),
+        (pandas.NA, 1.0, "node 7 has no 'a', as 1 of 300 nodes"),
+        (float("nan"), "red", "'a' of node 7 is nan, and of others a word"),
+        ({"x": 1}, 1.0, "is no numbers: {'x': 1}"),
         ("old", 1.0, "'a' of node 7 is no numbers: 'old'"),
         (5, "red", "'a' of node 7 is 5, and of others a word"),
     ],
 )
 def test_attributes_that_are_no_table_name_the_node(odd, other, message):
-    graph = graph_with(a=lambda node: odd if node == 7 else "blue" if other == "red" and node % 2 else other)
+    words = "red"
+    graph = graph_with(a=lambda node: odd if node == 7 else "blue" if other is words and node % 2 else other)
     with pytest.raises(ValueError, match=message) as refused:
         load_graph(graph)
+    assert "graph 'networkx'" in str(refused.value)
     assert "attributes=[...]" in str(refused.value)
 
 
@@ -211,6 +226,14 @@ def test_features_of_one_number_are_a_column_and_of_none_are_none():
         ({"x": X, "edge_index": BOTH - 1}, "from 0 on.* from -1 to 298"),
         ({"x": X[:200], "edge_index": BOTH}, "200 nodes do not hold edges up to node 299"),
         ({"x": X, "edge_index": BOTH, "num_nodes": 305}, r"finite numbers \(305, F\)"),
+        ({"x": X, "edge_index": BOTH[:1]}, r"`edge_index` must be whole numbers \(2, E\), got int64 \(1, 1782\)"),
+        ({"x": torch.tensor(3.0), "edge_index": BOTH}, "`x` must be an array, got Tensor"),
+        ({"x": {"a": 1}, "edge_index": BOTH}, "`x` must be an array, got dict"),
+        ({"x": [[1], [2, 3]], "edge_index": BOTH}, "`x` is a list that is no array of numbers"),
+        ({"x": X.to("meta"), "edge_index": BOTH}, "`x` is a Tensor that is no array of numbers: .*meta"),
+        ({"edge_index": BOTH, "num_nodes": 300.5}, "`num_nodes` must be a whole number, got 300.5"),
+        ({"x": X, "adj_t": torch.ones(5).to_sparse()}, r"`adj_t` must be a square matrix, got shape \(5,\)"),
+        ({"x": X, "adj_t": torch.ones(5, 5)}, "`adj_t` must be a sparse matrix, got Tensor"),
     ],
 )
 def test_data_that_make_no_graph_are_refused_in_a_sentence(data, message):
@@ -224,6 +247,11 @@ def test_nodes_of_several_kinds_are_refused():
     data["author", "writes", "paper"].edge_index = BOTH
     with pytest.raises(ValueError, match=r"HeteroData has paper, author; data\.to_homogeneous\(\) makes them one"):
         load_graph(data)
+
+
+def test_several_graphs_in_one_batch_are_refused():
+    with pytest.raises(ValueError, match="DataBatch holds 2; choose one of them"):
+        load_graph(Batch.from_data_list([Data(x=X, edge_index=BOTH)] * 2))
 
 
 def test_what_data_hold_beside_edges_is_told():
@@ -300,6 +328,12 @@ def test_adjacency_matrices_are_read():
     right = GraphSource(PAIRS)
     for form in (matrix, matrix + matrix.T, matrix.tocoo(), matrix.tolil(), scipy.sparse.csr_matrix(matrix)):
         assert np.array_equal(load_graph(form).edges, right.edges)
+    for form in ("csc", "dok", "bsr"):
+        assert np.array_equal(load_graph(matrix.asformat(form)).edges, right.edges)
+    odd = matrix.tocoo()
+    odd.data[:3] = np.nan, 0, -1
+    with pytest.warns(UserWarning, match=r"1 entries of 0; 2 values .*, and 1 negative, 1 missing or no number do too"):
+        assert len(load_graph(odd)) == len(PAIRS) - 1
     with pytest.raises(TypeError, match=r"GraphSource\(pairs\), an adjacency matrix \(N, N\) as scipy\.sparse"):
         load_graph(matrix.toarray())
 

@@ -329,13 +329,15 @@ def test_a_part_that_is_never_asked_does_not_count():
         ((1,), "one weight a task: 2 tasks, 1 weights"),
         ((0, 0), "one of them above it"),
         ((1, -1), "numbers from 0"),
-        ((1, float("nan")), "numbers from 0"),
-        ((1, float("inf")), "numbers from 0"),
+        ((1, float("nan")), "each part of it a finite number"),
+        ((1, float("inf")), "each part of it a finite number"),
     ],
 )
 def test_wrong_weights_are_errors(weights, message):
     with pytest.raises(ValueError, match=message):
         Mixture(("Rotation", "FlipPrediction"), weights, "digits", 36)
+    with pytest.raises(ValueError, match=r"numbers from 0|one weight a task"):
+        Parts([Rotation(SOURCE, 36), FlipPrediction(SOURCE, 36)], weights)
 
 
 def test_no_tasks_are_an_error():

@@ -206,8 +206,11 @@ def test_arguments_are_of_the_types_they_say(env_id):
         values = wrong_values(hints[name])
         assert values, f"{name} is a {hints[name]}, which is not looked at"
         for value in values:
-            with pytest.raises((TypeError, ValueError), match=f"{name} .*must be"):
+            with pytest.raises((TypeError, ValueError), match=f"{name} .*must be") as made:
                 ssl4rl_envs.make_task(env_id, **{name: value})
+            with pytest.raises(made.type) as direct:
+                ssl4rl_envs.task_class(env_id)(**{name: value})
+            assert str(direct.value) == str(made.value)
 
 
 def test_numpy_numbers_and_lists_are_as_good_as_pythons():

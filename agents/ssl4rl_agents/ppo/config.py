@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 from ssl4rl_agents.ppo.checks import check
 from ssl4rl_agents.ppo.divergence import settled
 from ssl4rl_envs.arguments import Checked, from_plain, hints_of
+from ssl4rl_envs.registration import task_class, with_plain_source
 
 Algorithm = Literal["ppo", "sft"]
 Advantage = Literal["gae", "grpo", "dr_grpo", "rloo", "reinforce++"]
@@ -248,6 +250,12 @@ class TrainConfig(TrainSettings):
     """Id of the environment."""
     env_args: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments of its task."""
+
+    def __post_init__(self) -> None:
+        """Look at all settings, and keep a source that is a `Path` as the string that names the same."""
+        super().__post_init__()
+        if isinstance(self.env_args.get("source"), Path):
+            object.__setattr__(self, "env_args", with_plain_source(task_class(self.env), self.env_args))
 
     def resolved(self) -> TrainConfig:
         """Fill in the defaults that depend on the model, and check the settings against each other.

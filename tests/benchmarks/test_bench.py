@@ -176,14 +176,28 @@ def test_names_are_unique_and_parts_named_once():
     assert len(suite.runs(["Rotation", DIGITS.id], ["random", "random"], [1, 1])) == 1
 
 
+def read(words: list[str]) -> bench_command.BenchFlags:
+    """Read flags that each have one value, as every command of a suite's run does."""
+    found = dict(zip((word.removeprefix("--") for word in words[::2]), words[1::2], strict=True))
+    env, agent, seed = (found.pop(name) for name in ("env", "agent", "seed"))
+    sizes = {name: int(value) for name, value in found.items()}
+    return bench_command.BenchFlags(env=(env,), agent=(agent,), seed=(int(seed),), **sizes)
+
+
 @pytest.mark.parametrize("suite", suites.SUITES.values(), ids=lambda suite: suite.name)
 def test_every_command_does_its_run_again(suite):
+    """One command of each shape is parsed, since that takes a while, and shows that the others are read as it would be."""
+    shapes: set[tuple[bool | str, ...]] = set()
     for sized in (suite, suite.sized(seeds=suite.seeds + 1, episodes=999)):
         for run in sized.runs():
-            words = shlex.split(run.command)
-            assert words[:3] == ["ssl4rl", "bench", suite.name]
-            flags = parse(bench_command.BenchFlags, words[3:], "ssl4rl bench", "").command
-            again = suites.suite_of(words[2]).sized(flags.seeds, flags.episodes)
+            start, words = shlex.split(run.command)[:3], shlex.split(run.command)[3:]
+            assert start == ["ssl4rl", "bench", suite.name]
+            flags = read(words)
+            shape = tuple(word if word.startswith("-") else bool(re.search(r"[^\w.-]", word)) for word in words)
+            if shape not in shapes:
+                shapes.add(shape)
+                assert parse(bench_command.BenchFlags, words, "ssl4rl bench", "").command == flags
+            again = suites.suite_of(suite.name).sized(flags.seeds, flags.episodes)
             assert [other.key for other in again.runs(flags.env, flags.agent, flags.seed)] == [run.key]
 
 
@@ -484,7 +498,8 @@ def test_more_labels_make_better_probes():
     assert 0.2 < few < many < 1
 
 
-def test_before_and_after_are_measured(tmp_path):
+def test_before_and_after_are_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(probes, "DRAWS", 2)
     env = Environment(
         "SSL4RL/Rotation-v0",
         {"source": "scenes:64", "image_size": 36},
@@ -590,6 +605,7 @@ def test_interquartile_means_by_hand():
     assert statistics.interquartile_means(scores) == found
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 def test_who_wins_where_by_hand():
     found = {won.env: won for won in summarise("made up", made_up()).winners}
     assert list(found) == ["one", "two"]  # one agent alone in "three" beats nobody
@@ -602,6 +618,7 @@ def test_who_wins_where_by_hand():
     assert (won.ahead.value, won.ahead.low) == pytest.approx((0.6, 0.6 - reach), abs=1e-3)
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 def test_a_winner_may_be_no_better_than_chance():
     rows = [row_of(agent, "one", seed, score) for agent in ("a", "b") for seed, score in enumerate((-0.1, 0.2, 0.0))]
     (won,) = summarise("made up", rows).winners
@@ -643,6 +660,7 @@ def test_curves_are_normalised():
     assert found[0]["value"] == pytest.approx(0.375)
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 def test_curves_over_other_numbers_of_episodes_are_apart():
     found = made_up()
     for row in found:
@@ -669,6 +687,7 @@ def test_few_seeds_are_not_called_sure_too_often():
     assert 0.03 < np.mean([estimate.low > 0 or estimate.high < 0 for estimate in found]) < 0.07
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 def test_seeds_are_matched_where_runs_are_lacking():
     scores = {0: 0.1, 1: 0.5, 2: 0.9}
     full = [row_of(agent, env, seed, score) for agent in "ab" for env in ("one", "two") for seed, score in scores.items()]
@@ -702,6 +721,7 @@ def test_numpys_generator_is_left_alone():
 # The report
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 def test_standings_compare_what_is_comparable():
     summary = summarise("made up", made_up())
     assert [place.agent for place in summary.standings] == ["told", "good", "poor"]
@@ -716,6 +736,7 @@ def test_standings_compare_what_is_comparable():
         summarise("made up", [{**made_up()[0], "status": "failed", "error": "x"}])
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 def test_harm_is_shown_as_such():
     measured = [{"what": "task:two", "before": 0.4, "after": 0.1 + seed / 100, "beside": {}} for seed in range(3)]
     rows_of_seeds = [row_of("nano", "one", seed, 0.5, beyond=[entry]) for seed, entry in enumerate(measured)]
@@ -754,6 +775,7 @@ def mixed_and_alone():
     return found
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 def test_what_was_learned_together_stands_beside_what_was_learned_alone():
     summary = summarise("made up", mixed_and_alone())
     found = {one.task: one for one in summary.together}
@@ -784,6 +806,7 @@ def test_nought_has_no_sign():
     assert [markdown.plus(value, 2) for value in (-0.001, 0.004, -0.006, 0.006)] == ["0.00", "0.00", "-0.01", "+0.01"]
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 def test_ceilings_alone_make_a_page():
     summary = summarise(
         "made up",
@@ -794,12 +817,14 @@ def test_ceilings_alone_make_a_page():
     assert "Probability of improvement" not in page.write(summary)
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 def test_pictures_that_are_elsewhere_do_not_spoil_the_page():
     row = row_of("good", "one", 0, 0.5)
     row["config"]["env"] = {"id": DIGITS.id, "args": {"source": "folder:/nowhere/at/all"}}
     assert "cannot be shown here" in page.write(summarise("made up", [row]))
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 def test_markdown_holds_every_score():
     summary = summarise("made up", [*made_up(), running_failure()])
     text = markdown.write(summary, "Who wins?")
@@ -812,6 +837,7 @@ def running_failure():
     return {**row_of("poor", "one", 9, 0), "status": "failed", "error": "it broke | badly"}
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 def test_the_page_needs_no_network():
     text = page.write(summarise("made up", [*made_up(), running_failure()]), "Who <wins>?")
     assert "Who &lt;wins&gt;?" in text
@@ -855,7 +881,9 @@ def test_a_browser_shows_the_page_without_complaint(tmp_path):
 # The command
 
 
-def test_the_command_runs_a_part_and_reports(run, tmp_path):
+@pytest.mark.usefixtures("fewer_bootstraps")
+def test_the_command_runs_a_part_and_reports(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(bench_command, "engine_of", lambda flags, out: InProcess(out / "work"))
     words = ["bench", "smoke", "--env", "Rotation", "--agent", "random", "constant", "oracle", "--out", tmp_path / "b"]
     result = run(*words)
     assert result.status == 0
@@ -945,10 +973,9 @@ def without_bootstraps(text: str) -> str:
 
 
 @pytest.mark.parametrize("file", sorted(RESULTS.glob("*.jsonl")), ids=lambda file: file.stem)
-def test_published_tables_follow_from_published_rows(file, monkeypatch):
+@pytest.mark.usefixtures("fewer_bootstraps")
+def test_published_tables_follow_from_published_rows(file):
     """No figure without its row: tables are made anew from the rows beside them, but for bootstraps, which take minutes."""
-    monkeypatch.setattr(statistics, "REPEATS", 2)
-    monkeypatch.setattr(statistics, "FEWER_REPEATS", 2)
     suite = suites.SUITES[file.stem]
     found = rows.read_rows([file])
     runs = {run.key: run for run in suite.runs()}
@@ -964,9 +991,8 @@ def test_published_tables_follow_from_published_rows(file, monkeypatch):
     assert without_bootstraps(made) == without_bootstraps(kept)
 
 
-def test_tables_are_published_with_their_rows_and_curves(tmp_path, monkeypatch):
-    monkeypatch.setattr(statistics, "REPEATS", 2)
-    monkeypatch.setattr(statistics, "FEWER_REPEATS", 2)
+@pytest.mark.usefixtures("fewer_bootstraps")
+def test_tables_are_published_with_their_rows_and_curves(tmp_path):
     found = [*made_up(), running_failure()]
     files.write_report(found, tiny(Entry("good")), tmp_path / "out", tmp_path / "docs")
     assert sorted(file.name for file in (tmp_path / "docs").iterdir()) == ["tiny.jsonl", "tiny.md", "tiny.svg"]
@@ -976,6 +1002,7 @@ def test_tables_are_published_with_their_rows_and_curves(tmp_path, monkeypatch):
     assert drawing[0].attrib == {"width": "100%", "height": "100%", "fill": "white"}
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 def test_a_page_without_answers_has_no_gallery():
     bare = [{name: value for name, value in row.items() if name != "answers"} for row in made_up()]
     assert "Questions and answers" in page.write(summarise("made up", made_up()))

@@ -12,7 +12,7 @@ import pytest
 from ssl4rl_agents.ppo.config import TrainConfig
 from ssl4rl_agents.sb3 import SB3Agent
 from ssl4rl_agents.trained import TrainedAgent, merged
-from ssl4rl_benchmarks.bench import choices, grid, rows, spaces, statistics, suites, worker
+from ssl4rl_benchmarks.bench import choices, grid, rows, spaces, suites, worker
 from ssl4rl_benchmarks.bench.grid import Entry, Environment, Suite
 from ssl4rl_benchmarks.bench.tuning import Tuning
 from ssl4rl_benchmarks.commands import bench, tune
@@ -27,12 +27,6 @@ ALGORITHMS = ("nano-ppo", "nano-grpo", "gcn-ppo", "gcn-grpo", "sb3-ppo", "sb3-dq
 
 def suite_with(*agents: Entry, environments: tuple[Environment, ...] = (DIGITS,), **more: Any) -> Suite:
     return Suite("tiny", "Is it small?", environments, agents, **{"seeds": 3, "episodes": 64, "test_episodes": 16, **more})
-
-
-@pytest.fixture
-def fewer_bootstraps(monkeypatch) -> None:
-    monkeypatch.setattr(statistics, "REPEATS", 2)
-    monkeypatch.setattr(statistics, "FEWER_REPEATS", 2)
 
 
 # What is searched

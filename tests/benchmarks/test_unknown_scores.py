@@ -95,6 +95,7 @@ def test_few_values_have_a_plain_mean():
     assert found.value == pytest.approx(0.4)  # of fewer than four nothing is cut off
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 @pytest.mark.parametrize("wrong", [NAN, INF, None])
 def test_an_agent_with_an_unknown_score_stands_last_and_leads_nobody(wrong):
     rows = rows_with(broken=(wrong, 0.9, 0.9), poor=(0.1, 0.2, 0.3), good=(0.5, 0.6, 0.7))

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 PROMPT_STYLES: tuple[str, ...] = ("direct", "think")
 GRAMMARS: tuple[str, ...] = ("strict", "lenient")
 
-YES_OR_NO = {"true": "yes", "false": "no"}
+YES_OR_NO = {"true": "yes", "false": "no", "y": "yes", "n": "no"}
 """Synonyms of the labels of questions that are answered by yes or no, for the lenient grammar."""
 
 _TAGS = ("<think>", "</think>", "<answer>", "</answer>")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.graphs.neighbourhoods import Neighbourhood, sample_neighbourhoods
+from ssl4rl_envs.numerals import at_least
 from ssl4rl_envs.sources.graph_builtin import GraphSourceLike
 from ssl4rl_envs.sources.graphs import Nodes
 from ssl4rl_envs.stream import Stream
@@ -82,8 +83,21 @@ class GraphDistance(GraphTask):
         self.answer_format = AnswerFormat(
             HOPS,
             units=("hops", "hop"),
-            synonyms=dict.fromkeys(("more than 3", "more than three", "4 or more", "at least 4", "4+"), "more"),
-            fillers=("edge", "edges", "step", "steps", "distance", "length"),
+            synonyms=dict.fromkeys(at_least(len(HOPS)), "more"),
+            fillers=(
+                "edge",
+                "edges",
+                "step",
+                "steps",
+                "distance",
+                "length",
+                "shortest",
+                "way",
+                "path",
+                "has",
+                "there",
+                "are",
+            ),
             listed=True,
         )
         self.chance = 1 / len(HOPS)

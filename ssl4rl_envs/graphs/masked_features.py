@@ -77,6 +77,11 @@ class MaskedFeatures(GraphTask):
         self.chance = 0.5
         self.check_source()
 
+    def read(self, body: str) -> NDArray[Any] | None:
+        """Read what stands between the tags of a reply, (masked,), also where a single word is asked for."""
+        answer = super().read(body)
+        return None if answer is None else np.atleast_1d(answer)
+
     def make(self, stream: Stream) -> Batch:
         """Draw one neighbourhood and its masked nodes a row; observation and target as the class's text says."""
         answers, which = stream.integers(0, 2, (self.masked,)), stream.integers(0, 2)

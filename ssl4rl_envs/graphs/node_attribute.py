@@ -12,6 +12,7 @@ from ssl4rl_envs.answers import YES_OR_NO, AnswerFormat
 from ssl4rl_envs.graphs.base import GraphTask, code_of
 from ssl4rl_envs.graphs.neighbourhoods import sample_neighbourhoods
 from ssl4rl_envs.graphs.words import require_words, swapped_words
+from ssl4rl_envs.numerals import at_least
 from ssl4rl_envs.sources.graph_builtin import GraphSourceLike
 from ssl4rl_envs.sources.graphs import Nodes
 from ssl4rl_envs.stream import SPLITS, Stream
@@ -24,7 +25,7 @@ OTHER_WORDS: dict[str, dict[str, str]] = {
     "word": YES_OR_NO,
     "degree": {
         **{"0-1": "0 to 1", "2-3": "2 to 3", "4-7": "4 to 7"},
-        **dict.fromkeys(("8+", "at least 8", "more than 7", "8 and more"), "8 or more"),
+        **dict.fromkeys({*at_least(8), "8 and more"} - {"8 or more"}, "8 or more"),
     },
 }
 """What else the answers are called, for the lenient grammar."""

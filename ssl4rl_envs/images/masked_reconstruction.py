@@ -135,7 +135,7 @@ class MaskedReconstruction(ImageTask[Draft]):
         self.candidates, self.patch_size = candidates, patch_size
         if choice:
             self.action_space: Any = spaces.Discrete(candidates)
-            self.answer_format = AnswerFormat(numbers(candidates), fillers=NUMBERED, listed=True)
+            self.answer_format = AnswerFormat(numbers(candidates), fillers=(*NUMBERED, "masked"), listed=True)
             self.chance = 1 / candidates
             self.check_source(different=2 if candidates > 2 else 1)
         else:

@@ -107,7 +107,7 @@ class OddPatch(ImageTask[Draft]):
             "pictures with a tile that could be exchanged unseen, or pairs of very different sizes",
         )
         self.action_space = spaces.Discrete(self.tiling.count)
-        self.answer_format = AnswerFormat(numbers(self.tiling.count), fillers=NUMBERED, listed=True)
+        self.answer_format = AnswerFormat(numbers(self.tiling.count), fillers=(*NUMBERED, "odd one"), listed=True)
         self.chance = 1 / self.tiling.count
         self.check_source(different=2 if odd == "other" else 1)
 

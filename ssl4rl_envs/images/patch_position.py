@@ -102,7 +102,7 @@ class PatchPosition(ImageTask[Draft]):
         self.answer_format = AnswerFormat(
             QUADRANTS if grid == 2 else numbers(grid * grid),
             synonyms=_other_names() if grid == 2 else {},
-            fillers=(*NUMBERED, "quarter", "quadrant", "corner", "hand"),
+            fillers=(*NUMBERED, "quarter", "quadrant", "corner", "hand", "crop", "lies"),
             listed=True,
         )
         self.chance = 1 / grid**2
@@ -182,10 +182,19 @@ class PatchPosition(ImageTask[Draft]):
 
 
 def _other_names() -> dict[str, str]:
-    """Return what else the quadrants are called: upper and lower, the sides in the other order, in one word."""
+    """Return what else the quadrants are called: upper or north, in either order, with a comma or a slash."""
+    rows = {"top": ("top", "upper"), "bottom": ("bottom", "lower")}
     names: dict[str, str] = {}
     for quadrant in QUADRANTS:
         row, side = quadrant.split()
-        other = {"top": "upper", "bottom": "lower"}[row]
-        names |= dict.fromkeys((f"{other} {side}", f"{side} {row}", f"{side} {other}", row + side, other + side), quadrant)
+        pairs = [(other, side) for other in rows[row]] + [
+            ({"top": "north", "bottom": "south"}[row], {"left": "west", "right": "east"}[side])
+        ]
+        for first, second in pairs:
+            words = [
+                first + second,
+                *(f"{one}{mark}{two}" for one, two in ((first, second), (second, first)) for mark in (" ", ", ", "/")),
+            ]
+            names |= dict.fromkeys(words, quadrant)
+    del names["top left"], names["top right"], names["bottom left"], names["bottom right"]
     return names

@@ -32,6 +32,7 @@ ONE_ANSWER = frozenset(
         *("text between thinking and answer", "text before thinking", "answers round thinking", "thinking not asked for"),
         *("empty thinking", "no thinking", "no thinking, with spaces", "self-closing thinking"),
         *("decimal point", "semicolons", "hyphens", "arrows", "lists of one"),
+        *("exclamation mark", "trailing comma", "plus sign", "plus", "decimals", "entry in words"),
     }
 )
 """Kinds that are no answer to the strict grammar and one to the lenient."""
@@ -214,6 +215,12 @@ def _contradictions(bodies: list[str], prompt: str) -> dict[str, str]:
         "question outside": f"{tag_a}?",
         "taken back": f"{tag_a} Wait, it is {b}.",
         "taken back at once": f"{tag_a}. Actually, no.",
+        "taken back by no": f"{tag_a}. No wait, {b}",
+        "taken back by rather": f"{tag_a}, or rather {b}",
+        "taken back by but": f"{tag_a} But {b} fits as well.",
+        "taken back inside": f"<answer>{a}. No wait, {b}</answer>",
+        "taken back inside by rather": f"<answer>{a}, or rather {b}</answer>",
+        "two in brackets": f"<answer>{a} ({b})</answer>",
         "example of the prompt": how or f"in this form: {tag_a}",
         "example quoted": f"I reply in this form: {tag_a}",
         "minus in bold": f"<answer>**-{a}**</answer>",
@@ -281,8 +288,15 @@ def _lists(numbers: list[int]) -> dict[str, str]:
         "hole": ", ".join([*words[:-1], "?"]),
         "full-width entries": written.translate({ord(digit): 0xFF10 + i for i, digit in enumerate(string.digits)}),
     }
+    pairs = [words[at : at + 2] for at in range(0, len(words), 2)]
+    replies["first one numbered"] = f"{words[0]}. {' '.join(words[1:])}"
+    replies["first one a heading"] = f"{words[0]}: {' '.join(words[1:])}"
+    replies["tiles in places"] = "\n".join(f"tile {' in '.join(pair)}" for pair in pairs)
+    replies["numbered lines"] = "\n".join(f"{place + 1}. {word}" for place, word in enumerate(words))
     if len(words) > 2:
         replies["mixed separators"] = f"{words[0]}; {', '.join(words[1:])}"
+        replies["pairs"] = ", ".join(f"({', '.join(pair)})" for pair in pairs)
+        replies["ranges"] = ", ".join("-".join(pair) for pair in pairs)
     if 1 in numbers:  # without it the numbers would be others that exist
         replies["counting from 0"] = ", ".join(str(number - 1) for number in numbers)
     return replies

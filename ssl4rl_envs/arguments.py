@@ -35,8 +35,8 @@ _SCALARS: dict[Any, str] = {
 def checked(name: str, value: Any, hint: Any) -> Any:
     """Return a value as its type hint has it: plain Python numbers for NumPy's, tuples for lists, floats for whole numbers.
 
-    Looked at are bool, int (True is none, and 1.0 neither), float (finite ones), str, None, `Literal`, tuples, dicts,
-    callables, classes, dataclasses and unions of these; whatever has another hint passes.
+    Looked at are bool, int (True is none, and 1.0 neither), float (finite ones), str, None, `Literal`, tuples and dicts with
+    what is in them, callables, classes, dataclasses and unions of these; whatever has another hint passes.
 
     Args:
         name: how to call it in an error.
@@ -207,7 +207,7 @@ def _fit(value: Any, hint: Any) -> Any:
     if origin is tuple or hint is tuple:
         return _fit_tuple(value, get_args(hint))
     if origin is dict or hint is dict:
-        return value if isinstance(value, dict) else _UNFIT
+        return _fit_dict(value, get_args(hint))
     if Callable in (origin, hint):
         return value if callable(value) else _UNFIT
     if origin is type or hint is type:
@@ -237,13 +237,26 @@ def _fit_tuple(value: Any, parts: tuple[Any, ...]) -> Any:
     hints = [parts[0]] * len(value) if parts[-1] is Ellipsis else list(parts)
     if len(hints) != len(value):
         return _UNFIT
-    found = []
-    for one, hint in zip(value, hints, strict=True):
-        fits = [fit for member in _members(hint) if (fit := _fit(one, member)) is not _UNFIT]
-        if not fits:
-            return _UNFIT
-        found.append(fits[0])
-    return tuple(found)
+    found = [_fit_any(one, hint) for one, hint in zip(value, hints, strict=True)]
+    return _UNFIT if any(one is _UNFIT for one in found) else tuple(found)
+
+
+def _fit_dict(value: Any, parts: tuple[Any, ...]) -> Any:
+    if not isinstance(value, dict):
+        return _UNFIT
+    if not parts:
+        return value
+    found = {name: (_fit_any(name, parts[0]), _fit_any(one, parts[1])) for name, one in value.items()}
+    if any(fit is _UNFIT for fits in found.values() for fit in fits):
+        return _UNFIT
+    return value if all(fits[1] is value[name] for name, fits in found.items()) else dict(found.values())
+
+
+def _fit_any(value: Any, hint: Any) -> Any:
+    """Return a part of a value as a type that may be a union has it, or `_UNFIT`; its own type counts first."""
+    members = _members(hint)
+    fits = (_fit(value, member) for member in sorted(members, key=lambda member: type(value) is not member))
+    return next((fit for fit in fits if fit is not _UNFIT), _UNFIT)
 
 
 def _not_finite(value: Any) -> bool:
@@ -263,6 +276,9 @@ def _described(hint: Any) -> str:
         if parts[-1] is Ellipsis:
             return f"a tuple, each part of it {_described(parts[0])}"
         return f"a tuple of {len(parts)}, {', '.join(_described(part) for part in parts)}"
+    if origin is dict and parts:
+        each = " or ".join(_described(member) for member in _members(parts[1]) if member is not Any)
+        return f"a dict, by names that are each {_described(parts[0])}" + (f", of {each}" if each else "")
     return str(getattr(hint, "__name__", hint))
 
 

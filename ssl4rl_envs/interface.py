@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from gymnasium import spaces
@@ -99,7 +99,11 @@ class Interface:
 
 
 def _own(space: SpaceT) -> SpaceT:
-    """Return a copy of a task's space with a generator of its own: sampling in one environment must not move another's."""
-    own = copy.deepcopy(space)
+    """Return a copy of a task's space with a generator of its own: sampling in one environment must not move another's.
+
+    Each space within it has one too: a task may name one space twice, and a copy of the whole would as well.
+    """
+    parts = {name: _own(part) for name, part in space.spaces.items()} if isinstance(space, spaces.Dict) else None
+    own = copy.deepcopy(space) if parts is None else cast(SpaceT, spaces.Dict(parts))
     own.seed()
     return own

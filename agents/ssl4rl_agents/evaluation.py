@@ -128,6 +128,7 @@ def evaluate_in(agent: Agent, envs: SSLVectorEnv, *, env: str, episodes: int, se
         begun = terminated | truncated
         gained[begun] = 0
         played += counted
+    readability.say()
     reward_mean, oracle_mean = float(np.concatenate(rewards).mean()), float(np.concatenate(oracle).mean())
     success, item = np.concatenate(successes), np.concatenate(items)
     chance = envs.task.chance

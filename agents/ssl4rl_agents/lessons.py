@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from ssl4rl_agents.agent import Agent
 from ssl4rl_agents.evaluation import evaluate
@@ -51,6 +51,8 @@ class Lesson(Checked):
         measurements: how often the agent is measured on the way.
         measured_episodes: episodes of such a measurement.
         device: "cpu", "cuda" or "auto".
+        prompt_style, grammar: how agents that reply in words are asked and read, while they learn and where they are
+            measured; see `ssl4rl_envs.interface`.
         curve: the points that were noted.
         settings: what the agent learned with, plain data, if it says so.
         on_begin: is shown the agent as it is before it learns, once; a lesson that is gone on with does not begin again.
@@ -68,6 +70,8 @@ class Lesson(Checked):
     measurements: int = 10
     measured_episodes: int = 256
     device: str = "cpu"
+    prompt_style: Literal["direct", "think"] = "direct"
+    grammar: Literal["strict", "lenient"] = "strict"
     curve: list[Point] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     on_begin: Callable[[Agent], None] | None = None
@@ -85,7 +89,8 @@ class Lesson(Checked):
     def make_envs(self, num_envs: int, interface: str = "array", **arguments: Any) -> SSLVectorEnv:
         """Return environments over the training split; reset them with `seeds(num_envs)`."""
         task = make_task(self.env, **self.env_args)
-        return SSLVectorEnv(task, num_envs=num_envs, split="train", interface=interface, **arguments)
+        how: dict[str, Any] = {"prompt_style": self.prompt_style, "grammar": self.grammar}
+        return SSLVectorEnv(task, num_envs=num_envs, split="train", interface=interface, **how, **arguments)
 
     def seeds(self, num_envs: int) -> list[int]:
         """Return a seed for each environment."""
@@ -114,7 +119,8 @@ class Lesson(Checked):
     def _measure(self, agent: Agent, episodes: int) -> None:
         start = time.perf_counter()
         task = make_task(self.env, **self.env_args)
-        result = evaluate(agent, task, env=self.env, split="validation", episodes=self.measured_episodes)
+        how: dict[str, Any] = {"prompt_style": self.prompt_style, "grammar": self.grammar}
+        result = evaluate(agent, task, env=self.env, split="validation", episodes=self.measured_episodes, **how)
         self.note(Point(episodes, round(start - self._begun - self._measuring, 3), result.reward, result.success))
         self._measuring += time.perf_counter() - start
 

@@ -14,7 +14,7 @@ from ssl4rl_envs.answers import wrap
 from ssl4rl_envs.interface import Interface
 
 ENOUGH = 64
-"""Replies before anything is said."""
+"""Replies before anything is said while more are to come."""
 
 NEARLY_NONE = 0.05
 """The share of readable replies below which it is."""
@@ -83,11 +83,15 @@ class Readability:
         self._all.note(actions, read, cut)
         self._last.note(actions, read, cut)
         if self._last.replies >= ENOUGH:
-            if self._aloud and self._last.read < NEARLY_NONE * self._last.replies:
-                self._aloud = False
-                # Of no line of code, since none is to be changed.
-                warnings.warn_explicit(sentence(self._last, self._interface), UnreadableReplies, "ssl4rl", 0, "ssl4rl")
-            self._last = Count()
+            self.say()
+
+    def say(self) -> None:
+        """Warn if nearly none of the replies since the last time could be read, however few they were: no more will come."""
+        if self._aloud and self._last.read < NEARLY_NONE * self._last.replies:
+            self._aloud = False
+            # Of no line of code, since none is to be changed.
+            warnings.warn_explicit(sentence(self._last, self._interface), UnreadableReplies, "ssl4rl", 0, "ssl4rl")
+        self._last = Count()
 
 
 def sentence(count: Count, interface: Interface) -> str:

@@ -17,6 +17,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from ssl4rl_agents.lessons import Lesson
 from ssl4rl_agents.policies.finite import DivergedError, unsound
+from ssl4rl_agents.ppo.device import find_device
 from ssl4rl_agents.sb3_env import SB3Env
 from ssl4rl_envs import SSLVectorEnv, Stream, hash_seed
 from ssl4rl_envs.arguments import checked_arguments, whole_number
@@ -139,7 +140,7 @@ class SB3Agent:
             DivergedError: a weight is not finite.
         """
         assert self._model is not None
-        wrong = unsound(self._model.policy.named_parameters())
+        wrong = unsound(self._model.policy.state_dict().items())
         if wrong is not None:
             raise DivergedError(
                 f"{self.algorithm} has ended with numbers in {wrong} that are not finite; try a smaller learning_rate"
@@ -163,8 +164,8 @@ class SB3Agent:
         seed = hash_seed(lesson.seed, "network") % 2**31
         settings = self._fitting(env, lesson)
         lesson.settings = {"algorithm": self.algorithm, "num_envs": env.num_envs, **settings}
-        kept = copy.deepcopy(settings)  # some algorithms write into them
-        built: BaseAlgorithm = self._load()("MultiInputPolicy", env, seed=seed, device=lesson.device, **kept)
+        kept, device = copy.deepcopy(settings), find_device(lesson.device)  # some algorithms write into their settings
+        built: BaseAlgorithm = self._load()("MultiInputPolicy", env, seed=seed, device=device, **kept)
         if not (built.verbose or built.tensorboard_log):
             # The logger it would make for itself leaves an empty folder among the machine's temporary files.
             built.set_logger(Logger(folder=None, output_formats=[]))

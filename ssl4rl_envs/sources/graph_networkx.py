@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import reprlib
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,10 @@ MOST_WORDS = 64
 
 
 def from_networkx(graph: Any, name: str = "networkx", attributes: Sequence[Hashable] | None = None) -> GraphSource:
-    """Take over a networkx graph; nodes are numbered in its order, and called in `names` what they are called there.
+    """Take over a networkx graph; nodes are called in `names` what they are called there.
+
+    Nodes are numbered in the order of their names (see `in_order`), not in that of the graph: networkx lists the nodes of a
+    part of a graph, such as its largest component, as a set does, and words of a set stand otherwise in each process.
 
     Attributes of nodes become features, one beside the other in the order of their names: numbers as they are, lists and
     arrays of numbers flat, and words one-hot, in alphabetical order, where they are a category: 2 to `MOST_WORDS` different
@@ -42,7 +46,7 @@ def from_networkx(graph: Any, name: str = "networkx", attributes: Sequence[Hasha
         ValueError: an attribute is missing in some nodes, or has other shapes or kinds there, or is not finite; or it is
             asked for and is none.
     """
-    nodes = list(graph.nodes)
+    nodes = in_order(graph.nodes)
     numbers = {node: number for number, node in enumerate(nodes)}
     pairs = [(numbers[one], numbers[other], bool(data)) for one, other, data in graph.edges(data=True)]
     edges = np.array([pair[:2] for pair in pairs], np.int64).reshape(-1, 2)
@@ -85,6 +89,29 @@ def from_networkx(graph: Any, name: str = "networkx", attributes: Sequence[Hasha
         left_out=left_out.counts,
     )
     return left_out.tell(source)
+
+
+def in_order(nodes: Iterable[Any]) -> list[Any]:
+    """Return nodes in an order that every process finds: numbers, then words, then bytes, then tuples, each sorted.
+
+    Other objects have no order of their own; where there are any, all stay in the order in which they come.
+    """
+    listed = list(nodes)
+    ranks = [_rank(node) for node in listed]
+    return listed if None in ranks else [node for _, node in sorted(zip(ranks, listed, strict=True), key=itemgetter(0))]
+
+
+def _rank(node: Any) -> tuple[Any, ...] | None:
+    """Return what a node is sorted by, or None."""
+    if isinstance(node, (bool, int, float, np.integer, np.floating)) and node == node:
+        return (0, node)
+    for kind, of in enumerate((str, bytes), 1):
+        if isinstance(node, of):
+            return (kind, node)
+    if isinstance(node, tuple):
+        ranks = tuple(map(_rank, node))
+        return None if None in ranks else (3, ranks)
+    return None
 
 
 def _describes(values: list[Any]) -> bool:

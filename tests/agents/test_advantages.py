@@ -340,3 +340,12 @@ def test_explained_variance_by_hand():
     assert explained_variance(torch.full((1, 5), 0.5), returns, mask) == 0
     assert explained_variance(1 - returns, returns, mask) == -3
     assert explained_variance(torch.randn(1, 5), torch.ones(1, 5), mask) == 0
+
+
+@pytest.mark.parametrize("advantage", ["grpo", "dr_grpo", "rloo"])
+@pytest.mark.parametrize(("answers", "group_size"), [(4, 1), (7, 3), (4, 0), (2, 4)])
+def test_what_is_no_group_is_not_compared(advantage, answers, group_size):
+    """A standard deviation, and a mean of the others, of one answer would be NaN."""
+    mask = torch.ones(answers, 2, dtype=torch.bool)
+    with pytest.raises(ValueError, match=f"{answers} are no groups of {group_size}"):
+        estimate(ObjectiveConfig(advantage=advantage), torch.ones(answers), torch.zeros(answers, 2), mask, group_size)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +30,14 @@ from tests.agents.tiny_runs import config, halt_after, tasks_built_once, train  
 
 SMALL: dict[str, Any] = {"iterations": 1, "format_warmup": 0, "objective": {"kl_coefficient": 0.0}}
 """Runs without warm-up and reference."""
+
+
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory) -> Path:
+    """The folder of a run of two iterations; not to be written to."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    assert Trainer(config(iterations=2, eval_every=1, save_every=1), folder, quiet=True).run()
+    return folder
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -196,6 +208,46 @@ def test_what_is_not_finite_in_files_is_not_loaded(tmp_path):
         read()
 
 
+def edited(file: Path, change: Callable[[Any], None]) -> None:
+    data = json.loads(file.read_text())
+    change(data)
+    file.write_text(json.dumps(data))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("iteration", math.nan),
+        ("iteration", -1),
+        ("seconds", math.inf),
+        ("episodes", None),
+        ("tokens", "1"),
+        ("skipped_steps", True),
+        ("best.reward", math.nan),
+    ],
+)
+def test_counters_that_are_no_numbers_are_not_gone_on_from(tmp_path, name, value, trained_once):
+    shutil.copytree(trained_once, tmp_path / "run")
+    file = checkpoint.newest(tmp_path / "run") / "trainer.json"
+    where, _, last = name.rpartition(".")
+    edited(file, lambda data: (data[where] if where else data).update({last: value}))
+    with pytest.raises(ValueError, match=rf"{name} in .*trainer\.json must be a (finite|whole) number"):
+        Trainer(config(iterations=3, eval_every=1), tmp_path / "run", resume=True, quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("betas", [math.nan, 0.9]), ("eps", None), ("weight_decay", math.inf), ("lr", "1")]
+)
+def test_an_optimizer_whose_steps_would_be_none_is_not_gone_on_from(tmp_path, name, value, trained_once):
+    shutil.copytree(trained_once, tmp_path / "run")
+    edited(
+        checkpoint.newest(tmp_path / "run") / "trainer.json",
+        lambda data: data["optimizer"]["param_groups"][0].update({name: value}),
+    )
+    with pytest.raises(ValueError, match=rf"{name} in .*trainer\.json must be"):
+        Trainer(config(iterations=3, eval_every=1), tmp_path / "run", resume=True, quiet=True)
+
+
 def test_masks_may_hold_infinities_but_no_nan():
     mask, nan, weight = torch.tensor([0.0, float("-inf")]), torch.tensor([float("nan")]), torch.ones(2)
     assert unsound([("mask", mask), ("w", weight), ("ids", torch.arange(2))], {"mask"}) is None
@@ -238,18 +290,63 @@ def test_a_reward_that_is_nan_is_never_the_best(tmp_path, monkeypatch):
 
 
 # ---------------------------------------------------------------------------------------------------- steps not taken
-def test_skips_in_a_row_end_a_run_and_others_do_not():
+def test_too_many_skips_end_a_run_and_a_few_do_not():
     skips = Skips()
-    for _ in range(5):
-        for _ in range(skipping.MOST - 1):
-            skips.note(None, 0.1)
-        skips.note(1.0, 0.1)
-        assert skips.in_a_row == 0
     for number in range(1, skipping.MOST):
         skips.note(None, 0.1)
         assert skips.in_a_row == number
-    with pytest.raises(DivergedError, match=f"{skipping.MOST} optimizer steps in a row .*learning rate 1000"):
-        skips.note(None, 1e3)
+    for _ in range(skipping.LAST - skipping.MOST + 1):
+        skips.note(1.0, 0.1)
+        assert skips.in_a_row == 0
+    for _ in range(10):  # bad batches, far enough from each other
+        for _ in range(skipping.MOST - 1):
+            skips.note(None, 0.1)
+        for _ in range(skipping.LAST):
+            skips.note(1.0, 0.1)
+
+
+def steps_until_the_end(skipped: Callable[[int], bool]) -> tuple[int, str]:
+    """Return after how many of 200 steps a run ends, and what is said then."""
+    skips = Skips()
+    for step in range(1, 201):
+        try:
+            skips.note(None if skipped(step) else 1.0, 1e3)
+        except DivergedError as error:
+            return step, str(error)
+        skips = Skips(json.loads(json.dumps(skips.recent)))  # as if it were interrupted
+    return 200, ""
+
+
+@pytest.mark.parametrize(("every", "ends"), [(1, 10), (2, 20), (3, 30), (4, 40), (5, 200)])
+def test_scattered_skips_end_a_run_where_they_are_a_quarter(every, ends):
+    step, said = steps_until_the_end(lambda step: step % every == 0)
+    assert step == ends
+    assert said.startswith(
+        f"10 of the last {ends} optimizer steps ({10 if every == 1 else 1} in a row now)" if every < 5 else ""
+    )
+    assert ("learning rate 1000" in said) == (every < 5)
+    assert ("Steps between them were taken" in said) == (1 < every < 5)
+
+
+@pytest.mark.parametrize("algorithm", ["ppo", "sft"])
+def test_a_run_with_every_second_step_skipped_ends_with_the_reason(tmp_path, monkeypatch, algorithm):
+    """Gradients are spoiled before they are clipped, as by an activation that overflows."""
+    clip, steps = skipping._clip_and_step, itertools.count()
+
+    def spoiled(optimizer: torch.optim.Optimizer, max_grad_norm: float) -> float | None:
+        if next(steps) % 2:
+            optimizer.param_groups[0]["params"][0].grad.fill_(math.nan)
+        return clip(optimizer, max_grad_norm)
+
+    monkeypatch.setattr(skipping, "_clip_and_step", spoiled)
+    changes: dict[str, Any] = {"iterations": 9, "format_warmup": 0, "save_every": 1, "eval_every": 9, "algorithm": algorithm}
+    trainer = Trainer(config(**changes), tmp_path, quiet=True)
+    halt_after(trainer, 3)
+    trainer = Trainer(config(**changes), tmp_path, resume=True, quiet=True)
+    with pytest.raises(DivergedError, match=r"10 of the last 20 optimizer steps \(1 in a row now\).*smaller.*Steps between"):
+        trainer.run()
+    assert trainer.iteration == 4
+    assert unsound(trainer.policy.state_dict().items()) is None
 
 
 @pytest.mark.parametrize("algorithm", ["ppo", "sft"])
@@ -269,7 +366,7 @@ def test_a_run_that_learns_nothing_any_more_ends_with_the_reason(tmp_path, algor
 
 def test_a_warm_up_that_learns_nothing_ends_with_the_reason(tmp_path, monkeypatch):
     monkeypatch.setattr(skipping, "_clip_and_step", lambda *_: None)
-    with pytest.raises(DivergedError, match=f"{skipping.MOST} optimizer steps in a row"):
+    with pytest.raises(DivergedError, match=f"{skipping.MOST} of the last {skipping.MOST} optimizer steps"):
         Trainer(config(**{**SMALL, "format_warmup": 40}), tmp_path, quiet=True).run()
     assert not checkpoint.checkpoints(tmp_path / "checkpoints")
 
@@ -279,7 +376,7 @@ def test_skipped_steps_are_logged_and_shown(tmp_path, monkeypatch, capsys):
     trainer = train(tmp_path, **SMALL)
     (line,) = read_metrics(tmp_path)
     assert line["skipped_steps"] == line["skipped_in_a_row"] == 4
-    assert trainer._counters["skipped_in_a_row"] == 4
+    assert trainer._counters["skipped_recently"] == [True] * 4
     for values, said in (
         ({"skipped_steps": 3, "skipped_in_a_row": 2}, True),
         ({"skipped_steps": 0, "skipped_in_a_row": 0}, False),

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import typing
-from typing import Any, get_args, get_origin
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -17,63 +17,114 @@ from ssl4rl_agents.baselines import ConstantAgent
 from ssl4rl_agents.evaluation import evaluate, evaluate_in
 from ssl4rl_agents.lessons import Lesson
 from ssl4rl_agents.policies.finite import DivergedError
+from ssl4rl_agents.ppo.checks import RANGES_OF
 from ssl4rl_agents.ppo.config import TrainConfig
 from ssl4rl_agents.ppo.device import find_device
+from ssl4rl_agents.ppo.named import NAMED
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.runs import is_run, read_config
 from ssl4rl_envs import SSLVectorEnv, hash_seed, make_task
-from ssl4rl_envs.arguments import hints_of
+from tests.agents.wrong_settings import NAMING_NOTHING, every_setting, kind_of, nested, spoiled, wrong_values
 
-WRONG: dict[Any, list[Any]] = {
-    bool: [0, 1.0, "false", None],
-    int: [1.5, 3.0, True, math.nan, "3"],
-    float: [math.nan, math.inf, -math.inf, True, "0.1"],
-    str: [3, None, True],
-    tuple: ["Rotation", 3],
-    dict: [[], "source=digits"],
-}
+SETTINGS = every_setting()
+NAMES = [".".join(path) for path, _ in SETTINGS]
 
 
-def every_setting(cls: type = TrainConfig, before: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
-    found = []
-    for name, hint in hints_of(cls).items():
-        inside = dataclasses.is_dataclass(hint)
-        found += every_setting(hint, (*before, name)) if inside else [((*before, name), hint)]
-    return found
-
-
-def wrong_values(hint: Any) -> list[Any]:
-    optional = type(None) in get_args(hint)
-    kinds = [kind for kind in get_args(hint) if kind is not type(None)] if optional else [hint]
-    (kind,) = kinds
-    if get_origin(kind) is typing.Literal:
-        return [get_args(kind)[0].upper(), f"{get_args(kind)[-1]}s", "", 0, *([] if optional else [None])]
-    return [value for value in WRONG[get_origin(kind) or kind] if not (optional and value is None)]
-
-
-def nested(path: tuple[str, ...], value: Any) -> dict[str, Any]:
-    return {path[0]: nested(path[1:], value)} if len(path) > 1 else {path[0]: value}
-
-
-@pytest.mark.parametrize(("path", "hint"), every_setting(), ids=[".".join(path) for path, _ in every_setting()])
+@pytest.mark.parametrize(("path", "hint"), SETTINGS, ids=NAMES)
 def test_every_setting_refuses_what_is_not_of_its_kind(path, hint, tmp_path):
-    values = wrong_values(hint)
-    assert values
-    for value in values:
-        with pytest.raises((TypeError, ValueError), match=f"{'.'.join(path)} must be"):
-            TrainConfig.from_json(nested(path, value))
+    name = ".".join(path)
+    values = wrong_values(path, hint)
     held = TrainConfig()
-    for name in path[:-1]:
-        held = getattr(held, name)
-    with pytest.raises((TypeError, ValueError), match=f"{'.'.join(path)} must be"):
-        dataclasses.replace(held, **{path[-1]: values[0]})
+    for section in path[:-1]:
+        held = getattr(held, section)
     data = TrainConfig().resolved().to_json()
-    (tmp_path / "config.json").write_text(json.dumps({**data, **nested(path, values[0])}))
-    assert not is_run(tmp_path)
-    with pytest.raises(ValueError, match=rf"config\.json holds no settings of the trainer: .*{path[-1]}"):
-        read_config(tmp_path)
-    with pytest.raises((TypeError, ValueError), match=f"{path[-1]} must be"):
-        Trainer(TrainConfig.from_json(nested(path, values[0])), tmp_path / "run", quiet=True)
+    for value in values:
+        with pytest.raises((TypeError, ValueError), match=f"{name} must"):
+            TrainConfig.from_json(nested(path, value))
+        with pytest.raises((TypeError, ValueError), match=f"{name} must"):
+            dataclasses.replace(held, **{path[-1]: value})
+        if value == {3: 1}:
+            continue  # names are strings in JSON
+        (tmp_path / "config.json").write_text(json.dumps(spoiled(data, path, value)))
+        assert not is_run(tmp_path)
+        with pytest.raises(ValueError, match=rf"config\.json holds no settings of the trainer: {name} must"):
+            read_config(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in NAMING_NOTHING.items() for value in values])
+def test_settings_that_name_nothing_are_refused_before_anything_is_built(name, value, tmp_path):
+    config = TrainConfig.from_json(nested(tuple(name.split(".")), value))
+    with pytest.raises((TypeError, ValueError), match=f"{name}[ :]"):
+        config.resolved()
+    with pytest.raises((TypeError, ValueError), match=f"{name}[ :]"):
+        Trainer(config, tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_setting_goes_unchecked():
+    """A new setting fails here until its range stands in `checks.RANGES`, or what it names in `named.NAMED`."""
+    for (path, hint), name in zip(SETTINGS, NAMES, strict=True):
+        kind, parts = kind_of(hint), get_args(hint)
+        numbers = kind in (int, float) or (kind is tuple and {int, float} & set(parts))
+        names = kind is str or (kind is tuple and str in parts) or (kind is dict and parts[-1] is Any)
+        assert (name in RANGES_OF) == bool(numbers), f"{name} needs a range in checks.RANGES"
+        assert (name in NAMED) == names, f"{name} needs a row in named.NAMED"
+        assert numbers or names or kind in (bool, typing.Literal, dict), f"settings like {name} are not looked at"
+        assert wrong_values(path, hint)
+    assert set(RANGES_OF) | set(NAMED) <= set(NAMES)
+    assert set(NAMING_NOTHING) == set(NAMED)
+
+
+def test_the_edges_of_ranges_belong_to_them():
+    for name, values in {
+        "seed": [0, 2**64 - 1],
+        "iterations": [1, 10**9],
+        "rollout.prompts": [1, 2**20],
+        "policy.nano_hidden": [32, 2**20],
+        "optimizer.learning_rate": [1e-30, 1e30],
+        "objective.clip_low": [0.0, 1.0],
+        "objective.clip_high": [0.0, 1e30],
+        "optimizer.betas": [[0.0, 0.0], [0.999999, 0.0]],
+        "format_warmup": [0, None],
+    }.items():
+        for value in values:
+            TrainConfig.from_json(nested(tuple(name.split(".")), value))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"polcy": {}}, "TrainConfig has no setting polcy; did you mean 'policy'"),
+        ({"policy": {"modle": "nano"}}, "policy has no setting modle; did you mean 'model'"),
+        ({"objective": {"clip-low": 0.1}}, "objective has no setting clip-low; did you mean 'clip_low'"),
+        ({"policy": "nano"}, "policy must be settings by name, got 'nano'"),
+        ({"optimizer": None}, "optimizer must be settings by name, got None"),
+        ({"rollout": []}, "rollout must be settings by name"),
+        ({3: 4}, "TrainConfig has no setting 3"),
+        ([], "TrainConfig must be settings by name"),
+        ({"env_args": {"sorce": "digits"}}, "env_args: .*'sorce'; did you mean 'source'"),
+        ({"env": "SSL4RL/Rotaton-v0"}, "env must be .*did you mean 'SSL4RL/Rotation-v0'"),
+        ({"format_tasks": ["FlipPredicton"]}, "format_tasks: .*did you mean 'FlipPrediction'"),
+        ({"policy": {"model": "NANO"}}, "policy.model must be .*did you mean 'nano'"),
+        ({"device": "gpu"}, "device must be auto, cpu, cuda or cuda:NUMBER, got 'gpu'; a GPU is called cuda"),
+    ],
+)
+def test_unknown_names_come_with_the_nearest(data, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        TrainConfig.from_json(data).resolved()
+
+
+def test_a_run_that_goes_on_needs_no_folder_that_its_model_came_from():
+    config = TrainConfig.from_json({"policy": {"model": "/no/longer/there"}})
+    assert config.resolved(anew=False).policy.model == "/no/longer/there"
+
+
+def test_a_gpu_beyond_the_last_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert find_device("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(ValueError, match="the last of 2 CUDA GPUs here is cuda:1"):
+        TrainConfig(device="cuda:2").resolved()
 
 
 def test_the_error_names_the_choices_and_where_else_a_word_belongs():

@@ -24,7 +24,7 @@ from ssl4rl_envs import Stream, Task, make_task
 from ssl4rl_envs.answers import wrap
 from ssl4rl_envs.attempts import Attempts
 from ssl4rl_envs.interface import Interface
-from tests.agents import zoo
+from tests.agents import tiny_runs, zoo
 
 OPEN, EMPTY = "<think>\n", "<think>\n\n</think>\n\n"
 TURNS = (
@@ -356,10 +356,20 @@ def test_evaluation_tells_the_share_that_it_could_read(grammar, readable, task):
     assert result.to_json()["readable"] == readable
 
 
-def test_evaluation_of_what_cannot_be_read_says_so(task, recwarn):
+@pytest.mark.parametrize("episodes", [1, 20, 128])
+def test_evaluation_of_what_cannot_be_read_says_so(task, recwarn, episodes):
     for aloud in (True, False):
-        evaluate(Says("no idea"), task, env="Rotation", split="test", episodes=128, aloud=aloud)
+        evaluate(Says("no idea"), task, env="Rotation", split="test", episodes=episodes, aloud=aloud)
     assert [one.category for one in recwarn] == [UnreadableReplies]
+
+
+@pytest.mark.parametrize("algorithm", ["ppo", "sft"])
+def test_short_runs_and_supervised_ones_say_so_too(tmp_path, algorithm):
+    """The ceiling's policy answers in measurements alone."""
+    changes: dict[str, Any] = {"algorithm": algorithm, "iterations": 1, "eval_every": 1, "format_warmup": 0}
+    settings = tiny_runs.config(**changes, optimizer={"learning_rate": 1e-30})
+    with pytest.warns(UnreadableReplies, match="nearly no reply can be read: 0 of "):
+        assert Trainer(settings, tmp_path, quiet=True).run()
 
 
 class Guesses:

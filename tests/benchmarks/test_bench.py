@@ -20,6 +20,8 @@ import numpy as np
 import pytest
 
 from ssl4rl_agents.agent import load_agent
+from ssl4rl_agents.lessons import Lesson
+from ssl4rl_agents.ppo.config import TrainConfig
 from ssl4rl_benchmarks.bench import executors, gallery, grid, probes, rows, statistics, suites, worker
 from ssl4rl_benchmarks.bench.grid import Entry, Environment, Run, Suite, from_file
 from ssl4rl_benchmarks.bench.sweep import sweep
@@ -322,7 +324,7 @@ def local(tmp_path_factory):
         Entry("sb3-sac"),
         Entry("tests.benchmarks.dying:Dying", label="dying"),
     )
-    found = sweep(suite.runs(), rows.Rows(folder), executors.LocalEngine(folder / "work", 2))
+    found = sweep(suite.runs(), rows.Rows(folder), executors.LocalExecutor(folder / "work", 2))
     return {row["agent"]: row for row in found}
 
 
@@ -349,7 +351,7 @@ def test_the_process_changes_nothing(local, tmp_path):
 
 def test_a_row_that_nobody_took_is_taken_later(tmp_path):
     run = tiny(Entry("random", learns=False)).runs()[0]
-    engine = executors.LocalEngine(tmp_path / "work", 1)
+    engine = executors.LocalExecutor(tmp_path / "work", 1)
     folder = tmp_path / "work" / run.key
     folder.mkdir(parents=True)
     left = {**worker.failed(run, "made up"), "status": "done"}
@@ -364,7 +366,7 @@ def test_a_row_that_nobody_took_is_taken_later(tmp_path):
 def test_a_sweep_that_is_interrupted_ends_its_processes(tmp_path, monkeypatch):
     monkeypatch.setenv("SLEEPING", str(tmp_path / "awake"))
     suite = tiny(Entry("tests.benchmarks.dying:Sleeping", label="sleeping"), Entry("random", learns=False))
-    engine = executors.LocalEngine(tmp_path / "work", 2)
+    engine = executors.LocalExecutor(tmp_path / "work", 2)
 
     def interrupt(line: str) -> None:
         deadline = time.monotonic() + 120
@@ -382,7 +384,7 @@ def test_a_sweep_that_is_interrupted_ends_its_processes(tmp_path, monkeypatch):
 
 def test_engines_need_cores():
     with pytest.raises(ValueError, match="takes 2 threads"):
-        executors.LocalEngine(Path("x"), 1, threads=2)
+        executors.LocalExecutor(Path("x"), 1, threads=2)
 
 
 @pytest.mark.parametrize(("runs_per_gpu", "together"), [(1, [0, 1]), (2, [0, 0, 1, 1])])
@@ -396,7 +398,7 @@ def test_runs_share_the_gpus_there_are(runs_per_gpu, together, tmp_path, monkeyp
         return worker.failed(run, "made up")
 
     monkeypatch.setattr(executors, "do_run", do_run)
-    engine = executors.LocalEngine(tmp_path, 8, device="cuda", runs_per_gpu=runs_per_gpu)
+    engine = executors.LocalExecutor(tmp_path, 8, device="cuda", runs_per_gpu=runs_per_gpu)
     runs = tiny(Entry("random", learns=False)).sized(seeds=len(together)).runs()
     assert len(list(engine.do(runs))) == len(together)
     assert sorted(seen) == together
@@ -451,7 +453,7 @@ def test_ray_does_the_same_runs(tmp_path, local):
     ray = pytest.importorskip("ray")
     suite = tiny(Entry("sb3-ppo", LEARNS), Entry("tests.benchmarks.dying:Dying", label="dying"))
     try:
-        engine = executors.RayEngine(None)
+        engine = executors.RayExecutor(None)
         found = {row["agent"]: row for row in sweep(suite.runs(), rows.Rows(tmp_path), engine)}
     finally:
         ray.shutdown()
@@ -468,7 +470,7 @@ def test_a_ray_of_this_machine_has_enough_for_one_run(wanted, lacking):
     ray = pytest.importorskip("ray")
     try:
         with pytest.raises(ValueError, match=lacking):
-            executors.RayEngine(None, cores=1, **wanted)
+            executors.RayExecutor(None, cores=1, **wanted)
     finally:
         ray.shutdown()
 
@@ -476,7 +478,7 @@ def test_a_ray_of_this_machine_has_enough_for_one_run(wanted, lacking):
 def test_ray_is_an_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ImportError, match=r"ssl4rl\[ray\]"):
-        executors.RayEngine(None)
+        executors.RayExecutor(None)
 
 
 # Beyond
@@ -521,6 +523,44 @@ def test_before_and_after_are_measured(tmp_path, monkeypatch):
     found = changes([row])
     assert [change.what for change in found] == list(env.beyond)
     assert found[0].gain.value == pytest.approx(row["beyond"][0]["after"] - row["beyond"][0]["before"])
+
+
+class Thinks:
+    """An agent of one reply."""
+
+    interface = "text"
+
+    def act(self, observations, *, deterministic=False):
+        return ["<think>So.</think> <answer>horizontal</answer>"] * len(observations["prompt"])
+
+
+def test_what_else_changed_is_asked_and_read_as_the_run_is(tmp_path, monkeypatch):
+    env = replace(DIGITS, beyond=("task:FlipPrediction",))
+    run = tiny(Entry("nano-ppo"), environments=(env,)).runs()[0]
+    unread, read = probes.measure(run, Thinks()), probes.measure(run, Thinks(), "think")
+    assert isinstance(unread["task:FlipPrediction"], float)
+    assert unread["task:FlipPrediction"] < -0.2 < read["task:FlipPrediction"]
+    assert probes.compare(run, Thinks(), None, "think", "lenient")[0]["after"] == read["task:FlipPrediction"]
+    asked, evaluate = [], probes.evaluate
+    monkeypatch.setattr(probes, "evaluate", lambda *args, **how: asked.append(how) or evaluate(*args, **how))
+    config = TrainConfig(env=DIGITS.id, env_args=DIGITS.args, prompt_style="think", grammar="lenient")
+    monkeypatch.setattr(worker, "is_run", lambda name: True)
+    monkeypatch.setattr(worker, "read_config", lambda name: config)
+    monkeypatch.setattr(worker, "load_agent", lambda *_, **__: Thinks())
+    monkeypatch.setattr(worker, "agent_interface", lambda name: "text")
+    assert worker.perform(run, tmp_path)["result"]["readable"] == 0  # "horizontal" is no angle
+    assert [(how["prompt_style"], how["grammar"]) for how in asked] == [("think", "lenient")]
+
+
+def test_a_lesson_is_asked_and_read_in_one_way(tmp_path):
+    lesson = Lesson("SSL4RL/FlipPrediction-v0", DIGITS.args, 8, 0, tmp_path, 1, 32, prompt_style="think", grammar="lenient")
+    interface = lesson.make_envs(2, "text").questions.interface
+    assert (interface.prompt_style, interface.grammar) == ("think", "lenient")
+    with pytest.raises(TypeError, match="prompt_style"):
+        lesson.make_envs(2, "text", prompt_style="direct")  # it would be measured in another way than it learned
+    lesson.begin(Thinks())
+    lesson.progress(Thinks(), 8)
+    assert lesson.curve[0].success > 0
 
 
 @pytest.mark.parametrize("tasks", [["Rotation", "FlipPrediction"], ["SSL4RL/Rotation-v0", "SSL4RL/FlipPrediction-v0"]])
@@ -883,7 +923,7 @@ def test_a_browser_shows_the_page_without_complaint(tmp_path):
 
 @pytest.mark.usefixtures("fewer_bootstraps")
 def test_the_command_runs_a_part_and_reports(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(bench_command, "engine_of", lambda flags, out: InProcess(out / "work"))
+    monkeypatch.setattr(bench_command, "executor_of", lambda flags, out: InProcess(out / "work"))
     words = ["bench", "smoke", "--env", "Rotation", "--agent", "random", "constant", "oracle", "--out", tmp_path / "b"]
     result = run(*words)
     assert result.status == 0
@@ -930,7 +970,7 @@ def test_failures_decide_the_exit_status(run, tmp_path, monkeypatch):
             }
         )
     )
-    monkeypatch.setattr(bench_command, "engine_of", lambda flags, out: InProcess(out / "work"))
+    monkeypatch.setattr(bench_command, "executor_of", lambda flags, out: InProcess(out / "work"))
     result = run("bench", file, "--out", tmp_path / "b")
     assert result.status == 1
     assert "1 of them failed" in result.out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -221,6 +222,33 @@ def test_choices_of_something_else_are_refused(changes, message, tmp_path):
         choices.with_choices(SUITE, file)
 
 
+@pytest.mark.parametrize("settings", ["fast", 3, [], "left out"])
+def test_choices_without_settings_are_refused(settings, tmp_path):
+    data = json.loads(json.dumps(searched(SCORES, SUITE)[1]))
+    data["agents"]["sb3-ppo"]["settings"] = settings
+    if settings == "left out":
+        del data["agents"]["sb3-ppo"]["settings"]
+    (tmp_path / "choices.json").write_text(json.dumps(data))
+    with pytest.raises(ValueError, match=r"choices\.json has .* as the settings that were chosen for sb3-ppo"):
+        choices.with_choices(SUITE, tmp_path / "choices.json")
+
+
+def test_choices_of_a_suite_that_asks_something_else_now_are_refused(tmp_path):
+    (tmp_path / "choices.json").write_text(json.dumps(searched(SCORES, SUITE)[1]))
+    changed = replace(DIGITS, args={**DIGITS.args, "angles": 8})
+    with pytest.raises(ValueError, match=r"chosen over Rotation as .* has it as SSL4RL/Rotation-v0 with .*'angles': 8"):
+        choices.with_choices(replace(SUITE, environments=(changed,)), tmp_path / "choices.json")
+
+
+def test_agents_that_nothing_was_chosen_for_are_named(tmp_path, monkeypatch, capsys):
+    data = json.loads(json.dumps(searched(SCORES, SUITE)[1]))
+    data["agents"].pop("sb3-dqn")  # and every candidate of sb3-a2c has failed
+    (tmp_path / "choices.json").write_text(json.dumps(data))
+    tuned = bench._tuned(SUITE, bench.BenchFlags(tuned=tmp_path / "choices.json"))
+    assert [bool(entry.tuned) for entry in tuned.agents[:3]] == [True, False, False]
+    assert "has chosen nothing for sb3-dqn, sb3-a2c, which keep their defaults" in capsys.readouterr().err
+
+
 def test_files_that_are_no_choices_are_named(tmp_path):
     (tmp_path / "x.json").write_text("[]")
     with pytest.raises(ValueError, match=r"x\.json holds no choices"):
@@ -267,6 +295,16 @@ def test_scores_of_penalties_within_groups_are_marked(fewer_bootstraps):
         assert summarise("made up", made).caveats == []
     made[0]["config"].pop("revision")
     assert "Measured before the questions changed" in markdown.write(summarise("made up", made))
+
+
+def test_scores_of_replies_that_could_not_be_read_are_named(fewer_bootstraps):
+    made = made_up()
+    for row in made:
+        row["config"]["revision"] = grid.REVISION
+        row["result"]["readable"] = 0.04 if (row["agent"], row["env"]) == ("good", "one") else 0.06
+    assert [text[:54] for text in summarise("made up", made).caveats] == [
+        "**Nearly no reply could be read of good in one**: less"
+    ]
 
 
 # The command
@@ -318,7 +356,7 @@ def test_the_command_searches_goes_on_and_hands_its_choices_to_the_suite(run, tm
                 yield row
 
     for module in (tune, bench):
-        monkeypatch.setattr(module, "engine_of", lambda flags, folder: Interrupted(folder / "work"))
+        monkeypatch.setattr(module, "executor_of", lambda flags, folder: Interrupted(folder / "work"))
     words = ["bench", "tune", file, "--runs", "2", "--env", "Rotation", "--out", out]
     first = run(*words)
     assert first.status == 0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import warnings
 
 import gymnasium as gym
@@ -15,7 +18,7 @@ from gymnasium.utils.env_checker import check_env
 from torch_geometric.data import Batch, Data, HeteroData
 
 from ssl4rl_envs.sources.graph_builtin import load_graph
-from ssl4rl_envs.sources.graph_networkx import from_networkx
+from ssl4rl_envs.sources.graph_networkx import from_networkx, in_order
 from ssl4rl_envs.sources.graphs import NODE_SHARES, GraphSource
 from ssl4rl_envs.stream import SPLITS, Stream
 from ssl4rl_envs.task import Task
@@ -172,6 +175,37 @@ class SparseTensor:
 
 
 FORMS["SparseTensor"] = SparseTensor
+
+
+WORDS = """
+import json, networkx as nx
+from ssl4rl_envs.sources.graph_networkx import from_networkx
+whole = nx.relabel_nodes(nx.connected_watts_strogatz_graph(200, 6, 0.2, seed=1), lambda number: f"paper {number}")
+graph = from_networkx(whole.subgraph(list(whole)[:80]))
+print(graph.fingerprint)
+"""
+
+
+def test_a_part_of_a_graph_is_the_same_in_every_process():
+    """networkx lists the nodes of a small part as a set does, and sets of words are ordered by a secret of the process."""
+    told = set()
+    for secret in ("1", "2"):
+        where = {**os.environ, "PYTHONHASHSEED": secret}
+        told.add(subprocess.run([sys.executable, "-c", WORDS], env=where, capture_output=True, check=True, text=True).stdout)
+    assert len(told) == 1
+
+
+def test_nodes_are_numbered_by_their_names():
+    mixed = [(1, "b"), "b", 10, (1, "a"), 2, b"x", "a", (1,), 2.5]
+    expected = [2, 2.5, 10, "a", "b", b"x", (1,), (1, "a"), (1, "b")]
+    assert in_order(mixed) == in_order(reversed(mixed)) == expected
+    odd = [3, frozenset({1}), 1]
+    assert in_order(odd) == odd
+    graph = nx.relabel_nodes(nx.complete_graph(20), lambda number: f"{19 - number:02}")
+    nx.set_node_attributes(graph, {name: float(name) for name in graph}, "size")
+    source = from_networkx(graph)
+    assert source.names.tolist() == sorted(graph)
+    assert source.features[:, 0].tolist() == list(range(20))
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import warnings
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium import spaces
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 from ssl4rl_envs import SSLVectorEnv
@@ -356,3 +359,27 @@ def test_sampling_in_one_environment_does_not_move_another(env_id):
     assert one.action_space is not other.action_space
     assert one.observation_space is not other.observation_space
     assert one.unwrapped.task.action_space is not one.action_space
+
+
+def leaves(space: spaces.Space[Any]) -> list[spaces.Space[Any]]:
+    inside = [leaf for part in space.spaces.values() for leaf in leaves(part)] if isinstance(space, spaces.Dict) else []
+    return [space, *inside]
+
+
+def test_no_two_spaces_share_a_generator(env_id, interface):
+    """Not those of one environment either: tasks name the space of several pictures once."""
+    task = gym.make(env_id).unwrapped.task
+    envs = [gym.make(env_id, interface=interface) for _ in range(2)]
+    if interface == "array":  # copies take their time, and are made alike
+        envs += [copy.deepcopy(envs[0]), pickle.loads(pickle.dumps(envs[0]))]
+    vectors = [SSLVectorEnv(task, num_envs=2, interface=interface) for _ in range(2)]
+    spaces_ = [space for env in (*envs, *vectors) for space in (env.observation_space, env.action_space)]
+    spaces_ += [space for env in vectors for space in (env.single_observation_space, env.single_action_space)]
+    found = [leaf for space in spaces_ for leaf in leaves(space)]
+    own = {id(leaf) for space in (task.observation_space, task.action_space) for leaf in leaves(space)}
+    assert len({id(leaf) for leaf in found} - own) == len(found)
+    assert len({id(leaf.np_random) for leaf in found}) == len(found)
+    for env in envs:
+        env.action_space.seed(3)
+    drawn = [[str(env.action_space.sample()) for _ in range(8)] for env in envs]
+    assert all(line == drawn[0] for line in drawn)

@@ -95,7 +95,12 @@ def centred(scores: Tensor, group_size: int) -> Tensor:
 
     Exactly 0 where all of a group are equal: the mean of three times 0.1 is not 0.1 in float32, and a standard deviation
     would make a signal of what it is off by.
+
+    Raises:
+        ValueError: these are no whole groups of two or more, so that nothing could be compared.
     """
+    if group_size < 2 or len(scores) % group_size:
+        raise ValueError(f"answers are compared within groups of two or more; {len(scores)} are no groups of {group_size}")
     groups = scores.float().reshape(-1, group_size)
     return (groups - groups.mean(1, keepdim=True)).masked_fill(~scores_differ(groups, group_size)[:, None], 0.0)
 

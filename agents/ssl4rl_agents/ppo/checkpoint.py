@@ -23,6 +23,7 @@ from ssl4rl_agents.policies.finite import DivergedError, buffers_of, unsound
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.ppo.distributed import Processes, like, whole_shape, whole_state, whole_weights
 from ssl4rl_agents.ppo.files import FolderLock, InUseError, discard, new_folder, publish, write_json
+from ssl4rl_envs.arguments import checked, whole_number
 
 BEST = "best.json"
 OPTIMIZER, TRAINER = "optimizer.safetensors", "trainer.json"
@@ -110,10 +111,7 @@ def load(checkpoint: Path, policy: Policy, optimizer: torch.optim.Optimizer, exp
     for name in (OPTIMIZER, TRAINER):
         if not (checkpoint / name).exists():
             raise ValueError(f"{checkpoint} is no whole checkpoint: it has no {name}")
-    counters: dict[str, Any] = json.loads((checkpoint / TRAINER).read_text())
-    lacking = sorted({"iteration", "optimizer", *expected} - set(counters))
-    if lacking:
-        raise ValueError(f"{checkpoint / TRAINER} lacks the counters {', '.join(lacking)}")
+    counters = _counters(checkpoint / TRAINER, expected)
     tensors = load_file(checkpoint / OPTIMIZER)
     wrong = unsound(tensors.items())
     if wrong is not None:
@@ -122,6 +120,26 @@ def load(checkpoint: Path, policy: Policy, optimizer: torch.optim.Optimizer, exp
             "the checkpoint before it"
         )
     _restore(policy, optimizer, tensors, **counters.pop("optimizer"))
+    return counters
+
+
+def _counters(file: Path, expected: dict[str, Any]) -> dict[str, Any]:
+    """Read the counters of a checkpoint, all that are expected, its numbers as numbers."""
+    counters: dict[str, Any] = json.loads(file.read_text())
+    lacking = sorted({"iteration", "optimizer", *expected} - set(counters))
+    if lacking:
+        raise ValueError(f"{file} lacks the counters {', '.join(lacking)}")
+    counters["iteration"] = whole_number(f"iteration in {file}", counters["iteration"])
+    best = counters.get("best")
+    numbers = {name: counters[name] for name, fresh in expected.items() if isinstance(fresh, (int, float))}
+    numbers |= {} if best is None else {"best.reward": best["reward"]}
+    groups = counters["optimizer"].get("param_groups", [])
+    steps = [(name, group[name]) for group in groups for name in ("lr", "betas", "eps", "weight_decay") if name in group]
+    for name, value in [*numbers.items(), *steps]:
+        try:
+            checked(f"{name} in {file}", value, tuple[float, ...] if name == "betas" else float)
+        except TypeError as error:
+            raise ValueError(str(error)) from error
     return counters
 
 

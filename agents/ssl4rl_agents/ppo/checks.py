@@ -5,15 +5,23 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ssl4rl_agents.ppo.divergence import GROUP_ADVANTAGES
+from ssl4rl_envs.arguments import Checked
 
 if TYPE_CHECKING:
     from ssl4rl_agents.ppo.config import TrainConfig
 
-AT_LEAST_ONE = (
+COUNTS = (
     "iterations",
+    "eval_every",
+    "eval_episodes",
+    "test_episodes",
+    "save_every",
+    "keep",
+)
+SIZES = (
     "rollout.prompts",
     "rollout.group_size",
     "rollout.max_rounds",
@@ -25,12 +33,9 @@ AT_LEAST_ONE = (
     "policy.gnn_hidden",
     "policy.gnn_layers",
     "policy.nano_layers",
-    "eval_every",
-    "eval_episodes",
-    "test_episodes",
-    "save_every",
-    "keep",
 )
+COUNTS_FROM_0 = ("optimizer.warmup_iterations", "format_warmup", "objective.critic_warmup_iterations")
+SIZES_FROM_0 = ("policy.lora_rank",)
 POSITIVE = (
     "optimizer.learning_rate",
     "optimizer.max_grad_norm",
@@ -41,13 +46,8 @@ POSITIVE = (
     "objective.length_adaptive_alpha",
 )
 NOT_NEGATIVE = (
-    "seed",
-    "optimizer.warmup_iterations",
     "optimizer.weight_decay",
-    "format_warmup",
-    "policy.lora_rank",
     "objective.clip_high",
-    "objective.critic_warmup_iterations",
     "objective.kl_coefficient",
     "objective.entropy_coefficient",
     "objective.value_coefficient",
@@ -55,16 +55,52 @@ NOT_NEGATIVE = (
 )
 SHARES = ("objective.gamma", "objective.gae_lambda", "objective.critic_lambda", "objective.clip_low")
 
-RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
-    (AT_LEAST_ONE, lambda value: value >= 1, "be at least 1"),
+Fits = Callable[[Any], bool]
+RANGES: tuple[tuple[tuple[str, ...], Fits, str], ...] = (
+    ((*COUNTS, *SIZES), lambda value: value >= 1, "be at least 1"),
+    (("seed", *COUNTS_FROM_0, *SIZES_FROM_0, *NOT_NEGATIVE), lambda value: value >= 0, "be at least 0"),
     (POSITIVE, lambda value: value > 0, "be positive"),
-    (NOT_NEGATIVE, lambda value: value >= 0, "be at least 0"),
     (SHARES, lambda value: 0 <= value <= 1, "lie in [0, 1]"),
     (("optimizer.betas",), lambda value: all(0 <= beta < 1 for beta in value), "be two numbers in [0, 1)"),
     (("objective.dual_clip",), lambda value: value > 1, "be greater than 1"),
     (("policy.nano_hidden",), lambda value: value >= 32 and value % 32 == 0, "be a multiple of 32"),
     (("rollout.engine_memory",), lambda value: 0 < value < 1, "lie between 0 and 1"),
+    (("seed",), lambda value: value < 2**64, "be below 2**64"),
+    ((*COUNTS, *COUNTS_FROM_0), lambda value: value <= 10**9, "be at most a billion"),
+    ((*SIZES, *SIZES_FROM_0, "policy.nano_hidden"), lambda value: value <= 2**20, "be at most 2**20, a million"),
+    (
+        (*POSITIVE, *NOT_NEGATIVE, "objective.dual_clip"),
+        lambda value: value == 0 or 1.2e-38 <= value <= 3.4e38,
+        "be a number that float32 holds, 1.2e-38 to 3.4e+38",
+    ),
 )
+"""Of every setting that is a number: whether a value is in its range, and how errors put that. None is in every range."""
+
+RANGES_OF: dict[str, list[tuple[Fits, str]]] = {}
+"""The same by the name of the setting."""
+
+for _names, _fits, _words in RANGES:
+    for _name in _names:
+        RANGES_OF.setdefault(_name, []).append((_fits, _words))
+
+
+class Settings(Checked):
+    """A base of sections of settings: of their types, and in their ranges, however one is made."""
+
+    def __post_init__(self) -> None:
+        """Look at all fields.
+
+        Raises:
+            TypeError: a setting is of another type.
+            ValueError: it is none of its choices, not finite, or out of its range.
+        """
+        super().__post_init__()
+        for field in dataclasses.fields(cast(Any, self)):
+            name, value = self.section + field.name, getattr(self, field.name)
+            for fits, words in RANGES_OF.get(name, []):
+                if value is not None and not fits(value):
+                    raise ValueError(f"{name} must {words}, got {value}")
+
 
 Counts = Callable[["TrainConfig"], bool]
 IDLE: tuple[tuple[tuple[str, ...], Counts, str], ...] = (
@@ -128,13 +164,8 @@ def check(config: TrainConfig) -> None:
     """Check settings whose defaults have been filled in.
 
     Raises:
-        ValueError: a setting is out of its range, does not go with another, or would do nothing.
+        ValueError: a setting does not go with another, or would do nothing.
     """
-    for names, fits, range_ in RANGES:
-        for name in names:
-            value = value_of(config, name)
-            if value is not None and not fits(value):
-                raise ValueError(f"{name} must {range_}, got {value}")
     _check_together(config)
     if config.algorithm != "ppo":
         return  # the supervised ceiling of a run keeps its settings

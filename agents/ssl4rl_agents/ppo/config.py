@@ -1,7 +1,7 @@
 """Every setting of a training run; each is a flag of ``ssl4rl train``, with the text below it as its help.
 
-However settings come in (flags, Python, JSON, a grid, a resumed run), they are held against their type hints as soon as they
-are there, and against each other by `TrainConfig.resolved`.
+However settings come in (flags, Python, JSON, a grid, a resumed run), they are held against their type hints and ranges as
+soon as they are there, and against each other, and what they name against what there is, by `TrainConfig.resolved`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
-from ssl4rl_agents.ppo.checks import check
+from ssl4rl_agents.ppo.checks import Settings, check
 from ssl4rl_agents.ppo.divergence import settled
-from ssl4rl_envs.arguments import Checked, from_plain, hints_of
+from ssl4rl_agents.ppo.named import check_named, require_environment
+from ssl4rl_envs.arguments import from_plain, hints_of
 from ssl4rl_envs.registration import task_class, with_plain_source
 
 Algorithm = Literal["ppo", "sft"]
@@ -30,7 +31,7 @@ BUILT_IN = ("nano", *GRAPH_MODELS)
 
 
 @dataclass(frozen=True)
-class PolicyConfig(Checked):
+class PolicyConfig(Settings):
     """The network."""
 
     section: ClassVar[str] = "policy."
@@ -76,7 +77,7 @@ class PolicyConfig(Checked):
 
 
 @dataclass(frozen=True)
-class RolloutConfig(Checked):
+class RolloutConfig(Settings):
     """What is asked in an iteration."""
 
     section: ClassVar[str] = "rollout."
@@ -100,7 +101,7 @@ class RolloutConfig(Checked):
 
 
 @dataclass(frozen=True)
-class OptimizerConfig(Checked):
+class OptimizerConfig(Settings):
     """How the weights move."""
 
     section: ClassVar[str] = "optimizer."
@@ -140,7 +141,7 @@ class OptimizerConfig(Checked):
 
 
 @dataclass(frozen=True)
-class ObjectiveConfig(Checked):
+class ObjectiveConfig(Settings):
     """What is maximised."""
 
     section: ClassVar[str] = "objective."
@@ -196,7 +197,7 @@ class ObjectiveConfig(Checked):
 
 
 @dataclass(frozen=True)
-class TrainSettings(Checked):
+class TrainSettings(Settings):
     """How to train, whatever the environment."""
 
     prompt_style: Literal["direct", "think"] = "direct"
@@ -235,7 +236,7 @@ class TrainSettings(Checked):
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
 
     def __post_init__(self) -> None:
-        """Look at all settings, as `Checked` does."""
+        """Look at all settings, as `Settings` does."""
         try:
             super().__post_init__()
         except ValueError as error:
@@ -255,13 +256,18 @@ class TrainConfig(TrainSettings):
         """Look at all settings, and keep a source that is a `Path` as the string that names the same."""
         super().__post_init__()
         if isinstance(self.env_args.get("source"), Path):
+            require_environment(self)
             object.__setattr__(self, "env_args", with_plain_source(task_class(self.env), self.env_args))
 
-    def resolved(self) -> TrainConfig:
-        """Fill in the defaults that depend on the model, and check the settings against each other.
+    def resolved(self, *, anew: bool = True) -> TrainConfig:
+        """Fill in the defaults that depend on the model, and check the settings against each other and what they name.
+
+        Args:
+            anew: whether a run begins by them, from the model that they name; one that goes on has its own.
 
         Raises:
-            ValueError: a setting is out of its range or does not go with another.
+            TypeError: the environment takes no such argument, or one of another type.
+            ValueError: a setting does not go with another, or there is no such environment, task, model or device.
         """
         nano, graphs = self.policy.model == "nano", self.policy.model in GRAPH_MODELS
         optimizer, objective = self.optimizer, self.objective
@@ -285,6 +291,7 @@ class TrainConfig(TrainSettings):
             format_learning_rate=format_rate,
         )
         check(config)
+        check_named(config, anew=anew)
         return config
 
     def to_json(self) -> dict[str, Any]:
@@ -297,7 +304,7 @@ class TrainConfig(TrainSettings):
 
         Raises:
             TypeError: a setting is of another type.
-            ValueError: there is an unknown setting, or one is none of its choices or not finite.
+            ValueError: there is an unknown setting, or one is none of its choices, not finite, or out of its range.
         """
         return from_plain(cls, data)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import sys
 from contextlib import AbstractContextManager, nullcontext
@@ -10,24 +11,28 @@ from typing import Any
 import torch
 from torch import nn
 
+_NAME = re.compile(r"auto|cpu|cuda(:[0-9]{1,4})?")
+
 
 def find_device(name: str) -> torch.device:
     """Return the device that `name` means; "auto" is a CUDA GPU if there is one, else the CPU.
 
     Raises:
-        ValueError: there is no such kind of device, or a GPU was asked for and there is none.
+        ValueError: there is no such kind of device, or a GPU was asked for and there is none, or not so many.
     """
+    if not _NAME.fullmatch(name):
+        gpu = "; a GPU is called cuda" if "gpu" in name.lower() else ""
+        raise ValueError(f"device must be auto, cpu, cuda or cuda:NUMBER, got {name!r}{gpu}")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ValueError(f"device must be auto, cpu, cuda or cuda:NUMBER, got {name!r}") from error
-    if device.type == "meta":
-        raise ValueError("device 'meta' keeps no numbers, so nothing can be learned there; use auto, cpu or cuda")
-    if device.type == "cuda" and not torch.cuda.is_available():
+    if name == "cpu":
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
         raise ValueError(f"device {name!r} was asked for, but torch {torch.__version__} finds no CUDA GPU; use auto or cpu")
-    return device
+    number, there = int(name.partition(":")[2] or 0), torch.cuda.device_count()
+    if number >= there:
+        raise ValueError(f"device {name!r} was asked for, but the last of {there} CUDA GPUs here is cuda:{there - 1}")
+    return torch.device(name)
 
 
 def autocast(device: torch.device) -> AbstractContextManager[Any]:

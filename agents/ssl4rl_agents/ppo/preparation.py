@@ -1,8 +1,7 @@
-"""What the settings of a run mean before it begins: whether they can be kept, whose part of the questions is whose."""
+"""What the settings of a run mean before it begins: whether replies can be read, whose part of the questions is whose."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from ssl4rl_agents.policies.policy import Policy
@@ -13,21 +12,6 @@ from ssl4rl_agents.ppo.distributed import Processes
 from ssl4rl_envs import Task
 from ssl4rl_envs.mixture import Parts
 from ssl4rl_envs.registration import build_task, registered_task
-
-
-def require_plain(config: TrainConfig) -> None:
-    """Refuse settings that cannot be kept as JSON.
-
-    Raises:
-        ValueError: env_args hold something else.
-    """
-    try:
-        json.dumps(config.to_json())
-    except TypeError as error:
-        raise ValueError(
-            f"a run's settings are kept as JSON, and env_args hold something else ({error}); give a source by name, e.g. "
-            "folder:PATH, rather than as arrays"
-        ) from error
 
 
 def require_readable(policy: Policy, config: TrainConfig) -> None:

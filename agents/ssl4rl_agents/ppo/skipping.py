@@ -1,6 +1,9 @@
-"""Steps that are not taken: gradients that are not finite are not followed, and a run to which nothing else happens ends."""
+"""Steps that are not taken: gradients that are not finite are not followed, and a run of which many are so ends."""
 
 from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
 
 import torch
 
@@ -8,19 +11,31 @@ from ssl4rl_agents.policies.finite import DivergedError
 from ssl4rl_agents.ppo.distributed import whole
 from ssl4rl_agents.ppo.zero import ZeroOptimizer
 
-MOST = 10
-"""Steps in a row without finite gradients that end a run: one bad batch passes, weights that are lost do not."""
+MOST, LAST = 10, 40
+"""So many steps without finite gradients among the last ones end a run: a bad batch passes. Weights that are lost end it
+after `MOST` steps, and a fault that comes and goes wherever it takes a quarter of them."""
 
 
 class Skips:
-    """Counts the steps in a row that were not taken.
+    """Remembers which of the last steps were not taken.
 
     Args:
-        in_a_row: how many there were when a run was interrupted.
+        recent: of the last ones, whether they were not taken, when a run was interrupted.
     """
 
-    def __init__(self, in_a_row: int = 0) -> None:
-        self.in_a_row = in_a_row
+    def __init__(self, recent: Iterable[bool] = ()) -> None:
+        self._recent = deque(map(bool, recent), maxlen=LAST)
+
+    @property
+    def recent(self) -> list[bool]:
+        """Of the last steps, at most `LAST`, whether they were not taken."""
+        return list(self._recent)
+
+    @property
+    def in_a_row(self) -> int:
+        """How many steps up to the last one were not taken."""
+        taken = [number for number, skipped in enumerate(reversed(self._recent)) if not skipped]
+        return taken[0] if taken else len(self._recent)
 
     def note(self, norm: float | None, learning_rate: float) -> None:
         """Count a step: the norm of its gradients, None where it is not finite and the step was not taken.
@@ -28,12 +43,18 @@ class Skips:
         Raises:
             DivergedError: it is the last of too many.
         """
-        self.in_a_row = self.in_a_row + 1 if norm is None else 0
-        if self.in_a_row >= MOST:
+        self._recent.append(norm is None)
+        count = sum(self._recent)
+        if norm is None and count >= MOST:
+            scattered = self.in_a_row < count
+            of_some = (
+                " Steps between them were taken, so the fault may be some questions': look for activations that overflow"
+            )
             raise DivergedError(
-                f"{self.in_a_row} optimizer steps in a row had gradients that are not finite and were not taken (learning "
-                f"rate {learning_rate:g}), so the run ends unfinished; its checkpoints are from before. Start anew with a "
-                "smaller optimizer.learning_rate (or format_learning_rate, if this was the format warm-up)"
+                f"{count} of the last {len(self._recent)} optimizer steps ({self.in_a_row} in a row now) had gradients that "
+                f"are not finite and were not taken (learning rate {learning_rate:g}), so the run ends unfinished; its "
+                "checkpoints are from before. Start anew with a smaller optimizer.learning_rate (or format_learning_rate, if "
+                f"this was the format warm-up).{of_some * scattered}"
             )
 
 
@@ -49,7 +70,7 @@ def apply_gradients(optimizer: torch.optim.Optimizer, max_grad_norm: float, skip
         The gradients' norm before clipping, None where it is not finite.
 
     Raises:
-        DivergedError: too many steps in a row were not taken.
+        DivergedError: too many of the last steps were not taken.
     """
     norm = optimizer.descend() if isinstance(optimizer, ZeroOptimizer) else _clip_and_step(optimizer, max_grad_norm)
     if skips is not None:

@@ -31,7 +31,7 @@ from ssl4rl_agents.ppo.engines import Engine, hand_over, make_engine
 from ssl4rl_agents.ppo.interrupts import interruptible
 from ssl4rl_agents.ppo.metrics import Display, MetricsLog
 from ssl4rl_agents.ppo.microbatch import MicroBatches
-from ssl4rl_agents.ppo.preparation import format_task, own_part, require_plain, require_readable
+from ssl4rl_agents.ppo.preparation import format_task, own_part, require_readable
 from ssl4rl_agents.ppo.questions import TrainingQuestions
 from ssl4rl_agents.ppo.replay import Reference, replay
 from ssl4rl_agents.ppo.rollout import Rollout, ask, collect, collect_informative
@@ -76,7 +76,7 @@ class Trainer:
         engine: Engine | None = None,
         processes: Processes | None = None,
     ) -> None:
-        self.config, self.out = config.resolved(), Path(out)
+        self.config, self.out = config.resolved(anew=not resume), Path(out)
         self.processes = processes or Processes(self.config.device)
         self._quiet = quiet or not self.processes.is_main
         self.lock = claim(self.out, self.processes, resume=resume, overwrite=overwrite)
@@ -103,7 +103,6 @@ class Trainer:
         self.interface = Interface(self.task, self.config.policy.interface, self.config.prompt_style, self.config.grammar)
         for split in SPLITS:
             ask(self.task, split, 0, 0, 1)  # a split without pictures is an error now, not at its first measurement
-        require_plain(self.config)
         found = checkpoint.seen_by_all(self.out, self.processes) if resume else []
         if found:
             require_same_content(found[-1], self.task)
@@ -131,9 +130,8 @@ class Trainer:
         if found:
             self._counters = checkpoint.load(found[-1], self.policy, self.optimizer, self._counters)
             self.iteration = int(self._counters.pop("iteration"))
-        self.skips = Skips(self._counters.get("skipped_in_a_row", 0))
-        self.resumed = bool(found)
-        """Whether it goes on from a checkpoint."""
+        self.skips = Skips(self._counters.get("skipped_recently", ()))
+        self.resumed = bool(found)  # whether it goes on from a checkpoint
         self.questions = TrainingQuestions(self.task, self.config.rollout.schedule, self.config.seed, self.processes)
         self.questions.load_state_dict(self._counters)
         self.reference: Reference | None = None
@@ -142,8 +140,9 @@ class Trainer:
         """Measure the policy as it is; the questions are the same for every run."""
         agent, config = PolicyAgent(self.policy, device=self.device), self.config
         how: dict[str, Any] = {"prompt_style": config.prompt_style, "grammar": config.grammar}
-        # Training itself says where nothing can be read; a fresh model cannot write before its format warm-up.
-        return evaluate(agent, self.task, env=config.env, split=split, episodes=episodes, aloud=False, **how)
+        # What answers while it learns has said where nothing can be read; the supervised ceiling answers nothing but here.
+        how["aloud"] = config.algorithm == "sft" and split == "validation" and self.processes.is_main
+        return evaluate(agent, self.task, env=config.env, split=split, episodes=episodes, **how)
 
     def run(self, begin: Callable[[], None] | None = None) -> bool:
         """Train to the end; return False if it was interrupted (Ctrl-C), in which case all is saved and it can be resumed.
@@ -152,13 +151,13 @@ class Trainer:
             begin: is called once, when the policy can write answers and has learned nothing else.
 
         Raises:
-            DivergedError: too many steps in a row had gradients that are not finite, or weights are not; what was saved
+            DivergedError: too many of the last steps had gradients that are not finite, or weights are not; what was saved
                 before stays.
             InUseError: the folder was deleted or replaced meanwhile.
         """
         config = self.config
-        self._started = time.perf_counter() - self._counters["seconds"]
         with self.lock, self._claim, interruptible(self._halt):
+            self._started = time.perf_counter() - self._counters["seconds"]
             if not self.resumed:
                 self._teach_format()
             if self._stopping():
@@ -179,6 +178,7 @@ class Trainer:
                     due = self.iteration % config.save_every == 0 or self.iteration == config.iterations or self._is_best()
                     if self._stopping() or due:
                         self._save()
+            self.readability.say()
         return self.iteration >= config.iterations
 
     def _step(self) -> dict[str, float]:
@@ -196,7 +196,7 @@ class Trainer:
         for name in ("episodes", "tokens", "skipped_steps"):
             self._counters[name] += values[name]
             values[name] = self._counters[name]
-        values["skipped_in_a_row"] = self._counters["skipped_in_a_row"] = self.skips.in_a_row
+        values["skipped_in_a_row"], self._counters["skipped_recently"] = self.skips.in_a_row, self.skips.recent
         if self.iteration % self.config.eval_every == 0 or self.iteration == self.config.iterations:
             result = self.measure("validation", self.config.eval_episodes)
             values |= {"validation/reward": result.reward, "validation/success": result.success}

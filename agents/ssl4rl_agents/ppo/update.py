@@ -210,7 +210,7 @@ def update(
 
     Raises:
         FirstRatioError: sampling and update disagree beyond rounding.
-        DivergedError: too many steps in a row were not taken.
+        DivergedError: too many of the last steps were not taken.
     """
     statistics = UpdateStatistics()
     device = rollout.samples.tokens.device

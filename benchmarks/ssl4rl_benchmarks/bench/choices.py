@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ssl4rl_agents.trained import merged
-from ssl4rl_benchmarks.bench.grid import REVISION, Entry, Suite
+from ssl4rl_benchmarks.bench.grid import REVISION, Entry, Environment, Suite
 from ssl4rl_benchmarks.bench.rows import Row, number_of
 from ssl4rl_benchmarks.bench.spaces import Settings
 
@@ -135,7 +135,8 @@ def with_choices(suite: Suite, file: Path, *, named: bool = False) -> Suite:
         named: whether the command must name the file, since the suite does not find it by itself.
 
     Raises:
-        ValueError: the file is not of this suite, names an agent that the suite has not, or one with other settings.
+        ValueError: the file is not of this suite, names an agent that the suite has not, or one with other settings, or an
+            environment asks something else by now.
     """
     data = read_choices(file)
     known = {entry.title: entry for entry in suite.agents}
@@ -144,6 +145,13 @@ def with_choices(suite: Suite, file: Path, *, named: bool = False) -> Suite:
     strange = sorted(set(data["agents"]) - set(known))
     if strange:
         raise ValueError(f"{file} has settings of {', '.join(strange)}; {suite.name} has {', '.join(known)}")
+    now = {env.name: asked(env) for env in suite.environments}
+    for name, then in data["search"].get("asked", {}).items():
+        if now.get(name, then) != then:
+            raise ValueError(
+                f"{file} was chosen over {name} as {then['id']} with {then['args']}; {suite.name} has it as "
+                f"{now[name]['id']} with {now[name]['args']} now"
+            )
     for title, found in data["agents"].items():
         entry = known[title]
         if (found["agent"], found["given"]) != (entry.name, json.loads(json.dumps(entry.settings))):
@@ -151,10 +159,21 @@ def with_choices(suite: Suite, file: Path, *, named: bool = False) -> Suite:
                 f"{file} was chosen for {title} as {found['agent']} with {found['given']}; {suite.name} has it as "
                 f"{entry.name} with {entry.settings} now"
             )
-        if found["settings"] is not None:
-            known[title] = replace(entry, settings=found["settings"], tuned=_words(file, data))
+        settings = found.get("settings", "nothing")
+        if not (settings is None or isinstance(settings, dict)):
+            raise ValueError(
+                f"{file} has {settings!r} as the settings that were chosen for {title}; they are by name, or null"
+            )
+        if settings is not None:
+            known[title] = replace(entry, settings=settings, tuned=_words(file, data))
     flags = f"{suite.flags} --tuned {shlex.quote(str(file))}".strip() if named else suite.flags
     return replace(suite, agents=tuple(known.values()), flags=flags)
+
+
+def asked(env: Environment) -> dict[str, Any]:
+    """Return what an environment asks, as plain data, by which it is known again."""
+    plain: dict[str, Any] = json.loads(json.dumps({"id": env.id, "args": env.args}))
+    return plain
 
 
 def _words(file: Path, data: dict[str, Any]) -> str:

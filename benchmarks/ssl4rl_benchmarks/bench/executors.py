@@ -23,7 +23,7 @@ from ssl4rl_benchmarks.bench.worker import ROW, failed
 ERROR_LINES = 3
 
 
-class BenchEngine(Protocol):
+class Executor(Protocol):
     """Does runs and hands out their rows as they end."""
 
     def do(self, runs: Sequence[Run]) -> Generator[Row, None, None]:
@@ -86,7 +86,7 @@ def _environment(resources: Resources) -> dict[str, str]:
     return found if resources.gpu is None else {**found, "CUDA_VISIBLE_DEVICES": str(resources.gpu)}
 
 
-class LocalEngine:
+class LocalExecutor:
     """Processes of this machine, as many at a time as its cores allow, and with device "cuda" as its GPUs do.
 
     Args:
@@ -118,7 +118,7 @@ class LocalEngine:
                 self._gpus.put(place % gpus)
 
     def do(self, runs: Sequence[Run]) -> Generator[Row, None, None]:
-        """Do runs; see `BenchEngine.do`. If this ends early, so do the processes."""
+        """Do runs; see `Executor.do`. If this ends early, so do the processes."""
         pending = iter(runs)
         with ThreadPoolExecutor(self.workers) as pool:
 
@@ -151,7 +151,7 @@ class LocalEngine:
                 self._gpus.put(gpu)
 
 
-class RayEngine:
+class RayExecutor:
     """A Ray cluster, on which the package must be installed, in the same folder where an agent is named as module:attribute.
 
     A run that is killed begins anew, since its folder is on the node that did it.
@@ -193,7 +193,7 @@ class RayEngine:
                 raise ValueError(f"a run takes {wanted:g} {kind}, and Ray has {there.get(kind, 0):g} here")
 
     def do(self, runs: Sequence[Run]) -> Generator[Row, None, None]:
-        """Do runs; see `BenchEngine.do`."""
+        """Do runs; see `Executor.do`."""
         ray = self._ray
         remote = ray.remote(num_cpus=self.threads, num_gpus=self.gpus, max_retries=0)(_on_node)
         going: dict[Any, Run] = {remote.remote(run.to_json(), self.threads, self.device): run for run in runs}

@@ -49,19 +49,27 @@ Values = dict[str, float | str]
 """By name: a value, or what went wrong."""
 
 
-def measure(run: Run, agent: Agent) -> Values:
-    """Measure an agent on everything that its run names, as it is now; what cannot be measured is said in its place."""
-    return {name: _tried(name, run, agent) for name in run.env.beyond}
+def measure(run: Run, agent: Agent, prompt_style: str = "direct", grammar: str = "strict") -> Values:
+    """Measure an agent on everything that its run names, as it is now; what cannot be measured is said in its place.
+
+    Args:
+        run: says what, and over which pictures.
+        agent: who.
+        prompt_style, grammar: how it is asked and its replies are read in other tasks: as in its own.
+    """
+    return {name: _tried(name, run, agent, prompt_style, grammar) for name in run.env.beyond}
 
 
-def compare(run: Run, agent: Agent, before: Values | None) -> list[dict[str, Any]]:
-    """Return rows of what was measured.
+def compare(
+    run: Run, agent: Agent, before: Values | None, prompt_style: str = "direct", grammar: str = "strict"
+) -> list[dict[str, Any]]:
+    """Return rows of what was measured; see `measure`.
 
     Each holds `what`, and either `error`, or `before` (None where the agent did not say when it began), `after`, and
     `beside`, values to compare with.
     """
     rows: list[dict[str, Any]] = []
-    for name, after in measure(run, agent).items():
+    for name, after in measure(run, agent, prompt_style, grammar).items():
         first = None if before is None else before.get(name)
         wrong = next((value for value in (after, first) if isinstance(value, str)), None)
         if wrong is not None:
@@ -95,19 +103,20 @@ def asked(what: str, run: Run) -> Task:
     return make_task(f"SSL4RL/{what}-v0", **shared)
 
 
-def _tried(name: str, run: Run, agent: Agent) -> float | str:
+def _tried(name: str, run: Run, agent: Agent, prompt_style: str, grammar: str) -> float | str:
     try:
-        value: float | None = _measured(name, run, agent)
+        value: float | None = _measured(name, run, agent, prompt_style, grammar)
         return value if value is not None and np.isfinite(value) else "the score is no number, or cannot be normalised"
     except (ValueError, TypeError, KeyError, AttributeError) as error:  # a run is not lost for it
         return f"{type(error).__name__}: {error}"
 
 
-def _measured(name: str, run: Run, agent: Agent) -> float:
+def _measured(name: str, run: Run, agent: Agent, prompt_style: str, grammar: str) -> float:
     kind, _, rest = name.partition(":")
     what, _, labels = rest.partition("@")
     if kind == "task":
-        return evaluate(agent, asked(what, run), env=what, split="test", episodes=run.test_episodes).normalised
+        how: dict[str, Any] = {"prompt_style": prompt_style, "grammar": grammar}
+        return evaluate(agent, asked(what, run), env=what, split="test", episodes=run.test_episodes, **how).normalised
     policy: Policy | None = getattr(agent, "policy", None)
     if policy is None:
         raise ValueError(f"{type(agent).__name__} has no `policy` whose features could be probed")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ssl4rl_agents.trained import merged
-from ssl4rl_benchmarks.bench.choices import Search, tried_by
+from ssl4rl_benchmarks.bench.choices import Search, asked, tried_by
 from ssl4rl_benchmarks.bench.grid import REVISION, Entry, Environment, Run, Suite
 from ssl4rl_benchmarks.bench.rows import Row, versions
 from ssl4rl_benchmarks.bench.spaces import Settings, candidates, space_of
@@ -138,6 +138,7 @@ class Tuning:
                 "seed": self.seed,
                 "run_seeds": list(self.run_seeds),
                 "environments": list(environments),
+                "asked": {name: asked(env) for name, env in environments.items()},
                 "episodes": {name: env.episodes or self.suite.episodes for name, env in environments.items()},
                 "split": "validation",
                 "validation_episodes": self.suite.test_episodes,

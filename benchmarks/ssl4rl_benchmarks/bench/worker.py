@@ -22,6 +22,7 @@ import numpy as np
 from ssl4rl_agents.agent import agent_interface, load_agent
 from ssl4rl_agents.evaluation import evaluate_in
 from ssl4rl_agents.lessons import Learner, Lesson
+from ssl4rl_agents.ppo.config import TrainSettings
 from ssl4rl_agents.ppo.files import FolderLock, write_json
 from ssl4rl_agents.runs import is_run, read_config
 from ssl4rl_benchmarks.bench.gallery import gallery_answers
@@ -49,16 +50,18 @@ def perform(run: Run, folder: Path, device: str = "cpu", threads: int = 1) -> Ro
     row = head(run, device, threads)
     args, name = thawed(run.env.args), run.agent.name
     config = read_config(Path(name)) if is_run(name) else None
-    style, grammar = ("direct", "strict") if config is None else (config.prompt_style, config.grammar)
+    asked = config or TrainSettings()
+    style, grammar = asked.prompt_style, asked.grammar
     task, interface = make_task(run.env.id, **args), agent_interface(name)
     envs = SSLVectorEnv(task, num_envs=128, split=run.split, interface=interface, prompt_style=style, grammar=grammar)
     agent = load_agent(name, envs, **settings_of(run))
     learning, lesson, before = 0.0, None, None
     if isinstance(agent, Learner):
-        lesson = Lesson(run.env.id, args, run.episodes, run.seed, folder, MEASUREMENTS, MEASURED_EPISODES, device)
+        numbers = (run.episodes, run.seed, folder, MEASUREMENTS, MEASURED_EPISODES)
+        lesson = Lesson(run.env.id, args, *numbers, device, style, grammar)
         first = folder / BEFORE
         if run.env.beyond:
-            lesson.on_begin = lambda fresh: write_json(first, _probes().measure(run, fresh))
+            lesson.on_begin = lambda fresh: write_json(first, _probes().measure(run, fresh, style, grammar))
         begun = time.perf_counter()
         agent.learn(lesson)
         lesson.end(agent)
@@ -71,7 +74,7 @@ def perform(run: Run, folder: Path, device: str = "cpu", threads: int = 1) -> Ro
         "settings": {} if lesson is None else lesson.settings,
         "result": result.to_json(),
         "curve": [] if lesson is None else [point.to_json() for point in lesson.curve],
-        "beyond": _probes().compare(run, agent, before) if run.env.beyond else [],
+        "beyond": _probes().compare(run, agent, before, style, grammar) if run.env.beyond else [],
         "answers": gallery_answers(agent, envs) if run.split == "test" else [],
         "seconds": {"learning": round(learning, 2), "total": round(time.perf_counter() - start, 2)},
         "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform != "darwin" else 2**20),

@@ -12,7 +12,7 @@ from ssl4rl_benchmarks.bench.suites import SUITES, suite_of
 from ssl4rl_benchmarks.bench.sweep import rows_of, sweep
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError, names_nothing, wants_help
-from ssl4rl_benchmarks.commands.sweeping import SweepFlags, check_packages, engine_of, tell
+from ssl4rl_benchmarks.commands.sweeping import SweepFlags, check_packages, executor_of, tell
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def bench(given: BenchFlags, name: str) -> list[Row]:
         rows = shown = read_rows(given.rows)
     else:
         kept = Rows(out)
-        rows = sweep(runs, kept, engine_of(given, out), retry_failed=given.retry_failed, told=tell)
+        rows = sweep(runs, kept, executor_of(given, out), retry_failed=given.retry_failed, told=tell)
         shown = rows_of(suite.runs(), kept)  # a part of the grid adds to the report of the whole
     if not given.json:
         failed = sum(row["status"] != "done" for row in rows)
@@ -86,4 +86,8 @@ def _tuned(suite: Suite, given: BenchFlags) -> Suite:
     own = choices.FOLDER / f"{Path(suite.name).stem}.json"
     if given.tuned is None and (suite.name not in SUITES or not own.exists()):
         return suite
-    return choices.with_choices(suite, given.tuned or own, named=given.tuned is not None)
+    tuned = choices.with_choices(suite, given.tuned or own, named=given.tuned is not None)
+    untuned = [entry.title for entry in tuned.agents if entry.learns and not (entry.ceiling or entry.tuned)]
+    if untuned:
+        tell(f"{given.tuned or own} has chosen nothing for {', '.join(untuned)}, which keep their defaults")
+    return tuned

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from ssl4rl_benchmarks.bench.executors import BenchEngine, LocalEngine, RayEngine
+from ssl4rl_benchmarks.bench.executors import Executor, LocalExecutor, RayExecutor
 from ssl4rl_benchmarks.bench.grid import Run
 from ssl4rl_benchmarks.bench.sweep import WORK
 
@@ -42,7 +42,7 @@ class SweepFlags:
     """Print what came out as JSON."""
 
 
-def engine_of(flags: SweepFlags, out: Path) -> BenchEngine:
+def executor_of(flags: SweepFlags, out: Path) -> Executor:
     """Return what does the runs.
 
     Raises:
@@ -51,12 +51,12 @@ def engine_of(flags: SweepFlags, out: Path) -> BenchEngine:
     if flags.runs_per_gpu < 1 or (flags.runs_per_gpu > 1 and flags.device != "cuda"):
         raise ValueError(f"--runs-per-gpu is at least 1 and goes with --device cuda, got {flags.runs_per_gpu}")
     if flags.engine == "ray":
-        return RayEngine(flags.address, flags.threads, flags.device, flags.cores, flags.runs_per_gpu)
+        return RayExecutor(flags.address, flags.threads, flags.device, flags.cores, flags.runs_per_gpu)
     if flags.address is not None:
         raise ValueError("--address is of a Ray cluster; it goes with --engine ray")
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     cores = there if flags.cores is None else flags.cores
-    return LocalEngine(out.absolute() / WORK, cores, flags.threads, flags.device, flags.runs_per_gpu)
+    return LocalExecutor(out.absolute() / WORK, cores, flags.threads, flags.device, flags.runs_per_gpu)
 
 
 def check_packages(runs: list[Run], *, report: bool) -> None:

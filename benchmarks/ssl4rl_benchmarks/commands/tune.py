@@ -15,7 +15,7 @@ from ssl4rl_benchmarks.bench.sweep import sweep
 from ssl4rl_benchmarks.bench.tuning import Tuning
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError, names_nothing, wants_help
-from ssl4rl_benchmarks.commands.sweeping import SweepFlags, check_packages, engine_of, tell
+from ssl4rl_benchmarks.commands.sweeping import SweepFlags, check_packages, executor_of, tell
 from ssl4rl_benchmarks.reports import tuning as report
 
 CHOICES, TABLES = "choices.json", "tuning.md"
@@ -64,7 +64,7 @@ def tune(given: TuneFlags, name: str) -> tuple[int, dict[str, Any]]:
     for title, reason in search.without.items():
         tell(f"{title} is not searched: {reason}")
     kept = Rows(out)
-    sweep(runs, kept, engine_of(given, out), retry_failed=given.retry_failed, told=tell)
+    sweep(runs, kept, executor_of(given, out), retry_failed=given.retry_failed, told=tell)
     by_key = {run.key: row for run in runs if (row := kept.get(run.key)) is not None}
     searches = search.searches(by_key)
     choices = search.choices(searches, list(by_key.values()))

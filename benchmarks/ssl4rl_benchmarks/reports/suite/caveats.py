@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ssl4rl_agents.ppo.divergence import GROUP_ADVANTAGES
+from ssl4rl_agents.readability import NEARLY_NONE
 from ssl4rl_benchmarks.bench.grid import REVISION
 from ssl4rl_benchmarks.bench.rows import Row
 
@@ -13,8 +14,8 @@ MARK = "†"
 
 
 def caveats(rows: Sequence[Row]) -> list[str]:
-    """Return the sentences: of former questions, of refused settings, of searches that not all had."""
-    return [sentence for sentence in (_former(rows), _refused(rows), _searched(rows)) if sentence]
+    """Return the sentences: of former questions, of refused settings, of unread replies, of searches that not all had."""
+    return [sentence for sentence in (_former(rows), _refused(rows), _unread(rows), _searched(rows)) if sentence]
 
 
 def spoilt(row: Row) -> bool:
@@ -43,6 +44,17 @@ def _refused(rows: Sequence[Row]) -> str:
         f"**Nothing follows from the scores of {', '.join(agents)} ({MARK})**: these runs had the divergence from the "
         "initial policy in the reward, where it was compared, and by GRPO standardised, together with the scores of a group, "
         "so that answers that all scored the same were told apart by it alone. The trainer refuses that now."
+    )
+
+
+def _unread(rows: Sequence[Row]) -> str:
+    shares = {f"{row['agent']} in {row['env']}": (row.get("result") or {}).get("readable") for row in rows}
+    unread = [name for name, share in shares.items() if share is not None and share < NEARLY_NONE]
+    if not unread:
+        return ""
+    return (
+        f"**Nearly no reply could be read of {', '.join(unread)}**: less than {NEARLY_NONE:.0%} of the held-out ones, so "
+        "that these scores say how replies are written, not what was seen."
     )
 
 

@@ -1,0 +1,130 @@
+"""What settings name outside of themselves: an environment and its arguments, tasks, a model, a device.
+
+A type hint cannot say whether there is such a thing; so each setting that is a name has a row in `NAMED`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import gymnasium as gym
+
+from ssl4rl_envs import env_ids
+from ssl4rl_envs.arguments import did_you_mean
+from ssl4rl_envs.images.base import ImageTask
+from ssl4rl_envs.registration import check_arguments, load_class, registered_task, task_class
+
+if TYPE_CHECKING:
+    from ssl4rl_agents.ppo.config import TrainConfig
+
+MODEL_FILES = ("config.json", "adapter_config.json")
+"""One of them lies in every folder that holds a model of transformers, or adapters of one."""
+
+
+class NoSuchModelError(ValueError, OSError):
+    """A setting names a model that is neither built in nor on the disk, and that the hub cannot have."""
+
+
+def check_named(config: TrainConfig, *, anew: bool = True) -> None:
+    """Check that everything that settings name is there.
+
+    Args:
+        config: the settings.
+        anew: whether a run begins by them, from the model that they name.
+
+    Raises:
+        TypeError: the environment takes no such argument, or one of another type.
+        ValueError: there is no such thing; the message names the setting, and what there is.
+    """
+    for name, look in NAMED.items():
+        if anew or name != "policy.model":
+            look(config)
+
+
+def require_environment(config: TrainConfig) -> None:
+    """Check that there is such an environment."""
+    known = env_ids()
+    try:
+        task_class(config.env)
+    except (gym.error.Error, ImportError, ValueError) as error:
+        raise ValueError(
+            f"env must be the id of an environment of this suite, got {config.env!r}{did_you_mean(config.env, known)}; there "
+            f"are {', '.join(known)}"
+        ) from error
+
+
+def require_arguments(config: TrainConfig) -> None:
+    """Check that the environment's task takes the arguments, and that they can be kept as JSON."""
+    try:
+        check_arguments(config.env, config.env_args)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"env_args: {error}") from error
+    try:
+        json.dumps(config.env_args, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"a run's settings are kept as JSON, and env_args hold something else ({error}); give a source by name, e.g. "
+            "folder:PATH, rather than as arrays"
+        ) from error
+
+
+def require_tasks(config: TrainConfig) -> None:
+    """Check that there are the tasks of the format warm-up, and that they are about pictures."""
+    known = [env_id.split("/")[-1].rsplit("-v", 1)[0] for env_id in env_ids()]
+    for name in config.format_tasks:
+        try:
+            path, _ = registered_task(name)
+        except ValueError as error:
+            raise ValueError(f"format_tasks: {error}{did_you_mean(name, known)}") from error
+        if not issubclass(load_class(path), ImageTask):
+            raise ValueError(f"format_tasks must be tasks over pictures, one question each, got {name!r}")
+
+
+def require_model(config: TrainConfig) -> None:
+    """Check that a model is built in, lies in a folder, or has a name that one of the hub can have."""
+    from ssl4rl_agents.ppo.config import BUILT_IN
+
+    name = config.policy.model
+    if name in BUILT_IN:
+        return
+    near = next((f"; did you mean {known!r}?" for known in BUILT_IN if known == name.lower().strip()), "")
+    wanted = f"policy.model must be one of {', '.join(BUILT_IN)}, a folder with a model, or the name of one on the hub"
+    if near or not name.strip():
+        raise NoSuchModelError(f"{wanted}, got {name!r}{near}")
+    folder = Path(name)
+    if folder.is_dir():
+        if not any((folder / file).is_file() for file in MODEL_FILES):
+            raise NoSuchModelError(
+                f"{wanted}; the folder {name!r} holds no model of transformers: it has no {MODEL_FILES[0]}"
+            )
+        return
+    from huggingface_hub import utils
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        if folder.is_file() or name.startswith("~"):
+            raise HFValidationError("it is no folder")
+        cast(Any, utils).validate_repo_id(name)
+    except HFValidationError as error:
+        raise NoSuchModelError(f"{wanted}; there is no folder {name!r}, and the hub has no such names") from error
+
+
+def require_device(config: TrainConfig) -> None:
+    """Check that there is such a device."""
+    from ssl4rl_agents.ppo.device import find_device  # here, since torch takes seconds to import
+
+    find_device(config.device)
+
+
+NAMED: dict[str, Callable[[TrainConfig], None]] = {
+    "env": require_environment,
+    "env_args": require_arguments,
+    "format_tasks": require_tasks,
+    "policy.model": require_model,
+    "device": require_device,
+}
+"""By the setting, what looks whether there is what it names; each raises as `check_named` does."""

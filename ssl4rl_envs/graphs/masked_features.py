@@ -55,7 +55,10 @@ class MaskedFeatures(GraphTask):
 
     levels = (Level("2", {"masked": 2}), Level("3", {"masked": 3}))
 
-    legitimate: ClassVar = {"feature overlap": "neighbours of a node have the same words"}
+    legitimate: ClassVar = {
+        "feature overlap": "It sees the words of the node's neighbours, and neighbours of a node have the same words. This "
+        "is the signal that the task is about, and a baseline to beat.",
+    }
 
     def __init__(self, source: GraphSourceLike = "cora", fanouts: tuple[int, ...] = (5, 3), masked: int = 3) -> None:
         if masked < 1:

@@ -59,11 +59,16 @@ class NeighborChoice(GraphTask):
     levels = (Level("2", {"candidates": 2}), Level("4", {"candidates": 4}), Level("8", {"candidates": 8}))
 
     legitimate: ClassVar = {
-        "counts": "neighbours shared with the node have an edge more: 0.34 of 0.25 over Cora",
-        "common neighbours": "nodes that share neighbours are joined more often: 0.50 of 0.25 over Cora",
-        "longer ways": "neighbours of joined nodes are joined more often: 0.67 of 0.25 over Cora",
-        "structure": "these together: 0.69 of 0.25 over Cora",
-        "feature overlap": "nodes with similar features are joined more often",
+        "counts": "It sees how many nodes and edges are shown round each candidate. Neighbours that a candidate shares with "
+        "the node have an edge more: 0.34 of 0.25 over Cora. Shared neighbours are evidence of an edge.",
+        "common neighbours": "It sees how many neighbours each candidate shares with the node, and nodes that share "
+        "neighbours are joined more often: 0.50 of 0.25 over Cora. This is a classical way of predicting edges.",
+        "longer ways": "It sees how many longer ways lead from the node to each candidate, and neighbours of joined nodes "
+        "are joined more often: 0.67 of 0.25 over Cora. This is a classical way of predicting edges.",
+        "structure": "It sees all that can be counted together: 0.69 of 0.25 over Cora. A network that reads features has to "
+        "beat it.",
+        "feature overlap": "It sees how similar the features of the node and of each candidate are, and nodes with similar "
+        "features are joined more often. This is the signal that the task is about, and a baseline to beat.",
     }
 
     def __init__(

@@ -82,10 +82,14 @@ class NodeAttribute(GraphTask):
     levels = (Level("word", {"attribute": "word"}), Level("4", {"groups": 4}), Level("8", {"groups": 8}))
 
     legitimate: ClassVar = {
-        "degree": "what is asked may be the degree itself, and groups differ in it: 0.37 of 0.25 over barabasi_albert",
-        "counts": "groups differ in how much is around their nodes: 0.16 of 0.125 over Cora with 8 groups",
-        "structure": "these together: 0.15 of 0.125 over Cora with 8 groups",
-        "feature overlap": "neighbours of a node have similar features",
+        "degree": "It sees how many edges the node has. What is asked may be the degree itself, and groups of nodes differ "
+        "in it: 0.37 of 0.25 over barabasi_albert. Such a difference is what the task asks about.",
+        "counts": "It sees how many nodes and edges are shown, and groups differ in how much is around their nodes: 0.16 of "
+        "0.125 over Cora with 8 groups. The neighbourhood is meant to tell the group.",
+        "structure": "It sees all that can be counted together: 0.15 of 0.125 over Cora with 8 groups. The neighbourhood is "
+        "meant to tell the group.",
+        "feature overlap": "It sees the features of the node's neighbours, and neighbours of a node have similar features. "
+        "This is the signal that the task is about, and a baseline to beat.",
     }
 
     def __init__(

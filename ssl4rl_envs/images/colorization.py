@@ -68,13 +68,20 @@ class Colorization(ImageTask[Views]):
     )
 
     legitimate: ClassVar = {
-        "mean colour": "things have their colours, and so have whole pictures: skies are blue, meadows green",
-        "boosted trees": "and which colours are light, and which go together",
-        "border rows": "the sky and the ground are at the edges",
-        "spectrum": "exchanged channels change how light the parts of a picture look",
-        "residuals": "and so how strong its edges are",
-        "extremes": "and how often it is very light or dark",
-        "file size": "and how well their bytes compress, which lie in the order of the channels",
+        "mean colour": "It sees the average colours of each candidate. Things have their colours, and so have whole "
+        "pictures: skies are blue, meadows are green. To know that is what the task asks.",
+        "boosted trees": "They see all measurements together, and so also which colours are light and which go together. To "
+        "know that is what the task asks.",
+        "border rows": "It sees the outermost lines of each candidate, where the sky and the ground are. What colours these "
+        "have is what the task asks.",
+        "spectrum": "It sees how light the parts of each candidate look, and exchanged channels change that. This follows "
+        "from the colours, which are what the task asks about.",
+        "residuals": "It sees how strong the edges in each candidate are, and exchanged channels change that too. This "
+        "follows from the colours.",
+        "extremes": "It sees how often each candidate is very light or very dark, and exchanged channels change that too. "
+        "This follows from the colours.",
+        "file size": "It sees how well the bytes of each candidate compress, and bytes lie in the order of the channels. "
+        "This follows from the colours: over noise the length of a file tells nothing.",
     }
 
     def __init__(self, source: ImageSourceLike = "scenes", image_size: int = 64, candidates: int = 4) -> None:

@@ -66,13 +66,19 @@ class Contrastive(ImageTask[Draft]):
     )
 
     legitimate: ClassVar = {
-        "mean colour": "views of one picture share its colours; `strength` blurs that",
-        "spectrum": "and its details",
-        "border rows": "and what is at its edges",
-        "residuals": "and its grain",
-        "extremes": "and how often it is black, white or grey",
-        "file size": "and about how long they are as files",
-        "boosted trees": "all of these together",
+        "mean colour": "It compares the colours of the two views, and views of one picture share them. Pictures are told "
+        "apart by their colours too; `strength` blurs that.",
+        "spectrum": "It compares how detailed the two views are, and views of one picture share their details. This is "
+        "likeness of content, which the task asks about.",
+        "border rows": "It compares what is at the edges of the two views, and views that overlap share some of that. This "
+        "is likeness of content.",
+        "residuals": "It compares the grain of the two views, and views of one picture share it. This is likeness of "
+        "content.",
+        "extremes": "It compares how often the two views are black, white or grey, and views of one picture are so about "
+        "equally often. This is likeness of content.",
+        "file size": "It compares how long the two views would be as files, and views of one picture are about equally long. "
+        "This is likeness of content.",
+        "boosted trees": "They see all of these measurements together, each of which is accepted by itself.",
     }
 
     def __init__(

@@ -68,11 +68,15 @@ class FlipPrediction(ImageTask[Views]):
     levels = (Level("reference", {"reference": True}), Level("alone", {"reference": False}))
 
     legitimate: ClassVar = {
-        "border rows": "the top of a picture differs from its bottom, and what is at its edges can be found in the reference",
-        "file size": "its quarters can be told from one another, and found in the reference, by their lengths as files",
-        "spectrum": "a picture's parts differ in detail, the lower one most",
-        "residuals": "and in grain",
-        "boosted trees": "all of these together",
+        "border rows": "It sees the outermost lines of both pictures. The top of a picture differs from its bottom, and what "
+        "is at its edges can be found again in the reference. To compare the two pictures is what the task asks.",
+        "file size": "It sees how long the quarters of both pictures would be as files. They can be told from one another by "
+        "that, and so found again in the reference, which is a comparison of content.",
+        "spectrum": "It sees how detailed the parts of a picture are, and the lower part is the most detailed. This is a "
+        "property of the scene.",
+        "residuals": "It sees the grain of a picture's parts, which differ in it as they do in detail. This is a property of "
+        "the scene.",
+        "boosted trees": "They see all of these measurements together, each of which is accepted by itself.",
     }
 
     def __init__(self, source: ImageSourceLike = "scenes", image_size: int = 64, reference: bool = True) -> None:

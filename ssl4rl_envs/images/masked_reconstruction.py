@@ -83,15 +83,24 @@ class MaskedReconstruction(ImageTask[Draft]):
     )
 
     legitimate: ClassVar = {
-        "edge continuity": "the true patch continues the picture round the mask",
-        "tile duplicates": "candidates from the same picture can be found in it by comparing pixels, and so be ruled out",
-        "border rows": "edges that fit the picture, as above",
-        "mean colour": "candidates from other pictures have other colours",
-        "spectrum": "and other details",
-        "residuals": "and another grain",
-        "extremes": "and are black, white or grey as often as their own picture is; those from this one count in it",
-        "boosted trees": "all of these together",
-        "file size": "and other lengths as files",
+        "edge continuity": "It compares the edges of each candidate with the picture round the mask, which the true patch "
+        "continues. To find what continues the picture is what the task asks.",
+        "tile duplicates": "It compares the pixels of each candidate with those of the picture. Candidates from the same "
+        "picture can be found in it, and so be ruled out by whoever looks closely.",
+        "border rows": "It sees the outermost lines of each candidate, and those of the true patch fit the picture. This is "
+        "accepted as edge continuity is.",
+        "mean colour": "It sees the average colours of each candidate, and candidates from other pictures have other colours "
+        "than this one. What fits the picture is what the task asks.",
+        "spectrum": "It sees how detailed each candidate is, and candidates from other pictures have other details. What "
+        "fits the picture is what the task asks.",
+        "residuals": "It sees the grain of each candidate, and candidates from other pictures have another grain. What fits "
+        "the picture is what the task asks.",
+        "extremes": "It sees how often each candidate is black, white or grey. Candidates from other pictures are so as "
+        "often as those are, and those from this picture count in what is seen of it. What fits the picture is what the task "
+        "asks.",
+        "boosted trees": "They see all of these measurements together, each of which is accepted by itself.",
+        "file size": "It sees how long each candidate would be as a file, and candidates from other pictures have other "
+        "lengths. What fits the picture is what the task asks.",
     }
 
     def __init__(

@@ -71,14 +71,21 @@ class OddPatch(ImageTask[Draft]):
     )
 
     legitimate: ClassVar = {
-        "edge continuity": "the odd tile does not continue its neighbours; `gap`, `jitter` and `light` hide most of it",
-        "border rows": "edges that do not fit the tiles beside them, as above",
-        "mean colour": "a tile of another picture has other colours than its neighbours",
-        "spectrum": "and other details, and its edges have high frequencies",
-        "residuals": "and another grain; a turned or mirrored one the grain of another direction",
-        "extremes": "and is black, white or grey as often as its own picture is",
-        "boosted trees": "all of these together",
-        "file size": "and makes the picture longer as a file, by how much depends on the place",
+        "edge continuity": "It compares the edges of tiles, and the odd tile does not continue its neighbours. To notice "
+        "that is one way of seeing what does not belong; `gap`, `jitter` and `light` hide most of it.",
+        "border rows": "It sees the outermost lines of each tile, and those of the odd tile do not fit the tiles beside it. "
+        "This is accepted as edge continuity is.",
+        "mean colour": "It sees the average colours of each tile, and a tile of another picture has other colours than its "
+        "neighbours. What does not belong is what the task asks.",
+        "spectrum": "It sees how detailed each tile is. A tile of another picture has other details, and its edges have high "
+        "frequencies. What does not belong is what the task asks.",
+        "residuals": "It sees the grain of each tile. A tile of another picture has another grain, and a turned or mirrored "
+        "one has the grain of another direction. What does not belong is what the task asks.",
+        "extremes": "It sees how often each tile is black, white or grey, and the odd tile is so as often as its own picture "
+        "is. What does not belong is what the task asks.",
+        "boosted trees": "They see all of these measurements together, each of which is accepted by itself.",
+        "file size": "It sees how long the picture would be as a file. The odd tile makes it longer, and by how much depends "
+        "on the place of that tile. It tells nothing else than how badly the tile fits.",
     }
 
     def __init__(

@@ -69,16 +69,23 @@ class PatchOrdering(TiledTask):
     )
 
     legitimate: ClassVar = {
-        "edge continuity": "neighbouring tiles continue one another; levels with a gap leave little of it: in 2x2-gap a "
-        "matcher by hand earns up to 0.19, one that learns 0.23 on faces and scenes and 0.46 on digits; chance is 0.125",
-        "matcher": "as above: without a gap it is told by the edges",
-        "border rows": "the top of a picture differs from its bottom (the sky is light); its tiles can be "
-        "told by their edges",
-        "mean colour": "so do the colours of its tiles",
-        "spectrum": "and how detailed they are",
-        "residuals": "and their grain",
-        "extremes": "and how often they are black, white or grey",
-        "file size": "a shuffled picture of a simple scene is longer as a file, by how much depends on the order",
+        "edge continuity": "It compares the edges of tiles, and neighbouring tiles continue one another: that is how people "
+        "solve a jigsaw. Levels with a gap leave little of it: in 2x2-gap a matcher by hand earns up to 0.19, one that "
+        "learns 0.23 on faces and scenes and 0.46 on digits; chance is 0.125.",
+        "matcher": "It has learned which edges of tiles belong together. Without a gap edges tell the order, and that is "
+        "accepted as it is for edge continuity.",
+        "border rows": "It sees the outermost lines of each tile. The top of a picture differs from its bottom (the sky is "
+        "light), so edges tell where in the picture a tile belongs, which is what the task asks.",
+        "mean colour": "It sees the average colours of each tile. The top of a picture has other colours than its bottom, "
+        "and so have the tiles that come from there. Where a tile belongs is what the task asks.",
+        "spectrum": "It sees how detailed each tile is, and the top of a picture differs from its bottom in that as well. "
+        "Where a tile belongs is what the task asks.",
+        "residuals": "It sees the grain of each tile, and the top of a picture differs from its bottom in that as well. "
+        "Where a tile belongs is what the task asks.",
+        "extremes": "It sees how often each tile is black, white or grey, and the top of a picture differs from its bottom "
+        "in that as well. Where a tile belongs is what the task asks.",
+        "file size": "It sees how long the shuffled picture would be as a file. For a simple scene that is longer than the "
+        "whole picture, and by how much depends on the order. It tells little, and nothing else than how well tiles fit.",
     }
 
     def __init__(

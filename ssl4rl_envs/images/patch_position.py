@@ -73,14 +73,21 @@ class PatchPosition(ImageTask[Draft]):
     )
 
     legitimate: ClassVar = {
-        "tile duplicates": "without `augmentation` the crop can be found in the picture by comparing pixels",
-        "border rows": "the upper cells of a picture differ from the lower ones, and a crop's edges tell which it is from",
-        "mean colour": "so do its colours",
-        "spectrum": "and how detailed it is",
-        "residuals": "and its grain",
-        "extremes": "and how often it is black, white or grey",
-        "boosted trees": "all of these together",
-        "file size": "and how long it is as a file",
+        "tile duplicates": "It compares the pixels of the crop with those of the picture, and without `augmentation` it "
+        "finds the crop there. To find the crop is what the task asks; augmented levels ask for more than equal pixels.",
+        "border rows": "It sees the outermost lines of the crop. The upper cells of a picture differ from the lower ones, so "
+        "these lines tell which cell the crop is from, which is what the task asks.",
+        "mean colour": "It sees the average colours of the crop, and the upper cells of a picture differ from the lower ones "
+        "in colour. Which cell it is from is what the task asks.",
+        "spectrum": "It sees how detailed the crop is, and the cells of a picture differ in that as well. Which cell it is "
+        "from is what the task asks.",
+        "residuals": "It sees the grain of the crop, and the cells of a picture differ in that as well. Which cell it is "
+        "from is what the task asks.",
+        "extremes": "It sees how often the crop is black, white or grey, and the cells of a picture differ in that as well. "
+        "Which cell it is from is what the task asks.",
+        "boosted trees": "They see all of these measurements together, each of which is accepted by itself.",
+        "file size": "It sees how long the crop would be as a file, and the cells of a picture differ in that as well. Which "
+        "cell it is from is what the task asks.",
     }
 
     def __init__(

@@ -39,8 +39,10 @@ class PatchSwap(TiledTask):
     ## Rewards
     Progress is the share of tiles in their place: 0 at first, 1 at the end. A step is paid what it adds to the best progress
     so far, so the rewards of an episode sum to that, nothing is discounted, and moving to and fro earns nothing. Success is
-    a whole picture. Chance is the mean progress of the best sequence of swaps that is fixed beforehand: for 2 x 2 exactly the
-    best, beyond that the best that a beam search finds.
+    a whole picture.
+
+    Chance is what an agent earns that never looks and plays the same swaps in every episode. A beam search looks for the
+    sequence that earns most; for 2 x 2 it finds the best there is, for larger grids a better one may exist.
 
     ## Termination
     When the picture is whole; truncated after `max_steps`. A reply that names no pair uses up a step.
@@ -68,14 +70,22 @@ class PatchSwap(TiledTask):
     )
 
     legitimate: ClassVar = {
-        "edge continuity": "neighbouring tiles continue one another; levels with a gap leave little of it, see PatchOrdering",
-        "matcher": "as above: without a gap it is told by the edges",
-        "border rows": "the top of a picture differs from its bottom; tiles can be told by their edges",
-        "mean colour": "so do the colours of its tiles",
-        "spectrum": "and how detailed they are",
-        "residuals": "and their grain",
-        "extremes": "and how often they are black, white or grey",
-        "file size": "a shuffled picture is longer as a file, by how much depends on the order",
+        "edge continuity": "It compares the edges of tiles, and neighbouring tiles continue one another: that is how people "
+        "solve a jigsaw. Levels with a gap leave little of it; PatchOrdering says how much.",
+        "matcher": "It has learned which edges of tiles belong together. Without a gap edges tell the order, and that is "
+        "accepted as it is for edge continuity.",
+        "border rows": "It sees the outermost lines of each tile. The top of a picture differs from its bottom, so edges "
+        "tell where in the picture a tile belongs, which is what the task asks.",
+        "mean colour": "It sees the average colours of each tile. The top of a picture has other colours than its bottom, "
+        "and so have the tiles that come from there. Where a tile belongs is what the task asks.",
+        "spectrum": "It sees how detailed each tile is, and the top of a picture differs from its bottom in that as well. "
+        "Where a tile belongs is what the task asks.",
+        "residuals": "It sees the grain of each tile, and the top of a picture differs from its bottom in that as well. "
+        "Where a tile belongs is what the task asks.",
+        "extremes": "It sees how often each tile is black, white or grey, and the top of a picture differs from its bottom "
+        "in that as well. Where a tile belongs is what the task asks.",
+        "file size": "It sees how long the shuffled picture would be as a file. That is longer than the whole picture, and "
+        "by how much depends on the order. It tells nothing else than how well tiles fit.",
     }
 
     def __init__(

@@ -73,11 +73,15 @@ class Rotation(ImageTask[Views]):
     asks = "by how many degrees counter-clockwise the picture was turned"
 
     legitimate: ClassVar = {
-        "border rows": "skies are lighter and plainer than the ground",
-        "spectrum": "and detail has a direction: things stand, water lies",
-        "residuals": "as does the grain of the ground",
-        "file size": "and the quarter of a picture that holds the sky is shorter as a file",
-        "boosted trees": "all of these together",
+        "border rows": "It sees the outermost lines of the picture, and skies are lighter and plainer than the ground. Which "
+        "side is up is what the task asks, so this is part of understanding the scene.",
+        "spectrum": "It sees how much detail a picture has in each direction, and detail has one: things stand upright, "
+        "water lies flat. This is a property of the scene that was photographed or drawn.",
+        "residuals": "It sees the grain of the picture, and the grain of the ground has a direction. This comes from the "
+        "scene: over noise the same measurements tell nothing.",
+        "file size": "It sees how long the parts of the picture would be as files, and the quarter that holds the sky is "
+        "shorter. That the sky is plain is a fact about the scene.",
+        "boosted trees": "They see all of these measurements together, each of which is accepted by itself.",
     }
 
     levels = (

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from ssl4rl_benchmarks import cli
+from ssl4rl_benchmarks.bench import statistics
 
 torch.set_num_threads(1)
 
@@ -61,6 +62,13 @@ def run(capsys) -> Callable[..., SimpleNamespace]:
         return SimpleNamespace(status=status, out=out, err=err, json=data)
 
     return call
+
+
+@pytest.fixture
+def fewer_bootstraps(monkeypatch) -> None:
+    """Reports at once: their intervals by bootstrap, which take seconds, are of two draws and mean nothing."""
+    monkeypatch.setattr(statistics, "REPEATS", 2)
+    monkeypatch.setattr(statistics, "FEWER_REPEATS", 2)
 
 
 @pytest.fixture

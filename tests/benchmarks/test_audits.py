@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from ssl4rl_agents.evaluation import play
 from ssl4rl_agents.rules import seams
 from ssl4rl_agents.rules.cells import panel_cells
-from ssl4rl_benchmarks.audits import suite
+from ssl4rl_benchmarks.audits import everything
 from ssl4rl_benchmarks.audits.audit import (
     NOISE,
     AuditSettings,
@@ -26,13 +26,15 @@ from ssl4rl_benchmarks.audits.audit import (
     shortcut_table,
     summary,
 )
-from ssl4rl_benchmarks.audits.command import QUICK, AuditFlags, markdown, run
+from ssl4rl_benchmarks.audits.everything import Configuration, audit_one, configurations, copies_over_splits, related
 from ssl4rl_benchmarks.audits.features import FEATURES
-from ssl4rl_benchmarks.audits.graphs import GRAPH_SOLVERS
+from ssl4rl_benchmarks.audits.graph_features import GRAPH_SOLVERS
 from ssl4rl_benchmarks.audits.hostile import conformance, hostile_replies
 from ssl4rl_benchmarks.audits.noise import NOISES, noise
 from ssl4rl_benchmarks.audits.shortcuts import SOLVERS, measure, solvers_of
-from ssl4rl_benchmarks.audits.suite import Configuration, audit_one, configurations, copies_over_splits, related
+from ssl4rl_benchmarks.audits.tables import markdown
+from ssl4rl_benchmarks.commands import audit as audit_command
+from ssl4rl_benchmarks.commands.audit import QUICK, AuditFlags
 from ssl4rl_envs import Batch, Stream, make_task, task_class
 from ssl4rl_envs.answers import PROMPT_STYLES
 from ssl4rl_envs.graphs.base import GraphTask
@@ -58,7 +60,15 @@ def audited(env_id: str) -> list[dict]:
     return _audits[env_id]
 
 
-@pytest.fixture(params=[row.id for row in TABLE])
+KINDS = ("Rotation", "PatchOrdering", "PatchSwap", "Mixture", "EdgePrediction", "MaskedFeatures")
+"""One answer, several, several steps, several tasks, and graphs; the slow tests audit the other environments."""
+
+
+def kinds_first(env_id: str):
+    return pytest.param(env_id, marks=() if env_id.split("/")[1].removesuffix("-v0") in KINDS else pytest.mark.slow)
+
+
+@pytest.fixture(params=[kinds_first(row.id) for row in TABLE])
 def rows(request) -> list[dict]:
     return audited(request.param)
 
@@ -124,16 +134,15 @@ def test_other_sources_are_audited_too():
 
 
 def test_the_exit_status_tells_whether_something_failed(monkeypatch, capsys):
-    flags = AuditFlags(episodes=120)
-    arguments = {"source": "faces", "image_size": 36}
-    monkeypatch.setattr(PatchOrdering, "reason_for", lambda self, solver: "for this test")
-    status, found = run(flags, "SSL4RL/PatchOrdering-v0", arguments)
-    assert (status, found[0]["source"]) == (0, "faces")
+    words = ["SSL4RL/PatchOrdering-v0", "--episodes", "120", "--source", "faces", "--image-size", "36"]
+    with monkeypatch.context() as patched:
+        patched.setattr(audit_command, "audit", lambda *_: audited("SSL4RL/PatchOrdering-v0"))
+        assert audit_command.run(words).status == 0
     assert "nothing failed" in capsys.readouterr().out
     monkeypatch.setattr(PatchOrdering, "reason_for", lambda self, solver: None)
-    status, found = run(replace(flags, json=True), "SSL4RL/PatchOrdering-v0", arguments)
-    assert status == 1
-    assert any("'edge continuity' earns" in failure for failure in found[0]["failures"])
+    failed = audit_command.run([*words, "--json"])
+    assert (failed.status, failed.results[0]["source"]) == (1, "faces")
+    assert any("'edge continuity' earns" in failure for failure in failed.results[0]["failures"])
     assert capsys.readouterr().out == ""
 
 
@@ -183,21 +192,21 @@ def test_answers_that_tell_each_other_are_found_and_others_are_not():
 
 def test_an_audit_of_all_goes_on_where_its_file_of_rows_ends(tmp_path, monkeypatch):
     asked = [Configuration("SSL4RL/Colorization-v0", "candidates-2", name) for name in ("faces", "digits")]
-    monkeypatch.setattr(suite, "configurations", lambda: asked)
+    monkeypatch.setattr(everything, "configurations", lambda: asked)
     path = tmp_path / "rows.jsonl"
-    rows = suite.audit_all(SMALL, path=path)
+    rows = everything.audit_all(SMALL, path=path)
     first, second = path.read_text().splitlines()
     path.write_text(f"{first}\n{second[:40]}")
     measured = []
-    monkeypatch.setattr(suite, "audit_one", lambda one, settings: measured.append(one) or audit_one(one, settings))
-    assert suite.audit_all(SMALL, path=path) == rows
+    monkeypatch.setattr(everything, "audit_one", lambda one, settings: measured.append(one) or audit_one(one, settings))
+    assert everything.audit_all(SMALL, path=path) == rows
     assert measured == asked[1:]
     other = replace(SMALL, seed=1)
-    assert len(suite.Journal(path, SMALL).rows()) == 2
-    assert suite.Journal(path, other).rows() == {}, "rows of other settings"
+    assert len(everything.Journal(path, SMALL).rows()) == 2
+    assert everything.Journal(path, other).rows() == {}, "rows of other settings"
     path.write_text(f"a table\n{first}\n")
     with pytest.raises(ValueError, match=r"line 1 of .* is no row of an audit"):
-        suite.audit_all(SMALL, path=path)
+        everything.audit_all(SMALL, path=path)
 
 
 def test_near_duplicates_over_splits_are_counted():
@@ -210,7 +219,7 @@ def test_near_duplicates_over_splits_are_counted():
 @pytest.mark.parametrize(("flags", "env_id"), [(AuditFlags(), None), (AuditFlags(all=True), "SSL4RL/Rotation-v0")])
 def test_an_audit_is_of_one_environment_or_of_all(flags, env_id):
     with pytest.raises(ValueError, match="name one environment, or --all"):
-        run(flags, env_id, {})
+        audit_command.audited(flags, env_id, {})
 
 
 def test_solvers_are_not_asked_about_what_they_learned_from():

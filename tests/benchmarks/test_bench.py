@@ -22,12 +22,13 @@ import pytest
 from ssl4rl_agents.agent import load_agent
 from ssl4rl_agents.lessons import Lesson
 from ssl4rl_agents.settings import TrainConfig
-from ssl4rl_benchmarks.bench import beyond, command, engines, grid, rows, running, statistics, suites
+from ssl4rl_benchmarks.bench import executors, gallery, grid, probes, rows, statistics, suites, worker
 from ssl4rl_benchmarks.bench.grid import Entry, Environment, Run, Suite, from_file
-from ssl4rl_benchmarks.bench.report import markdown, page
-from ssl4rl_benchmarks.bench.report.summary import changes, summarise
 from ssl4rl_benchmarks.bench.sweep import sweep
-from ssl4rl_benchmarks.flags import parse
+from ssl4rl_benchmarks.commands import bench as bench_command
+from ssl4rl_benchmarks.commands.flags import parse
+from ssl4rl_benchmarks.reports.suite import files, markdown, page
+from ssl4rl_benchmarks.reports.suite.summary import changes, summarise
 from ssl4rl_envs import SSLVectorEnv, Stream, env_ids, make_task, task_class
 from ssl4rl_envs.registration import at_level
 
@@ -54,9 +55,9 @@ class InProcess:
             folder = self.folder / run.key
             folder.mkdir(parents=True, exist_ok=True)
             try:
-                row = running.perform(run, folder)
+                row = worker.perform(run, folder)
             except ValueError as error:
-                row = running.failed(run, f"{type(error).__name__}: {error}")
+                row = worker.failed(run, f"{type(error).__name__}: {error}")
             yield json.loads(json.dumps(row))
 
 
@@ -177,14 +178,28 @@ def test_names_are_unique_and_parts_named_once():
     assert len(suite.runs(["Rotation", DIGITS.id], ["random", "random"], [1, 1])) == 1
 
 
+def read(words: list[str]) -> bench_command.BenchFlags:
+    """Read flags that each have one value, as every command of a suite's run does."""
+    found = dict(zip((word.removeprefix("--") for word in words[::2]), words[1::2], strict=True))
+    env, agent, seed = (found.pop(name) for name in ("env", "agent", "seed"))
+    sizes = {name: int(value) for name, value in found.items()}
+    return bench_command.BenchFlags(env=(env,), agent=(agent,), seed=(int(seed),), **sizes)
+
+
 @pytest.mark.parametrize("suite", suites.SUITES.values(), ids=lambda suite: suite.name)
 def test_every_command_does_its_run_again(suite):
+    """One command of each shape is parsed, since that takes a while, and shows that the others are read as it would be."""
+    shapes: set[tuple[bool | str, ...]] = set()
     for sized in (suite, suite.sized(seeds=suite.seeds + 1, episodes=999)):
         for run in sized.runs():
-            words = shlex.split(run.command)
-            assert words[:3] == ["ssl4rl", "bench", suite.name]
-            flags = parse(command.BenchFlags, words[3:], "ssl4rl bench", "").command
-            again = command.suite_of(words[2]).sized(flags.seeds, flags.episodes)
+            start, words = shlex.split(run.command)[:3], shlex.split(run.command)[3:]
+            assert start == ["ssl4rl", "bench", suite.name]
+            flags = read(words)
+            shape = tuple(word if word.startswith("-") else bool(re.search(r"[^\w.-]", word)) for word in words)
+            if shape not in shapes:
+                shapes.add(shape)
+                assert parse(bench_command.BenchFlags, words, "ssl4rl bench", "").command == flags
+            again = suites.suite_of(suite.name).sized(flags.seeds, flags.episodes)
             assert [other.key for other in again.runs(flags.env, flags.agent, flags.seed)] == [run.key]
 
 
@@ -272,26 +287,26 @@ def test_two_sweeps_do_not_share_a_folder(tmp_path):
 
 def test_rows_say_where_they_come_from(tmp_path):
     run = tiny(Entry("random", learns=False)).runs()[0]
-    row = running.perform(run, tmp_path)
+    row = worker.perform(run, tmp_path)
     assert row["config"] == run.to_json()
     assert row["versions"]["gymnasium"]
     assert row["machine"]["cores"] >= 1
     assert row["command"] == "ssl4rl bench tiny --env Rotation --agent random --seed 0"
     assert (row["device"], row["threads"]) == ("cpu", 1)
     assert row["memory_mb"] > 10
-    assert len(row["answers"]) == running.GALLERY
+    assert len(row["answers"]) == gallery.GALLERY
     assert {"said", "reward", "success"} == set(row["answers"][0])
 
 
 def test_the_curve_ends_where_learning_did(tmp_path):
-    row = running.perform(tiny(Entry("tests.benchmarks.dying:Short", label="short")).runs()[0], tmp_path)
+    row = worker.perform(tiny(Entry("tests.benchmarks.dying:Short", label="short")).runs()[0], tmp_path)
     assert [point["episodes"] for point in row["curve"]] == [56, 60]
     assert row["seconds"]["learning"] == round(row["curve"][-1]["seconds"], 2)
 
 
 def test_the_oracle_is_right_about_the_gallery(tmp_path):
     for env in (DIGITS, KARATE, Environment("SSL4RL/NodeAttribute-v0", {"source": "sbm:300", "attribute": "vector"})):
-        row = running.perform(tiny(Entry("oracle", learns=False), environments=(env,)).runs()[0], tmp_path)
+        row = worker.perform(tiny(Entry("oracle", learns=False), environments=(env,)).runs()[0], tmp_path)
         assert all(answer["success"] for answer in row["answers"])
         assert row["result"]["normalised"] == pytest.approx(1)
 
@@ -309,7 +324,7 @@ def local(tmp_path_factory):
         Entry("sb3-sac"),
         Entry("tests.benchmarks.dying:Dying", label="dying"),
     )
-    found = sweep(suite.runs(), rows.Rows(folder), engines.LocalEngine(folder / "work", 2))
+    found = sweep(suite.runs(), rows.Rows(folder), executors.LocalExecutor(folder / "work", 2))
     return {row["agent"]: row for row in found}
 
 
@@ -329,18 +344,18 @@ def test_a_process_that_dies_is_a_row(local):
 
 def test_the_process_changes_nothing(local, tmp_path):
     run = tiny(Entry("sb3-ppo", LEARNS)).runs()[0]
-    here = running.perform(run, tmp_path)
+    here = worker.perform(run, tmp_path)
     assert here["result"]["reward"] == local["sb3-ppo"]["result"]["reward"]
     assert [point["reward"] for point in here["curve"]] == [point["reward"] for point in local["sb3-ppo"]["curve"]]
 
 
 def test_a_row_that_nobody_took_is_taken_later(tmp_path):
     run = tiny(Entry("random", learns=False)).runs()[0]
-    engine = engines.LocalEngine(tmp_path / "work", 1)
+    engine = executors.LocalExecutor(tmp_path / "work", 1)
     folder = tmp_path / "work" / run.key
     folder.mkdir(parents=True)
-    left = {**running.failed(run, "made up"), "status": "done"}
-    (folder / running.ROW).write_text(json.dumps(left))
+    left = {**worker.failed(run, "made up"), "status": "done"}
+    (folder / worker.ROW).write_text(json.dumps(left))
     going = engine.do([run])
     assert next(going) == left
     assert folder.exists()  # until the row is on the disk, which it is when the next one is asked for
@@ -351,7 +366,7 @@ def test_a_row_that_nobody_took_is_taken_later(tmp_path):
 def test_a_sweep_that_is_interrupted_ends_its_processes(tmp_path, monkeypatch):
     monkeypatch.setenv("SLEEPING", str(tmp_path / "awake"))
     suite = tiny(Entry("tests.benchmarks.dying:Sleeping", label="sleeping"), Entry("random", learns=False))
-    engine = engines.LocalEngine(tmp_path / "work", 2)
+    engine = executors.LocalExecutor(tmp_path / "work", 2)
 
     def interrupt(line: str) -> None:
         deadline = time.monotonic() + 120
@@ -369,7 +384,7 @@ def test_a_sweep_that_is_interrupted_ends_its_processes(tmp_path, monkeypatch):
 
 def test_engines_need_cores():
     with pytest.raises(ValueError, match="takes 2 threads"):
-        engines.LocalEngine(Path("x"), 1, threads=2)
+        executors.LocalExecutor(Path("x"), 1, threads=2)
 
 
 @pytest.mark.parametrize(("runs_per_gpu", "together"), [(1, [0, 1]), (2, [0, 0, 1, 1])])
@@ -380,10 +395,10 @@ def test_runs_share_the_gpus_there_are(runs_per_gpu, together, tmp_path, monkeyp
     def do_run(run, folder, resources):
         seen.append(resources.gpu)
         every.wait(timeout=60)  # all of them are under way at a time
-        return running.failed(run, "made up")
+        return worker.failed(run, "made up")
 
-    monkeypatch.setattr(engines, "do_run", do_run)
-    engine = engines.LocalEngine(tmp_path, 8, device="cuda", runs_per_gpu=runs_per_gpu)
+    monkeypatch.setattr(executors, "do_run", do_run)
+    engine = executors.LocalExecutor(tmp_path, 8, device="cuda", runs_per_gpu=runs_per_gpu)
     runs = tiny(Entry("random", learns=False)).sized(seeds=len(together)).runs()
     assert len(list(engine.do(runs))) == len(together)
     assert sorted(seen) == together
@@ -392,7 +407,7 @@ def test_runs_share_the_gpus_there_are(runs_per_gpu, together, tmp_path, monkeyp
 @pytest.mark.parametrize("flags", [{"runs_per_gpu": 0, "device": "cuda"}, {"runs_per_gpu": 2}])
 def test_gpus_are_shared_where_there_are_some(flags):
     with pytest.raises(ValueError, match="--runs-per-gpu is at least 1 and goes with --device cuda"):
-        command.bench(command.BenchFlags(**flags), "smoke")
+        bench_command.bench(bench_command.BenchFlags(**flags), "smoke")
 
 
 def alive(process: int) -> bool:
@@ -438,7 +453,7 @@ def test_ray_does_the_same_runs(tmp_path, local):
     ray = pytest.importorskip("ray")
     suite = tiny(Entry("sb3-ppo", LEARNS), Entry("tests.benchmarks.dying:Dying", label="dying"))
     try:
-        engine = engines.RayEngine(None)
+        engine = executors.RayExecutor(None)
         found = {row["agent"]: row for row in sweep(suite.runs(), rows.Rows(tmp_path), engine)}
     finally:
         ray.shutdown()
@@ -455,7 +470,7 @@ def test_a_ray_of_this_machine_has_enough_for_one_run(wanted, lacking):
     ray = pytest.importorskip("ray")
     try:
         with pytest.raises(ValueError, match=lacking):
-            engines.RayEngine(None, cores=1, **wanted)
+            executors.RayExecutor(None, cores=1, **wanted)
     finally:
         ray.shutdown()
 
@@ -463,7 +478,7 @@ def test_a_ray_of_this_machine_has_enough_for_one_run(wanted, lacking):
 def test_ray_is_an_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ImportError, match=r"ssl4rl\[ray\]"):
-        engines.RayEngine(None)
+        executors.RayExecutor(None)
 
 
 # Beyond
@@ -471,21 +486,22 @@ def test_ray_is_an_extra(monkeypatch):
 
 def test_probes_find_what_is_there():
     classes = np.repeat(np.arange(4), 50)
-    assert beyond.probe(np.eye(4)[classes], classes, 2) == 1
+    assert probes.probe(np.eye(4)[classes], classes, 2) == 1
     noise = np.random.default_rng(0).standard_normal((200, 6))
-    assert beyond.probe(noise, classes, 5) < 0.4
+    assert probes.probe(noise, classes, 5) < 0.4
 
 
 def test_more_labels_make_better_probes():
     run = tiny(Entry("random")).runs()[0]
-    pictures, classes = beyond.labelled("digits", run)
-    assert pictures.shape == (1797, beyond.SIDE, beyond.SIDE, 3)
+    pictures, classes = probes.labelled("digits", run)
+    assert pictures.shape == (1797, probes.SIDE, probes.SIDE, 3)
     small = pictures[:, ::6, ::6, 0].reshape(len(pictures), -1)
-    few, many = (beyond.probe(small, classes, labels) for labels in (1, 10))
+    few, many = (probes.probe(small, classes, labels) for labels in (1, 10))
     assert 0.2 < few < many < 1
 
 
-def test_before_and_after_are_measured(tmp_path):
+def test_before_and_after_are_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(probes, "DRAWS", 2)
     env = Environment(
         "SSL4RL/Rotation-v0",
         {"source": "scenes:64", "image_size": 36},
@@ -498,7 +514,7 @@ def test_before_and_after_are_measured(tmp_path):
         "format_tasks": ["FlipPrediction"],
     }
     run = tiny(Entry("nano-ppo", settings), environments=(env,)).runs()[0]
-    row = running.perform(run, tmp_path)
+    row = worker.perform(run, tmp_path)
     assert [entry["what"] for entry in row["beyond"]] == list(env.beyond)
     for entry in row["beyond"]:
         assert entry["before"] is not None
@@ -521,18 +537,18 @@ class Thinks:
 def test_what_else_changed_is_asked_and_read_as_the_run_is(tmp_path, monkeypatch):
     env = replace(DIGITS, beyond=("task:FlipPrediction",))
     run = tiny(Entry("nano-ppo"), environments=(env,)).runs()[0]
-    unread, read = beyond.measure(run, Thinks()), beyond.measure(run, Thinks(), "think")
+    unread, read = probes.measure(run, Thinks()), probes.measure(run, Thinks(), "think")
     assert isinstance(unread["task:FlipPrediction"], float)
     assert unread["task:FlipPrediction"] < -0.2 < read["task:FlipPrediction"]
-    assert beyond.compare(run, Thinks(), None, "think", "lenient")[0]["after"] == read["task:FlipPrediction"]
-    asked, evaluate = [], beyond.evaluate
-    monkeypatch.setattr(beyond, "evaluate", lambda *args, **how: asked.append(how) or evaluate(*args, **how))
+    assert probes.compare(run, Thinks(), None, "think", "lenient")[0]["after"] == read["task:FlipPrediction"]
+    asked, evaluate = [], probes.evaluate
+    monkeypatch.setattr(probes, "evaluate", lambda *args, **how: asked.append(how) or evaluate(*args, **how))
     config = TrainConfig(env=DIGITS.id, env_args=DIGITS.args, prompt_style="think", grammar="lenient")
-    monkeypatch.setattr(running, "is_run", lambda name: True)
-    monkeypatch.setattr(running, "read_config", lambda name: config)
-    monkeypatch.setattr(running, "load_agent", lambda *_, **__: Thinks())
-    monkeypatch.setattr(running, "agent_interface", lambda name: "text")
-    assert running.perform(run, tmp_path)["result"]["readable"] == 0  # "horizontal" is no angle
+    monkeypatch.setattr(worker, "is_run", lambda name: True)
+    monkeypatch.setattr(worker, "read_config", lambda name: config)
+    monkeypatch.setattr(worker, "load_agent", lambda *_, **__: Thinks())
+    monkeypatch.setattr(worker, "agent_interface", lambda name: "text")
+    assert worker.perform(run, tmp_path)["result"]["readable"] == 0  # "horizontal" is no angle
     assert [(how["prompt_style"], how["grammar"]) for how in asked] == [("think", "lenient")]
 
 
@@ -551,11 +567,11 @@ def test_a_lesson_is_asked_and_read_in_one_way(tmp_path):
 def test_tasks_of_a_mixture_are_asked_as_it_does(tasks):
     args = {"source": "digits", "image_size": 36, "tasks": tasks}
     run = tiny(Entry("nano-ppo"), environments=(Environment("SSL4RL/Mixture-v0", args),)).runs()[0]
-    task = beyond.asked("FlipPrediction", run)
+    task = probes.asked("FlipPrediction", run)
     batch = task.sample(Stream("test", range(8), range(8)))
     assert (batch.observation["task"] == 1).all()
     assert set(batch.observation) == {"image_1", "image_2", "task"}
-    assert set(beyond.asked("OddPatch", run).observation_space) == {"image"}  # which it does not ask
+    assert set(probes.asked("OddPatch", run).observation_space) == {"image"}  # which it does not ask
 
 
 def test_unknown_measurements_are_named(tmp_path):
@@ -564,11 +580,11 @@ def test_unknown_measurements_are_named(tmp_path):
     agent = load_agent("nano-ppo", envs)
     agent._agent = type("Held", (), {"policy": "a network"})()
     asked = ("smell:roses@2", "probe:sky@2")
-    found = beyond.compare(replace(run, env=replace(DIGITS, beyond=asked)), agent, None)
+    found = probes.compare(replace(run, env=replace(DIGITS, beyond=asked)), agent, None)
     assert "no measurement 'smell:roses@2'" in found[0]["error"]
     assert "needs the labels of scenes" in found[1]["error"]
     assert changes([{"env": "one", "agent": "a", "beyond": found}]) == []
-    blind = beyond.measure(replace(run, env=replace(DIGITS, beyond=("probe:digits@2",))), object())
+    blind = probes.measure(replace(run, env=replace(DIGITS, beyond=("probe:digits@2",))), object())
     assert "no `policy`" in blind["probe:digits@2"]
 
 
@@ -598,7 +614,7 @@ def row_of(agent: str, env: str, seed: int, score: float, *, learns: bool = True
         "curve": [{"episodes": 32 * (i + 1), "reward": 0.25 + 0.75 * score * (i + 1) / 2} for i in range(2)],
         "seconds": {"learning": 3.0, "total": 4.0},
         "memory_mb": 100,
-        "answers": [{"said": "90", "reward": score, "success": score > 0.5}] * running.GALLERY,
+        "answers": [{"said": "90", "reward": score, "success": score > 0.5}] * gallery.GALLERY,
         "beyond": [],
         **more,
     }
@@ -629,6 +645,7 @@ def test_interquartile_means_by_hand():
     assert statistics.interquartile_means(scores) == found
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 def test_who_wins_where_by_hand():
     found = {won.env: won for won in summarise("made up", made_up()).winners}
     assert list(found) == ["one", "two"]  # one agent alone in "three" beats nobody
@@ -641,6 +658,7 @@ def test_who_wins_where_by_hand():
     assert (won.ahead.value, won.ahead.low) == pytest.approx((0.6, 0.6 - reach), abs=1e-3)
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 def test_a_winner_may_be_no_better_than_chance():
     rows = [row_of(agent, "one", seed, score) for agent in ("a", "b") for seed, score in enumerate((-0.1, 0.2, 0.0))]
     (won,) = summarise("made up", rows).winners
@@ -682,6 +700,7 @@ def test_curves_are_normalised():
     assert found[0]["value"] == pytest.approx(0.375)
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 def test_curves_over_other_numbers_of_episodes_are_apart():
     found = made_up()
     for row in found:
@@ -708,6 +727,7 @@ def test_few_seeds_are_not_called_sure_too_often():
     assert 0.03 < np.mean([estimate.low > 0 or estimate.high < 0 for estimate in found]) < 0.07
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 def test_seeds_are_matched_where_runs_are_lacking():
     scores = {0: 0.1, 1: 0.5, 2: 0.9}
     full = [row_of(agent, env, seed, score) for agent in "ab" for env in ("one", "two") for seed, score in scores.items()]
@@ -741,6 +761,7 @@ def test_numpys_generator_is_left_alone():
 # The report
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 def test_standings_compare_what_is_comparable():
     summary = summarise("made up", made_up())
     assert [place.agent for place in summary.standings] == ["told", "good", "poor"]
@@ -755,6 +776,7 @@ def test_standings_compare_what_is_comparable():
         summarise("made up", [{**made_up()[0], "status": "failed", "error": "x"}])
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 def test_harm_is_shown_as_such():
     measured = [{"what": "task:two", "before": 0.4, "after": 0.1 + seed / 100, "beside": {}} for seed in range(3)]
     rows_of_seeds = [row_of("nano", "one", seed, 0.5, beyond=[entry]) for seed, entry in enumerate(measured)]
@@ -793,6 +815,7 @@ def mixed_and_alone():
     return found
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 def test_what_was_learned_together_stands_beside_what_was_learned_alone():
     summary = summarise("made up", mixed_and_alone())
     found = {one.task: one for one in summary.together}
@@ -823,6 +846,7 @@ def test_nought_has_no_sign():
     assert [markdown.plus(value, 2) for value in (-0.001, 0.004, -0.006, 0.006)] == ["0.00", "0.00", "-0.01", "+0.01"]
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 def test_ceilings_alone_make_a_page():
     summary = summarise(
         "made up",
@@ -833,12 +857,14 @@ def test_ceilings_alone_make_a_page():
     assert "Probability of improvement" not in page.write(summary)
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 def test_pictures_that_are_elsewhere_do_not_spoil_the_page():
     row = row_of("good", "one", 0, 0.5)
     row["config"]["env"] = {"id": DIGITS.id, "args": {"source": "folder:/nowhere/at/all"}}
     assert "cannot be shown here" in page.write(summarise("made up", [row]))
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 def test_markdown_holds_every_score():
     summary = summarise("made up", [*made_up(), running_failure()])
     text = markdown.write(summary, "Who wins?")
@@ -851,6 +877,7 @@ def running_failure():
     return {**row_of("poor", "one", 9, 0), "status": "failed", "error": "it broke | badly"}
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 def test_the_page_needs_no_network():
     text = page.write(summarise("made up", [*made_up(), running_failure()]), "Who <wins>?")
     assert "Who &lt;wins&gt;?" in text
@@ -894,7 +921,9 @@ def test_a_browser_shows_the_page_without_complaint(tmp_path):
 # The command
 
 
-def test_the_command_runs_a_part_and_reports(run, tmp_path):
+@pytest.mark.usefixtures("fewer_bootstraps")
+def test_the_command_runs_a_part_and_reports(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(bench_command, "executor_of", lambda flags, out: InProcess(out / "work"))
     words = ["bench", "smoke", "--env", "Rotation", "--agent", "random", "constant", "oracle", "--out", tmp_path / "b"]
     result = run(*words)
     assert result.status == 0
@@ -941,7 +970,7 @@ def test_failures_decide_the_exit_status(run, tmp_path, monkeypatch):
             }
         )
     )
-    monkeypatch.setattr(command, "engine_of", lambda flags, out: InProcess(out / "work"))
+    monkeypatch.setattr(bench_command, "executor_of", lambda flags, out: InProcess(out / "work"))
     result = run("bench", file, "--out", tmp_path / "b")
     assert result.status == 1
     assert "1 of them failed" in result.out
@@ -984,10 +1013,9 @@ def without_bootstraps(text: str) -> str:
 
 
 @pytest.mark.parametrize("file", sorted(RESULTS.glob("*.jsonl")), ids=lambda file: file.stem)
-def test_published_tables_follow_from_published_rows(file, monkeypatch):
+@pytest.mark.usefixtures("fewer_bootstraps")
+def test_published_tables_follow_from_published_rows(file):
     """No figure without its row: tables are made anew from the rows beside them, but for bootstraps, which take minutes."""
-    monkeypatch.setattr(statistics, "REPEATS", 2)
-    monkeypatch.setattr(statistics, "FEWER_REPEATS", 2)
     suite = suites.SUITES[file.stem]
     found = rows.read_rows([file])
     runs = {run.key: run for run in suite.runs()}
@@ -1003,11 +1031,10 @@ def test_published_tables_follow_from_published_rows(file, monkeypatch):
     assert without_bootstraps(made) == without_bootstraps(kept)
 
 
-def test_tables_are_published_with_their_rows_and_curves(tmp_path, monkeypatch):
-    monkeypatch.setattr(statistics, "REPEATS", 2)
-    monkeypatch.setattr(statistics, "FEWER_REPEATS", 2)
+@pytest.mark.usefixtures("fewer_bootstraps")
+def test_tables_are_published_with_their_rows_and_curves(tmp_path):
     found = [*made_up(), running_failure()]
-    command.write_report(found, tiny(Entry("good")), tmp_path / "out", tmp_path / "docs")
+    files.write_report(found, tiny(Entry("good")), tmp_path / "out", tmp_path / "docs")
     assert sorted(file.name for file in (tmp_path / "docs").iterdir()) == ["tiny.jsonl", "tiny.md", "tiny.svg"]
     assert len(rows.read_rows([tmp_path / "docs" / "tiny.jsonl"])) == len(found)
     assert (tmp_path / "docs" / "tiny.md").read_text() == (tmp_path / "out" / "report.md").read_text()
@@ -1015,6 +1042,7 @@ def test_tables_are_published_with_their_rows_and_curves(tmp_path, monkeypatch):
     assert drawing[0].attrib == {"width": "100%", "height": "100%", "fill": "white"}
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 def test_a_page_without_answers_has_no_gallery():
     bare = [{name: value for name, value in row.items() if name != "answers"} for row in made_up()]
     assert "Questions and answers" in page.write(summarise("made up", made_up()))

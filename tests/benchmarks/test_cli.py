@@ -17,7 +17,7 @@ from PIL import Image
 
 from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_agents.settings import TrainSettings
-from ssl4rl_benchmarks.flags import argument_help
+from ssl4rl_benchmarks.commands.flags import argument_help
 from ssl4rl_envs import env_ids, make_task, task_class
 from tests.agents import zoo
 
@@ -106,16 +106,21 @@ def test_every_command_has_help(run, command):
     assert "--json" in result.out
 
 
-@pytest.mark.parametrize("command", [("show",), ("train",), ("eval", "random")])
-def test_help_names_the_arguments_of_the_task(run, command):
-    for env_id in env_ids():
-        result = run(*command, env_id, "--help")
-        assert result.status == 0
-        texts = argument_help(task_class(env_id).__doc__ or "")
-        flattened = " ".join(result.out.split())
-        for name in inspect.signature(task_class(env_id)).parameters:
-            assert f"--{name.replace('_', '-')}" in result.out
-            assert texts[name].split(";")[0].split(",")[0] in flattened
+COMMANDS = [("show",), ("train",), ("eval", "random"), ("audit",)]
+
+
+@pytest.mark.parametrize(
+    ("command", "env_id"), [*((COMMANDS[0], env_id) for env_id in env_ids()), *((words, ENV) for words in COMMANDS[1:])]
+)
+def test_help_names_the_arguments_of_the_task(run, command, env_id):
+    """Those of each environment once: every command reads them by one function."""
+    result = run(*command, env_id, "--help")
+    assert result.status == 0
+    texts = argument_help(task_class(env_id).__doc__ or "")
+    flattened = " ".join(result.out.split())
+    for name in inspect.signature(task_class(env_id)).parameters:
+        assert f"--{name.replace('_', '-')}" in result.out
+        assert texts[name].split(";")[0].split(",")[0] in flattened
 
 
 def leaves(cls: type, prefix: str = "") -> list[str]:
@@ -176,7 +181,7 @@ def test_the_report_stands_alone(finished):
     assert "http" not in page
     assert page.count("data:image/png;base64,") == 2
     assert ENV in page
-    for word in ("chance", "before training", "after training", "95 % interval", "&quot;group_size&quot;: 2"):
+    for word in ("chance", "before training", "after training", "95 % interval", "&#34;group_size&#34;: 2"):
         assert word in page
     assert not re.search(r"(src|href)=\"(?!data:)", page)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import runpy
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import gymnasium as gym
 import pytest
 
-from ssl4rl_benchmarks import docs
+from ssl4rl_benchmarks.figures import environments
 from ssl4rl_envs.registration import TABLE
 from ssl4rl_envs.sources import PICTURES
 from ssl4rl_envs.sources.graph_builtin import GRAPHS
@@ -18,17 +19,20 @@ from ssl4rl_envs.sources.graph_builtin import GRAPHS
 DOCS = Path(__file__).parents[2] / "docs"
 HEADINGS = ("Description", "Observation Space", "Action Space", "Rewards", "Termination", "Arguments", "Levels")
 
+NAME = r"\bssl4rl_(?:benchmarks|agents|envs)(?:\.\w+)+"
+"""Of a module or what is in it."""
+
 
 def test_the_page_of_environments_is_up_to_date():
-    expected = docs.page()
-    assert (DOCS / "environments.md").read_text() == expected, "run python -m ssl4rl_benchmarks.docs"
+    expected = environments.page()
+    assert (DOCS / "environments.md").read_text() == expected, "run python -m ssl4rl_benchmarks.figures.environments"
 
 
 @pytest.mark.parametrize("env_id", [row.id for row in TABLE])
 def test_every_environment_is_documented_under_all_headings(env_id):
-    text = docs.section(env_id)
+    text = environments.section(env_id)
     assert [heading for heading in HEADINGS if f"\n### {heading}\n" not in text] == []
-    assert (DOCS / docs.picture_name(env_id)).exists()
+    assert (DOCS / environments.picture_name(env_id)).exists()
 
 
 def test_the_page_of_other_libraries_runs_as_it_is_printed(tmp_path, monkeypatch):
@@ -67,3 +71,66 @@ def test_the_examples_of_extensions_run_as_they_are_printed(script, tmp_path, mo
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     runpy.run_path(script)
+
+
+def pages() -> list[Path]:
+    return sorted(DOCS.rglob("*.md"))
+
+
+def code_of(page: str, after: str = "") -> str:
+    """The Python blocks of a page as one script, in their order, from a heading on."""
+    text = (DOCS / page).read_text()
+    text = text[text.index(after) :]
+    end = re.search(r"\n##+ ", text[len(after) :]) if after else None
+    return "\n".join(re.findall(r"```python\n(.*?)```", text[: len(after) + end.start()] if end else text, re.DOTALL))
+
+
+SMALLER = {
+    "20_000": "64",
+    "iterations=110": "iterations=1, format_warmup=1, eval_episodes=4",
+    '"iterations": 110': '"iterations": 1, "format_warmup": 1, "eval_episodes": 4',
+    "episodes=512": "episodes=16",
+    'PPO("MultiInputPolicy", env)': 'PPO("MultiInputPolicy", env, n_steps=32, batch_size=32, n_epochs=1, device="cpu")',
+}
+
+
+@pytest.mark.parametrize(("page", "after"), [("getting_started.md", ""), ("training.md", "### From Python\n")])
+def test_what_the_guides_show_runs_as_it_is_printed(page, after, tmp_path, monkeypatch):
+    """But for its sizes."""
+    code = code_of(page, after)
+    assert "from ssl4rl_agents import TrainConfig, Trainer" in code
+    for printed, small in SMALLER.items():
+        code = code.replace(printed, small)
+    (tmp_path / "shown.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path("shown.py")
+    assert list((tmp_path / "runs").glob("*/config.json"))
+
+
+def test_the_first_page_is_one_screen_and_nine_lines_train():
+    text = (DOCS / "getting_started.md").read_text()
+    assert len(text.splitlines()) <= 60
+    (training,) = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "Trainer(" in block]
+    assert len([line for line in training.splitlines() if line.strip()]) <= 9
+
+
+def test_the_index_names_every_page_once_and_no_link_leads_nowhere():
+    index = (DOCS / "README.md").read_text()
+    named = re.findall(r"^\d+\. \[.*?\]\((.*?)\):", index, re.MULTILINE)
+    made = [
+        f"results/{file.stem}.md" for file in (DOCS / "results").glob("*.jsonl")
+    ]  # tables of suites, from results/README.md
+    assert sorted([*named, *made, "README.md"]) == [str(page.relative_to(DOCS)) for page in pages()]
+    broken = []
+    for page in [*pages(), DOCS.parent / "README.md"]:
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
+            if not target.startswith("http") and not (page.parent / target).exists():
+                broken.append((page.name, target))
+    assert broken == []
+
+
+def test_what_pages_name_of_our_packages_is_there():
+    named = {name for page in [*pages(), DOCS.parent / "README.md"] for name in re.findall(NAME, page.read_text())}
+    assert "ssl4rl_benchmarks.figures.environments" in named
+    for name in sorted(named):
+        pkgutil.resolve_name(name)

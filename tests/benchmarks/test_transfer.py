@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from ssl4rl_agents.policies.gnn import GNNPolicy, feature_table, sizes_of
-from ssl4rl_benchmarks import graph_throughput, transfer
+from ssl4rl_benchmarks.bench import nodes
+from ssl4rl_benchmarks.figures import graph_throughput, transfer
 from ssl4rl_envs import Stream, make_task
 from ssl4rl_envs.sources.graph_builtin import karate, load_graph
 
@@ -22,7 +23,7 @@ def test_representations_are_those_of_whole_neighbourhoods():
     task = make_task("SSL4RL/GraphDistance-v0", source="karate", fanouts=(20, 20, 1, 1))
     policy = policy_of(task)
     batch = task.sample(Stream("train", np.zeros(20, int), np.arange(20)))
-    everywhere = transfer.represent(policy, karate())
+    everywhere = nodes.represent(policy, karate())
     assert everywhere.shape == (34, 16)
     centre = policy.embed(policy.encode(batch.observation)).detach().numpy()
     found = np.abs(centre[:, :, None] - everywhere[batch.items][:, None, None]).max(axis=3).min(axis=1)[:, 0]
@@ -33,7 +34,7 @@ def test_numbers_of_nodes_and_features_give_the_same():
     tables = []
     for features in ("inline", "id"):
         tables.append(
-            transfer.represent(
+            nodes.represent(
                 policy_of(make_task("SSL4RL/EdgePrediction-v0", source="sbm:300", features=features)), load_graph("sbm:300")
             )
         )
@@ -42,9 +43,9 @@ def test_numbers_of_nodes_and_features_give_the_same():
 
 def test_probes_find_labels_where_there_are_any():
     labels = np.random.default_rng(0).integers(0, 4, 600)
-    assert transfer.probe(np.eye(4, dtype=np.float32)[labels], labels, 0) == 1
+    assert nodes.probe(np.eye(4, dtype=np.float32)[labels], labels, 0) == 1
     noise = np.random.default_rng(1).standard_normal((600, 8)).astype(np.float32)
-    assert transfer.probe(noise, labels, 0) < 0.4
+    assert nodes.probe(noise, labels, 0) < 0.4
 
 
 def test_intervals_by_hand():
@@ -54,8 +55,8 @@ def test_intervals_by_hand():
 
 
 def test_everything_is_measured_in_small(monkeypatch):
-    monkeypatch.setattr(transfer, "SPLITS", 2)
-    monkeypatch.setattr(transfer, "INFOMAX_EPOCHS", 2)
+    monkeypatch.setattr(nodes, "SPLITS", 2)
+    monkeypatch.setattr(nodes, "INFOMAX_EPOCHS", 2)
     arguments = [
         "--source",
         "sbm:300",

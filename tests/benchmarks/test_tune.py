@@ -14,25 +14,21 @@ from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.sb3 import SB3Agent
 from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_agents.trainer_agents import TrainedAgent, merged
-from ssl4rl_benchmarks.bench import choices, command, grid, rows, running, search, statistics, suites, tune
+from ssl4rl_benchmarks.bench import choices, grid, rows, spaces, suites, worker
 from ssl4rl_benchmarks.bench.grid import Entry, Environment, Suite
-from ssl4rl_benchmarks.bench.report import markdown, tuning
-from ssl4rl_benchmarks.bench.report.summary import summarise
-from ssl4rl_benchmarks.bench.tune import Tuning
+from ssl4rl_benchmarks.bench.tuning import Tuning
+from ssl4rl_benchmarks.commands import bench, tune
+from ssl4rl_benchmarks.reports import tuning
+from ssl4rl_benchmarks.reports.suite import markdown
+from ssl4rl_benchmarks.reports.suite.summary import summarise
 from tests.benchmarks.test_bench import DIGITS, KARATE, InProcess, made_up, row_of
 
-EVERY = [name for space in search.SPACES for name in space.agents]
+EVERY = [name for space in spaces.SPACES for name in space.agents]
 ALGORITHMS = ("nano-ppo", "nano-grpo", "gcn-ppo", "gcn-grpo", "sb3-ppo", "sb3-dqn", "sb3-a2c")
 
 
 def suite_with(*agents: Entry, environments: tuple[Environment, ...] = (DIGITS,), **more: Any) -> Suite:
     return Suite("tiny", "Is it small?", environments, agents, **{"seeds": 3, "episodes": 64, "test_episodes": 16, **more})
-
-
-@pytest.fixture
-def fewer_bootstraps(monkeypatch) -> None:
-    monkeypatch.setattr(statistics, "REPEATS", 2)
-    monkeypatch.setattr(statistics, "FEWER_REPEATS", 2)
 
 
 # What is searched
@@ -48,19 +44,19 @@ def test_every_algorithm_of_the_suites_has_a_search():
 
 @pytest.mark.parametrize("name", EVERY)
 def test_the_search_is_equally_large_for_all_and_begins_with_the_defaults(name):
-    space = search.space_of(name)
+    space = spaces.space_of(name)
     assert space is not None
-    assert tuple(map(len, space.axes)) == search.LENGTHS
+    assert tuple(map(len, space.axes)) == spaces.LENGTHS
     for axis in space.axes:
         assert len({json.dumps(value, sort_keys=True) for value in axis}) == len(axis)
-    first, *others = search.candidates(Entry(name), 60, 0)
+    first, *others = spaces.candidates(Entry(name), 60, 0)
     assert len({json.dumps(one, sort_keys=True) for one in (first, *others)}) == 60
     factory = agent_class(name)
     if issubclass(factory, TrainedAgent):
-        resolved = [resolved(TrainConfig.from_json(merged(factory.settings, one))) for one in ({}, first, *others)]
-        assert resolved[0] == resolved[1], "the first candidate is what the agent is without any settings"
-        assert len({json.dumps(one.to_json()) for one in resolved}) == 60
-        answers = {one.rollout.prompts * one.rollout.group_size for one in resolved}
+        configs = [resolved(TrainConfig.from_json(merged(factory.settings, one))) for one in ({}, first, *others)]
+        assert configs[0] == configs[1], "the first candidate is what the agent is without any settings"
+        assert len({json.dumps(one.to_json()) for one in configs}) == 60
+        answers = {one.rollout.prompts * one.rollout.group_size for one in configs}
         assert answers == {256}, "all learn from as many answers an iteration"
     else:
         assert issubclass(factory, SB3Agent)
@@ -81,28 +77,28 @@ def agent_class(name: str) -> type[Any]:
 
 def test_spaces_of_other_sizes_are_refused():
     with pytest.raises(ValueError, match=r"have \(5, 4, 3\) values, those of mine \(1, 1\)"):
-        search.Space(("mine",), (({"a": 1},), ({"b": 1},)))
+        spaces.Space(("mine",), (({"a": 1},), ({"b": 1},)))
 
 
 def test_candidates_depend_on_nothing_but_seed_and_agent():
-    twelve = search.candidates(Entry("sb3-ppo"), 12, 0)
-    assert search.candidates(Entry("sb3-ppo"), 20, 0)[:12] == twelve, "more candidates begin with the same ones"
-    assert search.candidates(Entry("sb3-ppo"), 12, 1) != twelve
-    assert search.candidates(Entry("sb3-ppo", label="other"), 12, 0)[1:] != twelve[1:]
-    assert search.candidates(Entry("sb3-ppo"), 12, 1)[0] == twelve[0]
+    twelve = spaces.candidates(Entry("sb3-ppo"), 12, 0)
+    assert spaces.candidates(Entry("sb3-ppo"), 20, 0)[:12] == twelve, "more candidates begin with the same ones"
+    assert spaces.candidates(Entry("sb3-ppo"), 12, 1) != twelve
+    assert spaces.candidates(Entry("sb3-ppo", label="other"), 12, 0)[1:] != twelve[1:]
+    assert spaces.candidates(Entry("sb3-ppo"), 12, 1)[0] == twelve[0]
 
 
 def test_what_a_suite_sets_itself_is_not_searched():
     entry = Entry("nano-ppo", {"optimizer": {"epochs": 2}, "policy": {"nano_hidden": 32}})
-    found = search.candidates(entry, 20, 0)
+    found = spaces.candidates(entry, 20, 0)
     assert all("epochs" not in one["optimizer"] for one in found)
     assert len({json.dumps(one, sort_keys=True) for one in found}) == 20
     with pytest.raises(ValueError, match="has 20 combinations, so --runs is 1 to that, got 21"):
-        search.candidates(entry, 21, 0)
+        spaces.candidates(entry, 21, 0)
     with pytest.raises(ValueError, match="got 0"):
-        search.candidates(entry, 0, 0)
+        spaces.candidates(entry, 0, 0)
     with pytest.raises(ValueError, match=r"no search is declared for nano-supervised .*there is one for nano-ppo"):
-        search.candidates(Entry("nano-supervised"), 2, 0)
+        spaces.candidates(Entry("nano-supervised"), 2, 0)
 
 
 # The grid
@@ -249,7 +245,7 @@ def test_agents_that_nothing_was_chosen_for_are_named(tmp_path, monkeypatch, cap
     data = json.loads(json.dumps(searched(SCORES, SUITE)[1]))
     data["agents"].pop("sb3-dqn")  # and every candidate of sb3-a2c has failed
     (tmp_path / "choices.json").write_text(json.dumps(data))
-    tuned = command._tuned(SUITE, command.BenchFlags(tuned=tmp_path / "choices.json"))
+    tuned = bench._tuned(SUITE, bench.BenchFlags(tuned=tmp_path / "choices.json"))
     assert [bool(entry.tuned) for entry in tuned.agents[:3]] == [True, False, False]
     assert "has chosen nothing for sb3-dqn, sb3-a2c, which keep their defaults" in capsys.readouterr().err
 
@@ -317,15 +313,15 @@ def test_scores_of_replies_that_could_not_be_read_are_named(fewer_bootstraps):
 
 def test_the_search_never_answers_a_question_of_the_test_split(tmp_path, monkeypatch):
     asked: list[str] = []
-    measure = running.evaluate_in
+    measure = worker.evaluate_in
 
     def watched(agent: Any, envs: Any, **more: Any) -> Any:
         asked.append(envs.split)
         return measure(agent, envs, **more)
 
-    monkeypatch.setattr(running, "evaluate_in", watched)
+    monkeypatch.setattr(worker, "evaluate_in", watched)
     (run,) = Tuning(suite_with(Entry("sb3-ppo", {"num_envs": 8, "n_steps": 4})), 1).runs()
-    row = running.perform(run, tmp_path)
+    row = worker.perform(run, tmp_path)
     assert asked == ["validation"]
     assert (row["result"]["split"], row["answers"], row["config"]["split"]) == ("validation", [], "validation")
     assert len(row["curve"]) > 0
@@ -360,8 +356,8 @@ def test_the_command_searches_goes_on_and_hands_its_choices_to_the_suite(run, tm
                 done[-1].append(row["key"])
                 yield row
 
-    for module in (tune, command):
-        monkeypatch.setattr(module, "engine_of", lambda flags, folder: Interrupted(folder / "work"))
+    for module in (tune, bench):
+        monkeypatch.setattr(module, "executor_of", lambda flags, folder: Interrupted(folder / "work"))
     words = ["bench", "tune", file, "--runs", "2", "--env", "Rotation", "--out", out]
     first = run(*words)
     assert first.status == 0

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssl4rl_benchmarks.bench import statistics, sweep
-from ssl4rl_benchmarks.bench.report import figures, markdown, page
-from ssl4rl_benchmarks.bench.report.summary import summarise
 from ssl4rl_benchmarks.bench.rows import Rows, read_rows
 from ssl4rl_benchmarks.bench.statistics import UNKNOWN, Estimate, difference, mean
+from ssl4rl_benchmarks.reports.suite import markdown, page, plots
+from ssl4rl_benchmarks.reports.suite.summary import summarise
 from tests.benchmarks.test_bench import row_of
 
 NAN, INF = float("nan"), float("inf")
@@ -95,6 +95,7 @@ def test_few_values_have_a_plain_mean():
     assert found.value == pytest.approx(0.4)  # of fewer than four nothing is cut off
 
 
+@pytest.mark.usefixtures("fewer_bootstraps")
 @pytest.mark.parametrize("wrong", [NAN, INF, None])
 def test_an_agent_with_an_unknown_score_stands_last_and_leads_nobody(wrong):
     rows = rows_with(broken=(wrong, 0.9, 0.9), poor=(0.1, 0.2, 0.3), good=(0.5, 0.6, 0.7))
@@ -118,7 +119,7 @@ def test_an_agent_with_an_unknown_score_stands_last_and_leads_nobody(wrong):
     data = shown.split('<script type="application/json" id="data">')[1].split("</script>")[0]
     json.loads(data, parse_constant=pytest.fail)  # browsers read no NaN
     assert "nan" not in shown.split("<script")[0].lower().replace("nano", "").replace("svg", "")
-    assert figures.curves(summary)
+    assert plots.curves(summary)
 
 
 def test_an_environment_without_any_score_is_left_out_with_the_reason():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssl4rl_benchmarks.near_duplicates import COPIES, cropped, resized
+from ssl4rl_benchmarks.figures.near_duplicates import COPIES, cropped, resized
 from ssl4rl_envs.sources import FolderSource, load_images
 from ssl4rl_envs.sources.duplicates import agreement_needed, groups_of_copies, look_of
 from ssl4rl_envs.sources.folder import folder, read_picture

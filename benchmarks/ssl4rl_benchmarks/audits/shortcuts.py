@@ -23,7 +23,7 @@ from ssl4rl_agents.rules.cells import Pictures, grid_cells, panel_cells
 from ssl4rl_agents.rules.picture_rules import by_duplicates, by_edges
 from ssl4rl_benchmarks.audits import boosted, matcher, structure
 from ssl4rl_benchmarks.audits.features import FEATURES, Table
-from ssl4rl_benchmarks.audits.graphs import COUNTED, describe_graphs, graph_solvers_of
+from ssl4rl_benchmarks.audits.graph_features import COUNTED, describe_graphs, graph_solvers_of
 from ssl4rl_envs import Batch, Task
 from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.images.colorization import Colorization

@@ -15,7 +15,7 @@ import numpy as np
 from ssl4rl_agents.trainer_agents import merged
 from ssl4rl_benchmarks.bench.grid import REVISION, Entry, Environment, Suite
 from ssl4rl_benchmarks.bench.rows import Row, number_of
-from ssl4rl_benchmarks.bench.search import Settings
+from ssl4rl_benchmarks.bench.spaces import Settings
 
 FOLDER = Path(__file__).parent / "tuned"
 """Where the declared suites have the settings that were chosen for them, SUITE.json; suites without have their defaults."""

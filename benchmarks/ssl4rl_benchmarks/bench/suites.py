@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ssl4rl_benchmarks.bench.grid import Entry, Environment, Suite, short
+from pathlib import Path
+
+from ssl4rl_benchmarks.bench.grid import Entry, Environment, Suite, from_file, short
 
 SCENES = {"source": "scenes:1024", "image_size": 48}
 IMAGES = (
@@ -176,7 +178,7 @@ PROBES = (
     *(f"probe:{what}@10" for what in ("sky", "light")),
 )
 WIDE = {"rollout": {"prompts": 256}}
-"""As `ssl4rl_benchmarks.transfer` has it."""
+"""As `ssl4rl_benchmarks.figures.transfer` has it."""
 
 TOLD_WIDE = {"rollout": {"prompts": 1024}}
 
@@ -218,3 +220,16 @@ def table() -> str:
             f"{' or '.join(f'{number:,}' for number in episodes)} episodes each | {len(suite.runs())} |"
         )
     return "\n".join(lines)
+
+
+def suite_of(name: str) -> Suite:
+    """Return a declared suite, or the one of a file.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name in SUITES:
+        return SUITES[name]
+    if name.endswith(".json"):
+        return from_file(Path(name))
+    raise ValueError(f"unknown suite {name!r}; known are {', '.join(SUITES)}, and files that end in .json")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 
-from ssl4rl_benchmarks.bench.engines import BenchEngine
+from ssl4rl_benchmarks.bench.executors import Executor
 from ssl4rl_benchmarks.bench.grid import Run
 from ssl4rl_benchmarks.bench.rows import Row, Rows, number_of
 
@@ -17,7 +17,7 @@ WORK = "work"
 def sweep(
     runs: Sequence[Run],
     rows: Rows,
-    engine: BenchEngine,
+    executor: Executor,
     *,
     retry_failed: bool = False,
     told: Callable[[str], None] = lambda _: None,
@@ -27,7 +27,7 @@ def sweep(
     Args:
         runs: of the grid.
         rows: where rows are and go.
-        engine: does the runs.
+        executor: does the runs.
         retry_failed: do those again whose row says that they failed.
         told: is told of every run that ended.
 
@@ -39,7 +39,7 @@ def sweep(
         missing = [run for run in runs if (rows.get(run.key) or {}).get("status") not in done]
         told(f"{len(runs)} runs, {len(runs) - len(missing)} of them done before")
         start = time.perf_counter()
-        with closing(engine.do(missing)) as ended:
+        with closing(executor.do(missing)) as ended:
             for number, row in enumerate(ended, start=1):
                 rows.add(row)
                 left = (time.perf_counter() - start) / number * (len(missing) - number)

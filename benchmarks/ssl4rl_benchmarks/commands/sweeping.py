@@ -1,0 +1,73 @@
+"""What commands that do many runs share: which part of a grid is done, where, and what that needs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from ssl4rl_benchmarks.bench.executors import Executor, LocalExecutor, RayExecutor
+from ssl4rl_benchmarks.bench.grid import Run
+from ssl4rl_benchmarks.bench.sweep import WORK
+
+CONTRIB = ("sb3-trpo", "sb3-qrdqn", "sb3-maskable-ppo")
+
+
+@dataclass(frozen=True)
+class SweepFlags:
+    """Which part of a grid is done, and where."""
+
+    env: tuple[str, ...] = ()
+    """Only these environments of the suite."""
+    agent: tuple[str, ...] = ()
+    """Only these agents of the suite."""
+    engine: Literal["local", "ray"] = "local"
+    """Processes of this machine, or Ray (an extra: pip install 'ssl4rl[ray]')."""
+    address: str | None = None
+    """Of a Ray cluster, e.g. auto or ray://HOST:10001; without one, Ray is started on this machine."""
+    cores: int | None = None
+    """Cores to use on this machine, all by default."""
+    threads: int = 1
+    """Threads of each run."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where networks learn."""
+    runs_per_gpu: int = 1
+    """Runs that share a GPU at a time, with --device cuda; small networks leave most of one idle."""
+    retry_failed: bool = False
+    """Do failed runs again."""
+    json: bool = False
+    """Print what came out as JSON."""
+
+
+def executor_of(flags: SweepFlags, out: Path) -> Executor:
+    """Return what does the runs.
+
+    Raises:
+        ValueError: flags do not go together.
+    """
+    if flags.runs_per_gpu < 1 or (flags.runs_per_gpu > 1 and flags.device != "cuda"):
+        raise ValueError(f"--runs-per-gpu is at least 1 and goes with --device cuda, got {flags.runs_per_gpu}")
+    if flags.engine == "ray":
+        return RayExecutor(flags.address, flags.threads, flags.device, flags.cores, flags.runs_per_gpu)
+    if flags.address is not None:
+        raise ValueError("--address is of a Ray cluster; it goes with --engine ray")
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = there if flags.cores is None else flags.cores
+    return LocalExecutor(out.absolute() / WORK, cores, flags.threads, flags.device, flags.runs_per_gpu)
+
+
+def check_packages(runs: list[Run], *, report: bool) -> None:
+    """Refuse at once what would fail in every run, or at the end."""
+    if find_spec("sb3_contrib") is None and any(run.agent.name in CONTRIB for run in runs):
+        raise ImportError("some of these agents need sb3-contrib: pip install 'ssl4rl[bench]'; --agent chooses others")
+    missing = [name for name in ("rliable", "jinja2") if find_spec(name) is None]
+    if report and missing:
+        raise ImportError(f"the report needs {' and '.join(missing)}: pip install 'ssl4rl[bench]'; --no-report leaves it out")
+
+
+def tell(line: str) -> None:
+    """Say what is going on, on standard error."""
+    print(line, file=sys.stderr, flush=True)

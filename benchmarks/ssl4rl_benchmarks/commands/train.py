@@ -1,0 +1,141 @@
+"""``ssl4rl train``: a run from the first measurement to the report."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs.files import write_json
+from ssl4rl_agents.runs.folder import CONFIG, is_run, read_config
+from ssl4rl_agents.runtime.processes import Processes, is_main
+from ssl4rl_agents.settings import BUILT_IN, TrainConfig, TrainSettings
+from ssl4rl_benchmarks.commands import flags
+from ssl4rl_benchmarks.commands.calls import INTERRUPTED, Outcome, named_env, quieten, wants_help
+from ssl4rl_benchmarks.reports import run as report
+
+BEFORE, CEILING = "before.json", "ceiling"
+
+
+@dataclass(frozen=True)
+class TrainFlags:
+    """Train a policy by token-level PPO. Ctrl-C saves and ends the run; --resume goes on."""
+
+    out: Path
+    """The run folder to write."""
+    ceiling: bool = False
+    """Afterwards, train the same network on the free labels by cross-entropy: the supervised ceiling."""
+    overwrite: bool = False
+    """Delete the run that is in the folder already."""
+    json: bool = False
+    """Print the results as JSON."""
+    settings: Annotated[TrainSettings, tyro.conf.arg(name="")] = field(default_factory=TrainSettings)
+
+
+@dataclass(frozen=True)
+class ResumeFlags:
+    """Go on with an interrupted run, exactly as it would have gone on; its settings stay."""
+
+    resume: Path
+    """The run folder."""
+    ceiling: bool = False
+    """Afterwards, train the supervised ceiling."""
+    json: bool = False
+    """Print the results as JSON."""
+
+
+def run(arguments: list[str]) -> Outcome:
+    """Begin a run, or go on with one."""
+    quieten()
+    text = "Train a policy by token-level PPO. Ctrl-C saves and ends the run; `ssl4rl train --resume FOLDER` goes on."
+    if any(argument.split("=")[0] == "--resume" for argument in arguments):
+        given = flags.parse(ResumeFlags, arguments, "ssl4rl train", "Go on with an interrupted run.").command
+        results = resume(given)
+    else:
+        if wants_help(arguments):
+            flags.parse(TrainFlags, arguments, "ssl4rl train ENV", text)
+        env = named_env(arguments, "train")
+        parsed = flags.parse(TrainFlags, arguments[1:], f"ssl4rl train {env}", text, env)
+        given = parsed.command
+        results = train(given, env, flags.env_arguments(parsed.env))
+    return Outcome(0 if results["finished"] else INTERRUPTED, results, given.json and is_main())
+
+
+def train(given: TrainFlags, env_id: str, env_args: dict[str, Any]) -> dict[str, Any]:
+    """Train from the start. Returns the results; `finished` is False after Ctrl-C."""
+    settings = {f.name: getattr(given.settings, f.name) for f in dataclasses.fields(given.settings)}
+    if given.settings.policy.model not in BUILT_IN and Path(given.settings.policy.model).is_dir():
+        whole = str(Path(given.settings.policy.model).resolve())
+        settings["policy"] = dataclasses.replace(given.settings.policy, model=whole)
+    config = TrainConfig(env=env_id, env_args={name: _absolute(value) for name, value in env_args.items()}, **settings)
+    with Processes(config.device) as processes:
+        trainer = Trainer(config, given.out, overwrite=given.overwrite, processes=processes)
+        return _finish(trainer, ceiling=given.ceiling, quiet_table=given.json)
+
+
+def resume(given: ResumeFlags) -> dict[str, Any]:
+    """Go on with the run in a folder."""
+    if not (given.resume / CONFIG).exists():
+        raise ValueError(f"{given.resume} is not a run folder: it has no config.json of the trainer")
+    config = read_config(given.resume)
+    ceiling = given.ceiling or is_run(given.resume / CEILING)
+    with Processes(config.device) as processes:
+        trainer = Trainer(config, given.resume, resume=True, processes=processes)
+        return _finish(trainer, ceiling=ceiling, quiet_table=given.json)
+
+
+def _finish(trainer: Trainer, *, ceiling: bool, quiet_table: bool) -> dict[str, Any]:
+    """Train and measure, which all processes do; the main one writes and speaks. The folder is locked to the end."""
+    with trainer.lock:
+        return _measured(trainer, ceiling=ceiling, quiet_table=quiet_table)
+
+
+def _measured(trainer: Trainer, *, ceiling: bool, quiet_table: bool) -> dict[str, Any]:
+    config, out, processes = trainer.config, trainer.out, trainer.processes
+    if not trainer.resumed:
+        before = trainer.measure("test", config.test_episodes).to_json()
+        if processes.is_main:
+            write_json(out / BEFORE, before)
+    if not trainer.run():
+        return _interrupted(trainer, out, ceiling=ceiling)
+    results: dict[str, Any] = {
+        "finished": True,
+        "out": str(out),
+        "chance": trainer.task.chance,
+        "before": report.read_json(out / BEFORE) if (out / BEFORE).exists() else None,
+        "after": trainer.measure("test", config.test_episodes).to_json(),
+        "train": trainer.measure("train", config.test_episodes).to_json(),
+        "seconds": report.training_seconds(out),
+    }
+    if ceiling:
+        folder = out / CEILING
+        begun = bool(processes.main_says(is_run(folder)))
+        supervised = Trainer(dataclasses.replace(config, algorithm="sft"), folder, resume=begun, processes=processes)
+        if not supervised.run():
+            return _interrupted(supervised, out, ceiling=True)
+        results["ceiling"] = supervised.measure("test", config.test_episodes).to_json()
+    board = report.draw_board(trainer)
+    if processes.is_main:
+        write_json(out / "results.json", results)
+        report.write(trainer, results, board)
+        if not quiet_table:
+            report.print_table(results)
+    return results
+
+
+def _interrupted(trainer: Trainer, out: Path, *, ceiling: bool) -> dict[str, Any]:
+    if trainer.processes.is_main:
+        print(f"interrupted and saved; go on with: ssl4rl train --resume {out}{' --ceiling' * ceiling}", file=sys.stderr)
+    return {"finished": False, "out": str(out), "iteration": trainer.iteration}
+
+
+def _absolute(value: Any) -> Any:
+    """Make the path of a folder source absolute, so that the run can be resumed from anywhere."""
+    if isinstance(value, str) and value.startswith("folder:"):
+        return f"folder:{Path(value.removeprefix('folder:')).expanduser().resolve()}"
+    return value

@@ -94,7 +94,9 @@ SMALLER = {
 }
 
 
-@pytest.mark.parametrize(("page", "after"), [("getting_started.md", ""), ("training.md", "### From Python\n")])
+@pytest.mark.parametrize(
+    ("page", "after"), [("../README.md", ""), ("getting_started.md", ""), ("training.md", "### From Python\n")]
+)
 def test_what_the_guides_show_runs_as_it_is_printed(page, after, tmp_path, monkeypatch):
     """But for its sizes."""
     code = code_of(page, after)

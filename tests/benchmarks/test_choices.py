@@ -13,6 +13,7 @@ from ssl4rl_envs import Stream, make_task
 
 @pytest.mark.parametrize("choice", choices.CHOICES)
 def test_every_choice_is_valid_and_changes_what_it_says(choice, tmp_path):
+    (tmp_path / "config.json").touch()  # a folder that may hold a model
     config, base = (
         resolved(choices.config_of(name, "qwen-tiny", tmp_path, "cpu", 8, 2)) for name in (choice, "all weights are trained")
     )

@@ -248,7 +248,7 @@ def thinker(tmp_path) -> Any:
 
 def run(folder: Any, out: Any, said: str, **changes: Any) -> list[dict[str, float]]:
     engine = Parrot(said)
-    engine.trainer = Trainer(config(folder, **changes), out, engine=engine, quiet=True)
+    engine.trainer = Trainer(config(folder, **changes), out, sampler=engine, quiet=True)
     assert engine.trainer.run()
     return read_metrics(out)
 
@@ -287,7 +287,7 @@ def test_direct_replies_of_a_model_whose_template_opens_its_thinking_are_refused
 def test_engines_are_asked_with_what_the_template_is_told(thinker, tmp_path):
     engine = Parrot("<answer>90</answer>")
     settings = config(thinker, prompts=4, policy={"template_arguments": {"thinking": False}}, iterations=1)
-    engine.trainer = Trainer(settings, tmp_path / "run", engine=engine, quiet=True)
+    engine.trainer = Trainer(settings, tmp_path / "run", sampler=engine, quiet=True)
     engine.trainer.run()
     assert len(engine.asked) == 4
     assert all(text.endswith("ASSISTANT:") for text in engine.asked)

@@ -53,10 +53,10 @@ def test_the_search_is_equally_large_for_all_and_begins_with_the_defaults(name):
     assert len({json.dumps(one, sort_keys=True) for one in (first, *others)}) == 60
     factory = agent_class(name)
     if issubclass(factory, TrainedAgent):
-        configs = [resolved(TrainConfig.from_json(merged(factory.settings, one))) for one in ({}, first, *others)]
-        assert configs[0] == configs[1], "the first candidate is what the agent is without any settings"
-        assert len({json.dumps(one.to_json()) for one in configs}) == 60
-        answers = {one.rollout.prompts * one.rollout.group_size for one in configs}
+        filled = [resolved(TrainConfig.from_json(merged(factory.settings, one))) for one in ({}, first, *others)]
+        assert filled[0] == filled[1], "the first candidate is what the agent is without any settings"
+        assert len({json.dumps(one.to_json()) for one in filled}) == 60
+        answers = {one.rollout.prompts * one.rollout.group_size for one in filled}
         assert answers == {256}, "all learn from as many answers an iteration"
     else:
         assert issubclass(factory, SB3Agent)

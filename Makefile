@@ -1,12 +1,12 @@
 # make demo: set up everything, train a small VLM on real images, show what it learned.
-# make test: set up everything, run all tests.
+# make test: set up everything, run the tests; make test-slow: the few that take long.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test lint format clean
+.PHONY: setup demo test test-slow lint format clean
 
 setup: $(READY)
 
@@ -21,7 +21,10 @@ demo: $(READY)
 
 # One thread each: two test processes with two threads each would spend their time waiting for each other.
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --quiet
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --quiet -m "not slow"
+
+test-slow: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --quiet -m slow
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -263,6 +263,12 @@ class TrainConfig(TrainSettings):
         """Return the settings as plain data."""
         return dataclasses.asdict(self)
 
+    def resolved(self, *, anew: bool = True) -> TrainConfig:
+        """Fill in the defaults that depend on the model, and check the rest: see `checks.resolved`."""
+        from ssl4rl_agents import checks
+
+        return checks.resolved(self, anew=anew)
+
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> TrainConfig:
         """Build the settings from what `to_json` gave.

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ssl4rl_benchmarks.commands.train import TrainFlags
 
 from ssl4rl_agents.algorithms import ADVANTAGES, SURROGATES, Surrogate, surrogates
 from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.settings import ObjectiveConfig, TrainConfig
 from ssl4rl_benchmarks import flags
+from ssl4rl_benchmarks.commands.train import TrainFlags
 
 PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
 

@@ -168,6 +168,7 @@ for number, (path, call) in enumerate(json.loads(sys.argv[3]) if len(sys.argv) =
 """
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_any_phase_equals_an_unbroken_one(tmp_path):
     changes = {"iterations": 4, "save_every": 1, "eval_every": 1, "keep": 1}
     arguments = json.dumps({**TINY, **changes}), str(tmp_path), json.dumps(list(MOMENTS.values()))

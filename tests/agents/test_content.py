@@ -84,7 +84,7 @@ def test_of_a_mixture_every_source_counts_once(tmp_path):
     graph = make_task("SSL4RL/EdgePrediction-v0", source="karate")
     assert content_of(graph) == [{"name": "karate", "fingerprint": graph.source.fingerprint}]
     task = copy.copy(task)  # tasks that are built alike are one object
-    task.parts = (*task.parts, graph)
+    task.tasks = (*task.tasks, graph)
     assert [entry["name"] for entry in content_of(task)] == ["digits", "karate"]
     (tmp_path / "trainer.json").write_text(json.dumps({"sources": content_of(task)}))
     require_same_content(tmp_path, task)

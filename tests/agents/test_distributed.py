@@ -30,11 +30,11 @@ CUT = {"stage": 3, "stage3_param_persistence_threshold": 0}  # or weights as sma
 
 
 def deepspeed(**settings: str) -> Any:
-    """A mode that needs DeepSpeed."""
+    """A mode that needs DeepSpeed; in one process test_zero.py has it too, and is quick."""
     absent = not importlib.util.find_spec("deepspeed") or not shutil.which("g++")
     return pytest.param(
         {"ACCELERATE_USE_DEEPSPEED": "true", **settings},
-        marks=pytest.mark.skipif(absent, reason="DeepSpeed needs itself and a compiler"),
+        marks=[pytest.mark.slow, pytest.mark.skipif(absent, reason="DeepSpeed needs itself and a compiler")],
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from ssl4rl_agents.algorithms import ADVANTAGES, SURROGATES, Surrogate, surrogates
 from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.settings import ObjectiveConfig, TrainConfig
-from ssl4rl_benchmarks import flags
+from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.train import TrainFlags
 
 PAGE = Path(__file__).parents[2] / "docs" / "extending.md"

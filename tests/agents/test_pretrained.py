@@ -86,7 +86,7 @@ def test_every_family_is_trained_and_loaded_again(picture_family, tmp_path):
         assert torch.equal(a, b), name
 
 
-@pytest.mark.parametrize("lora_rank", [0, 8])
+@pytest.mark.parametrize("lora_rank", [pytest.param(0, marks=pytest.mark.slow), 8])
 def test_a_model_without_eyes_learns_a_task_without_pictures(tmp_path, monkeypatch, lora_rank):
     """A language model that knows how an answer is written, and nothing else, as a pretrained one would."""
     monkeypatch.setattr(trainer_module, "make_task", lambda *_, **__: Words())

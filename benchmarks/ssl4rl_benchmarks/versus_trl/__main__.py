@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 
 import torch
 from transformers.utils import logging as transformers_logging
@@ -96,7 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(settings.threads)
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
-    result = measure(settings, alone=flags.alone)
+    with redirect_stdout(sys.stderr):  # DeepSpeed chats on standard output as soon as it is imported
+        result = measure(settings, alone=flags.alone)
     if flags.json:
         print(json.dumps(result, indent=2))
     else:

@@ -26,30 +26,13 @@ from ssl4rl_agents.algorithms.advantages import (
     scores_differ,
     token_rewards,
 )
-from ssl4rl_agents.policies.policy import Samples
 from ssl4rl_agents.ppo import credit
+from ssl4rl_agents.ppo.advantages import estimate
 from ssl4rl_agents.ppo.credit import moments
 from ssl4rl_agents.ppo.summary import explained_variance
 from ssl4rl_agents.runtime.processes import Processes
 from ssl4rl_agents.settings import ObjectiveConfig
-from tests.agents.rollouts import ONE, Summing, one_turn
-
-
-def estimate(
-    objective: ObjectiveConfig,
-    scores: Tensor,
-    values: Tensor,
-    mask: Tensor,
-    group_size: int,
-    penalties: Tensor | None = None,
-    processes: Processes = ONE,
-) -> Advantages:
-    """The advantages of answers of a single turn."""
-    tokens = torch.zeros(mask.shape, dtype=torch.int64)
-    samples = Samples(tokens, mask, values, values, torch.zeros(len(mask), dtype=torch.bool))
-    rollout = one_turn(None, samples, scores, group_size, torch.zeros(len(mask), dtype=torch.bool))
-    (found,) = credit.estimate(objective, rollout, None if penalties is None else [penalties], processes)
-    return found
+from tests.agents.rollouts import ONE, Summing
 
 
 def whiten(values: Tensor, mask: Tensor, processes: Processes = ONE) -> Tensor:

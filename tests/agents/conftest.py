@@ -21,6 +21,7 @@ from ssl4rl_agents.policies.nano import build_nano, build_tokenizer
 from ssl4rl_agents.policies.vlm import VLMPolicy
 from ssl4rl_envs import Task, make_task
 from tests.agents import zoo
+from tests.kinds import KINDS as KINDS_OF_ENVIRONMENT
 
 torch.set_num_threads(1)
 
@@ -88,7 +89,8 @@ def questions(prompts: tuple[str, ...]) -> dict[str, Any]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Loop `kind` over the models, `prompts` over batches with and without padding, `env_id` over what is registered.
 
-    `family` loops over the zoo, `picture_family` over its members that take pictures.
+    `kind_id` loops over one environment of each kind, `family` over the zoo, `picture_family` over its members that take
+    pictures.
     """
     if "kind" in metafunc.fixturenames:
         metafunc.parametrize("kind", KINDS)
@@ -96,6 +98,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("prompts", [EQUAL, UNEQUAL], ids=["equal", "padded"])
     if "env_id" in metafunc.fixturenames:
         metafunc.parametrize("env_id", ssl4rl_envs.env_ids())
+    if "kind_id" in metafunc.fixturenames:
+        metafunc.parametrize("kind_id", KINDS_OF_ENVIRONMENT)
     if "family" in metafunc.fixturenames:
         metafunc.parametrize("family", zoo.FAMILIES)
     if "picture_family" in metafunc.fixturenames:

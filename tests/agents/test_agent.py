@@ -41,26 +41,26 @@ def measured(cls: Any, task: Task, env_id: str, episodes: int = EPISODES) -> Any
 
 
 @pytest.mark.parametrize("cls", [RandomAgent, ConstantAgent])
-def test_agents_that_do_not_look_score_at_most_chance(env_id, cls):
-    task = registered(env_id)
-    result = measured(cls, task, env_id)
+def test_agents_that_do_not_look_score_at_most_chance(kind_id, cls):
+    task = registered(kind_id)
+    result = measured(cls, task, kind_id)
     error = max(math.sqrt(task.chance * (1 - task.chance)), 1e-3) / math.sqrt(EPISODES)
     assert result.reward < task.chance + 4 * error
     if cls is RandomAgent and hasattr(task.action_space, "n") and task.horizon == 1:
         assert result.reward > task.chance - 4 * error
-    assert (result.env, result.split, result.episodes, result.chance) == (env_id, "test", EPISODES, task.chance)
+    assert (result.env, result.split, result.episodes, result.chance) == (kind_id, "test", EPISODES, task.chance)
     assert result.normalised == pytest.approx((result.reward - task.chance) / (result.oracle - task.chance))
     assert result.interval[0] <= result.success <= result.interval[1]
 
 
-def test_the_oracle_is_the_top_of_the_scale(env_id):
-    result = measured(OracleAgent, registered(env_id), env_id, 256)
+def test_the_oracle_is_the_top_of_the_scale(kind_id):
+    result = measured(OracleAgent, registered(kind_id), kind_id, 256)
     assert result.normalised == pytest.approx(1)
     assert (result.success, result.interval) == (1, (1, 1))
 
 
-def test_baselines_are_agents_with_valid_answers(env_id):
-    task = registered(env_id)
+def test_baselines_are_agents_with_valid_answers(kind_id):
+    task = registered(kind_id)
     envs = SSLVectorEnv(task, num_envs=16, split="test")
     observations, _ = envs.reset(seed=0)
     for cls in (RandomAgent, ConstantAgent, OracleAgent):

@@ -21,9 +21,9 @@ def small(env_id: str) -> dict[str, object]:
     return kept
 
 
-def test_ppo_trains_and_predicts_valid_actions(env_id):
-    task = ssl4rl_envs.make_task(env_id, **small(env_id))
-    env = gym.make(env_id, **small(env_id))
+def test_ppo_trains_and_predicts_valid_actions(kind_id):
+    task = ssl4rl_envs.make_task(kind_id, **small(kind_id))
+    env = gym.make(kind_id, **small(kind_id))
     model = PPO("MultiInputPolicy", env, n_steps=64, batch_size=32, n_epochs=1, seed=0, device="cpu")
     model.learn(128)
     observation, _ = env.reset(seed=0)

@@ -1,4 +1,7 @@
-"""Fixtures that loop over every registered environment, so that a new task is tested by being registered."""
+"""Fixtures that loop over every registered environment, or over one of each kind.
+
+A new task is tested by being registered; what no task can change is tested over `tests.kinds.KINDS`.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import ssl4rl_envs
 from ssl4rl_benchmarks.audits.hostile import hostile_replies
 from ssl4rl_envs import Batch, Stream, Task
 from ssl4rl_envs.answers import GRAMMARS, PROMPT_STYLES, wrap
+from tests.kinds import KINDS
 
 STYLES = PROMPT_STYLES
 
@@ -32,15 +36,18 @@ def task_of(env_id: str) -> Task:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Loop `env_id` (alone or with `interface`), `text_id`, `style` and `grammar` over all that there are."""
+    """Loop `env_id` and `text_id` over the registry, `kind_id` and `text_kind` over one of each kind.
+
+    Ids come with each of their interfaces where a test asks for them; `style` and `grammar` loop over all that there are.
+    """
     names = set(metafunc.fixturenames)
-    ids = ssl4rl_envs.env_ids()
-    if {"env_id", "interface"} <= names:
-        metafunc.parametrize(("env_id", "interface"), [(env_id, name) for env_id in ids for name in interfaces_of(env_id)])
-    elif "env_id" in names:
-        metafunc.parametrize("env_id", ids)
-    if "text_id" in names:
-        metafunc.parametrize("text_id", [env_id for env_id in ids if task_of(env_id).has_text])
+    for one, worded, ids in (("env_id", "text_id", ssl4rl_envs.env_ids()), ("kind_id", "text_kind", list(KINDS))):
+        if {one, "interface"} <= names:
+            metafunc.parametrize((one, "interface"), [(env_id, name) for env_id in ids for name in interfaces_of(env_id)])
+        elif one in names:
+            metafunc.parametrize(one, ids)
+        if worded in names:
+            metafunc.parametrize(worded, [env_id for env_id in ids if task_of(env_id).has_text])
     if "style" in names:
         metafunc.parametrize("style", STYLES)
     if "grammar" in names:

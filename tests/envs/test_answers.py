@@ -21,7 +21,6 @@ from ssl4rl_envs.answers import (
     instructions,
     wrap,
 )
-from ssl4rl_envs.speech import MAX_REPLY
 
 DEGREES = AnswerFormat(("0", "90", "180", "270"), units=("degrees counter-clockwise", "degrees", "degree", "deg", "°"))
 PLACES = AnswerFormat(("top-left", "top", "top-right", "left", "right"))
@@ -173,20 +172,6 @@ def test_thinking_may_hold_anything_but_tags(thought):
 
 
 # What is not one answer
-
-
-@pytest.mark.parametrize("name", FORMATS)
-def test_hostile_replies_are_no_answers(name, style, hostile):
-    answer_format = FORMATS[name]
-    count = len(answer_format.labels)
-    answers = (
-        range(count) if answer_format.slots == 1 else [np.roll(np.arange(answer_format.slots) % count, k) for k in (0, 1)]
-    )
-    bodies = [answer_format.format(answer) for answer in answers]
-    replies = hostile(bodies, style)
-    assert len(replies) > 80
-    short = [reply for reply in replies if len(reply) <= MAX_REPLY]  # longer ones are refused by the task
-    assert [reply for reply in short if parse(reply, answer_format, style) is not None] == []
 
 
 BODIES = {

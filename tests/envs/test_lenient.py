@@ -85,12 +85,12 @@ def test_an_answer_in_any_dress_scores_as_it_does_bare(text_id, style, build):
         assert not task.score_texts(replies, batch, style).reward.any(), dress
 
 
-def test_replies_that_are_no_strings_are_type_errors_in_both(text_id, build):
-    task = build(text_id)
+def test_replies_that_are_no_strings_are_type_errors_in_both(text_kind, style, grammar, build):
+    task = build(text_kind)
     batch, _ = answers_in_words(task, 1)
-    for grammar in ("strict", "lenient"):
+    for reply in (None, 0, b"<answer>0</answer>", ["a"]):
         with pytest.raises(TypeError, match="must be a str"):
-            task.parse_all([None], batch, "direct", grammar)
+            task.parse_all([reply], batch, style, grammar)
 
 
 def test_options_have_letters_only_where_the_question_lists_them_in_their_order(text_id, build):

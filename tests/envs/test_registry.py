@@ -142,36 +142,37 @@ def test_the_registered_id_is_versioned_and_unwrapped_by_time_limits(env_id):
     assert spec.vector_entry_point is not None
 
 
-def test_registering_again_changes_nothing(env_id):
-    before = gym.spec(env_id)
+def test_registering_again_changes_nothing():
+    before = {env_id: gym.spec(env_id) for env_id in ssl4rl_envs.env_ids()}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ssl4rl_envs.register_all()
-    assert gym.spec(env_id) is before
+    assert ssl4rl_envs.env_ids() == list(before)
+    assert all(gym.spec(env_id) is spec for env_id, spec in before.items())
 
 
-def test_a_task_is_built_without_an_environment(env_id):
-    task = ssl4rl_envs.make_task(env_id)
-    assert isinstance(task, ssl4rl_envs.task_class(env_id))
-    assert task.observation_space == gym.make(env_id).observation_space
+def test_a_task_is_built_without_an_environment(kind_id):
+    task = ssl4rl_envs.make_task(kind_id)
+    assert isinstance(task, ssl4rl_envs.task_class(kind_id))
+    assert task.observation_space == gym.make(kind_id).observation_space
 
 
-def test_a_built_task_can_be_shared_by_environments(env_id, build):
-    task = build(env_id)
+def test_a_built_task_can_be_shared_by_environments(kind_id, build):
+    task = build(kind_id)
     env = ssl4rl_envs.SSLEnv(task)
     assert env.task is task
     with pytest.raises(TypeError, match="built already"):
         ssl4rl_envs.SSLEnv(task, image_size=64)
 
 
-def test_unknown_arguments_are_errors_that_list_the_known(env_id):
-    known = list(inspect.signature(ssl4rl_envs.task_class(env_id)).parameters)
+def test_unknown_arguments_are_errors_that_list_the_known(kind_id):
+    known = list(inspect.signature(ssl4rl_envs.task_class(kind_id)).parameters)
     said = "unexpected keyword argument 'frame_skip'"
     with pytest.raises(TypeError, match=rf"{said}; it takes {', '.join(known)}, level, pairing"):
-        ssl4rl_envs.make_task(env_id, frame_skip=3)
+        ssl4rl_envs.make_task(kind_id, frame_skip=3)
     for make in (gym.make, gym.make_vec):
         with pytest.raises(TypeError, match=said):
-            make(env_id, frame_skip=3)
+            make(kind_id, frame_skip=3)
 
 
 def test_an_unknown_argument_names_the_nearest():
@@ -238,14 +239,14 @@ def test_counts_of_environments_are_whole_numbers(name, value):
         ({"interface": "text", "prompt_style": "cot"}, "direct, think"),
     ],
 )
-def test_wrong_arguments_are_errors_that_list_the_right_ones(env_id, arguments, message):
+def test_wrong_arguments_are_errors_that_list_the_right_ones(kind_id, arguments, message):
     for make in (ssl4rl_envs.SSLEnv, ssl4rl_envs.SSLVectorEnv):
         with pytest.raises(ValueError, match=message):
-            make(gym.spec(env_id).kwargs["task"], **arguments)
+            make(gym.spec(kind_id).kwargs["task"], **arguments)
 
 
-def test_tasks_without_words_refuse_the_text_interface(env_id, build, monkeypatch):
-    task = build(env_id)
+def test_tasks_without_words_refuse_the_text_interface(kind_id, build, monkeypatch):
+    task = build(kind_id)
     monkeypatch.setattr(type(task), "has_text", False)
     for make in (ssl4rl_envs.SSLEnv, ssl4rl_envs.SSLVectorEnv):
         make(task)
@@ -263,8 +264,8 @@ def test_names_outside_the_suite_are_errors():
 # Reset and step
 
 
-def test_reset_with_a_seed_restarts_and_without_one_moves_on(env_id, interface):
-    env = gym.make(env_id, interface=interface)
+def test_reset_with_a_seed_restarts_and_without_one_moves_on(kind_id, interface):
+    env = gym.make(kind_id, interface=interface)
     first = [env.reset(seed=5), env.reset(), env.reset()]
     again = [env.reset(seed=5), env.reset(), env.reset()]
     assert [info["index"] for _, info in first] == [info["index"] for _, info in again] == [0, 1, 2]
@@ -272,8 +273,8 @@ def test_reset_with_a_seed_restarts_and_without_one_moves_on(env_id, interface):
     assert len({digest(observation) for observation, _ in first}) == 3
 
 
-def test_steps_and_random_numbers_of_others_do_not_move_the_stream(env_id, interface):
-    quiet, busy = gym.make(env_id, interface=interface), gym.make(env_id, interface=interface)
+def test_steps_and_random_numbers_of_others_do_not_move_the_stream(kind_id, interface):
+    quiet, busy = gym.make(kind_id, interface=interface), gym.make(kind_id, interface=interface)
     quiet.reset(seed=1)
     busy.reset(seed=1)
     play(busy, some_action(busy))
@@ -282,12 +283,12 @@ def test_steps_and_random_numbers_of_others_do_not_move_the_stream(env_id, inter
     assert digest(quiet.reset()[0]) == digest(busy.reset()[0])
 
 
-def test_without_a_seed_two_environments_differ_and_each_goes_on(env_id):
+def test_without_a_seed_two_environments_differ_and_each_goes_on(kind_id):
     def picture(env: gym.Env) -> str:
         observation, _ = env.reset()
         return digest(observation)
 
-    envs = [gym.make(env_id) for _ in range(3)]
+    envs = [gym.make(kind_id) for _ in range(3)]
     assert len({picture(env) for env in envs for _ in range(3)}) == 9
     assert [env.unwrapped.reset()[1]["index"] for env in envs] == [3, 3, 3]
 
@@ -300,21 +301,21 @@ def test_neighbouring_seeds_ask_different_questions(env_id, build):
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, "0"])
-def test_seeds_that_are_none_are_errors(env_id, seed):
+def test_seeds_that_are_none_are_errors(kind_id, seed):
     with pytest.raises((gym.error.Error, ValueError, TypeError)):
-        gym.make(env_id).unwrapped.reset(seed=seed)
+        gym.make(kind_id).unwrapped.reset(seed=seed)
 
 
-def test_stepping_before_the_first_reset_is_an_error(env_id, interface):
-    env = gym.make(env_id, interface=interface).unwrapped
+def test_stepping_before_the_first_reset_is_an_error(kind_id, interface):
+    env = gym.make(kind_id, interface=interface).unwrapped
     with pytest.raises(RuntimeError, match="reset"):
         env.step(some_action(env))
     with pytest.raises(RuntimeError, match="reset"):
         _ = env.batch
 
 
-def test_stepping_after_the_end_is_an_error(env_id, interface):
-    env = gym.make(env_id, interface=interface).unwrapped
+def test_stepping_after_the_end_is_an_error(kind_id, interface):
+    env = gym.make(kind_id, interface=interface).unwrapped
     env.reset(seed=0)
     play(env, some_action(env))
     with pytest.raises(RuntimeError, match="reset"):
@@ -323,9 +324,9 @@ def test_stepping_after_the_end_is_an_error(env_id, interface):
     env.step(some_action(env))
 
 
-def test_observations_belong_to_the_caller(env_id, interface):
+def test_observations_belong_to_the_caller(kind_id, interface):
     """Writing into an observation changes neither the instance nor what is seen later."""
-    env = gym.make(env_id, interface=interface).unwrapped
+    env = gym.make(kind_id, interface=interface).unwrapped
     observation, _ = env.reset(seed=0)
     before = digest(observation)
     for value in observation.values():
@@ -339,8 +340,8 @@ def test_observations_belong_to_the_caller(env_id, interface):
 # What is hidden
 
 
-def test_the_target_is_told_at_the_end_alone(env_id, interface):
-    env = gym.make(env_id, interface=interface)
+def test_the_target_is_told_at_the_end_alone(kind_id, interface):
+    env = gym.make(kind_id, interface=interface)
     _, info = env.reset(seed=0)
     facts = {"index", *env.unwrapped.task.info(env.unwrapped.batch)}
     assert set(info) == facts
@@ -371,8 +372,8 @@ def test_nothing_that_is_shown_reads_the_target(env_id, interface, build):
 
 
 @pytest.mark.parametrize("mode", ["rgb_array", "ansi"])
-def test_the_verdict_is_drawn_at_the_end_alone(env_id, interface, mode):
-    env = gym.make(env_id, interface=interface, render_mode=mode)
+def test_the_verdict_is_drawn_at_the_end_alone(kind_id, interface, mode):
+    env = gym.make(kind_id, interface=interface, render_mode=mode)
     env.reset(seed=0)
     asked = env.render()
     assert np.array_equal(asked, env.render())
@@ -386,31 +387,31 @@ def test_the_verdict_is_drawn_at_the_end_alone(env_id, interface, mode):
         assert ("truth" if env.unwrapped.task.has_text else "reward") in told
 
 
-def test_render_modes_give_what_they_say(env_id, interface):
-    env = gym.make(env_id, interface=interface, render_mode="rgb_array")
+def test_render_modes_give_what_they_say(kind_id, interface):
+    env = gym.make(kind_id, interface=interface, render_mode="rgb_array")
     env.reset(seed=0)
     picture = env.render()
     assert picture.dtype == np.uint8
     assert picture.ndim == 3
     assert picture.shape[2] == 3
-    env = gym.make(env_id, interface=interface, render_mode="ansi")
+    env = gym.make(kind_id, interface=interface, render_mode="ansi")
     env.reset(seed=0)
     assert isinstance(env.render(), str)
     env.close()
     env.close()
 
 
-def test_rendering_without_a_mode_warns_and_draws_nothing(env_id):
-    env = gym.make(env_id).unwrapped
+def test_rendering_without_a_mode_warns_and_draws_nothing(kind_id):
+    env = gym.make(kind_id).unwrapped
     env.reset(seed=0)
     with pytest.warns(UserWarning, match="render mode"):
         assert env.render() is None
 
 
-def test_human_rendering_without_a_display_is_a_clear_error(env_id, headless):
+def test_human_rendering_without_a_display_is_a_clear_error(kind_id, headless):
     with pytest.raises(ValueError, match=r"no display.*rgb_array"):
-        gym.make(env_id, render_mode="human")
-    assert "human" not in gym.make(env_id).unwrapped.metadata["render_modes"]
+        gym.make(kind_id, render_mode="human")
+    assert "human" not in gym.make(kind_id).unwrapped.metadata["render_modes"]
 
 
 # The same instance everywhere
@@ -438,10 +439,10 @@ def test_an_instance_is_the_same_bits_in_every_batch_and_environment(env_id, int
                 assert got == [expected[row] for row in rows]
 
 
-def test_vector_environments_ask_the_same_instances(env_id, interface):
-    env = gym.make_vec(env_id, num_envs=3, interface=interface, split="test")
+def test_vector_environments_ask_the_same_instances(kind_id, interface):
+    env = gym.make_vec(kind_id, num_envs=3, interface=interface, split="test")
     shown, _ = env.reset(seed=list(SEEDS))
-    expected = [scalar_digests(env_id, interface, "test", seed) for seed in SEEDS]
+    expected = [scalar_digests(kind_id, interface, "test", seed) for seed in SEEDS]
     for index in range(COUNT):
         for row in range(len(SEEDS)):
             assert digest({name: values[row] for name, values in shown.items()}) == expected[row][index]
@@ -495,10 +496,13 @@ def test_targets_do_not_depend_on_the_batch(env_id, build):
 
 
 def test_sampling_is_pure(env_id, build):
-    """It neither reads nor moves anybody's random numbers, and two calls give the same."""
+    """It neither reads nor moves anybody's random numbers, and two calls give the same whatever was answered between them."""
     task = build(env_id)
     state = np.random.get_state()[1].copy()  # noqa: NPY002 (to see that it is left alone)
     first = task.sample(Stream("train", [3, 3], [0, 1]))
+    shown = digest(first.observation)
+    task.advance(first, task.oracle(first))
+    assert digest(first.observation) == shown, "an answer was written into what is asked"
     np.random.seed(0)  # noqa: NPY002
     second = task.sample(Stream("train", [3, 3], [0, 1]))
     np.random.seed(1)  # noqa: NPY002
@@ -521,8 +525,8 @@ def test_splits_share_no_source_item(env_id, build, batches):
 # Actions
 
 
-def test_array_actions_outside_the_space_are_errors(env_id, build):
-    env = gym.make(env_id).unwrapped
+def test_array_actions_outside_the_space_are_errors(kind_id, build):
+    env = gym.make(kind_id).unwrapped
     env.reset(seed=0)
     space = env.action_space
     bad: list[Any] = [None, "0", "<answer>0</answer>", 0.5, [], np.zeros(99), {}, np.nan]
@@ -541,16 +545,16 @@ def test_array_actions_outside_the_space_are_errors(env_id, build):
 @pytest.mark.parametrize(
     "action", [None, 0, 1.5, b"<answer>0</answer>", ["<answer>0</answer>"], np.array(0), np.bytes_(b"a")]
 )
-def test_text_actions_that_are_no_strings_are_type_errors(text_id, action):
-    env = gym.make(text_id, interface="text").unwrapped
+def test_text_actions_that_are_no_strings_are_type_errors(text_kind, action):
+    env = gym.make(text_kind, interface="text").unwrapped
     env.reset(seed=0)
     with pytest.raises(TypeError, match="must be a str"):
         env.step(action)
     assert env.step("still open")[1] == 0
 
 
-def test_replies_that_are_too_long_score_nothing(text_id):
-    env = gym.make(text_id, interface="text").unwrapped
+def test_replies_that_are_too_long_score_nothing(text_kind):
+    env = gym.make(text_kind, interface="text").unwrapped
     env.reset(seed=0)
     task = env.task
     right = f"<answer>{task.format_all(task.oracle(env.batch), env.batch)[0]}</answer>"

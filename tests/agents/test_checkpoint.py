@@ -30,18 +30,18 @@ RUNS = {
     "with a reference": {"objective": {"kl_coefficient": 0.1}},
     "without a reference": {"objective": {"kl_coefficient": 0.0}},
     "divergence as a loss": {"objective": {"kl_coefficient": 0.1, "kl_loss": "k2"}, "policy": {"freeze_vision": True}},
-    "in the critic's warm-up": {"objective": {"critic_warmup_iterations": 3}},
+    "in the critic's warm-up": {"iterations": 3, "objective": {"critic_warmup_iterations": 2}},
     "supervised": {"algorithm": "sft"},
 }
 
 
 @pytest.mark.parametrize("changes", RUNS.values(), ids=RUNS)
 def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(tmp_path, changes):
-    unbroken = train(tmp_path / "unbroken", iterations=4, **changes)
-    halted = Trainer(config(iterations=4, **changes), tmp_path / "resumed", quiet=True)
-    halt_after(halted, 2)
-    resumed = Trainer(config(iterations=4, **changes), tmp_path / "resumed", resume=True, quiet=True)
-    assert resumed.iteration == 2
+    unbroken = train(tmp_path / "unbroken", **changes)
+    halted = Trainer(config(**changes), tmp_path / "resumed", quiet=True)
+    halt_after(halted, 1)
+    resumed = Trainer(config(**changes), tmp_path / "resumed", resume=True, quiet=True)
+    assert resumed.iteration == 1
     assert resumed.run()
     assert numbers(resumed.out) == numbers(unbroken.out)
     assert_same_weights(resumed, unbroken)
@@ -50,61 +50,53 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(tmp_path, changes):
     assert all(torch.equal(value, theirs[index][name]) for index, state in ours.items() for name, value in state.items())
 
 
-def test_work_after_the_last_checkpoint_is_done_again(tmp_path, monkeypatch):
-    """A kill after iteration 3 with checkpoints every 2: iteration 3 is in the metrics once, and the same."""
-    unbroken = train(tmp_path / "unbroken", iterations=4)
-    killed = Trainer(config(iterations=4), tmp_path / "killed", quiet=True)
-    step = killed._step
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory) -> Trainer:
+    """The tiny run, of two iterations, done without a break."""
+    return train(tmp_path_factory.mktemp("unbroken"))
 
-    def die() -> dict[str, float]:
-        if killed.iteration == 3:
-            raise MemoryError
-        return step()
 
-    monkeypatch.setattr(killed, "_step", die)
+def die(*_: Any, **__: Any) -> None:
+    raise MemoryError
+
+
+def test_work_after_the_last_checkpoint_is_done_again(tmp_path, monkeypatch, unbroken):
+    """A kill after iteration 2 with a checkpoint of iteration 1: iteration 2 is in the metrics once, and the same."""
+    killed = Trainer(config(save_every=1), tmp_path, quiet=True)
+    save_all = killed._save
+    monkeypatch.setattr(killed, "_save", lambda: die() if killed.iteration == 2 else save_all())
     with pytest.raises(MemoryError):
         killed.run()
-    assert len(read_metrics(tmp_path / "killed")) == 3
-    with (tmp_path / "killed" / "metrics.jsonl").open("a") as file:
-        file.write('{"iteration": 4, "rew')
-    resumed = Trainer(config(iterations=4), tmp_path / "killed", resume=True, quiet=True)
-    assert resumed.iteration == 2
+    assert len(read_metrics(tmp_path)) == 2
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"iteration": 3, "rew')
+    resumed = Trainer(config(save_every=1), tmp_path, resume=True, quiet=True)
+    assert resumed.iteration == 1
     assert resumed.run()
     assert numbers(resumed.out) == numbers(unbroken.out)
     assert_same_weights(resumed, unbroken)
 
 
-def test_a_kill_between_the_first_checkpoint_and_the_reference_can_be_resumed(tmp_path, monkeypatch):
-    unbroken = train(tmp_path / "unbroken")
-    killed = Trainer(config(), tmp_path / "killed", quiet=True)
-
-    def die() -> None:
-        raise MemoryError
-
+def test_a_kill_between_the_first_checkpoint_and_the_reference_can_be_resumed(tmp_path, monkeypatch, unbroken):
+    killed = Trainer(config(), tmp_path, quiet=True)
     monkeypatch.setattr(killed, "_keep_reference", die)
     with pytest.raises(MemoryError):
         killed.run()
-    resumed = Trainer(config(), tmp_path / "killed", resume=True, quiet=True)
+    resumed = Trainer(config(), tmp_path, resume=True, quiet=True)
     assert resumed.run()
     assert numbers(resumed.out) == numbers(unbroken.out)
 
 
-def test_a_kill_in_the_middle_of_saving_can_be_resumed(tmp_path, monkeypatch):
+def test_a_kill_in_the_middle_of_saving_can_be_resumed(tmp_path, monkeypatch, unbroken):
     """The weights are written, the optimizer is not: what is half there is never taken for a checkpoint."""
-    unbroken = train(tmp_path / "unbroken", iterations=4)
-    killed = Trainer(config(iterations=4), tmp_path / "killed", quiet=True)
-
-    def die(*_: Any, **__: Any) -> None:
-        if killed.iteration == 4:
-            raise MemoryError
-        save_file(*_, **__)
-
-    monkeypatch.setattr("ssl4rl_agents.runs.checkpoint.save_file", die)
-    with pytest.raises(MemoryError):
-        killed.run()
-    monkeypatch.undo()
-    resumed = Trainer(config(iterations=4), tmp_path / "killed", resume=True, quiet=True)
-    assert resumed.iteration == 2
+    killed = Trainer(config(save_every=1), tmp_path, quiet=True)
+    with monkeypatch.context() as patch:
+        name = "ssl4rl_agents.runs.checkpoint.save_file"
+        patch.setattr(name, lambda *args, **more: (die if killed.iteration == 2 else save_file)(*args, **more))
+        with pytest.raises(MemoryError):
+            killed.run()
+    resumed = Trainer(config(save_every=1), tmp_path, resume=True, quiet=True)
+    assert resumed.iteration == 1
     assert resumed.run()
     assert numbers(resumed.out) == numbers(unbroken.out)
 
@@ -117,7 +109,7 @@ MOMENTS = {
     "before the reference is kept": ("ssl4rl_agents.ppo.trainer.Reference", 1),
     "while the optimizer is written": ("ssl4rl_agents.runs.checkpoint.save_file", 3),
     "before a checkpoint gets its name": ("ssl4rl_agents.runs.checkpoint.publish", 4),
-    "before the best is pointed to": ("ssl4rl_agents.runs.checkpoint._tidy", 3),
+    "before the best is pointed to": ("ssl4rl_agents.runs.checkpoint._tidy", 2),
     "while an old checkpoint is deleted": ("ssl4rl_agents.runs.checkpoint.discard", 1),
 }
 """Where a run is killed: at the n-th call of a function."""
@@ -170,13 +162,13 @@ for number, (path, call) in enumerate(json.loads(sys.argv[3]) if len(sys.argv) =
 
 @pytest.mark.slow
 def test_a_run_killed_in_any_phase_equals_an_unbroken_one(tmp_path):
-    changes = {"iterations": 4, "save_every": 1, "eval_every": 1, "keep": 1}
+    changes = {"save_every": 1, "eval_every": 1, "keep": 1}
     arguments = json.dumps({**TINY, **changes}), str(tmp_path), json.dumps(list(MOMENTS.values()))
     subprocess.run([sys.executable, "-c", SCRIPT, *arguments], env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True)
     unbroken = train(tmp_path / "unbroken", **changes)
     for number, moment in enumerate(MOMENTS):
         resumed = Trainer(config(**changes), tmp_path / str(number), resume=True, quiet=True)
-        assert resumed.iteration < 4, moment
+        assert resumed.iteration < 2, moment
         assert resumed.run(), moment
         assert numbers(resumed.out) == numbers(unbroken.out), moment
         assert_same_weights(resumed, unbroken)
@@ -508,8 +500,8 @@ def test_a_run_folder_is_not_written_over(tmp_path):
     assert len(checkpoints(tmp_path / "checkpoints")) == 2
 
 
-def test_a_folder_without_checkpoints_is_resumed_from_the_start(tmp_path):
-    Trainer(config(), tmp_path / "killed", quiet=True)
-    resumed = Trainer(config(), tmp_path / "killed", resume=True, quiet=True)
+def test_a_folder_without_checkpoints_is_resumed_from_the_start(tmp_path, unbroken):
+    Trainer(config(), tmp_path, quiet=True)
+    resumed = Trainer(config(), tmp_path, resume=True, quiet=True)
     assert resumed.run()
-    assert numbers(resumed.out) == numbers(train(tmp_path / "unbroken").out)
+    assert numbers(resumed.out) == numbers(unbroken.out)

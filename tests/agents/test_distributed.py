@@ -45,11 +45,10 @@ MODES = {
     "ZeRO 2": deepspeed(ACCELERATE_DEEPSPEED_ZERO_STAGE="2"),
     "ZeRO 3": deepspeed(ACCELERATE_DEEPSPEED_CONFIG_FILE=json.dumps({"zero_optimization": CUT})),
 }
-each_mode = pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
 
 
-def launch(mode: dict[str, str], *command: str) -> str:
-    """Run a Python file in two processes; return what they print."""
+def launch(mode: dict[str, str], *command: str) -> None:
+    """Run a Python file in two processes."""
     environment = {**os.environ, **mode, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": PATHS}
     launcher = ["accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--num_machines=1", "--main_process_port=0"]
     options = ["--mixed_precision=no", "--dynamo_backend=no"]
@@ -57,13 +56,19 @@ def launch(mode: dict[str, str], *command: str) -> str:
         [sys.executable, "-m", *launcher, *options, *command], env=environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr[-5000:]
-    return done.stdout
 
 
-@each_mode
-def test_two_processes_give_the_gradients_of_one(tmp_path, mode):
-    launch(mode, str(Path(__file__).with_name("two_processes.py")), str(tmp_path))
-    found = json.loads((tmp_path / "errors.json").read_text())
+@pytest.fixture(scope="module", params=MODES.values(), ids=MODES)
+def pair(request, tmp_path_factory) -> tuple[dict[str, str], Path]:
+    """A mode, and the folder with all that one pair of processes leaves: a run, its resumption, gradients' errors."""
+    folder = tmp_path_factory.mktemp("pair")
+    launch(request.param, str(Path(__file__).with_name("pair.py")), str(folder))
+    return request.param, folder
+
+
+def test_two_processes_give_the_gradients_of_one(pair):
+    mode, folder = pair
+    found = json.loads((folder / "errors.json").read_text())
     sharded = mode == SHARDED or "ACCELERATE_DEEPSPEED_CONFIG_FILE" in mode
     assert found["sharded"] == sharded
     assert len(found["errors"]) == 32
@@ -73,22 +78,14 @@ def test_two_processes_give_the_gradients_of_one(tmp_path, mode):
         assert error["logged"] < 1e-6, settings
 
 
-@each_mode
-def test_a_run_of_two_processes_leaves_one_folder_and_resumes_bit_for_bit(tmp_path, mode):
-    command = Path(tmp_path / "ssl4rl.py")
-    command.write_text("import sys\nfrom ssl4rl_benchmarks.cli import main\nsys.exit(main())\n")
-    flags = "--iterations 2 --rollout.prompts 8 --rollout.group-size 2 --optimizer.minibatches 2 --optimizer.micro-batch 1"
-    flags += " --format-warmup 2 --image-size 36 --source digits --test-episodes 8 --eval-episodes 8 --device cpu"
-    flags += " --eval-every 1 --save-every 1 --keep 3 --json"
-    out, again = tmp_path / "run", tmp_path / "again"
-    printed = launch(mode, str(command), "train", "SSL4RL/Rotation-v0", "--out", str(out), *flags.split())
-    assert json.loads(printed)["finished"]  # printed once
+def test_a_run_of_two_processes_leaves_one_folder_and_resumes_bit_for_bit(pair):
+    _, folder = pair
+    out, again = folder / "run", folder / "again"
+    for stage in ("train", "resume"):
+        assert json.loads((folder / f"{stage}.txt").read_text())["finished"]  # printed once
     assert [line["episodes"] for line in read_metrics(out)] == [16, 32]
     assert len(list(out.glob("events.out*"))) == 1
     assert (out / "report.html").exists()
-    shutil.copytree(out, again)
-    shutil.rmtree(again / "checkpoints" / "iteration-000002")
-    launch(mode, str(command), "train", "--resume", str(again), "--json")
     assert numbers(again) == numbers(out)
     for file in ("model.safetensors", "value_head.safetensors", "optimizer.safetensors"):
         assert (newest(again) / file).read_bytes() == (newest(out) / file).read_bytes()

@@ -1,14 +1,10 @@
-"""Run by two processes at once: gradients of shared rollouts, against those of one process with the joint rollout.
-
-The argument is the folder to write to.
-"""
+"""Run by two processes at once (see pair.py): gradients of shared rollouts, against those of one with the joint rollout."""
 
 from __future__ import annotations
 
 import copy
 import itertools
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -240,17 +236,14 @@ def check_collectives(processes: Processes) -> None:
     assert processes.gather(rows).tolist() == [[1.0, 1.0, 0.0], [2.0, 2.0, 2.0]]
 
 
-def main() -> None:
+def check(folder: Path) -> None:
+    """Check all of the above; what is measured of gradients is left in the folder."""
     torch.set_num_threads(1)
     with Processes("cpu") as processes:
         assert processes.count > 1
         check_collectives(processes)
-        compare(processes, Path(sys.argv[1]))
+        compare(processes, folder)
         compare_steps(processes)
-        check_supervised(processes, Path(sys.argv[1]))
+        check_supervised(processes, folder)
         if processes.may_retry:
             check_out_of_memory(processes)
-
-
-if __name__ == "__main__":
-    main()

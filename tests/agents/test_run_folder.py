@@ -372,6 +372,14 @@ def test_a_warm_up_that_learns_nothing_ends_with_the_reason(tmp_path, monkeypatc
     assert not checkpoint.checkpoints(tmp_path / "checkpoints")
 
 
+def test_steps_of_the_format_warm_up_are_counted_by_a_run_that_is_resumed(tmp_path):
+    """The first checkpoint is saved before any iteration, with what was skipped until then."""
+    train(tmp_path, **{**SMALL, "format_warmup": 3, "keep": 3})
+    first = checkpoint.checkpoints(tmp_path / "checkpoints")[0]
+    assert first.name.endswith("000000")
+    assert json.loads((first / "trainer.json").read_text())["skipped_recently"] == [False] * 3
+
+
 def test_skipped_steps_are_logged_and_shown(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(optimizer, "_clip_and_step", lambda *_: None)
     trainer = train(tmp_path, **SMALL)

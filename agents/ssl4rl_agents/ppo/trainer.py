@@ -318,6 +318,7 @@ class Trainer:
         return best is not None and bool(best["iteration"] == self.iteration)
 
     def _save(self) -> None:
+        self._counters["skipped_recently"] = self.skips.recent  # those of the format warm-up too, before any iteration
         checkpoint.save(
             self.out / "checkpoints",
             self.iteration,

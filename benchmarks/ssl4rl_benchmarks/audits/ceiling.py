@@ -90,7 +90,8 @@ class TileNetwork(nn.Module):
         values = tiles.float() / 255
         mean, spread = values.mean((-2, -1), keepdim=True), values.std((-2, -1), keepdim=True)
         seen = self.see(((values - mean) / (spread + 0.05)).flatten(0, 1)).unflatten(0, tiles.shape[:2])
-        return self.place(self.compare(seen + self.shown_at))  # type: ignore[no-any-return]
+        placed: Tensor = self.place(self.compare(seen + self.shown_at))
+        return placed
 
 
 def measure(settings: Settings) -> dict[str, Any]:
@@ -121,7 +122,7 @@ def learn(task: PatchOrdering, lessons: Batch, settings: Settings) -> tuple[Tile
             logits = network(tiles[rows])
         loss = nn.functional.cross_entropy(logits.float().flatten(0, 1), places[rows].flatten())
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         optimizer.step()
         step += 1
     return network.eval(), step, float(loss.detach())

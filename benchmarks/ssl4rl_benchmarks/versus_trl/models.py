@@ -139,37 +139,10 @@ class QwenVL:
             padding_side="left",
         )
         tokenizer.add_special_tokens({"extra_special_tokens": list(QWEN_TOKENS)})
-        text = {
-            "vocab_size": self.vocabulary,
-            "hidden_size": self.hidden,
-            "intermediate_size": self.intermediate,
-            "num_hidden_layers": self.layers,
-            "num_attention_heads": self.heads,
-            "num_key_value_heads": self.key_value_heads,
-            "max_position_embeddings": 128000,
-            "rms_norm_eps": 1e-6,
-            "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": list(self.mrope_section)},
-            "tie_word_embeddings": True,
-            "pad_token_id": tokenizer.pad_token_id,
-            "eos_token_id": tokenizer.eos_token_id,
-            "bos_token_id": None,
-        }
         patches: dict[str, Any] = {"patch_size": self.patch_size, "temporal_patch_size": 2}
-        vision = {
-            "depth": self.vision_layers,
-            "hidden_size": self.vision_hidden,
-            "intermediate_size": self.vision_intermediate,
-            "num_heads": self.vision_heads,
-            "out_hidden_size": self.hidden,
-            "spatial_merge_size": 2,
-            "window_size": self.window,
-            "fullatt_block_indexes": list(self.full_attention),
-            "tokens_per_second": 2,
-            **patches,
-        }
         config = Qwen2_5_VLConfig(
-            text_config=text,
-            vision_config=vision,
+            text_config=self._text(tokenizer),
+            vision_config=self._vision() | patches,
             image_token_id=_id(tokenizer, "<|image_pad|>"),
             video_token_id=_id(tokenizer, "<|video_pad|>"),
             vision_start_token_id=_id(tokenizer, "<|vision_start|>"),
@@ -184,6 +157,38 @@ class QwenVL:
             chat_template=QWEN_TEMPLATE,
         )
         return _fresh(config, tokenizer, dtype, seed), processor
+
+    def _text(self, tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
+        """Return the sizes of the decoder."""
+        return {
+            "vocab_size": self.vocabulary,
+            "hidden_size": self.hidden,
+            "intermediate_size": self.intermediate,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "num_key_value_heads": self.key_value_heads,
+            "max_position_embeddings": 128000,
+            "rms_norm_eps": 1e-6,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": list(self.mrope_section)},
+            "tie_word_embeddings": True,
+            "pad_token_id": tokenizer.pad_token_id,
+            "eos_token_id": tokenizer.eos_token_id,
+            "bos_token_id": None,
+        }
+
+    def _vision(self) -> dict[str, Any]:
+        """Return the sizes of the vision tower, its patches aside."""
+        return {
+            "depth": self.vision_layers,
+            "hidden_size": self.vision_hidden,
+            "intermediate_size": self.vision_intermediate,
+            "num_heads": self.vision_heads,
+            "out_hidden_size": self.hidden,
+            "spatial_merge_size": 2,
+            "window_size": self.window,
+            "fullatt_block_indexes": list(self.full_attention),
+            "tokens_per_second": 2,
+        }
 
 
 MODELS: dict[str, TinyLlava | QwenVL] = {

@@ -30,7 +30,6 @@ BENCH = [
 ]
 DEEPSPEED = ["deepspeed>=0.19"]
 RAY = ["ray>=2.40"]
-FAST = ["numba>=0.61"]
 DEV = ["datasets>=3", "hypothesis>=6.100", "mypy>=1.15", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.9"]
 
 setup(
@@ -48,6 +47,7 @@ setup(
         "gymnasium>=1.2",
         "ImageHash>=4.3",
         "networkx>=3.2",
+        "numba>=0.61",
         "numpy>=1.26",
         "pillow>=10.1",
         "scikit-image>=0.24",
@@ -58,9 +58,8 @@ setup(
     extras_require={
         "all": AGENTS,
         "bench": BENCH,
-        "dev": [*DEV, *BENCH, *DEEPSPEED, *FAST, *RAY],
+        "dev": [*DEV, *BENCH, *DEEPSPEED, *RAY],
         "deepspeed": DEEPSPEED,
-        "fast": FAST,
         "ray": RAY,
         "trl": ["trl>=1.16", "datasets>=3"],
     },

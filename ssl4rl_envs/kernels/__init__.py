@@ -1,67 +1,72 @@
 """Loops that can be compiled: each exists as a NumPy reference and compiled by numba, and both give the same bits.
 
-Functions here take plain arrays and give plain arrays; they know no task and no source. A new one is a function of one
-name in `reference` and in `compiled`, and one here that hands its arguments to the implementation chosen.
+An area is three modules of one name: here, what the rest of the package calls, with the arguments explained; in `reference`
+and in `compiled`, the two implementations. Functions take and give plain arrays; they know no task and no source.
 
-numba is optional (`pip install '.[fast]'`). Where it can be imported it is used; the environment variable ``SSL4RL_KERNELS``
-forces one of them: "numpy" or "numba".
+numba is used where it can be imported; the environment variable ``SSL4RL_KERNELS`` forces one of them: "numpy" or "numba".
+The rows of a large batch are shared among ``SSL4RL_THREADS`` threads (`threads`).
 """
 
 from __future__ import annotations
 
 import importlib
 import os
+import sys
+import threading
 from functools import cache
 from types import ModuleType
 
-import numpy as np
-from numpy.typing import NDArray
-
 VARIABLE = "SSL4RL_KERNELS"
-Arrays = tuple[NDArray[np.integer], ...]
 
-MODULES = {"numpy": "ssl4rl_envs.kernels.reference", "numba": "ssl4rl_envs.kernels.compiled"}
+PACKAGES = {"numpy": "ssl4rl_envs.kernels.reference", "numba": "ssl4rl_envs.kernels.compiled"}
+
+PATIENCE = 2.0
+"""Compiling that takes longer than so many seconds is announced."""
+
+
+def area(name: str) -> ModuleType:
+    """Return the implementation of an area that is used, e.g. ``area("pictures")``; raises as `implementation`."""
+    return implementation(name, os.environ.get(VARIABLE, ""))
 
 
 @cache
-def implementation(forced: str = "") -> ModuleType:
-    """Return the module of functions that is used.
+def implementation(name: str, forced: str = "") -> ModuleType:
+    """Return an implementation of an area, compiled and warm.
 
     Args:
+        name: of the area.
         forced: "numpy" or "numba"; by default numba where it can be imported, else NumPy.
 
     Raises:
         ValueError: there is no such implementation.
         ImportError: numba is forced and cannot be imported.
     """
-    if forced and forced not in MODULES:
-        raise ValueError(f"{VARIABLE} must be one of {', '.join(MODULES)}, or not be set, got {forced!r}")
+    if forced and forced not in PACKAGES:
+        raise ValueError(f"{VARIABLE} must be one of {', '.join(PACKAGES)}, or not be set, got {forced!r}")
     if forced != "numpy":
         try:
-            return importlib.import_module(MODULES["numba"])
+            module = importlib.import_module(f"{PACKAGES['numba']}.{name}")
         except (ImportError, RuntimeError) as error:  # the latter where numba may nowhere keep what it compiled
             if forced:
                 raise ImportError(
-                    f"{VARIABLE}={forced} needs numba, which cannot be imported ({error}); pip install '.[fast]'"
+                    f"{VARIABLE}={forced} needs numba, which cannot be imported ({error}); pip install numba"
                 ) from error
-    return importlib.import_module(MODULES["numpy"])
+        else:
+            _warm(module)
+            return module
+    return importlib.import_module(f"{PACKAGES['numpy']}.{name}")
 
 
-def interpolate(
-    out: NDArray[np.uint8],
-    pixels: NDArray[np.uint32],
-    pictures: Arrays,
-    middle: Arrays,
-    steps: Arrays,
-) -> None:
-    """Draw turned squares of pictures, blending the four pixels round each position with one rounding.
-
-    Args:
-        out: (n, size, size, 3), which is written.
-        pixels: (m,) of all pictures, row by row; red in the lowest byte, then green and blue.
-        pictures: where the pixels of each of n pictures begin, their widths and their heights, (n,) int64 each.
-        middle: x and y of the middles of the squares, (n,) int32 each, in 1/4096 of a pixel from the middle of the first.
-        steps: along and across, (n, size) int32 each, in the same unit: output pixel (r, c) is drawn from
-            x + along[c] - across[r], y + along[r] + across[c]. Outside a picture its edge pixels are repeated.
-    """
-    implementation(os.environ.get(VARIABLE, "")).interpolate(out, pixels, *pictures, *middle, *steps)
+def _warm(module: ModuleType) -> None:
+    """Compile what a module holds, or load it; say so if that takes long."""
+    name = module.__name__.rpartition(".")[2]
+    word = threading.Timer(
+        PATIENCE,
+        lambda: print(f"ssl4rl: compiling the {name} kernels, once for this installation ...", file=sys.stderr, flush=True),
+    )
+    word.daemon = True
+    word.start()
+    try:
+        module.warm()
+    finally:
+        word.cancel()

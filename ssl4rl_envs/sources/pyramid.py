@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl4rl_envs import kernels
+from ssl4rl_envs.kernels import pictures as kernels
 from ssl4rl_envs.sources.base import TURN, UNIT, Views
 
 SMOOTH_SIDE = 128

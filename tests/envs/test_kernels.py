@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssl4rl_envs import Stream, kernels, make_task
-from ssl4rl_envs.kernels import reference
+from ssl4rl_envs.kernels import pictures, threads
+from ssl4rl_envs.kernels.reference import pictures as reference
 from ssl4rl_envs.sources.base import UNIT
 
 EDGE = st.sampled_from([-3 * UNIT, -UNIT, -1, 0, 1, UNIT // 2, UNIT - 1, UNIT, 9 * UNIT, 40 * UNIT])
@@ -31,7 +32,7 @@ def squares(seed: int, count: int, size: int, far: int):
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32), count=st.integers(0, 5), size=st.integers(1, 9), far=st.integers(0, 1 << 20))
 def test_compiled_interpolation_gives_the_bits_of_the_reference(seed, count, size, far):
-    compiled = pytest.importorskip("ssl4rl_envs.kernels.compiled", exc_type=ImportError)
+    compiled = pytest.importorskip("ssl4rl_envs.kernels.compiled.pictures", exc_type=ImportError)
     out, pixels, pictures, middle, steps = squares(seed, count, size, far)
     again = out.copy()
     reference.interpolate(out, pixels, *pictures, *middle, *steps)
@@ -45,11 +46,9 @@ def test_interpolation_by_hand(x, y, right):
     """One output pixel over a picture of 2 x 2: weights by position, edges repeated, one rounding, in whichever is chosen."""
     values = np.array([[10, 200], [90, 255]], np.uint32)
     out = np.zeros((1, 1, 1, 3), np.uint8)
-    pictures = tuple(np.array([value]) for value in (0, 2, 2))
+    where = tuple(np.array([value]) for value in (0, 2, 2))
     middle = (np.array([x], np.int32), np.array([y], np.int32))
-    kernels.interpolate(
-        out, values.ravel() << 8, pictures, middle, (np.array([[right]], np.int32), np.zeros((1, 1), np.int32))
-    )
+    pictures.interpolate(out, values.ravel() << 8, where, middle, (np.array([[right]], np.int32), np.zeros((1, 1), np.int32)))
     across, down = (min(max(at + right, 0), UNIT) / UNIT for at in (x, y))
     upper, lower = (1 - across) * values[:, 0] + across * values[:, 1]
     assert out[0, 0, 0].tolist() == [0, int((1 - down) * upper + down * lower + 0.5), 0]
@@ -59,7 +58,7 @@ def test_interpolation_by_hand(x, y, right):
 def test_tasks_ask_the_same_with_either(name, level, monkeypatch):
     pytest.importorskip("numba")
     seen = []
-    for forced in kernels.MODULES:
+    for forced in kernels.PACKAGES:
         monkeypatch.setenv(kernels.VARIABLE, forced)
         task = make_task(f"SSL4RL/{name}-v0", source="photos", level=level, image_size=48)
         seen.append(task.sample(Stream.span("test", 3, 0, 20)).observation["image"])
@@ -67,12 +66,12 @@ def test_tasks_ask_the_same_with_either(name, level, monkeypatch):
 
 
 def test_the_variable_forces_one_and_refuses_what_there_is_not(monkeypatch):
-    assert kernels.implementation("numpy") is reference
+    assert kernels.implementation("pictures", "numpy") is reference
     with pytest.raises(ValueError, match="SSL4RL_KERNELS must be one of numpy, numba"):
-        kernels.implementation("cuda")
+        kernels.implementation("pictures", "cuda")
     monkeypatch.setenv(kernels.VARIABLE, "cuda")
     with pytest.raises(ValueError, match="cuda"):
-        kernels.interpolate(*squares(0, 1, 1, 0))
+        pictures.interpolate(*squares(0, 1, 1, 0))
 
 
 def test_without_numba_the_reference_is_used_and_forcing_numba_says_what_to_install():
@@ -80,15 +79,63 @@ def test_without_numba_the_reference_is_used_and_forcing_numba_says_what_to_inst
     code = (
         "import sys; sys.modules['numba'] = None\n"
         "from ssl4rl_envs import kernels\n"
-        "print(kernels.implementation().__name__)\n"
-        "try: kernels.implementation('numba')\n"
+        "print(kernels.implementation('pictures').__name__)\n"
+        "try: kernels.implementation('pictures', 'numba')\n"
         "except ImportError as error: print(error)\n"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert said.splitlines()[0] == "ssl4rl_envs.kernels.reference"
-    assert "pip install '.[fast]'" in said
+    assert said.splitlines()[0] == "ssl4rl_envs.kernels.reference.pictures"
+    assert "pip install numba" in said
 
 
 def test_numba_is_imported_only_when_something_is_drawn():
     code = "import sys, ssl4rl_envs, ssl4rl_envs.sources; print('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize(("rows", "least", "parts"), [(0, 1, 1), (5, 10, 1), (20, 10, 2), (100, 1, 3)])
+def test_rows_are_shared_among_threads_without_gap_or_overlap(rows, least, parts, monkeypatch):
+    monkeypatch.setenv(threads.VARIABLE, "3")
+    done, pieces = np.zeros(rows, int), []
+
+    def work(part: slice) -> None:
+        done[part] += 1
+        pieces.append(part)
+
+    threads.share(rows, work, least)
+    assert (done == 1).all()
+    assert len(pieces) == parts
+
+
+def test_an_error_in_a_thread_reaches_the_caller(monkeypatch):
+    monkeypatch.setenv(threads.VARIABLE, "2")
+
+    def work(part: slice) -> None:
+        if part.start:
+            raise ZeroDivisionError("in the second half")
+
+    with pytest.raises(ZeroDivisionError, match="second half"):
+        threads.share(10, work, 1)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5"])
+def test_a_number_of_threads_that_is_none_is_refused(value, monkeypatch):
+    monkeypatch.setenv(threads.VARIABLE, value)
+    with pytest.raises(ValueError, match="SSL4RL_THREADS must be a whole number"):
+        threads.count()
+
+
+def test_threads_are_started_anew_after_a_fork(monkeypatch):
+    monkeypatch.setenv(threads.VARIABLE, "2")
+    code = (
+        "import os\n"
+        "from ssl4rl_envs.kernels import threads\n"
+        "threads.share(10, lambda part: None, 1)\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    threads.share(10, lambda part: None, 1)\n"
+        "    os._exit(7)\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
+    assert said == "7\n"

@@ -1,4 +1,4 @@
-"""The kernels in NumPy: what the compiled ones must equal bit for bit. The arguments are explained in `kernels`."""
+"""Views of pictures, in NumPy. The arguments are explained in `kernels.pictures`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def interpolate(
     along: NDArray[np.int32],
     across: NDArray[np.int32],
 ) -> None:
-    """Blend the four pixels round each position with one rounding."""
+    """See `kernels.pictures.interpolate`."""
     columns = x[:, None, None] + along[:, None, :] - across[:, :, None]
     rows = y[:, None, None] + along[:, :, None] + across[:, None, :]
     last_column = (widths.astype(np.int32) - 1)[:, None, None]

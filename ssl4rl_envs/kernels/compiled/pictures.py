@@ -1,17 +1,17 @@
-"""The kernels compiled by numba, pixel by pixel. The arguments are explained in `kernels`."""
+"""Views of pictures, compiled, pixel by pixel. The arguments are explained in `kernels.pictures`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl4rl_envs.kernels.compiled import jit
 from ssl4rl_envs.sources.base import UNIT, UNIT_BITS
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def interpolate(
     out: NDArray[np.uint8],
     pixels: NDArray[np.uint32],
@@ -23,7 +23,7 @@ def interpolate(
     along: NDArray[np.int32],
     across: NDArray[np.int32],
 ) -> Any:
-    """Blend the four pixels round each position with one rounding."""
+    """See `kernels.pictures.interpolate`."""
     count, size = along.shape
     for i in range(count):
         width, last_column, last_row = widths[i], widths[i] - 1, heights[i] - 1
@@ -43,3 +43,9 @@ def interpolate(
                     lower = ((third >> shift) & 255) * (UNIT - right) + ((fourth >> shift) & 255) * right
                     total = upper * (UNIT - below) + lower * below + (1 << 2 * UNIT_BITS - 1)
                     out[i, r, c, channel] = total >> 2 * UNIT_BITS
+
+
+def warm() -> None:
+    """Compile, or load what was compiled before."""
+    one, half, step = np.ones(1, np.int64), np.zeros(1, np.int32), np.zeros((1, 1), np.int32)
+    interpolate(np.zeros((1, 1, 1, 3), np.uint8), np.zeros(1, np.uint32), one - 1, one, one, half, half, step, step)

@@ -1,0 +1,94 @@
+"""Two commits side by side: workers, the table, and what is said where something is missing."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from ssl4rl_benchmarks.versus_build.__main__ import compare, main, run, table
+from ssl4rl_benchmarks.versus_build.builds import ROOT, Worker, checked_out
+from ssl4rl_benchmarks.versus_build.bulk import measure
+from ssl4rl_benchmarks.versus_build.cases import GRAPHS, GROUPS, IMAGES, PEERS, Case, cases, peer_cases
+from ssl4rl_benchmarks.versus_build.pictures import write_folder
+from ssl4rl_envs.registration import TABLE
+
+
+def test_every_environment_is_measured_and_every_case_has_a_row():
+    assert {f"SSL4RL/{name}" for name in (*IMAGES, *GRAPHS)} == {row.id for row in TABLE}
+    assert {case.group for case in cases("folder:x")} == set(GROUPS)
+    assert {case.group for case in peer_cases("folder:x")} == set(PEERS) >= {g.peer for g in GROUPS.values()} - {""}
+
+
+def test_a_worker_counts_what_it_does():
+    worker = Worker("worker", ROOT, Case("x", "vector", {"env": "Rotation-v0", "source": "digits", "count": 3}), 0)
+    try:
+        found = compare({"head": worker}, Case("x", "vector"), 1, 0.01)
+        assert found["head"] > 0
+        measured = worker.measure(0.01)
+        assert measured["items"] >= 3
+        assert measured["items"] % 3 == 0
+        assert measured["wall"] >= 0.01
+    finally:
+        worker.close()
+
+
+def test_a_case_that_fails_says_why():
+    with pytest.raises(RuntimeError, match="unknown source 'nothing'"):
+        Worker("worker", ROOT, Case("x", "scalar", {"env": "Rotation-v0", "source": "nothing"}), 0)
+
+
+def test_a_peer_that_is_missing_is_named_and_the_others_are_measured():
+    flags = argparse.Namespace(rounds=1, seconds=0.01, warm=0)
+    missing = Case("kornia", "minigrid") if _importable("minigrid") else Case("minigrid", "minigrid")
+    if _importable("minigrid"):
+        pytest.skip("it is installed")
+    rows, rivals = run([], [missing, Case("copyto", "copyto", {"count": 4}, 2)], {"head": ROOT}, flags)
+    assert rows == []
+    assert "minigrid" in rivals["minigrid"]
+    assert rivals["copyto"] > 0
+
+
+def _importable(name: str) -> bool:
+    return subprocess.run([sys.executable, "-c", f"import {name}"], capture_output=True, check=False).returncode == 0
+
+
+def test_the_table_has_medians_ratios_and_what_was_asked():
+    rows = [
+        {"group": "vector folder", "base": 10.0, "head": head, "ratio": head / 10.0, "case": "x"}
+        for head in (90.0, 150.0, 130.0)
+    ]
+    lines = table(rows, {"copyto": 1000.0}).splitlines()
+    assert len(lines) == 3
+    cells = [cell.strip() for cell in lines[2].strip("|").split("|")]
+    assert cells[1:] == ["10", "130", "13.0 (9.0 to 15.0)", "12", "copyto 1,000", "0.13", "0.1"]
+
+
+def test_a_commit_is_checked_out_and_gone_again():
+    if not (ROOT / ".git").exists():
+        pytest.skip("no git checkout")
+    with checked_out("HEAD") as tree:
+        assert (tree / "ssl4rl_envs" / "__init__.py").exists()
+    assert not tree.exists()
+    with pytest.raises(ValueError, match="no-such-commit"), checked_out("no-such-commit"):
+        pass
+
+
+def test_mistakes_are_told_in_a_line():
+    with pytest.raises(SystemExit, match="no group contains nothing; there are scalar scenes"):
+        main(["--only", "nothing"])
+
+
+def test_a_large_folder_is_measured_twice_and_by_several_processes(tmp_path):
+    pictures, cache = tmp_path / "pictures", tmp_path / "cache"
+    pictures.mkdir(), cache.mkdir()
+    write_folder(pictures, 24, shrink=4)
+    files = sorted(pictures.rglob("*.jpg"))
+    assert len(files) == 24
+    assert {Image.open(file).size for file in files} == {(64, 64), (64, 48), (48, 64), (42, 64)}
+    found = measure(ROOT, f"folder:{pictures}", cache, 1, processes=2)
+    assert set(found) == {"first", "second", "one", "all", "ratio"}
+    assert found["all"] > found["one"] > 0

@@ -130,5 +130,4 @@ KINDS: dict[str, Callable[..., tuple[Step, int]]] = {
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent))
-    sys.stdout = sys.stderr
     importlib.import_module("worker").serve(KINDS)

@@ -52,6 +52,11 @@ KINDS: dict[str, Callable[..., tuple[Step, int]]] = {"scalar": scalar, "vector":
 
 def serve(kinds: dict[str, Callable[..., tuple[Step, int]]]) -> None:
     """Prepare what the first line says, then time it as often as further lines ask."""
+    out, sys.stdout = sys.stdout, sys.stderr  # nothing else may be said there
+
+    def answer(what: dict[str, float]) -> None:
+        print(json.dumps(what), file=out, flush=True)
+
     case = json.loads(sys.stdin.readline())
     start = time.perf_counter()
     step, items = kinds[case["kind"]](**case["arguments"])
@@ -68,13 +73,5 @@ def serve(kinds: dict[str, Callable[..., tuple[Step, int]]]) -> None:
         answer({"items": done, "wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu})
 
 
-def answer(what: dict[str, float]) -> None:
-    """Say something to who asked."""
-    print(json.dumps(what), file=_OUT, flush=True)
-
-
-_OUT = sys.stdout
-
 if __name__ == "__main__":
-    sys.stdout = sys.stderr  # nothing else may be said there
     serve(KINDS)

@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_envs import kernels
 from ssl4rl_envs.kernels import threads
+from ssl4rl_envs.sources.base import TURN
 
-Arrays = tuple[NDArray[np.integer], ...]
+ONE = 1 << 14
+"""Cosines are integers in 1/2**14."""
 
-_PIXELS = 1 << 15
+COSINES = np.array([round(math.cos(2 * math.pi * k / TURN) * ONE) for k in range(TURN)], np.int64)
+"""The cosine of every angle."""
+
+_PIXELS = 1 << 14
 """Output pixels that are worth a thread."""
 
 
-def interpolate(
+def draw(
     out: NDArray[np.uint8],
-    pixels: NDArray[np.uint32],
-    pictures: Arrays,
-    middle: Arrays,
-    steps: Arrays,
+    pixels: NDArray[np.uint8],
+    table: NDArray[np.int64],
+    where: NDArray[np.int64],
 ) -> None:
-    """Draw turned squares of pictures, blending the four pixels round each position with one rounding.
+    """Draw turned square views of pictures, blending the four pixels round each position with one rounding.
+
+    Of a picture and its reductions, which it is followed by, that one is drawn from which is the finest whose pixels are no
+    smaller than the output's, so that nothing aliases; or the coarsest. With its pixels as units, the view's middle at (x, y)
+    and u, v the output's position from the view's middle, rounded alike on both sides of 0, output pixel (v, u) shows what is
+    at x + u cos a - v sin a, y + v cos a + u sin a. Outside a picture its edge pixels are repeated.
 
     Args:
         out: (n, size, size, 3), which is written.
-        pixels: (m,) of all pictures, row by row; red in the lowest byte, then green and blue.
-        pictures: where the pixels of each of n pictures begin, their widths and their heights, (n,) int64 each.
-        middle: x and y of the middles of the squares, (n,) int32 each, in 1/4096 of a pixel from the middle of the first.
-        steps: along and across, (n, size) int32 each, in the same unit: output pixel (r, c) is drawn from
-            x + along[c] - across[r], y + along[r] + across[c]. Outside a picture its edge pixels are repeated.
+        pixels: (bytes,) of all pictures with their reductions, read-only.
+        table: (items, 5) of them, read-only; see `sources.stored.Stored`.
+        where: (n, 5), a row a view: the number of its picture, x and y of its middle from the picture's left and upper edge
+            and its side, in 1/4096 of a pixel of the picture before it was enlarged, and its angle.
     """
-    draw = kernels.area("pictures").interpolate
-    arrays = (*pictures, *middle, *steps)
-    threads.share(
-        len(out), lambda rows: draw(out[rows], pixels, *(array[rows] for array in arrays)), _PIXELS // out.shape[1] ** 2
-    )
+    drawn = kernels.area("pictures").draw
+    least = _PIXELS // max(1, out.shape[1] ** 2)
+    threads.share(len(out), lambda rows: drawn(out[rows], pixels, table, where[rows]), least)

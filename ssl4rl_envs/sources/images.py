@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs.sources.arrays import rgb_pictures
 from ssl4rl_envs.sources.base import PictureSource, Views
-from ssl4rl_envs.sources.pyramid import Pyramid, halve, smoothed
+from ssl4rl_envs.sources.pyramid import Pyramid, smoothed
+from ssl4rl_envs.sources.stored import CHANNELS, HEIGHT, WIDTH, Stored, store
 from ssl4rl_envs.stream import SPLITS, Stream, check_split
 
 SPLIT_SHARES = {"train": 0.70, "validation": 0.15, "test": 0.15}
@@ -45,6 +46,7 @@ class ImageSource(PictureSource):
     Args:
         images: pictures, at least 4 pixels on the shorter side: uint8 arrays, RGB (height, width, 3) or grey (height, width),
             or whatever else `arrays.rgb_pictures` reads: other layouts and numbers, tensors, Pillow's pictures of any mode.
+            Or pictures that are `Stored` already, in memory or in mapped files, which are used as they are.
         name: how to call it in messages.
         min_zoom: smallest side of a view as a share of the picture's shorter side, in (0, 1]; 1 shows pictures whole.
         keys: a content digest for each picture (`content_key` of its own pixels by default); pictures that must not be
@@ -60,7 +62,7 @@ class ImageSource(PictureSource):
 
     def __init__(
         self,
-        images: Sequence[Any] | NDArray[Any],
+        images: Sequence[Any] | NDArray[Any] | Stored,
         *,
         name: str = "arrays",
         min_zoom: float = 0.6,
@@ -69,24 +71,24 @@ class ImageSource(PictureSource):
     ) -> None:
         if not 0 < min_zoom <= 1:
             raise ValueError(f"min_zoom must lie in (0, 1], got {min_zoom}")
-        rgb = rgb_pictures(images, name)
+        stored = images if isinstance(images, Stored) else store(rgb_pictures(images, name))
+        count = len(stored)
         self.name, self.min_zoom = name, min_zoom
-        self.heights = np.array([image.shape[0] for image in rgb], np.int64)
-        self.widths = np.array([image.shape[1] for image in rgb], np.int64)
-        self._pyramid = Pyramid(rgb)
+        self.heights, self.widths = (np.ascontiguousarray(stored.table[:, column]) for column in (HEIGHT, WIDTH))
+        self._pyramid = Pyramid(stored)
         self._smooth: Pyramid | None = None
-        keys = [content_key(image) for image in rgb] if keys is None else keys
-        if len(keys) != len(rgb):
-            raise ValueError(f"source {name!r} holds {len(rgb)} pictures but got {len(keys)} keys; give one for each")
+        keys = [content_key(self.picture(item)) for item in range(count)] if keys is None else keys
+        if len(keys) != count:
+            raise ValueError(f"source {name!r} holds {count} pictures but got {len(keys)} keys; give one for each")
         self._assigned = np.array([SPLITS.index(split_of(key)) for key in keys])
         self._items = {split: np.flatnonzero(self._assigned == i) for i, split in enumerate(SPLITS)}
         shown = np.unique(list(keys), return_inverse=True)[1] if photographs is None else np.asarray(photographs, np.int64)
-        if shown.shape != (len(rgb),):
-            raise ValueError(f"source {name!r} holds {len(rgb)} pictures but got {len(shown)} photographs; give one for each")
+        if shown.shape != (count,):
+            raise ValueError(f"source {name!r} holds {count} pictures but got {len(shown)} photographs; give one for each")
         self._photographs = shown.astype(np.int64)
         self.splits = tuple(split for split, items in self._items.items() if len(items))
         self.smallest = int(np.minimum(self.heights, self.widths).min())
-        self.grey = all(bool((image == image[..., :1]).all()) for image in rgb)
+        self.grey = bool((stored.table[:, CHANNELS] == 1).all())
 
     def __len__(self) -> int:
         return len(self.heights)
@@ -148,11 +150,10 @@ class ImageSource(PictureSource):
 
         With `fine`, smoothed pictures (`pyramid.smoothed`) are drawn at twice the size and reduced.
         """
-        angles = np.broadcast_to(np.asarray(angle, np.int64), views.items.shape)
         if not fine:
-            return self._pyramid.pixels(views, size, angles)
+            return self._pyramid.pixels(views, size, angle)
         if self._smooth is None:
             self._smooth = smoothed([self.picture(item) for item in range(len(self))])
         # With a margin of one output pixel all round, the low-pass needs no invented border.
         wider = Views(views.items, views.x, views.y, views.side * (size + 2) // size)
-        return halve(self._smooth.pixels(wider, 2 * size + 4, angles))[:, 1:-1, 1:-1]
+        return self._smooth.halved(wider, size, angle)

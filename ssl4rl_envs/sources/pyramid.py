@@ -9,95 +9,71 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_envs.kernels import pictures as kernels
-from ssl4rl_envs.sources.base import TURN, UNIT, Views
+from ssl4rl_envs.kernels import reductions
+from ssl4rl_envs.sources.base import UNIT, Views
+from ssl4rl_envs.sources.stored import Stored, store
 
 SMOOTH_SIDE = 128
 """Smoothed pictures are enlarged until their shorter side has at least this many pixels."""
 
+_CHUNK = 1 << 22  # pixels that are drawn to be reduced at once: little memory, and enough for the threads
 _SMOOTH_SIGMA = 1.2  # in source pixels; leaves less than 0.1 % of the contrast at the source's highest frequency
-_ONE = 1 << 14  # fixed-point 1.0 of sines and cosines
-_CHUNK = 1 << 16  # output pixels worked on at once: what fits a core's cache
-_COS = np.array([round(math.cos(2 * math.pi * k / TURN) * _ONE) for k in range(TURN)], np.int64)
 
 
 class Pyramid:
-    """Pictures of any sizes with their reductions by 2, 4, 8, ...
+    """Pictures of any sizes with their reductions by 2, 4, 8, ..., as what views are drawn from.
 
     Args:
-        images: uint8 RGB arrays (height, width, 3), each at least 2 x 2.
-        enlarged: how many times each of them has been doubled in size; positions count pixels before that.
+        stored: the pictures; nothing is copied.
     """
 
-    def __init__(self, images: Sequence[NDArray[np.uint8]], enlarged: Sequence[int] | None = None) -> None:
-        pyramids = [_reductions(image) for image in images]
-        depth = max(len(levels) for levels in pyramids)
-        self._enlarged = np.zeros(len(images), np.int64) if enlarged is None else np.array(enlarged, np.int64)
-        self._depths = np.array([len(levels) for levels in pyramids], np.int64)
-        self._offsets, self._heights, self._widths = (np.zeros((len(images), depth), np.int64) for _ in range(3))
-        self._pixels = np.empty(sum(level.shape[0] * level.shape[1] for p in pyramids for level in p), np.uint32)
-        end = 0
-        for item, levels in enumerate(pyramids):
-            for depth_index, level in enumerate(levels):
-                height, width = level.shape[:2]
-                place = (item, depth_index)
-                self._offsets[place], self._heights[place], self._widths[place] = end, height, width
-                words = level.astype(np.uint32)
-                packed = words[..., 0] | words[..., 1] << np.uint32(8) | words[..., 2] << np.uint32(16)
-                self._pixels[end : end + height * width] = packed.ravel()
-                end += height * width
+    def __init__(self, stored: Stored) -> None:
+        self.stored = stored
+        self._pixels, self._table = (_read_only(array) for array in (stored.pixels, stored.table))
 
-    def pixels(self, views: Views, size: int, angle: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Draw views, turned by `angle` (n,); see `PictureSource.pixels`."""
+    def pixels(self, views: Views, size: int, angle: NDArray[np.int64] | int) -> NDArray[np.uint8]:
+        """Draw views, turned by `angle`, (n,) or one for all; see `PictureSource.pixels`."""
+        where = _where(views, angle)
         result = np.empty((len(views), size, size, 3), np.uint8)
-        chunk = max(1, _CHUNK // (size * size))
+        kernels.draw(result, self._pixels, self._table, where)
+        return result
+
+    def halved(self, views: Views, size: int, angle: NDArray[np.int64] | int) -> NDArray[np.uint8]:
+        """Draw views at twice the size, with a border that is left out when they are reduced to it; angles as in `pixels`."""
+        where, large = _where(views, angle), 2 * size + 4
+        result = np.empty((len(views), size, size, 3), np.uint8)
+        chunk = max(1, _CHUNK // (large * large))
+        drawn = np.empty((min(chunk, len(views)), large, large, 3), np.uint8)
         for start in range(0, len(views), chunk):
-            rows = slice(start, start + chunk)
-            items = views.items[rows]
-            scale = self._enlarged[items]
-            x, y, side = (values[rows] << scale for values in (views.x, views.y, views.side))
-            self._draw(result[rows], items, x, y, side, angle[rows])
+            part = result[start : start + chunk]
+            kernels.draw(drawn[: len(part)], self._pixels, self._table, where[start : start + chunk])
+            reductions.halve(part, drawn[: len(part)])
         return result
 
     def picture(self, item: int) -> NDArray[np.uint8]:
-        """Return a picture as it was given, or enlarged."""
-        start, height, width = self._offsets[item, 0], self._heights[item, 0], self._widths[item, 0]
-        words = self._pixels[start : start + height * width]
-        channels = [(words >> np.uint32(8 * channel)) & np.uint32(255) for channel in range(3)]
-        return np.stack(channels, axis=-1).astype(np.uint8).reshape(height, width, 3)
+        """Return a picture as it was given, or enlarged, uint8 RGB (height, width, 3)."""
+        return np.ascontiguousarray(np.broadcast_to(picture := self.stored.picture(item), (*picture.shape[:2], 3)))
 
-    def _draw(
-        self,
-        out: NDArray[np.uint8],
-        items: NDArray[np.int64],
-        x: NDArray[np.int64],
-        y: NDArray[np.int64],
-        side: NDArray[np.int64],
-        angle: NDArray[np.int64],
-    ) -> None:
-        """Interpolate in the finest reduction whose pixels are no smaller than the output's: nothing aliases."""
-        size = out.shape[1]
-        level = np.zeros(len(items), np.int64)
-        while np.any(coarser := (side >> level > size * UNIT) & (level + 1 < self._depths[items])):
-            level += coarser
-        # Doubled coordinates of output pixels from the centre: -(size - 1), ..., size - 1, symmetric about 0.
-        along = 2 * np.arange(size, dtype=np.int64) - (size - 1)
-        cosine, sine = _COS[angle % TURN], _COS[(angle - TURN // 4) % TURN]
-        divisor = (2 * size * _ONE) << level[:, None]
 
-        def steps(factor: NDArray[np.int64]) -> NDArray[np.int32]:
-            exact = (side * factor)[:, None] * along[None, :]
-            rounded = np.sign(exact) * (np.abs(exact) // divisor)  # alike on both sides of 0
-            return np.asarray(rounded, np.int32)
+def _where(views: Views, angle: NDArray[np.int64] | int) -> NDArray[np.int64]:
+    """Return views and angles as one array, (n, 5); see `kernels.pictures.draw`."""
+    where = np.empty((len(views), 5), np.int64)
+    for column, values in enumerate((views.items, views.x, views.y, views.side, angle)):
+        where[:, column] = values
+    return where
 
-        # Positions count from a picture's edge; interpolation counts from the centre of its first pixel.
-        middle = tuple(((c >> level) - UNIT // 2).astype(np.int32) for c in (x, y))
-        pictures = tuple(of[items, level] for of in (self._offsets, self._widths, self._heights))
-        kernels.interpolate(out, self._pixels, pictures, middle, (steps(cosine), steps(sine)))
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the same array, of one type for the kernels: no memory map, and not to be written."""
+    plain = np.asarray(array).view()
+    plain.flags.writeable = False
+    return plain
 
 
 def smoothed(images: Sequence[NDArray[np.uint8]]) -> Pyramid:
@@ -113,33 +89,7 @@ def smoothed(images: Sequence[NDArray[np.uint8]]) -> Pyramid:
             picture, doublings = _double(picture), doublings + 1
         smooth.append(picture)
         enlarged.append(doublings)
-    return Pyramid(smooth, enlarged)
-
-
-def halve(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Reduce pictures (n, 2k, 2k, 3) to half by the binomial filter (1, 5, 10, 10, 5, 1) / 32 along both axes."""
-    padded = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="edge").astype(np.uint32)
-    half = images.shape[1] // 2
-    rows = np.zeros((len(images), half, *padded.shape[2:]), np.uint32)
-    both = np.zeros((len(images), half, half, 3), np.uint32)
-    weights = np.array((1, 5, 10, 10, 5, 1), np.uint32)
-    for k, weight in enumerate(weights):
-        rows += weight * padded[:, k : k + 2 * half : 2]
-    for k, weight in enumerate(weights):
-        both += weight * rows[:, :, k : k + 2 * half : 2]
-    return ((both + np.uint32(512)) >> np.uint32(10)).astype(np.uint8)
-
-
-def _reductions(image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
-    """Return a picture and its reductions by the binomial filter (1, 3, 3, 1) / 8 along both axes."""
-    levels = [image]
-    while min(levels[-1].shape[:2]) >= 8:
-        height, width = levels[-1].shape[:2]
-        padded = np.pad(levels[-1], ((1, 1 + height % 2), (1, 1 + width % 2), (0, 0)), mode="edge").astype(np.uint32)
-        rows = padded[0:-3:2] + 3 * padded[1:-2:2] + 3 * padded[2:-1:2] + padded[3::2]
-        both = rows[:, 0:-3:2] + 3 * rows[:, 1:-2:2] + 3 * rows[:, 2:-1:2] + rows[:, 3::2]
-        levels.append(((both + 32) >> 6).astype(np.uint8))
-    return levels
+    return Pyramid(store(smooth, enlarged))
 
 
 def _blur(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

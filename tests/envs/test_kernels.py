@@ -7,51 +7,10 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ssl4rl_envs import Stream, kernels, make_task
-from ssl4rl_envs.kernels import pictures, threads
+from ssl4rl_envs.kernels import threads
 from ssl4rl_envs.kernels.reference import pictures as reference
-from ssl4rl_envs.sources.base import UNIT
-
-EDGE = st.sampled_from([-3 * UNIT, -UNIT, -1, 0, 1, UNIT // 2, UNIT - 1, UNIT, 9 * UNIT, 40 * UNIT])
-
-
-def squares(seed: int, count: int, size: int, far: int):
-    """Random arguments of `interpolate`: pictures of 1 to 9 pixels, squares in and outside them."""
-    rng = np.random.default_rng(seed)
-    widths, heights = rng.integers(1, 10, (2, count))
-    starts = np.concatenate([[0], np.cumsum(widths * heights)[:-1]])
-    pixels = rng.integers(0, 1 << 24, int((widths * heights).sum()), dtype=np.uint32)
-    middle = rng.integers(-far, 10 * UNIT + far, (2, count), dtype=np.int32)
-    steps = rng.integers(-12 * UNIT, 12 * UNIT, (2, count, size), dtype=np.int32)
-    return np.zeros((count, size, size, 3), np.uint8), pixels, (starts, widths, heights), tuple(middle), tuple(steps)
-
-
-@settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 2**32), count=st.integers(0, 5), size=st.integers(1, 9), far=st.integers(0, 1 << 20))
-def test_compiled_interpolation_gives_the_bits_of_the_reference(seed, count, size, far):
-    compiled = pytest.importorskip("ssl4rl_envs.kernels.compiled.pictures", exc_type=ImportError)
-    out, pixels, pictures, middle, steps = squares(seed, count, size, far)
-    again = out.copy()
-    reference.interpolate(out, pixels, *pictures, *middle, *steps)
-    compiled.interpolate(again, pixels, *pictures, *middle, *steps)
-    assert np.array_equal(out, again)
-
-
-@settings(max_examples=40, deadline=None)
-@given(x=EDGE, y=EDGE, right=EDGE)
-def test_interpolation_by_hand(x, y, right):
-    """One output pixel over a picture of 2 x 2: weights by position, edges repeated, one rounding, in whichever is chosen."""
-    values = np.array([[10, 200], [90, 255]], np.uint32)
-    out = np.zeros((1, 1, 1, 3), np.uint8)
-    where = tuple(np.array([value]) for value in (0, 2, 2))
-    middle = (np.array([x], np.int32), np.array([y], np.int32))
-    pictures.interpolate(out, values.ravel() << 8, where, middle, (np.array([[right]], np.int32), np.zeros((1, 1), np.int32)))
-    across, down = (min(max(at + right, 0), UNIT) / UNIT for at in (x, y))
-    upper, lower = (1 - across) * values[:, 0] + across * values[:, 1]
-    assert out[0, 0, 0].tolist() == [0, int((1 - down) * upper + down * lower + 0.5), 0]
 
 
 @pytest.mark.parametrize(("name", "level"), [("Rotation", "angles-12"), ("PatchOrdering", "2x2-gap")])
@@ -71,7 +30,7 @@ def test_the_variable_forces_one_and_refuses_what_there_is_not(monkeypatch):
         kernels.implementation("pictures", "cuda")
     monkeypatch.setenv(kernels.VARIABLE, "cuda")
     with pytest.raises(ValueError, match="cuda"):
-        pictures.interpolate(*squares(0, 1, 1, 0))
+        kernels.area("pictures")
 
 
 def test_without_numba_the_reference_is_used_and_forcing_numba_says_what_to_install():

@@ -20,6 +20,7 @@ from ssl4rl_envs.sources.base import TURN, UNIT, Views
 from ssl4rl_envs.sources.builtin import PHOTOGRAPHS, REGION, cut_regions
 from ssl4rl_envs.sources.folder import SHORT_SIDE, read_picture
 from ssl4rl_envs.sources.images import SPLIT_SHARES, content_key, split_of
+from ssl4rl_envs.sources.stored import Stored, store
 from ssl4rl_envs.stream import SPLITS
 
 QUARTER = TURN // 4
@@ -658,3 +659,22 @@ def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
 def test_names_with_spaces_and_accents_are_read(tmp_path):
     save(tmp_path / "été à la mer" / "a b.png")
     assert len(load_images(f"folder:{os.fspath(tmp_path)}")) == 1
+
+
+def test_pictures_in_mapped_files_are_drawn_from_as_those_in_memory_are(tmp_path):
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (height, 40, channels), np.uint8) for height in (30, 51, 64) for channels in (1, 3)]
+    keys = [bytes([number]) * 16 for number in range(6)]
+    stored = store(images)
+    for name, array in (("pixels", stored.pixels), ("table", stored.table)):
+        np.save(tmp_path / f"{name}.npy", array)
+    mapped = Stored(*(np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in ("pixels", "table")))
+    one, other = (
+        ImageSource([np.broadcast_to(image, (*image.shape[:2], 3)) for image in images], keys=keys),
+        ImageSource(mapped, keys=keys),
+    )
+    views = one.whole(np.arange(6))
+    assert np.array_equal(one.pixels(views, 20, 100), other.pixels(views, 20, 100))
+    assert np.array_equal(one.pixels(views, 20, 100, fine=True), other.pixels(views, 20, 100, fine=True))
+    assert one.fingerprint == other.fingerprint
+    assert one.grey == other.grey is False

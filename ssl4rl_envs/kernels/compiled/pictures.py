@@ -1,4 +1,4 @@
-"""Views of pictures, compiled, pixel by pixel. The arguments are explained in `kernels.pictures`."""
+"""Views of pictures, compiled. The arguments are explained in `kernels.pictures`."""
 
 from __future__ import annotations
 
@@ -8,44 +8,68 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_envs.kernels.compiled import jit
-from ssl4rl_envs.sources.base import UNIT, UNIT_BITS
+from ssl4rl_envs.kernels.pictures import COSINES, ONE
+from ssl4rl_envs.kernels.reductions import LEAST
+from ssl4rl_envs.sources.base import TURN, UNIT, UNIT_BITS
 
 
 @jit
-def interpolate(
+def draw(out: NDArray[np.uint8], pixels: NDArray[np.uint8], table: NDArray[np.int64], where: NDArray[np.int64]) -> Any:
+    """See `kernels.pictures.draw`."""
+    size = out.shape[1]
+    right, down = np.empty(size, np.int64), np.empty(size, np.int64)
+    for i in range(len(out)):
+        start, height, width, channels, enlarged = table[where[i, 0]]
+        x, y, side, angle = where[i, 1] << enlarged, where[i, 2] << enlarged, where[i, 3] << enlarged, where[i, 4]
+        level = 0
+        while side >> level > size * UNIT and min(height, width) >= LEAST:
+            start += height * width * channels
+            height, width, level = (height + 1) // 2, (width + 1) // 2, level + 1
+        _steps(right, side * COSINES[angle % TURN], level)
+        _steps(down, side * COSINES[(angle - TURN // 4) % TURN], level)
+        picture = pixels[start : start + height * width * channels]
+        _turned(out[i], picture, height, width, channels, (x >> level) - UNIT // 2, (y >> level) - UNIT // 2, right, down)
+
+
+@jit
+def _steps(steps: NDArray[np.int64], length: int, level: int) -> Any:
+    size = len(steps)
+    for k in range(size):
+        exact = length * (2 * k - (size - 1))
+        rounded = abs(exact) // ((2 * size * ONE) << level)
+        steps[k] = rounded if exact > 0 else -rounded
+
+
+@jit
+def _turned(
     out: NDArray[np.uint8],
-    pixels: NDArray[np.uint32],
-    starts: NDArray[np.int64],
-    widths: NDArray[np.int64],
-    heights: NDArray[np.int64],
-    x: NDArray[np.int32],
-    y: NDArray[np.int32],
-    along: NDArray[np.int32],
-    across: NDArray[np.int32],
+    pixels: NDArray[np.uint8],
+    height: int,
+    width: int,
+    channels: int,
+    x: int,
+    y: int,
+    right: NDArray[np.int64],
+    down: NDArray[np.int64],
 ) -> Any:
-    """See `kernels.pictures.interpolate`."""
-    count, size = along.shape
-    for i in range(count):
-        width, last_column, last_row = widths[i], widths[i] - 1, heights[i] - 1
-        for r in range(size):
-            for c in range(size):
-                column = min(max(x[i] + along[i, c] - across[i, r], 0), last_column * UNIT)
-                row = min(max(y[i] + along[i, r] + across[i, c], 0), last_row * UNIT)
-                left, top, right, below = column >> UNIT_BITS, row >> UNIT_BITS, column & (UNIT - 1), row & (UNIT - 1)
-                corner = starts[i] + top * width + left
-                beside = 1 if left < last_column else 0
-                under = width if top < last_row else 0
-                first, second = pixels[corner], pixels[corner + beside]
-                third, fourth = pixels[corner + under], pixels[corner + under + beside]
-                for channel in range(3):
-                    shift = 8 * channel
-                    upper = ((first >> shift) & 255) * (UNIT - right) + ((second >> shift) & 255) * right
-                    lower = ((third >> shift) & 255) * (UNIT - right) + ((fourth >> shift) & 255) * right
-                    total = upper * (UNIT - below) + lower * below + (1 << 2 * UNIT_BITS - 1)
-                    out[i, r, c, channel] = total >> 2 * UNIT_BITS
+    size = len(out)
+    for r in range(size):
+        for c in range(size):
+            column = min(max(x + right[c] - down[r], 0), (width - 1) * UNIT)
+            row = min(max(y + right[r] + down[c], 0), (height - 1) * UNIT)
+            left, top, beyond, below = column >> UNIT_BITS, row >> UNIT_BITS, column & (UNIT - 1), row & (UNIT - 1)
+            corner = (top * width + left) * channels
+            beside = channels if left < width - 1 else 0
+            under = width * channels if top < height - 1 else 0
+            for channel in range(3):
+                at = corner + min(channel, channels - 1)
+                upper = pixels[at] * (UNIT - beyond) + pixels[at + beside] * beyond
+                lower = pixels[at + under] * (UNIT - beyond) + pixels[at + under + beside] * beyond
+                out[r, c, channel] = (upper * (UNIT - below) + lower * below + (1 << 2 * UNIT_BITS - 1)) >> 2 * UNIT_BITS
 
 
 def warm() -> None:
     """Compile, or load what was compiled before."""
-    one, half, step = np.ones(1, np.int64), np.zeros(1, np.int32), np.zeros((1, 1), np.int32)
-    interpolate(np.zeros((1, 1, 1, 3), np.uint8), np.zeros(1, np.uint32), one - 1, one, one, half, half, step, step)
+    pixels, table = np.zeros(1, np.uint8), np.array([[0, 1, 1, 1, 0]])
+    pixels.flags.writeable = table.flags.writeable = False
+    draw(np.zeros((1, 1, 1, 3), np.uint8), pixels, table, np.zeros((1, 5), np.int64))

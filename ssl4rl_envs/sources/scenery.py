@@ -45,6 +45,9 @@ from ssl4rl_envs.sources.scene_shapes import (
 )
 from ssl4rl_envs.stream import Stream
 
+SIDE = 128
+"""A scene is this many pixels wide and high, in units of views: it is sharp at any size."""
+
 # ---------------------------------------------------------------------------------------------- sky and ground
 
 

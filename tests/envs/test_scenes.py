@@ -8,10 +8,12 @@ import pickle
 import numpy as np
 import pytest
 
+from ssl4rl_envs import kernels
+from ssl4rl_envs.kernels.reference.scenes import backdrop, unpacked, view_frame
 from ssl4rl_envs.sources.base import TURN, UNIT, Views
 from ssl4rl_envs.sources.scene_models import COLOURS, GROUNDS, KINDS, KINDS_OF_SLOT, SKIES, SLOTS
 from ssl4rl_envs.sources.scenery import compose
-from ssl4rl_envs.sources.scenes import SIDE, Scenes, backdrop, scenes, unpacked, view_frame
+from ssl4rl_envs.sources.scenes import SIDE, Scenes, scenes
 from ssl4rl_envs.stream import SPLITS, Stream
 
 QUARTER = TURN // 4
@@ -62,30 +64,33 @@ def test_a_view_is_the_same_bits_in_any_batch_and_order(size):
 
 
 def test_batches_larger_than_a_canvas_are_seamless(monkeypatch):
+    monkeypatch.setenv(kernels.VARIABLE, "numpy")
     views = random_views(10)
     whole = scenes().pixels(views, 32, 100)
-    monkeypatch.setattr("ssl4rl_envs.sources.scenes._CANVAS", 3 * 32 * 32)
-    monkeypatch.setattr("ssl4rl_envs.sources.scenes._PATCH", 500)
+    monkeypatch.setattr("ssl4rl_envs.kernels.reference.scenes._CANVAS", 3 * 32 * 32)
+    monkeypatch.setattr("ssl4rl_envs.kernels.reference.scenes._PATCH", 500)
     assert np.array_equal(scenes().pixels(views, 32, 100), whole)
 
 
 def test_painting_layer_by_layer_is_painting_one_by_one(monkeypatch):
+    monkeypatch.setenv(kernels.VARIABLE, "numpy")
     views = random_views(12, seed=5)
     expected = scenes().pixels(views, 64, 77)
 
     def singly(marks):
         return np.arange(len(marks.view))
 
-    monkeypatch.setattr("ssl4rl_envs.sources.scenes.layers", singly)
+    monkeypatch.setattr("ssl4rl_envs.kernels.reference.scenes.layers", singly)
     assert np.array_equal(scenes().pixels(views, 64, 77), expected)
 
 
 @pytest.mark.parametrize("angle", [0, 200])
 def test_no_shape_is_cut_off_by_its_box_of_pixels(monkeypatch, angle):
     """Boxes as wide as the picture show the same, but for faint tips of thin spots."""
+    monkeypatch.setenv(kernels.VARIABLE, "numpy")
     views = random_views(40, seed=6)
     expected = scenes().pixels(views, 64, angle).astype(int)
-    monkeypatch.setattr("ssl4rl_envs.sources.scenes.SIZE_CLASSES", ())
+    monkeypatch.setattr("ssl4rl_envs.kernels.reference.scenes.SIZE_CLASSES", ())
     difference = np.abs(scenes().pixels(views, 64, angle) - expected)
     assert difference.mean() < 0.05
     assert np.quantile(difference, 0.999) <= 3

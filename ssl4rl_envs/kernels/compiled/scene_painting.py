@@ -1,0 +1,199 @@
+"""Shapes of scenes painted on a canvas, compiled, row by row; equal to `kernels.reference.scenes` bit for bit.
+
+A canvas holds words (`scene_colours`). Of every row of a shape's box, the pixels that the shape cannot touch are left out: a
+mixture with weight 0 is the pixel itself. Those that it fills are painted without measuring their distance from the edge.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl4rl_envs.kernels.compiled import jit
+from ssl4rl_envs.kernels.compiled.scene_colours import mixed, weight_of
+from ssl4rl_envs.kernels.compiled.scene_spans import WHOLE, disc, narrowed, pixels_of, reach, slack
+
+_ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
+_TINY = np.float32(1e-6)
+_RUN = 8
+"""Filled pixels in a row that are worth a loop of their own."""
+
+
+@jit
+def weighed(distance: Any, opacity: Any) -> Any:
+    """Return a weight, 0 to 256, from a pixel's signed distance from an edge."""
+    return np.int64(min(max(distance + _HALF, _ZERO), _ONE) * opacity + _HALF)
+
+
+@jit
+def fill(canvas: NDArray[np.int64], row: int, start: int, stop: int, shade: Any, colours: Any) -> None:
+    """Paint pixels of a row that are covered wholly."""
+    (a, t), (opacity, dark, bright), middle = shade, colours, middle_of(canvas)
+    weight = weighed(_ONE, opacity)
+    if dark == bright:
+        for c in range(start, stop):
+            canvas[row, c] = mixed(canvas[row, c], dark, weight)
+    else:
+        for c in range(start, stop):
+            colour = mixed(dark, bright, weight_of(a * (np.float32(c) - middle) + t))
+            canvas[row, c] = mixed(canvas[row, c], colour, weight)
+
+
+@jit
+def middle_of(canvas: NDArray[np.int64]) -> Any:
+    """Return the middle of a view, in pixels."""
+    return np.float32((len(canvas) - 1) / 2)
+
+
+@jit
+def on_row(forms: NDArray[np.float32], k: int, y: Any) -> Any:
+    """Return an affine form of x and y as one of x, (a, t) of a x + t."""
+    return forms[k, 0], forms[k, 1] * y + forms[k, 2]
+
+
+@jit
+def polygon_edge(canvas: NDArray[np.int64], row: int, start: int, stop: int, sides: Any, shade: Any, colours: Any) -> None:
+    """Paint pixels of a row of a polygon."""
+    (a0, t0), (a1, t1), (a2, t2), (a3, t3) = sides
+    (a, t), (opacity, dark, bright), middle = shade, colours, middle_of(canvas)
+    for c in range(start, stop):
+        x = np.float32(c) - middle
+        distance = min(min(min(a0 * x + t0, a1 * x + t1), a2 * x + t2), a3 * x + t3)
+        colour = mixed(dark, bright, weight_of(a * x + t))
+        canvas[row, c] = mixed(canvas[row, c], colour, weighed(distance, opacity))
+
+
+@jit
+def polygon(canvas: NDArray[np.int64], box: Any, forms: NDArray[np.float32], colours: Any) -> None:
+    """Paint a polygon."""
+    size, (top, left, height, width), middle = len(canvas), box, middle_of(canvas)
+    for row in range(top, top + height):
+        y, outer, inner = np.float32(row) - middle, WHOLE, WHOLE
+        for k in range(4):
+            a, t = on_row(forms, k, y)
+            wide = slack(np.float64(a), np.float64(t), size)
+            outer = narrowed(outer, np.float64(a), np.float64(t), -0.5 - wide)
+            inner = narrowed(inner, np.float64(a), np.float64(t), 0.5 + wide)
+        start, stop = pixels_of(outer, np.float64(middle), left, left + width)
+        if start == stop:
+            continue
+        first, last = pixels_of(inner, np.float64(middle), start, stop)
+        sides, shade = (
+            (on_row(forms, 0, y), on_row(forms, 1, y), on_row(forms, 2, y), on_row(forms, 3, y)),
+            on_row(forms, 4, y),
+        )
+        if last - first < _RUN:
+            polygon_edge(canvas, row, start, stop, sides, shade, colours)
+        else:
+            polygon_edge(canvas, row, start, first, sides, shade, colours)
+            fill(canvas, row, first, last, shade, colours)
+            polygon_edge(canvas, row, last, stop, sides, shade, colours)
+
+
+@jit
+def ellipse_edge(
+    canvas: NDArray[np.int64],
+    row: int,
+    start: int,
+    stop: int,
+    axes: Any,
+    slopes: NDArray[np.float32],
+    shade: Any,
+    colours: Any,
+) -> None:
+    """Paint pixels of a row of an ellipse."""
+    (a0, t0), (a1, t1), (a2, t2) = axes
+    (a, t), (opacity, dark, bright), middle, s0, s1 = shade, colours, middle_of(canvas), slopes[0], slopes[1]
+    for c in range(start, stop):
+        x = np.float32(c) - middle
+        across, down = a0 * x + t0, a1 * x + t1
+        across, down = across * across, down * down
+        radius = np.sqrt(across + down)
+        gradient = np.sqrt(across * s0 + down * s1) + _TINY
+        distance = min((_ONE - radius) * (radius + _TINY) / gradient, a2 * x + t2)
+        colour = mixed(dark, bright, weight_of(a * x + t))
+        canvas[row, c] = mixed(canvas[row, c], colour, weighed(distance, opacity))
+
+
+@jit
+def ellipse(
+    canvas: NDArray[np.int64], box: Any, forms: NDArray[np.float32], slopes: NDArray[np.float32], colours: Any
+) -> None:
+    """Paint an ellipse that may be cut by a line."""
+    size, (top, left, height, width), middle = len(canvas), box, middle_of(canvas)
+    slope = math.sqrt(np.float64(max(slopes[0], slopes[1])))
+    for row in range(top, top + height):
+        y = np.float32(row) - middle
+        axes, shade = (on_row(forms, 0, y), on_row(forms, 1, y), on_row(forms, 2, y)), on_row(forms, 4, y)
+        a0, t0, a1, t1 = np.float64(axes[0][0]), np.float64(axes[0][1]), np.float64(axes[1][0]), np.float64(axes[1][1])
+        a2, t2 = np.float64(axes[2][0]), np.float64(axes[2][1])
+        beyond, within = reach(slope, slack(a0, t0, size) + slack(a1, t1, size))
+        wide = slack(a2, t2, size)
+        outer = narrowed(disc(a0, t0, a1, t1, beyond), a2, t2, -0.5 - wide)
+        start, stop = pixels_of(outer, np.float64(middle), left, left + width)
+        if start == stop:
+            continue
+        inner = narrowed(disc(a0, t0, a1, t1, within), a2, t2, 0.5 + wide)
+        first, last = pixels_of(inner, np.float64(middle), start, stop)
+        if last - first < _RUN:
+            ellipse_edge(canvas, row, start, stop, axes, slopes, shade, colours)
+        else:
+            ellipse_edge(canvas, row, start, first, axes, slopes, shade, colours)
+            fill(canvas, row, first, last, shade, colours)
+            ellipse_edge(canvas, row, last, stop, axes, slopes, shade, colours)
+
+
+@jit
+def glow(canvas: NDArray[np.int64], box: Any, forms: NDArray[np.float32], colours: Any) -> None:
+    """Paint an ellipse that fades outward."""
+    size, (top, left, height, width), middle = len(canvas), box, middle_of(canvas)
+    opacity, dark, bright = colours
+    for row in range(top, top + height):
+        y = np.float32(row) - middle
+        (a0, t0), (a1, t1), (a, t) = on_row(forms, 0, y), on_row(forms, 1, y), on_row(forms, 4, y)
+        wide = slack(np.float64(a0), np.float64(t0), size) + slack(np.float64(a1), np.float64(t1), size)
+        outer = disc(np.float64(a0), np.float64(t0), np.float64(a1), np.float64(t1), 1.0 + wide)
+        start, stop = pixels_of(outer, np.float64(middle), left, left + width)
+        for c in range(start, stop):
+            x = np.float32(c) - middle
+            across, down = a0 * x + t0, a1 * x + t1
+            share = max(_ONE - (across * across + down * down), _ZERO)
+            colour = mixed(dark, bright, weight_of(a * x + t))
+            canvas[row, c] = mixed(canvas[row, c], colour, np.int64(share * share * opacity + _HALF))
+
+
+@jit
+def share_of(slope: float, horizon: float, frame: Any) -> Any:
+    """Return a form (a, b, c), float32, of 256ths of a share that is 0 at the horizon and grows downward."""
+    middle_x, middle_y, right_x, right_y, down_x, down_y = frame
+    a, b, c = 0.0 * slope * 256.0, slope * 256.0, -slope * horizon * 256.0 + 0.5
+    return (
+        np.float32(a * right_x + b * right_y),
+        np.float32(a * down_x + b * down_y),
+        np.float32(a * middle_x + b * middle_y + c),
+    )
+
+
+@jit
+def backdrop(canvas: NDArray[np.int64], horizon: float, colours: Any, frame: Any) -> None:
+    """Paint sky and ground: the words of the sky at the top, in the middle and at the horizon, of the ground far and near."""
+    top, high, low, far, near = colours
+    middle, size, pixel = middle_of(canvas), len(canvas), math.sqrt(frame[4] * frame[4] + frame[5] * frame[5])
+    au, bu, cu = share_of(-1 / horizon, horizon, frame)
+    an, bn, cn = share_of(1 / (1 - horizon), horizon, frame)
+    ab, bb, cb = share_of(1 / pixel, horizon, frame)
+    columns = 1 if frame[3] == 0.0 else size  # in upright views all pixels of a row are alike
+    for row in range(size):
+        y = np.float32(row) - middle
+        tu, tn, tb = bu * y + cu, bn * y + cn, bb * y + cb
+        for c in range(columns):
+            x = np.float32(c) - middle
+            up = 2 * weight_of(au * x + tu)
+            air = mixed(mixed(low, high, min(up, 256)), top, max(up - 256, 0))
+            earth = mixed(far, near, weight_of(an * x + tn))
+            canvas[row, c] = mixed(air, earth, weight_of(ab * x + tb))
+        for c in range(columns, size):
+            canvas[row, c] = canvas[row, 0]

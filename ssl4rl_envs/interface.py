@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs import answers
 from ssl4rl_envs.actions import inside
+from ssl4rl_envs.boxes import slim
+from ssl4rl_envs.memory import copy_of
 from ssl4rl_envs.speech import MAX_PROMPT, MAX_REPLY
 from ssl4rl_envs.task import Batch, Step, Task
 
@@ -72,7 +74,7 @@ class Interface:
     def observe(self, batch: Batch) -> dict[str, Any]:
         """Return copies of what is shown of n instances: arrays (n, ...) and, as text, the tuple of their prompts."""
         keys = self.task.images if self.text else tuple(batch.observation)
-        shown: dict[str, Any] = {key: batch.observation[key].copy() for key in keys}
+        shown: dict[str, Any] = {key: copy_of(batch.observation[key]) for key in keys}
         if not self.text:
             return shown
         return {**shown, "prompt": tuple(self.task.prompts(batch, self.prompt_style))}
@@ -92,9 +94,9 @@ class Interface:
             array, answered = self.task.parse_all(actions, state, self.prompt_style, self.grammar)
             return Transition(self.task.advance(state, array), answered, self.task.format_all(array, state), array)
         given = np.asarray(actions)
-        outside = np.flatnonzero(~inside(self.action_space, given))
-        if len(outside):
-            raise ValueError(f"action {actions[outside[0]]!r} lies outside the action space {self.action_space}")
+        within = inside(self.action_space, given)
+        if not within.all():
+            raise ValueError(f"action {actions[int(within.argmin())]!r} lies outside the action space {self.action_space}")
         array = given.astype(self.task.action_space.dtype)
         return Transition(self.task.advance(state, array), self.task.valid(array), [], array)
 
@@ -105,6 +107,9 @@ def _own(space: SpaceT) -> SpaceT:
     Each space within it has one too: a task may name one space twice, and a copy of the whole would as well.
     """
     parts = {name: _own(part) for name, part in space.spaces.items()} if isinstance(space, spaces.Dict) else None
-    own = copy.deepcopy(space) if parts is None else cast(SpaceT, spaces.Dict(parts))
+    if parts is not None:
+        own = cast(SpaceT, spaces.Dict(parts))
+    else:
+        own = copy.deepcopy(cast(SpaceT, slim(space)) if isinstance(space, spaces.Box) else space)
     own.seed()
     return own

@@ -28,6 +28,9 @@ def bounds(space: spaces.Space[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def inside(space: spaces.Space[Any], values: NDArray[Any]) -> NDArray[np.bool_]:
     """Return which of n values (n, ...) lie in an action space, (n,); any integer type will do for integers."""
+    if isinstance(space, spaces.Discrete) and values.dtype.kind in "iu" and values.ndim == 1:
+        first = int(space.start)
+        return np.asarray((values >= first) & (values < first + int(space.n)), np.bool_)
     low, high = bounds(space)
     whole = isinstance(space, spaces.Box) or values.dtype.kind in "iu"
     if not whole or values.dtype.kind not in "iuf" or values.shape[1:] != low.shape:

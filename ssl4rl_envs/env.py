@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from ssl4rl_envs import rendering
-from ssl4rl_envs.questions import Questions
+from ssl4rl_envs import memory, rendering
+from ssl4rl_envs.questions import Question
 from ssl4rl_envs.registration import PlainSpec
 from ssl4rl_envs.schedules import Schedule
 from ssl4rl_envs.task import Batch, Score, Task
@@ -24,6 +24,9 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
     answer as it was understood, or None), and once the episode has ended `target`, with text also `truth`, the target in
     words. Some tasks add to it, e.g. `action_mask`. With arrays nothing is put into words before `render` is called:
     `task.format_all` and `task.truths` give the words of `info`'s arrays to who wants them.
+
+    Episodes that follow one another are cheap: the next 1, 2, 4, ... 64 questions of a stream are sampled at once. That shows
+    in nothing but time, and every `reset` with a seed or an index begins with one again. Under a schedule there is no block.
 
     Args:
         task: a `Task`, or where to find its class ("module:Class"), which is then built from `arguments`.
@@ -60,7 +63,7 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         **arguments: Any,
     ) -> None:
         self.render_mode = rendering.check_mode(render_mode)
-        self.questions = Questions(task, arguments, 1, split, interface, prompt_style, group_size, attempts, grammar)
+        self.questions = Question(task, arguments, split, interface, prompt_style, group_size, attempts, grammar)
         # The class declares every mode, so that gym.make passes "human" on; an instance those that work on this machine.
         self.metadata = {**type(self).metadata, "render_modes": rendering.usable_modes()}
         self._take_spaces()
@@ -121,13 +124,12 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
             ValueError: an option is unknown, or the index no whole number from 0 on.
         """
         super().reset(seed=seed)
-        every = np.ones(1, bool)
-        self.questions.restart([seed], every, self.np_random, options)
-        self.questions.ask(every)
+        self.questions.restart(seed, self.np_random, options)
+        self.questions.ask()
         self._ended, self._return, self._outcome = False, 0.0, None
         if self.render_mode == "human":
             self.render()
-        return self._observe(), self._facts()
+        return self._observe(), self.questions.facts()
 
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """Answer the question.
@@ -141,13 +143,12 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         """
         if self._ended:
             raise RuntimeError("no question is open; call reset() before step()")
-        transition, truncated_rows = self.questions.answer([action])
+        transition, truncated = self.questions.answer(action)
         score = transition.step.score
-        terminated, truncated = bool(transition.step.terminated[0]), bool(truncated_rows[0])
+        terminated, reward, success = bool(transition.step.terminated[0]), float(score.reward[0]), bool(score.success[0])
         self._ended = terminated or truncated
-        self._return += float(score.reward[0])
-        success = bool(score.success[0])
-        info: dict[str, Any] = {"success": success, "is_success": success, **self._facts()}
+        self._return += reward
+        info: dict[str, Any] = {"success": success, "is_success": success, **self.questions.facts()}
         if self.questions.interface.text:
             info |= {"valid": bool(transition.answered[0]), "parsed": transition.written[0]}
         if self._ended:
@@ -157,7 +158,7 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
             self._outcome = transition.answers, Score(np.array([self._return], np.float32), score.success)
         if self.render_mode == "human":
             self.render()
-        return self._observe(), float(score.reward[0]), terminated, truncated, info
+        return self._observe(), reward, terminated, truncated, info
 
     def render(self) -> Any:
         """Draw the question and, once the episode has ended, the answer and the truth.
@@ -181,7 +182,9 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         return None
 
     def close(self) -> None:
-        """Close the window, if there is one; may be called twice."""
+        """Close the window, if there is one, and give back the memory of what was made ahead; may be called twice."""
+        self.questions.close()
+        memory.release()
         if self._window is not None:
             self._window.close()
             self._window = None
@@ -192,6 +195,3 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
 
     def _observe(self) -> dict[str, Any]:
         return {name: values[0] for name, values in self.questions.observe().items()}
-
-    def _facts(self) -> dict[str, Any]:
-        return {name: values[0].item() if values.ndim == 1 else values[0] for name, values in self.questions.facts().items()}

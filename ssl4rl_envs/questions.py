@@ -1,7 +1,8 @@
-"""Questions: what a single and a vector environment share: which instances are asked, in which order, and by whose choice."""
+"""Questions: which instances a single or a vector environment asks, in which order, and by whose choice."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,19 +12,19 @@ from numpy.typing import NDArray
 from ssl4rl_envs.arguments import whole_number
 from ssl4rl_envs.attempts import Attempts
 from ssl4rl_envs.interface import Interface, Transition
+from ssl4rl_envs.lookahead import LookAhead
 from ssl4rl_envs.registration import build_task
 from ssl4rl_envs.schedules import Schedule
 from ssl4rl_envs.stream import Stream, as_words, check_split
 from ssl4rl_envs.task import Batch, Task
 
 
-class Questions:
-    """The questions that `count` environments ask, each along the endless stream of its own seed.
+class Asking(ABC):
+    """What a single and a vector environment share: a task, how it is shown, and the instances being asked.
 
     Args:
         task: a `Task`, or its class as "module:Class", which is built from `arguments`.
         arguments: the task's keyword arguments.
-        count: how many environments.
         split, interface, prompt_style, group_size, attempts, grammar: as of `SSLEnv`.
     """
 
@@ -31,7 +32,6 @@ class Questions:
         self,
         task: Task | str,
         arguments: dict[str, Any],
-        count: int,
         split: str,
         interface: str,
         prompt_style: str,
@@ -44,9 +44,7 @@ class Questions:
         self.built_from = (task, arguments)
         """What the task was built from: its class and arguments."""
         self.schedule: Schedule | None = None
-        self._count, self._interface_name, self._prompt_style, self._grammar = count, interface, prompt_style, grammar
-        self._episodes, self._steps, self._chosen = np.zeros((3, count), np.int64)
-        self._seeds: NDArray[np.uint64] | None = None
+        self._shown_as = (interface, prompt_style, grammar)
         self._batch: Batch | None = None
         self._use(build_task(task, arguments))
 
@@ -72,17 +70,129 @@ class Questions:
         """Whether anything is being asked."""
         return self._batch is not None
 
-    @property
-    def indices(self) -> NDArray[np.int64]:
-        """The numbers of the instances being asked in their streams, (count,)."""
-        return self._episodes // self.group_size
-
     def follow(self, schedule: Schedule, task: Task) -> None:
         """Let `schedule` choose which part of the mixture `task` each new instance is of; the questions start anew."""
         if not task.parts or len(task.parts) != schedule.parts:
             raise ValueError(f"a schedule over {schedule.parts} parts needs a mixture of as many tasks, got {task}")
         self.schedule = schedule
         self._use(task)
+
+    def observe(self) -> dict[str, Any]:
+        """Return copies of what is shown, batch-first."""
+        return self.interface.observe(self.batch)
+
+    def _use(self, task: Task) -> None:
+        self.task = task if self.attempts == 1 else Attempts(task, self.attempts)
+        self.interface = Interface(self.task, *self._shown_as)
+        self.task.sample(Stream(self.split, [0], [0]))  # an empty split is an error here, not at the first reset
+        self._batch = None
+        self._begin()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what was made ahead; what is being asked stays, and everything may be asked on."""
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Forget seeds and indices, before anything is asked of a task."""
+
+
+class Question(Asking):
+    """The question that one environment asks, along the endless stream of its seed; arguments as of `Asking`."""
+
+    _seed: int | None
+    _ahead: LookAhead
+
+    @property
+    def index(self) -> int:
+        """The number of the instance being asked in its stream."""
+        return self._episode // self.group_size
+
+    def restart(self, seed: int | None, generator: np.random.Generator, options: dict[str, Any] | None = None) -> None:
+        """Set the seed; None lets the stream go on, and draws a seed if there is none yet.
+
+        Args:
+            seed: of the stream.
+            generator: for a seed that was never given.
+            options: of ``reset``: ``{"index": k}`` asks instance k of the stream next.
+
+        Raises:
+            ValueError: an option is unknown, or an index no whole number from 0 on.
+        """
+        index = _index_of(options, 1)
+        if self._seed is None:
+            self._seed = int(generator.integers(1 << 63, size=1)[0])
+        if seed is not None:
+            self._seed, self._episode = int(as_words([seed], "seed")[0]), -1
+            self._ahead.begin()
+        if index is not None:
+            self._episode = int(index[0]) * self.group_size - 1
+            self._ahead.begin()
+
+    def ask(self) -> None:
+        """Move on: to the next repeat of the instance, or to the next instance."""
+        assert self._seed is not None
+        self._episode += 1
+        self._steps = 0
+        index = self._episode // self.group_size
+        if self.schedule is None:
+            self._batch = self._ahead.take(self._seed, index)
+        else:
+            if self._episode % self.group_size == 0:
+                self._chosen = self.schedule.choose(1)
+            self._batch = self.task.sample_parts(Stream(self.split, [self._seed], [index]), self._chosen)
+
+    def answer(self, action: Any) -> tuple[Transition, bool]:
+        """Take one decision; return what it led to, and whether the horizon cuts the episode off."""
+        transition = self.interface.step(self.batch, [action])
+        step = transition.step
+        self._batch = step.state
+        self._steps += 1
+        ended = bool(step.terminated[0])
+        truncated = not ended and self._steps >= self.task.horizon
+        if self.schedule is not None and (ended or truncated):
+            self.schedule.record(self._chosen, step.score.success)
+        return transition, truncated
+
+    def facts(self) -> dict[str, Any]:
+        """Return what everybody may know beside what is shown, for `info`: numbers, or arrays, by name."""
+        facts: dict[str, Any] = {"index": self._episode // self.group_size}
+        told = self.task.info(self.batch)
+        if self.schedule is not None:
+            told = told | self.schedule.info(self._chosen)
+        for name, values in told.items():
+            facts[name] = values[0].item() if values.ndim == 1 else values[0]
+        return facts
+
+    def close(self) -> None:
+        """Let go of the block that was sampled ahead."""
+        self._ahead.forget()
+
+    def _begin(self) -> None:
+        self._seed, self._episode, self._steps = None, -1, 0
+        self._chosen = np.zeros(1, np.int64)
+        self._ahead = LookAhead(self.task, self.split)
+
+
+class Questions(Asking):
+    """The questions that `count` environments ask, each along the endless stream of its own seed.
+
+    Args:
+        count: how many environments.
+        others: as of `Asking`.
+    """
+
+    _seeds: NDArray[np.uint64] | None
+
+    def __init__(self, task: Task | str, arguments: dict[str, Any], count: int, *others: Any) -> None:
+        self._count = count
+        self._episodes, self._steps, self._chosen = np.zeros((3, count), np.int64)
+        super().__init__(task, arguments, *others)
+
+    @property
+    def indices(self) -> NDArray[np.int64]:
+        """The numbers of the instances being asked in their streams, (count,)."""
+        return self._episodes // self.group_size
 
     def restart(
         self,
@@ -102,17 +212,14 @@ class Questions:
         Raises:
             ValueError: an option is unknown, or an index no whole number from 0 on.
         """
-        unknown = sorted(set(options or {}) - {"index"})
-        if unknown:
-            raise ValueError(f"reset() knows no option {', '.join(unknown)}; it takes index")
+        index = _index_of(options, self._count)
         if self._seeds is None:
             self._seeds = generator.integers(1 << 63, size=self._count).astype(np.uint64)
-        for row, value in enumerate(seeds):
-            if value is not None and rows[row]:
-                self._seeds[row] = as_words([value], "seed")[0]
-                self._episodes[row] = -1
-        if options and options.get("index") is not None:
-            index = as_words(np.broadcast_to(np.asarray(options["index"]), self._count), "index").astype(np.int64)
+        given = {row: value for row, value in enumerate(seeds) if value is not None and rows[row]}
+        if given:
+            self._seeds[list(given)] = as_words(list(given.values()), "seed")
+            self._episodes[list(given)] = -1
+        if index is not None:
             self._episodes[rows] = index[rows] * self.group_size - 1
 
     def ask(self, rows: NDArray[np.bool_]) -> None:
@@ -151,18 +258,26 @@ class Questions:
             self.schedule.record(self._chosen[chosen][ended], step.score.success[ended])
         return transition, truncated
 
-    def observe(self) -> dict[str, Any]:
-        """Return what is shown, batch-first."""
-        return self.interface.observe(self.batch)
-
     def facts(self) -> dict[str, NDArray[Any]]:
         """Return what everybody may know beside it, for `info`: arrays (count, ...) by name."""
-        facts = {"index": self.indices.copy(), **self.task.info(self.batch)}
+        facts = {"index": self.indices, **self.task.info(self.batch)}
         return facts if self.schedule is None else facts | self.schedule.info(self._chosen)
 
-    def _use(self, task: Task) -> None:
-        self.task = task if self.attempts == 1 else Attempts(task, self.attempts)
-        self.interface = Interface(self.task, self._interface_name, self._prompt_style, self._grammar)
-        self.task.sample(Stream(self.split, [0], [0]))  # an empty split is an error here, not at the first reset
-        self._seeds = self._batch = None
+    def close(self) -> None:
+        """Let go of what was made ahead."""
+
+    def _begin(self) -> None:
+        self._seeds = None
         self._episodes[:], self._steps[:] = -1, 0
+
+
+def _index_of(options: dict[str, Any] | None, count: int) -> NDArray[np.int64] | None:
+    """Return the indices (count,) that the options of ``reset`` ask for, or None; raises as `restart`."""
+    if not options:
+        return None
+    unknown = sorted(set(options) - {"index"})
+    if unknown:
+        raise ValueError(f"reset() knows no option {', '.join(unknown)}; it takes index")
+    if options.get("index") is None:
+        return None
+    return as_words(np.broadcast_to(np.asarray(options["index"]), count), "index").astype(np.int64)

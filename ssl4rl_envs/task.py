@@ -289,5 +289,7 @@ class Task(Speech):
 
 def exact_score(answers: NDArray[Any], target: NDArray[Any]) -> Score:
     """Score 1 where the whole answer equals the target, 0 elsewhere."""
-    right = (answers == target).reshape(len(target), -1).all(axis=1)
+    right = answers == target
+    if right.ndim > 1:
+        right = right.reshape(len(target), -1).all(axis=1)
     return Score(right.astype(np.float32), right)

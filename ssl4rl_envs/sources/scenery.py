@@ -66,12 +66,12 @@ def of_ground(field: str) -> Floats:
 WATER = list(GROUNDS).index("water")
 NIGHT, DUSK = (list(SKIES).index(name) for name in ("night", "dusk"))
 
-_SKY_COLOURS = np.stack([of_sky(field) for field in ("top", "middle", "low")], axis=1)
-_GROUND_COLOURS = np.stack([of_ground(field) for field in ("far", "near")], axis=1)
-_MARK_COLOURS = np.stack([of_ground(field) for field in ("mark", "bright_mark")], axis=1)
-_PUFFS = np.array([(-0.95, 0.02, 0.62, 0.4), (-0.3, -0.28, 0.66, 0.64), (0.42, -0.16, 0.66, 0.55), (1.05, 0.06, 0.55, 0.34)])
+SKY_COLOURS = np.stack([of_sky(field) for field in ("top", "middle", "low")], axis=1)
+GROUND_COLOURS = np.stack([of_ground(field) for field in ("far", "near")], axis=1)
+MARK_COLOURS = np.stack([of_ground(field) for field in ("mark", "bright_mark")], axis=1)
+PUFFS = np.array([(-0.95, 0.02, 0.62, 0.4), (-0.3, -0.28, 0.66, 0.64), (0.42, -0.16, 0.66, 0.55), (1.05, 0.06, 0.55, 0.34)])
 """Centres and half axes of the four puffs of a cloud."""
-_CRATERS = np.array([(-0.3, 0.3, -0.15), (-0.25, 0.1, 0.42), (0.26, 0.2, 0.16)])[:, None]
+CRATERS = np.array([(-0.3, 0.3, -0.15), (-0.25, 0.1, 0.42), (0.26, 0.2, 0.16)])
 """x, y and radii of three dark spots of the moon, in its own radii."""
 
 
@@ -116,7 +116,7 @@ def new_setting(items: Integers) -> Setting:
     low, high = of_sky("sun_height")[sky].T
     sun = np.stack([between(0.64, 0.94, across), horizon * (1 - between(low, high, up))], axis=-1)
     brightness, hue = column(between(0.93, 1.05, mood)), between(-9.0, 9.0, numbers[:, None, 6:])
-    colours = np.clip(_SKY_COLOURS[sky] * brightness[..., None] + hue, 0, 255)
+    colours = np.clip(SKY_COLOURS[sky] * brightness[..., None] + hue, 0, 255)
     light = of_sky("light")[sky] * brightness
     return Setting(stream, sky, ground, horizon, bank, sun, between(0.045, 0.065, radius), colours, light)
 
@@ -131,7 +131,7 @@ def heavens(setting: Setting) -> list[Shapes]:
     colour = of_sky("sun")[sky][:, None]
     glow = ellipses(x, y, (6 * radius, 6 * radius), colour, opacity=column(of_sky("glow")[sky]), shape=GLOW)
     disk = ellipses(x, y, (radius, radius), colour, opacity=column(of_sky("disk")[sky]))
-    dx, dy, size = radius * _CRATERS
+    dx, dy, size = radius * CRATERS[:, None]
     craters = ellipses(x + dx, y + dy, (size, size), colour * 0.8, opacity=column(shown(sky == NIGHT, 0.6)))
     return [stars, glow, disk, craters, clouds(setting)]
 
@@ -141,8 +141,8 @@ def clouds(setting: Setting) -> Shapes:
     x, y, size, there, flip = np.moveaxis(setting.stream.uniform((3, 5)), -1, 0)
     y, size = between(0.07, column(setting.horizon) - 0.16, y), between(0.07, 0.125, size)
     there, side = shown(there < np.array([0.85, 0.65, 0.4]), 0.88), np.where(flip < 0.5, -1.0, 1.0)
-    x, y, size, there, side = (np.repeat(values, len(_PUFFS), axis=1) for values in (x, y, size, there, side))
-    dx, dy, half_x, half_y = np.tile(_PUFFS, (3, 1)).T
+    x, y, size, there, side = (np.repeat(values, len(PUFFS), axis=1) for values in (x, y, size, there, side))
+    dx, dy, half_x, half_y = np.tile(PUFFS, (3, 1)).T
     colour, half = of_sky("cloud")[setting.sky][:, None], (size * half_x, size * half_y)
     return ellipses(x + side * size * dx, y + size * dy, half, colour, 0.45, there, below=y + 0.16 * size)
 
@@ -184,7 +184,7 @@ def shore(setting: Setting) -> list[Shapes]:
     half = (between(0.03, 0.07, size) * (0.5 + y), between(0.0025, 0.006, y))
     y = between(horizon + 0.01, bank + 0.02, y)
     glitter = ellipses(x, y, half, light, opacity=wet * np.where(beneath, 0.75, 0.4))
-    colours, middle = setting.lit(_GROUND_COLOURS[setting.ground]), np.full(bank.shape, 0.5)
+    colours, middle = setting.lit(GROUND_COLOURS[setting.ground]), np.full(bank.shape, 0.5)
     foam = ellipses(middle, bank + 0.692, (1.3, 0.7), setting.lit(np.full((1, 1, 3), 236.0)), opacity=0.5 * wet)
     land = ellipses(middle, bank + 0.7, (1.3, 0.7), colours[:, :1], opacity=wet)
     slope = 1 / (1 - bank)
@@ -200,7 +200,7 @@ def marks(setting: Setting) -> Shapes:
     nearness = nearness * (0.4 + 0.6 * nearness)
     grown = (0.25 + 0.75 * nearness) * between(0.6, 1.3, size)
     width, height = np.moveaxis(of_ground("mark_size")[setting.ground][:, None], -1, 0)
-    colours = setting.lit(_MARK_COLOURS[setting.ground])[:, np.arange(count) % 2]
+    colours = setting.lit(MARK_COLOURS[setting.ground])[:, np.arange(count) % 2]
     y = between(column(setting.bank) + 0.03, 1.0, nearness)
     return ellipses(x, y, (width * grown, height * grown), colours, opacity=0.6)
 
@@ -208,7 +208,7 @@ def marks(setting: Setting) -> Shapes:
 # ------------------------------------------------------------------------------------------------- main things
 
 _NAMES = tuple(COLOURS)
-_RGB = np.array(list(COLOURS.values()), np.float64)
+RGB = np.array(list(COLOURS.values()), np.float64)
 
 
 def _padded(rows: list[list[Any]], filler: object) -> NDArray[Any]:
@@ -222,13 +222,17 @@ def _parts(field: str, filler: object) -> NDArray[Any]:
     return _padded([[getattr(part, field) for part in parts] for parts in MODELS.values()], filler)
 
 
-_SHAPE, _FORMS, _BOX = _parts("shape", NOTHING), _parts("forms", (EVERYWHERE,) * 4), _parts("box", (0.0, 0.0, 1.0, 1.0))
-_ROLE = _padded([[ROLES.index(part.role) for part in parts] for parts in MODELS.values()], 0)
-_MIDDLE = np.array([next(part.middle for part in parts if part.role == "main") for parts in MODELS.values()])
-_FIXED_COLOURS = np.array([ROLE_COLOURS.get(role, (0, 0, 0)) for role in ROLES], np.float64)
+PARTS_SHAPE, PARTS_FORMS, PARTS_BOX = (
+    _parts("shape", NOTHING),
+    _parts("forms", (EVERYWHERE,) * 4),
+    _parts("box", (0.0, 0.0, 1.0, 1.0)),
+)
+PARTS_ROLE = _padded([[ROLES.index(part.role) for part in parts] for parts in MODELS.values()], 0)
+PARTS_MIDDLE = np.array([next(part.middle for part in parts if part.role == "main") for parts in MODELS.values()])
+FIXED_COLOURS = np.array([ROLE_COLOURS.get(role, (0, 0, 0)) for role in ROLES], np.float64)
 _CHOICES = [[_NAMES.index(name) for name in COLOURS_OF_KIND.get(kind, _NAMES)] for kind in KINDS]
-_ALLOWED, _ALLOWED_COUNT = _padded(_CHOICES, 0), np.array([len(row) for row in _CHOICES])
-_OF_SLOT = {slot: np.array([KINDS.index(name) for name in names]) for slot, names in KINDS_OF_SLOT.items()}
+ALLOWED, ALLOWED_COUNT = _padded(_CHOICES, 0), np.array([len(row) for row in _CHOICES])
+OF_SLOT = {slot: np.array([KINDS.index(name) for name in names]) for slot, names in KINDS_OF_SLOT.items()}
 
 
 @dataclass(frozen=True)
@@ -255,17 +259,17 @@ class Things:
 
     def middle(self) -> tuple[Floats, Floats]:
         """Return x and y of a point in the middle of each body."""
-        offset = _MIDDLE[self.kind] * self.scale[..., None]
+        offset = PARTS_MIDDLE[self.kind] * self.scale[..., None]
         return self.x + self.flip * offset[..., 0], self.y - offset[..., 1]
 
 
 def choose_kinds(setting: Setting) -> Integers:
     """Draw the kind of the thing in each slot, (n, 4), -1 where it stays empty; always one is "near", 2 to 4 in all."""
     stream = setting.stream
-    two = _OF_SLOT["standing"][stream.choice(len(_OF_SLOT["standing"]), 2)]
+    two = OF_SLOT["standing"][stream.choice(len(OF_SLOT["standing"]), 2)]
     above, front, more = stream.uniform((3,)).T
     floating, growing = (
-        _OF_SLOT[slot][(share * len(_OF_SLOT[slot])).astype(np.int64)]
+        OF_SLOT[slot][(share * len(OF_SLOT[slot])).astype(np.int64)]
         for slot, share in (("floating", above), ("growing", front))
     )
     far = np.where(setting.ground == WATER, KINDS.index("boat"), two[:, 0])
@@ -285,7 +289,7 @@ def place_things(setting: Setting) -> Things:
     ashore = between(horizon, 1.0, between(0.06, 0.18, along[:, 1]))
     near = between(bank, 1.0, between(np.where(wet, 0.17, 0.26), np.where(wet, 0.38, 0.5), along[:, 2]))
     front = between(bank, 1.0, between(0.66, 0.88, along[:, 3]))
-    chosen = _ALLOWED[kind, (colour * _ALLOWED_COUNT[kind]).astype(np.int64)]
+    chosen = ALLOWED[kind, (colour * ALLOWED_COUNT[kind]).astype(np.int64)]
     return Things(
         kind=kind,
         colour=chosen,
@@ -300,26 +304,26 @@ def place_things(setting: Setting) -> Things:
 
 def colours_of(things: Things, setting: Setting) -> Floats:
     """Return the colour of each part of each thing, (n, 4, parts, 3)."""
-    main = _RGB[things.colour] * things.shine[..., None]
-    roles = np.broadcast_to(_FIXED_COLOURS, (*things.kind.shape, len(ROLES), 3)).copy()
+    main = RGB[things.colour] * things.shine[..., None]
+    roles = np.broadcast_to(FIXED_COLOURS, (*things.kind.shape, len(ROLES), 3)).copy()
     roles[:, :, ROLES.index("main")] = main
     roles[:, :, ROLES.index("shade")] = main * 0.74
     roles[:, :, ROLES.index("bright")] = between(main, 255.0, 0.3)
-    roles[:, :, ROLES.index("accent")] = _RGB[things.accent]
+    roles[:, :, ROLES.index("accent")] = RGB[things.accent]
     haze = np.repeat([0.05, 0.12, 0.04, 0.0], len(ROLES))
     roles = setting.lit(roles.reshape(len(roles), len(haze), 3), haze).reshape(roles.shape)
     evening = (setting.sky == NIGHT) | (setting.sky == DUSK)
     roles[evening, :, ROLES.index("glass")] = (255.0, 216.0, 128.0)  # the lamps are lit
-    return np.asarray(np.take_along_axis(roles, _ROLE[things.kind][..., None], axis=2))
+    return np.asarray(np.take_along_axis(roles, PARTS_ROLE[things.kind][..., None], axis=2))
 
 
 def figures(things: Things, setting: Setting) -> Shapes:
     """Return the parts of the things."""
     x, y, scale, flip = (values[..., None] for values in (things.x, things.y, things.scale, things.flip))
-    a, b, c = np.moveaxis(_FORMS[things.kind], -1, 0)
+    a, b, c = np.moveaxis(PARTS_FORMS[things.kind], -1, 0)
     a, b = a * (flip / scale)[..., None], b * (-1 / scale)[..., None]
-    left, up, half_x, half_y = np.moveaxis(_BOX[things.kind], -1, 0) * scale
-    shape = np.where(things.kind[..., None] < 0, NOTHING, _SHAPE[things.kind])
+    left, up, half_x, half_y = np.moveaxis(PARTS_BOX[things.kind], -1, 0) * scale
+    shape = np.where(things.kind[..., None] < 0, NOTHING, PARTS_SHAPE[things.kind])
     values = (
         shape,
         form(a, b, c - a * x[..., None] - b * y[..., None]),
@@ -340,6 +344,9 @@ def shadows(things: Things, setting: Setting) -> Shapes:
 
 
 # ------------------------------------------------------------------------------------------------ whole scenes
+
+MOST_SHAPES = 14 + 1 + 1 + 3 + 12 + 9 + 3 + 6 + 9 + 2 + 14 + 3 + len(SLOTS) * PARTS_SHAPE.shape[1]
+"""Shapes of a scene, seen or not, in the order of `compose`."""
 
 
 @dataclass(frozen=True)
@@ -379,7 +386,7 @@ def compose(items: Integers) -> Scene:
         "light": np.where(mirrored, 0, 1),
         "horizon": setting.horizon,
     }
-    dry = setting.lit(_GROUND_COLOURS[setting.ground], np.array([0.2, 0.0]))
+    dry = setting.lit(GROUND_COLOURS[setting.ground], np.array([0.2, 0.0]))
     lake = between(setting.lit(np.array([LAKE])), setting.sky_colours[:, :0:-1], 0.35)
     ground = np.where((setting.ground == WATER)[:, None, None], lake, dry)
     return Scene(setting.horizon, setting.sky_colours, ground, shapes.mirrored(mirrored), labels)

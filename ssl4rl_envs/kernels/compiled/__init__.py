@@ -6,12 +6,22 @@ them, or loads what was compiled before.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+_njit: Any = numba.njit  # whose annotations leave out half of its options
+_OPTIONS = {"nogil": True, "error_model": "numpy"}
+
+_HERE = Path(__file__).parent
+_READ = (*_HERE.glob("*.py"), *_HERE.parent.glob("reference/*.py"), *_HERE.parents[1].glob("sources/scene*.py"))
+_SOURCES = hashlib.blake2b(b"".join(path.read_bytes() for path in sorted(_READ))).digest()
+"""Of all that kernels are compiled from: the loops, and the tables that are built into them."""
 
 
 def jit(function: Function) -> Function:
@@ -19,4 +29,13 @@ def jit(function: Function) -> Function:
 
     No fast mathematics, and no multiplication that is contracted with an addition; divisions by zero give what NumPy gives.
     """
-    return cast(Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    compiled = _njit(cache=True, **_OPTIONS)(function)
+    # numba knows what it kept by the file of the function alone; what it calls from other files is compiled into it, too.
+    index = compiled._cache._cache_file
+    index._source_stamp = (index._source_stamp, _SOURCES)
+    return cast(Function, compiled)
+
+
+def part(function: Function) -> Function:
+    """Compile a part of a loop, as `jit` does, that only compiled functions call: together with them, and not kept alone."""
+    return cast(Function, _njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)(function))

@@ -7,48 +7,62 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl4rl_envs.kernels.compiled import jit
+from ssl4rl_envs.kernels.compiled import part
 
 _MASK = sum(0xFFF << lane for lane in (0, 21, 42))
 _HALF = sum(0x80 << lane for lane in (0, 21, 42))
+_ROUND = sum(8 << lane for lane in (0, 21, 42))
 _ZERO, _FULL = np.float32(0.0), np.float32(256.0)
 
 
-@jit
+@part
 def mixed(first: Any, second: Any, weight: Any) -> Any:
     """Return first * (256 - weight) / 256 + second * weight / 256, rounded; a weight of 0 returns `first`."""
     return (((second - first) * weight + (first << 8) + _HALF) >> 8) & _MASK
 
 
-@jit
+@part
 def weight_of(value: Any) -> Any:
     """Return a float32 clipped to 0..256 and rounded down."""
     return np.int64(min(max(value, _ZERO), _FULL))
 
 
-@jit
-def packed(colour: NDArray[np.float64]) -> Any:
-    """Return a colour (3,) from 0 to 255 as a word."""
-    word = np.int64(0)
-    for channel in range(3):
-        level = min(max(colour[channel], 0.0), 255.0) * 16.0 + 0.5
-        word |= np.int64(level) << (21 * channel)
-    return word
+@part
+def lane_of(level: float) -> Any:
+    """Return a channel from 0 to 255 in 1/16 of a grey level."""
+    return np.int64(min(max(level, 0.0), 255.0) * 16.0 + 0.5)
 
 
-@jit
+@part
+def word_of(colour: Any) -> Any:
+    """Return a colour of three channels from 0 to 255 as a word."""
+    return lane_of(colour[0]) | lane_of(colour[1]) << 21 | lane_of(colour[2]) << 42
+
+
+@part
 def unpack(out: NDArray[np.uint8], canvas: NDArray[np.int64], quarter: int) -> None:
-    """Write a canvas as pixels, (size, size, 3), after some quarter turns counter-clockwise."""
-    size = len(canvas)
+    """Write a canvas as pixels, (size, size, 3), after some quarter turns counter-clockwise.
+
+    Channels end at 255 * 16 in words, so that rounding them takes none past 255.
+    """
+    size, last = len(canvas), len(canvas) - 1
     for r in range(size):
-        for c in range(size):
-            if quarter == 0:
-                word = canvas[r, c]
-            elif quarter == 1:
-                word = canvas[c, size - 1 - r]
-            elif quarter == 2:
-                word = canvas[size - 1 - r, size - 1 - c]
-            else:
-                word = canvas[size - 1 - c, r]
-            for channel in range(3):
-                out[r, c, channel] = min((((word >> (21 * channel)) & 0xFFF) + 8) >> 4, 255)
+        if quarter == 0:
+            for c in range(size):
+                put_pixel(out, r, c, canvas[r, c])
+        elif quarter == 1:
+            for c in range(size):
+                put_pixel(out, r, c, canvas[c, last - r])
+        elif quarter == 2:
+            for c in range(size):
+                put_pixel(out, r, c, canvas[last - r, last - c])
+        else:
+            for c in range(size):
+                put_pixel(out, r, c, canvas[last - c, r])
+
+
+@part
+def put_pixel(out: NDArray[np.uint8], r: int, c: int, word: int) -> None:
+    """Write a word as a pixel."""
+    rounded = word + _ROUND
+    out[r, c, 0], out[r, c, 1], out[r, c, 2] = rounded >> 4, rounded >> 25, rounded >> 46

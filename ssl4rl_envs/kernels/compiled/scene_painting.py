@@ -12,9 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl4rl_envs.kernels.compiled import jit
+from ssl4rl_envs.kernels.compiled import part
 from ssl4rl_envs.kernels.compiled.scene_colours import mixed, weight_of
-from ssl4rl_envs.kernels.compiled.scene_spans import WHOLE, disc, narrowed, pixels_of, reach, slack
+from ssl4rl_envs.kernels.compiled.scene_spans import (
+    disc_of,
+    disc_rows,
+    disc_span,
+    narrowed,
+    pixels_of,
+    polygon_bounds,
+    polygon_spans,
+    reach,
+    slack,
+)
 
 _ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 _TINY = np.float32(1e-6)
@@ -22,65 +32,66 @@ _RUN = 8
 """Filled pixels in a row that are worth a loop of their own."""
 
 
-@jit
+@part
 def weighed(distance: Any, opacity: Any) -> Any:
     """Return a weight, 0 to 256, from a pixel's signed distance from an edge."""
     return np.int64(min(max(distance + _HALF, _ZERO), _ONE) * opacity + _HALF)
 
 
-@jit
+@part
 def fill(canvas: NDArray[np.int64], row: int, start: int, stop: int, shade: Any, colours: Any) -> None:
     """Paint pixels of a row that are covered wholly."""
     (a, t), (opacity, dark, bright), middle = shade, colours, middle_of(canvas)
     weight = weighed(_ONE, opacity)
     if dark == bright:
-        for c in range(start, stop):
+        for c in range(np.uint64(start), np.uint64(stop)):
             canvas[row, c] = mixed(canvas[row, c], dark, weight)
     else:
-        for c in range(start, stop):
+        for c in range(np.uint64(start), np.uint64(stop)):
             colour = mixed(dark, bright, weight_of(a * (np.float32(c) - middle) + t))
             canvas[row, c] = mixed(canvas[row, c], colour, weight)
 
 
-@jit
+@part
 def middle_of(canvas: NDArray[np.int64]) -> Any:
     """Return the middle of a view, in pixels."""
     return np.float32((len(canvas) - 1) / 2)
 
 
-@jit
+@part
 def on_row(forms: NDArray[np.float32], k: int, y: Any) -> Any:
     """Return an affine form of x and y as one of x, (a, t) of a x + t."""
     return forms[k, 0], forms[k, 1] * y + forms[k, 2]
 
 
-@jit
+@part
 def polygon_edge(canvas: NDArray[np.int64], row: int, start: int, stop: int, sides: Any, shade: Any, colours: Any) -> None:
     """Paint pixels of a row of a polygon."""
     (a0, t0), (a1, t1), (a2, t2), (a3, t3) = sides
     (a, t), (opacity, dark, bright), middle = shade, colours, middle_of(canvas)
-    for c in range(start, stop):
+    for c in range(np.uint64(start), np.uint64(stop)):
         x = np.float32(c) - middle
         distance = min(min(min(a0 * x + t0, a1 * x + t1), a2 * x + t2), a3 * x + t3)
         colour = mixed(dark, bright, weight_of(a * x + t))
         canvas[row, c] = mixed(canvas[row, c], colour, weighed(distance, opacity))
 
 
-@jit
-def polygon(canvas: NDArray[np.int64], box: Any, forms: NDArray[np.float32], colours: Any) -> None:
+@part
+def polygon(
+    canvas: NDArray[np.int64], box: Any, forms: NDArray[np.float32], colours: Any, bounds: NDArray[np.float64]
+) -> None:
     """Paint a polygon."""
-    size, (top, left, height, width), middle = len(canvas), box, middle_of(canvas)
-    for row in range(top, top + height):
-        y, outer, inner = np.float32(row) - middle, WHOLE, WHOLE
-        for k in range(4):
-            a, t = on_row(forms, k, y)
-            wide = slack(np.float64(a), np.float64(t), size)
-            outer = narrowed(outer, np.float64(a), np.float64(t), -0.5 - wide)
-            inner = narrowed(inner, np.float64(a), np.float64(t), 0.5 + wide)
-        start, stop = pixels_of(outer, np.float64(middle), left, left + width)
+    (top, left, height, width), middle = box, middle_of(canvas)
+    half = np.float64(middle)
+    rows = polygon_bounds(forms, len(canvas), bounds)
+    top, bottom = pixels_of(rows[0], rows[1], half, top, top + height)
+    for row in range(top, bottom):
+        y = np.float32(row) - middle
+        low, high, inner_low, inner_high = polygon_spans(bounds, np.float64(y))
+        start, stop = pixels_of(low, high, half, left, left + width)
         if start == stop:
             continue
-        first, last = pixels_of(inner, np.float64(middle), start, stop)
+        first, last = pixels_of(inner_low, inner_high, half, start, stop)
         sides, shade = (
             (on_row(forms, 0, y), on_row(forms, 1, y), on_row(forms, 2, y), on_row(forms, 3, y)),
             on_row(forms, 4, y),
@@ -93,7 +104,7 @@ def polygon(canvas: NDArray[np.int64], box: Any, forms: NDArray[np.float32], col
             polygon_edge(canvas, row, last, stop, sides, shade, colours)
 
 
-@jit
+@part
 def ellipse_edge(
     canvas: NDArray[np.int64],
     row: int,
@@ -107,7 +118,7 @@ def ellipse_edge(
     """Paint pixels of a row of an ellipse."""
     (a0, t0), (a1, t1), (a2, t2) = axes
     (a, t), (opacity, dark, bright), middle, s0, s1 = shade, colours, middle_of(canvas), slopes[0], slopes[1]
-    for c in range(start, stop):
+    for c in range(np.uint64(start), np.uint64(stop)):
         x = np.float32(c) - middle
         across, down = a0 * x + t0, a1 * x + t1
         across, down = across * across, down * down
@@ -118,26 +129,25 @@ def ellipse_edge(
         canvas[row, c] = mixed(canvas[row, c], colour, weighed(distance, opacity))
 
 
-@jit
+@part
 def ellipse(
     canvas: NDArray[np.int64], box: Any, forms: NDArray[np.float32], slopes: NDArray[np.float32], colours: Any
 ) -> None:
     """Paint an ellipse that may be cut by a line."""
     size, (top, left, height, width), middle = len(canvas), box, middle_of(canvas)
-    slope = math.sqrt(np.float64(max(slopes[0], slopes[1])))
-    for row in range(top, top + height):
+    half, disc, (beyond, within) = np.float64(middle), disc_of(forms), reach(forms, slopes, size)
+    cut, wide, rows = np.float64(forms[2, 0]), slack(forms[2], size), disc_rows(disc, beyond)
+    top, bottom = pixels_of(rows[0], rows[1], half, top, top + height)
+    for row in range(top, bottom):
         y = np.float32(row) - middle
         axes, shade = (on_row(forms, 0, y), on_row(forms, 1, y), on_row(forms, 2, y)), on_row(forms, 4, y)
-        a0, t0, a1, t1 = np.float64(axes[0][0]), np.float64(axes[0][1]), np.float64(axes[1][0]), np.float64(axes[1][1])
-        a2, t2 = np.float64(axes[2][0]), np.float64(axes[2][1])
-        beyond, within = reach(slope, slack(a0, t0, size) + slack(a1, t1, size))
-        wide = slack(a2, t2, size)
-        outer = narrowed(disc(a0, t0, a1, t1, beyond), a2, t2, -0.5 - wide)
-        start, stop = pixels_of(outer, np.float64(middle), left, left + width)
+        level = np.float64(axes[2][1])
+        low, high = narrowed(disc_span(disc, beyond, np.float64(y)), cut, level + 0.5 + wide)
+        start, stop = pixels_of(low, high, half, left, left + width)
         if start == stop:
             continue
-        inner = narrowed(disc(a0, t0, a1, t1, within), a2, t2, 0.5 + wide)
-        first, last = pixels_of(inner, np.float64(middle), start, stop)
+        inner_low, inner_high = narrowed(disc_span(disc, within, np.float64(y)), cut, level - 0.5 - wide)
+        first, last = pixels_of(inner_low, inner_high, half, start, stop)
         if last - first < _RUN:
             ellipse_edge(canvas, row, start, stop, axes, slopes, shade, colours)
         else:
@@ -146,18 +156,20 @@ def ellipse(
             ellipse_edge(canvas, row, last, stop, axes, slopes, shade, colours)
 
 
-@jit
+@part
 def glow(canvas: NDArray[np.int64], box: Any, forms: NDArray[np.float32], colours: Any) -> None:
     """Paint an ellipse that fades outward."""
     size, (top, left, height, width), middle = len(canvas), box, middle_of(canvas)
-    opacity, dark, bright = colours
-    for row in range(top, top + height):
+    half, disc, (opacity, dark, bright) = np.float64(middle), disc_of(forms), colours
+    beyond = 1.0 + slack(forms[0], size) + slack(forms[1], size)
+    rows = disc_rows(disc, beyond)
+    top, bottom = pixels_of(rows[0], rows[1], half, top, top + height)
+    for row in range(top, bottom):
         y = np.float32(row) - middle
         (a0, t0), (a1, t1), (a, t) = on_row(forms, 0, y), on_row(forms, 1, y), on_row(forms, 4, y)
-        wide = slack(np.float64(a0), np.float64(t0), size) + slack(np.float64(a1), np.float64(t1), size)
-        outer = disc(np.float64(a0), np.float64(t0), np.float64(a1), np.float64(t1), 1.0 + wide)
-        start, stop = pixels_of(outer, np.float64(middle), left, left + width)
-        for c in range(start, stop):
+        low, high = disc_span(disc, beyond, np.float64(y))
+        start, stop = pixels_of(low, high, half, left, left + width)
+        for c in range(np.uint64(start), np.uint64(stop)):
             x = np.float32(c) - middle
             across, down = a0 * x + t0, a1 * x + t1
             share = max(_ONE - (across * across + down * down), _ZERO)
@@ -165,7 +177,7 @@ def glow(canvas: NDArray[np.int64], box: Any, forms: NDArray[np.float32], colour
             canvas[row, c] = mixed(canvas[row, c], colour, np.int64(share * share * opacity + _HALF))
 
 
-@jit
+@part
 def share_of(slope: float, horizon: float, frame: Any) -> Any:
     """Return a form (a, b, c), float32, of 256ths of a share that is 0 at the horizon and grows downward."""
     middle_x, middle_y, right_x, right_y, down_x, down_y = frame
@@ -177,7 +189,7 @@ def share_of(slope: float, horizon: float, frame: Any) -> Any:
     )
 
 
-@jit
+@part
 def backdrop(canvas: NDArray[np.int64], horizon: float, colours: Any, frame: Any) -> None:
     """Paint sky and ground: the words of the sky at the top, in the middle and at the horizon, of the ground far and near."""
     top, high, low, far, near = colours

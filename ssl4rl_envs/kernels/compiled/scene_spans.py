@@ -1,4 +1,4 @@
-"""Which pixels of a row a shape of a scene can touch, and which it fills, compiled.
+"""Which rows of a view, and which pixels of a row, a shape of a scene can touch, and which pixels it fills, compiled.
 
 Spans are (low, high) in float64, in pixels from the middle of a view. They are found with a margin that is wider than the
 rounding errors of the float32 numbers they bound, so painting by spans changes no bit: outside, a shape's weight would be 0,
@@ -10,7 +10,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ssl4rl_envs.kernels.compiled import jit
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl4rl_envs.kernels.compiled import part
 
 WHOLE = (-1e9, 1e9)
 EMPTY = (1.0, -1.0)
@@ -19,57 +22,122 @@ _MARGIN = 0.01
 """Pixels, or radii, that a number may be off, at least."""
 _ROUNDING = 1e-6
 """What the float32 value of an affine form may be off, relative to its terms: several times what it is."""
+_FLAT = 1e-9
 
 
-@jit
-def slack(a: float, t: float, size: int) -> Any:
-    """Return by how much a form a x + t may be off on a canvas of this size."""
-    return _MARGIN + _ROUNDING * (abs(a) * size + abs(t))
+@part
+def slack(form: NDArray[np.float32], size: int) -> Any:
+    """Return by how much a form (a, b, c) may be off on a canvas of this size."""
+    a, b, c = np.float64(form[0]), np.float64(form[1]), np.float64(form[2])
+    return _MARGIN + _ROUNDING * ((abs(a) + abs(b)) * size + abs(c))
 
 
-@jit
-def narrowed(span: Any, a: float, t: float, least: float) -> Any:
-    """Return the part of a span of x where a x + t >= least."""
+@part
+def narrowed(span: Any, a: float, t: float) -> Any:
+    """Return the part of a span of x where a x + t >= 0."""
     low, high = span
-    if a > 1e-9:
-        return max(low, (least - t) / a), high
-    if a < -1e-9:
-        return low, min(high, (least - t) / a)
-    return (low, high) if t >= least else EMPTY
+    if a > _FLAT:
+        return max(low, -t / a), high
+    if a < -_FLAT:
+        return low, min(high, -t / a)
+    return (low, high) if t >= 0 else EMPTY
 
 
-@jit
-def disc(a0: float, t0: float, a1: float, t1: float, radius: float) -> Any:
-    """Return the span of x where (a0 x + t0)^2 + (a1 x + t1)^2 <= radius^2."""
-    square, half, rest = a0 * a0 + a1 * a1, a0 * t0 + a1 * t1, t0 * t0 + t1 * t1 - radius * radius
-    root = half * half - square * rest
-    if radius <= 0 or root < 0 or square == 0:
-        return EMPTY
-    root = math.sqrt(root)
-    return (-half - root) / square, (root - half) / square
+@part
+def pixels_of(low: float, high: float, middle: float, start: int, stop: int) -> Any:
+    """Return the pixels, of start..stop, that lie in a span: the first and one past the last."""
+    first, last = math.ceil(max(low + middle, float(start))), math.floor(min(high + middle, stop - 1.0)) + 1
+    return first, max(first, last)
 
 
-@jit
-def reach(slope: float, wide: float) -> Any:
-    """Return radii: an ellipse has no weight beyond the first, and covers all within the second.
+# ---------------------------------------------------------------------------------------------------- polygons
 
-    With q the distance from its middle in radii and s the larger length of its axes' gradients, the measured distance from
-    the edge is at most (1 - q) / s outside and at least that inside.
+
+@part
+def polygon_bounds(forms: NDArray[np.float32], size: int, bounds: NDArray[np.float64]) -> Any:
+    """Write by what lines a polygon is bounded, and return the span of rows it can touch.
 
     Args:
-        slope: s, in radii a pixel.
-        wide: by how much q may be off.
+        forms: (4, 3) its sides: distances from them, in pixels.
+        size: of the canvas.
+        bounds: (4, 4), which is written, (p, q, r, where) a side. A left (1) or right (-1) one: what lies beyond x = p y + q
+            cannot be touched, what lies within x = p y + r is covered, as far as this side goes. A level one (0): rows
+            with p y + r >= 0 are covered.
     """
-    half = 0.5005 * slope + 1e-5
-    return 1.0 + half + wide, 1.0 - half - wide if slope < 0.9 else 0.0
+    rows = WHOLE
+    for k in range(4):
+        a, b, c = np.float64(forms[k, 0]), np.float64(forms[k, 1]), np.float64(forms[k, 2])
+        beyond = 0.5 + slack(forms[k], size)
+        if abs(a) > _FLAT:
+            bounds[k, 0], bounds[k, 1], bounds[k, 2] = -b / a, -(c + beyond) / a, (beyond - c) / a
+            bounds[k, 3] = 1.0 if a > 0 else -1.0
+        else:
+            rows = narrowed(rows, b, c + beyond)
+            bounds[k, 0], bounds[k, 2], bounds[k, 3] = b, c - beyond, 0.0
+    for i in range(4):
+        for j in range(4):
+            if bounds[i, 3] > 0 and bounds[j, 3] < 0:
+                rows = narrowed(rows, bounds[j, 0] - bounds[i, 0], bounds[j, 1] - bounds[i, 1])
+    return rows
 
 
-@jit
-def pixels_of(span: Any, middle: float, start: int, stop: int) -> Any:
-    """Return the pixels of a row, of start..stop, that lie in a span: the first and one past the last."""
-    low, high = span[0] + middle, span[1] + middle
-    if not (low < stop and high >= start and low <= high):
-        return start, start
-    first = start if low <= start else math.ceil(low)
-    last = stop if high >= stop - 1 else math.floor(high) + 1
-    return first, max(first, last)
+@part
+def polygon_spans(bounds: NDArray[np.float64], y: float) -> Any:
+    """Return the span of x that a polygon can touch in a row, and the one that it fills."""
+    low, high, first, last = -1e9, 1e9, -1e9, 1e9
+    for k in range(4):
+        if bounds[k, 3] > 0:
+            low, first = max(low, bounds[k, 0] * y + bounds[k, 1]), max(first, bounds[k, 0] * y + bounds[k, 2])
+        elif bounds[k, 3] < 0:
+            high, last = min(high, bounds[k, 0] * y + bounds[k, 1]), min(last, bounds[k, 0] * y + bounds[k, 2])
+        elif bounds[k, 0] * y + bounds[k, 2] < 0:
+            last = -1e9
+    return low, high, first, last
+
+
+# ---------------------------------------------------------------------------------------------------- ellipses
+
+
+@part
+def disc_of(forms: NDArray[np.float32]) -> Any:
+    """Return what `disc_rows` and `disc_span` need of the first two forms, u and v.
+
+    In a row, u^2 + v^2 = s x^2 + 2 h x + ..., where s is constant and h affine in y, and it is at most radius^2 where
+    |s x + h| <= sqrt(s radius^2 - w^2) with another affine w, by Lagrange's identity.
+    """
+    a0, b0, c0 = np.float64(forms[0, 0]), np.float64(forms[0, 1]), np.float64(forms[0, 2])
+    a1, b1, c1 = np.float64(forms[1, 0]), np.float64(forms[1, 1]), np.float64(forms[1, 2])
+    square = a0 * a0 + a1 * a1
+    return square, 1 / square, a0 * b0 + a1 * b1, a0 * c0 + a1 * c1, a0 * b1 - a1 * b0, a0 * c1 - a1 * c0
+
+
+@part
+def disc_rows(disc: Any, radius: float) -> Any:
+    """Return the span of y of what lies within a radius."""
+    square, _, _, _, w1, w0 = disc
+    widest = math.sqrt(square) * radius
+    return narrowed(narrowed(WHOLE, w1, widest + w0), -w1, widest - w0)
+
+
+@part
+def disc_span(disc: Any, radius: float, y: float) -> Any:
+    """Return the span of x of what lies within a radius in a row."""
+    square, inverse, h1, h0, w1, w0 = disc
+    across = w1 * y + w0
+    rest = square * radius * radius - across * across
+    if rest < 0 or radius <= 0:
+        return EMPTY
+    root, half = math.sqrt(rest), h1 * y + h0
+    return (-half - root) * inverse, (root - half) * inverse
+
+
+@part
+def reach(forms: NDArray[np.float32], slopes: NDArray[np.float32], size: int) -> Any:
+    """Return two radii: an ellipse has no weight beyond the first, and covers all within the second.
+
+    With q the distance from its middle in radii and s the larger length of its forms' gradients, the measured distance from
+    the edge is at most (1 - q) / s outside, which is negative, and at least that inside.
+    """
+    half = 0.5005 * math.sqrt(np.float64(max(slopes[0], slopes[1]))) + 1e-5
+    wide = slack(forms[0], size) + slack(forms[1], size)
+    return 1.0 + half + wide, 1.0 - half - wide if half < 0.45 else 0.0

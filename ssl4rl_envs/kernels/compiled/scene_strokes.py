@@ -8,20 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl4rl_envs.kernels.compiled import jit
+from ssl4rl_envs.kernels.compiled import part
+from ssl4rl_envs.kernels.compiled.scene_records import BOX, FORMS, SHADE, SHAPE
 from ssl4rl_envs.kernels.reference.scenes import COSINES, SIZE_CLASSES
 from ssl4rl_envs.sources.base import TURN, UNIT
 from ssl4rl_envs.sources.scene_models import POLYGON
 from ssl4rl_envs.sources.scenery import SIDE
 
-FORMS, BOX, SHADE, DARK, BRIGHT, OPACITY, SHAPE, RECORD = 0, 12, 16, 19, 22, 25, 26, 27
-"""Where the numbers of a shape begin in its row, and how many a row holds: the fields of `sources.scene_shapes.Shapes`."""
-
 _QUARTER = TURN // 4
 _CLASSES = np.array(SIZE_CLASSES)
 
 
-@jit
+@part
 def frame_of(x: int, y: int, side: int, tilt: int, size: int) -> Any:
     """Return a view's frame: its middle, one pixel right and one pixel down, x and y each."""
     pixel = side / (UNIT * SIDE * size)
@@ -29,7 +27,7 @@ def frame_of(x: int, y: int, side: int, tilt: int, size: int) -> Any:
     return x / (UNIT * SIDE), y / (UNIT * SIDE), cosine, sine, -sine, cosine
 
 
-@jit
+@part
 def seen(form: NDArray[np.float64], frame: Any) -> Any:
     """Return an affine form (3,) of a scene's points as one of pixel numbers right and down of a view's middle."""
     middle_x, middle_y, right_x, right_y, down_x, down_y = frame
@@ -37,7 +35,7 @@ def seen(form: NDArray[np.float64], frame: Any) -> Any:
     return a * right_x + b * right_y, a * down_x + b * down_y, a * middle_x + b * middle_y + c
 
 
-@jit
+@part
 def extent(x: float, y: float, half_x: float, half_y: float, a: float, b: float, size: int) -> Any:
     """Return where a box of pixels begins along one axis of a view, and its side; 0 where it is out of sight."""
     area = a * a + b * b
@@ -55,7 +53,7 @@ def extent(x: float, y: float, half_x: float, half_y: float, a: float, b: float,
     return min(start, size - side), side
 
 
-@jit
+@part
 def box_of(record: NDArray[np.float64], frame: Any, size: int) -> Any:
     """Return the box of pixels a shape may touch: top, left, height and width."""
     middle_x, middle_y, right_x, right_y, down_x, down_y = frame
@@ -65,7 +63,7 @@ def box_of(record: NDArray[np.float64], frame: Any, size: int) -> Any:
     return top, left, height, width
 
 
-@jit
+@part
 def stroke_of(record: NDArray[np.float64], frame: Any, forms: NDArray[np.float32], slopes: NDArray[np.float32]) -> None:
     """Write the five forms (5, 3) and the two slopes of a shape as the view sees them."""
     polygon = int(record[SHAPE]) == POLYGON

@@ -7,41 +7,48 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl4rl_envs.kernels.compiled import jit
-from ssl4rl_envs.kernels.compiled.scene_colours import packed, unpack
+from ssl4rl_envs.kernels.compiled import jit, part
+from ssl4rl_envs.kernels.compiled.scene_colours import unpack, word_of
+from ssl4rl_envs.kernels.compiled.scene_numbers import MIRROR, TOTAL, key_of, uniform
 from ssl4rl_envs.kernels.compiled.scene_painting import backdrop, ellipse, glow, polygon
-from ssl4rl_envs.kernels.compiled.scene_strokes import (
-    BRIGHT,
-    DARK,
-    OPACITY,
-    RECORD,
-    SHAPE,
-    box_of,
-    frame_of,
-    stroke_of,
-)
-from ssl4rl_envs.sources.scene_models import GLOW, NOTHING, POLYGON
-from ssl4rl_envs.sources.scenery import Scene, compose
-
-_CHUNK = 128
+from ssl4rl_envs.kernels.compiled.scene_records import BRIGHT, DARK, OPACITY, RECORD, SHAPE, mirror
+from ssl4rl_envs.kernels.compiled.scene_scenery import ground_colours, heavens, hills, marks, setting_of, shore
+from ssl4rl_envs.kernels.compiled.scene_strokes import box_of, frame_of, stroke_of
+from ssl4rl_envs.kernels.compiled.scene_things import things
+from ssl4rl_envs.sources.scene_models import GLOW, POLYGON
+from ssl4rl_envs.sources.scenery import MOST_SHAPES
 
 
-@jit
-def paint(canvas: NDArray[np.int64], records: NDArray[np.float64], frame: Any) -> None:
+@part
+def composed(item: int, numbers: NDArray[np.float64], rows: NDArray[np.float64]) -> Any:
+    """Write the shapes of a scene, and return what all its parts share and how many shapes there are."""
+    key = key_of(item)
+    uniform(key, numbers)
+    setting = setting_of(key, numbers)
+    count = heavens(rows, 0, numbers, setting)
+    count = hills(rows, count, numbers, setting)
+    count = shore(rows, count, numbers, setting)
+    count = marks(rows, count, numbers, setting)
+    count = things(rows, count, numbers, key, setting)
+    if numbers[MIRROR] < 0.5:
+        mirror(rows, count)
+    return setting, count
+
+
+@part
+def paint(canvas: NDArray[np.int64], rows: NDArray[np.float64], frame: Any) -> None:
     """Paint the shapes of a scene, one after the other."""
-    forms, slopes = np.empty((5, 3), np.float32), np.empty(2, np.float32)
-    for k in range(len(records)):
-        record = records[k]
-        shape = int(record[SHAPE])
-        if shape == NOTHING:
-            continue
-        box = box_of(record, frame, len(canvas))
+    forms, slopes, bounds = np.empty((5, 3), np.float32), np.empty(2, np.float32), np.empty((4, 4))
+    for k in range(len(rows)):
+        row = rows[k]
+        box = box_of(row, frame, len(canvas))
         if box[2] == 0 or box[3] == 0:
             continue
-        stroke_of(record, frame, forms, slopes)
-        colours = np.float32(record[OPACITY] * 256.0), packed(record[DARK : DARK + 3]), packed(record[BRIGHT : BRIGHT + 3])
+        shape = int(row[SHAPE])
+        stroke_of(row, frame, forms, slopes)
+        colours = np.float32(row[OPACITY] * 256.0), word_of(row[DARK:BRIGHT]), word_of(row[BRIGHT:OPACITY])
         if shape == POLYGON:
-            polygon(canvas, box, forms, colours)
+            polygon(canvas, box, forms, colours, bounds)
         elif shape == GLOW:
             glow(canvas, box, forms, colours)
         else:
@@ -49,50 +56,30 @@ def paint(canvas: NDArray[np.int64], records: NDArray[np.float64], frame: Any) -
 
 
 @jit
-def draw_composed(
+def draw(
     out: NDArray[np.uint8],
-    records: NDArray[np.float64],
-    horizons: NDArray[np.float64],
-    colours: NDArray[np.float64],
-    views: NDArray[np.int64],
+    items: NDArray[np.int64],
+    x: NDArray[np.int64],
+    y: NDArray[np.int64],
+    side: NDArray[np.int64],
+    tilts: NDArray[np.int64],
+    quarters: NDArray[np.int64],
 ) -> None:
-    """Draw composed scenes."""
+    """See `kernels.scenes.draw`."""
     size = out.shape[1]
     canvas = np.empty((size, size), np.int64)
+    numbers, rows = np.empty(TOTAL), np.empty((MOST_SHAPES, RECORD))
     for i in range(len(out)):
-        frame = frame_of(views[i, 0], views[i, 1], views[i, 2], views[i, 3], size)
-        words = (
-            packed(colours[i, 0]),
-            packed(colours[i, 1]),
-            packed(colours[i, 2]),
-            packed(colours[i, 3]),
-            packed(colours[i, 4]),
-        )
-        backdrop(canvas, horizons[i], words, frame)
-        paint(canvas, records[i], frame)
-        unpack(out[i], canvas, views[i, 4])
-
-
-def recorded(scene: Scene) -> NDArray[np.float64]:
-    """Return the shapes of scenes as rows of numbers, (n, p, RECORD)."""
-    shapes = scene.shapes
-    n, p = shapes.shape.shape
-    fields = (shapes.forms.reshape(n, p, 12), shapes.box, shapes.shade, shapes.dark, shapes.bright)
-    return np.concatenate([*fields, shapes.opacity[..., None], shapes.shape[..., None]], axis=-1)
-
-
-def draw(out: NDArray[np.uint8], items: NDArray[np.int64], *places: NDArray[np.int64]) -> None:
-    """See `kernels.scenes.draw`."""
-    for start in range(0, len(out), _CHUNK):
-        rows = slice(start, start + _CHUNK)
-        scene = compose(items[rows])
-        views = np.stack([array[rows] for array in places], axis=-1)
-        draw_composed(out[rows], recorded(scene), scene.horizon, np.concatenate([scene.sky, scene.ground], axis=1), views)
+        setting, count = composed(items[i], numbers, rows)
+        frame = frame_of(x[i], y[i], side[i], tilts[i], size)
+        far, near = ground_colours(setting)
+        colours = word_of(setting.high), word_of(setting.middle), word_of(setting.low), word_of(far), word_of(near)
+        backdrop(canvas, setting.horizon, colours, frame)
+        paint(canvas, rows[:count], frame)
+        unpack(out[i], canvas, quarters[i])
 
 
 def warm() -> None:
     """Compile, or load what was compiled before."""
-    zeros = np.zeros
-    draw_composed(
-        zeros((1, 1, 1, 3), np.uint8), zeros((1, 1, RECORD)), zeros(1) + 0.5, zeros((1, 5, 3)), np.full((1, 5), 1, np.int64)
-    )
+    one = np.ones(1, np.int64)
+    draw(np.zeros((1, 1, 1, 3), np.uint8), one, one, one, one, one, one)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -57,6 +59,15 @@ def test_many_scenes_are_the_bits_of_the_reference(size, tilted):
     assert_equal(views_of(np.random.default_rng(size), 4 if size == 224 else 96, tilted, "inside"), size)
 
 
+@functools.cache
+def compiled_mixed():
+    """`mixed` as a function that Python can call."""
+    import numba
+
+    part = colours.mixed
+    return numba.njit(lambda first, second, weight: part(first, second, weight))
+
+
 @settings(max_examples=200, deadline=None)
 @given(first=st.integers(0, 4080), second=st.integers(0, 4080), weight=st.integers(0, 256), lane=st.sampled_from([0, 21, 42]))
 def test_a_mixture_is_rounded_in_every_lane_alone(first, second, weight, lane):
@@ -64,7 +75,7 @@ def test_a_mixture_is_rounded_in_every_lane_alone(first, second, weight, lane):
     rest = [(4080 << other, 0) for other in (0, 21, 42) if other != lane]
     one, two = (value << lane for value in (first, second))
     one, two = one | rest[0][0] | rest[1][1], two | rest[0][1] | rest[1][0]
-    for mixed in (reference.mixed, colours.mixed):
+    for mixed in (reference.mixed, compiled_mixed()):
         mixture = int(mixed(np.int64(one), np.int64(two), np.int64(weight)))
         assert (mixture >> lane) & 0xFFF == (first * (256 - weight) + second * weight + 128) >> 8
         if weight in (0, 256):

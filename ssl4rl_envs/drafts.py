@@ -16,6 +16,9 @@ Draft = TypeVar("Draft")
 MAX_REDRAWS = 400
 """A row whose drafts are all rejected this often is an error."""
 
+AT_ONCE = 32
+"""Where few rows are left, so many drafts are drawn at once: several of each, of which the first that will do is taken."""
+
 
 def until_askable(stream: Stream, draw: Callable[[Stream], tuple[Draft, NDArray[np.bool_]]], who: str) -> Draft:
     """Draw drafts, and those that cannot be asked about again, from further counters of the same rows.
@@ -25,30 +28,48 @@ def until_askable(stream: Stream, draw: Callable[[Stream], tuple[Draft, NDArray[
     Args:
         stream: of n rows.
         draw: gives drafts, one a row (an array (n, ...), a dataclass, a list or a tuple of such), and which can be asked
-            about, (n,).
+            about, (n,). A draft may hold what was drawn to look at it, for those that can be asked about: the arrays of the
+            first call are those that are returned, and of later ones nothing but the rows that will do is copied into them.
         who: asks, and of what, for the message.
 
     Raises:
         RuntimeError: a row found none in `MAX_REDRAWS` attempts.
     """
     draft, good = draw(stream)
-    pending = np.flatnonzero(~good)
-    for attempt in range(1, MAX_REDRAWS + 1):
-        if not len(pending):
-            return draft
-        again, good = draw(stream.redraw(pending, attempt))
-        _assign(draft, pending, again)
-        pending = pending[~good]
-    raise RuntimeError(f"{who}: nothing to ask about in {MAX_REDRAWS} draws of {len(pending)} instances")
+    pending, attempt, most = np.flatnonzero(~good), 1, 1
+    while len(pending) and attempt <= MAX_REDRAWS:
+        ahead = min(most, max(1, AT_ONCE // len(pending)), MAX_REDRAWS + 1 - attempt)
+        attempts = np.tile(attempt + np.arange(ahead), len(pending))
+        again, good = draw(stream.redraw(np.repeat(pending, ahead), attempts))
+        good = good.reshape(-1, ahead)
+        found = np.flatnonzero(good.any(axis=1))
+        _assign(draft, pending[found], again, found * ahead + good[found].argmax(axis=1))
+        pending = np.delete(pending, found)
+        attempt, most = attempt + ahead, 2 * most
+    if len(pending):
+        raise RuntimeError(f"{who}: nothing to ask about in {MAX_REDRAWS} draws of {len(pending)} instances")
+    return draft
 
 
-def _assign(draft: Any, rows: NDArray[np.int64], other: Any) -> None:
-    """Write other drafts into rows of a draft, array by array."""
+def narrow(good: NDArray[np.bool_], check: Callable[[NDArray[np.int64]], NDArray[np.bool_]]) -> None:
+    """Look at the rows that are still good, and keep those that pass: what is cheap to see comes first.
+
+    Args:
+        good: (n,), which is written.
+        check: given k rows, says which of them pass, (k,).
+    """
+    rows = np.flatnonzero(good)
+    if len(rows):
+        good[rows] = check(rows)
+
+
+def _assign(draft: Any, rows: NDArray[np.int64], other: Any, those: NDArray[np.int64]) -> None:
+    """Write those rows of other drafts into rows of a draft, array by array."""
     if isinstance(draft, np.ndarray):
-        draft[rows] = other
+        draft[rows] = other[those]
         return
     for part, replacement in zip(_parts(draft), _parts(other), strict=True):
-        _assign(part, rows, replacement)
+        _assign(part, rows, replacement, those)
 
 
 def _parts(draft: Any) -> Any:

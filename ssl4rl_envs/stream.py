@@ -131,16 +131,19 @@ class Stream:
     def __len__(self) -> int:
         return int(self.seeds.size)
 
-    def redraw(self, rows: NDArray[np.bool_] | NDArray[np.integer], attempt: int) -> Stream:
+    def redraw(self, rows: NDArray[np.bool_] | NDArray[np.integer], attempt: int | NDArray[np.integer]) -> Stream:
         """Return a stream of the chosen rows with further counters of the same indices.
 
         Args:
-            rows: mask or positions of the rows to draw again.
-            attempt: number of this redraw, from 1; every attempt has counters of its own.
+            rows: mask or positions of the rows to draw again; one may be chosen several times.
+            attempt: number of this redraw, from 1, one for all or one for each chosen row; every attempt has counters of its
+                own.
         """
-        if attempt < 1:
+        attempts = np.atleast_1d(attempt)
+        if (attempts < 1).any():
             raise ValueError(f"attempt counts from 1, got {attempt}")
-        return self._derived(rows, hash_seed("redraw", attempt))
+        words = np.array([hash_seed("redraw", number) for number in attempts.tolist()], np.uint64)
+        return self._derived(rows, words)
 
     def keyed(self, key: int) -> Stream:
         """Return a stream of the same rows for whoever has this key in [0, 2**63): streams of two keys share nothing."""
@@ -154,11 +157,11 @@ class Stream:
         """Return the chosen rows as a stream of their own, as if they had been asked for alone."""
         return Stream(self.split, self.seeds[rows], self.indices[rows])
 
-    def _derived(self, rows: NDArray[np.bool_] | NDArray[np.integer] | slice, word: int) -> Stream:
+    def _derived(self, rows: NDArray[np.bool_] | NDArray[np.integer] | slice, words: int | NDArray[np.uint64]) -> Stream:
         other = Stream.__new__(Stream)
         other.split, other.seeds, other.indices = self.split, self.seeds[rows], self.indices[rows]
         keys = self._keys[rows]
-        other._keys = _chain(keys, np.full(keys.shape, word, np.uint64))
+        other._keys = _chain(keys, np.broadcast_to(np.asarray(words, np.uint64), keys.shape))
         other._draws = 0
         return other
 

@@ -30,7 +30,8 @@ class ImageTask(Task, Generic[Draft]):
 
     A subclass says what it draws of a row (`draft`: views, places, whatever the target does not depend on) and which drafts
     have one right answer (`askable`). Others are drawn again, from further counters of the same rows, so that the target is
-    as balanced as it was drawn. The last line of its constructor calls `check_source`.
+    as balanced as it was drawn. What `askable` drew to look at, or chose among what a draft offers, it may write into the
+    draft, so that nothing is drawn twice. The last line of the subclass's constructor calls `check_source`.
 
     Args:
         source: the pictures; see `load_images`.
@@ -57,7 +58,7 @@ class ImageTask(Task, Generic[Draft]):
 
     @abstractmethod
     def askable(self, draft: Draft) -> NDArray[np.bool_]:
-        """Return which drafts can be asked about, (n,)."""
+        """Return which drafts can be asked about, (n,); the rows of these may be filled in."""
 
     def draw(self, stream: Stream) -> Draft:
         """Draw drafts that can be asked about; raises as `until_askable`."""

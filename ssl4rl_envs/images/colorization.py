@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.images.base import ImageTask, check_size
-from ssl4rl_envs.images.tiles import NUMBERED, numbers, panel_grid, panels
+from ssl4rl_envs.images.tiles import NUMBERED, PAPER, numbers, panel_grid, panel_places
 from ssl4rl_envs.images.views import LOOK, draw_views
+from ssl4rl_envs.kernels import likeness
+from ssl4rl_envs.kernels import tiles as kernels
 from ssl4rl_envs.sources import ImageSourceLike, Views
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Level, Score, exact_score
@@ -116,9 +119,7 @@ class Colorization(ImageTask[Views]):
 
     def askable(self, draft: Views) -> NDArray[np.bool_]:
         """Return which views have three channels that all differ."""
-        look = self.source.pixels(draft, LOOK).astype(np.int64)
-        apart = np.abs(look - np.roll(look, 1, axis=-1)).sum(axis=(1, 2))
-        return np.asarray((apart >= MIN_APART * LOOK * LOOK).all(axis=1), np.bool_)
+        return likeness.coloured(self.source.pixels(draft, LOOK), math.ceil(MIN_APART * LOOK * LOOK))
 
     def make(self, stream: Stream) -> Batch:
         """Colour one view a row in several ways; observation and target as the class's text says."""
@@ -128,8 +129,10 @@ class Colorization(ImageTask[Views]):
         column = np.arange(self.candidates)[None, :]
         before = np.minimum(column - (column > target[:, None]), self.candidates - 2)
         ways = np.where(column == target[:, None], 0, np.take_along_axis(false, before, axis=1))
-        shown = colourings(self.source.pixels(views, self.panel), ways)
-        return Batch({"image": panels(shown, self.image_size)}, target, views.items)
+        canvas = np.full((len(views), self.image_size, self.image_size, 3), PAPER, np.uint8)
+        at = panel_places(self.candidates, self.image_size, self.panel)
+        kernels.recolour(canvas, at, self.source.pixels(views, self.panel), np.array(CHANNELS, np.int64)[ways])
+        return Batch({"image": canvas}, target, views.items)
 
     def score(self, answers: NDArray[Any], batch: Batch) -> Score:
         """Score 1 for the true colouring, 0 otherwise."""
@@ -147,11 +150,3 @@ class Colorization(ImageTask[Views]):
     def example(self) -> int:
         """Return the answer of the instructions' example."""
         return 1
-
-
-def colourings(pictures: NDArray[np.uint8], ways: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Return pictures (n, h, w, 3) with their channels exchanged as `CHANNELS[ways]` says, ways (n, m): (n, m, h, w, 3)."""
-    # Taken from the flat pictures channel by channel: one copy, where indexing by pixel is several times slower.
-    planes = np.moveaxis(pictures, -1, 1)
-    taken = planes[np.arange(len(pictures))[:, None, None], np.array(CHANNELS)[ways]]
-    return np.ascontiguousarray(np.moveaxis(taken, 2, -1))

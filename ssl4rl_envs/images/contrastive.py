@@ -9,6 +9,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
+from ssl4rl_envs.drafts import narrow
 from ssl4rl_envs.images import augmentations
 from ssl4rl_envs.images.base import ImageTask, one_of
 from ssl4rl_envs.images.views import comparable, different_pictures, draw_alike, draw_views
@@ -109,10 +110,9 @@ class Contrastive(ImageTask[Draft]):
     def askable(self, draft: Draft) -> NDArray[np.bool_]:
         """Return where the views of one picture overlap enough, and the others show different ones of comparable size."""
         first, near, far = draft
-        overlapping = (overlap(first, near) >= self.min_overlap) & comparable(self.source, first.items, far.items)
-        rows = np.flatnonzero(overlapping)
-        overlapping[rows] = different_pictures(self.source, first.items[rows], far.items[rows], MIN_DIFFERENCE)
-        return overlapping
+        good = (overlap(first, near) >= self.min_overlap) & comparable(self.source, first.items, far.items)
+        narrow(good, lambda rows: different_pictures(self.source, first.items[rows], far.items[rows], MIN_DIFFERENCE))
+        return good
 
     def make(self, stream: Stream) -> Batch:
         """Show two views a row; observation and target as the class's text says."""

@@ -9,9 +9,11 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
-from ssl4rl_envs.images.augmentations import flip
 from ssl4rl_envs.images.base import ImageTask
-from ssl4rl_envs.images.views import LOOK, differs, draw_views
+from ssl4rl_envs.images.tiles import mirrored
+from ssl4rl_envs.images.views import LOOK, draw_views
+from ssl4rl_envs.kernels import likeness
+from ssl4rl_envs.kernels.tiles import MIRRORED, UPENDED
 from ssl4rl_envs.sources import ImageSourceLike, Views
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Level, Score, exact_score
@@ -19,7 +21,7 @@ from ssl4rl_envs.task import Batch, Level, Score, exact_score
 MIN_DIFFERENCE = 8.0
 """Pictures that differ by less from themselves mirrored, in grey levels of 255 on average, are not asked about."""
 
-FLIPS = ("none", "horizontal", "vertical", "both")
+FLIPS = {"none": 0, "horizontal": MIRRORED, "vertical": UPENDED, "both": MIRRORED | UPENDED}
 
 OTHER_WORDS = {
     **dict.fromkeys(("no", "not mirrored", "not flipped", "unchanged", "left as it is"), "none"),
@@ -82,7 +84,8 @@ class FlipPrediction(ImageTask[Views]):
     def __init__(self, source: ImageSourceLike = "scenes", image_size: int = 64, reference: bool = True) -> None:
         super().__init__(source, image_size, ("image", "reference") if reference else ("image",), "blank or symmetric")
         self.reference = reference
-        self.flips = FLIPS if reference else ("none", "vertical")
+        self.flips = tuple(FLIPS) if reference else ("none", "vertical")
+        self._mirrors = np.array([FLIPS[name] for name in self.flips], np.uint8)
         self.action_space = spaces.Discrete(len(self.flips))
         self.answer_format = AnswerFormat(
             self.flips,
@@ -100,18 +103,14 @@ class FlipPrediction(ImageTask[Views]):
     def askable(self, draft: Views) -> NDArray[np.bool_]:
         """Return which views differ from themselves in every mirror."""
         look = self.source.pixels(draft, LOOK)
-        every = np.ones(len(look), bool)
-        mirrors = [("horizontal" in name or name == "both", name in ("vertical", "both")) for name in self.flips[1:]]
-        changed = [differs(look, flip(look, every & across, every & down), MIN_DIFFERENCE) for across, down in mirrors]
-        return np.asarray(np.all(changed, axis=0), np.bool_)
+        return likeness.unlike_itself(look, self._mirrors[1:], likeness.least(MIN_DIFFERENCE, LOOK))
 
     def make(self, stream: Stream) -> Batch:
         """Mirror one view a row; observation and target as the class's text says."""
         target = stream.integers(0, len(self.flips))
         views = self.draw(stream)
         upright = self.source.pixels(views, self.image_size)
-        names = np.array(self.flips)[target]
-        image = flip(upright, np.isin(names, ("horizontal", "both")), np.isin(names, ("vertical", "both")))
+        image = mirrored(upright, self._mirrors[target])
         observation = {"image": image, "reference": upright} if self.reference else {"image": image}
         return Batch(observation, target, views.items)
 

@@ -9,9 +9,12 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
+from ssl4rl_envs.drafts import narrow
 from ssl4rl_envs.images.base import ImageTask, one_of
-from ssl4rl_envs.images.tiles import NUMBERED, Tiling, join, numbers
-from ssl4rl_envs.images.views import comparable, different_pictures, differs, draw_alike
+from ssl4rl_envs.images.tiles import NUMBERED, Tiling, numbers, places
+from ssl4rl_envs.images.views import comparable, different_pictures, draw_alike
+from ssl4rl_envs.kernels import likeness
+from ssl4rl_envs.kernels.tiles import MIRRORED, QUARTERS, UPENDED, place
 from ssl4rl_envs.sources import ImageSourceLike, Views
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Level, Score, exact_score
@@ -120,14 +123,11 @@ class OddPatch(ImageTask[Draft]):
     def askable(self, draft: Draft) -> NDArray[np.bool_]:
         """Return which drafts would show the odd tile wherever it is put."""
         first, second, corners, how = draft
-        tiles = self.tiling.look(self.source, first, corners)
-        foreign = self.tiling.look(self.source, second, corners) if self.odd == "other" else tiles
-        result = np.ones(len(tiles), bool)
-        if self.odd == "other":
-            result &= comparable(self.source, first.items, second.items)
-            result &= different_pictures(self.source, first.items, second.items, MIN_PICTURES)
-        for place in range(self.tiling.count):
-            result &= differs(tiles[:, place], self._replacement(tiles, foreign, place, how), MIN_DIFFERENCE[self.odd])
+        if self.odd != "other":
+            return self._all_odd(first, second, corners, how)
+        result = comparable(self.source, first.items, second.items)
+        narrow(result, lambda rows: different_pictures(self.source, first.items[rows], second.items[rows], MIN_PICTURES))
+        narrow(result, lambda rows: self._all_odd(first.rows(rows), second.rows(rows), corners[rows], how[rows]))
         return result
 
     def make(self, stream: Stream) -> Batch:
@@ -136,11 +136,11 @@ class OddPatch(ImageTask[Draft]):
         first, second, corners, how = self.draw(stream)
         tiles = self.tiling.draw(stream, self.source, first, corners)
         foreign = self.tiling.draw(stream, self.source, second, corners) if self.odd == "other" else tiles
-        shown = tiles.copy()
-        for place in range(self.tiling.count):
-            rows = target == place
-            shown[rows, place] = self._replacement(tiles[rows], foreign[rows], place, how[rows])
-        return Batch({"image": join(shown, self.tiling.grid)}, target, first.items)
+        image = tiles.joined(np.tile(np.arange(self.tiling.count), (len(target), 1)))
+        grid, side = self.tiling.grid, self.tiling.tile
+        there, at = (corners[0][target][:, None] for corners in (places(grid, side), foreign.at))
+        place(image, there, foreign.pictures, at, side, self._turns(how))
+        return Batch({"image": image}, target, first.items)
 
     def score(self, answers: NDArray[Any], batch: Batch) -> Score:
         """Score 1 for the odd tile, 0 otherwise."""
@@ -165,15 +165,16 @@ class OddPatch(ImageTask[Draft]):
         """Return the answer of the instructions' example."""
         return 1
 
-    def _replacement(
-        self, tiles: NDArray[np.uint8], foreign: NDArray[np.uint8], place: int, how: NDArray[np.int64]
-    ) -> NDArray[np.uint8]:
-        """Return what is put in one place, (n, side, side, 3)."""
-        if self.odd == "other":
-            return foreign[:, place]
-        tile = tiles[:, place]
-        ways = (
-            [np.rot90(tile, k, axes=(1, 2)) for k in (1, 2, 3)] if self.odd == "turned" else [tile[:, :, ::-1], tile[:, ::-1]]
-        )
-        chosen = how[:, 0 if self.odd == "turned" else 1]
-        return np.stack(ways)[chosen, np.arange(len(tile))]
+    def _all_odd(self, first: Views, second: Views, corners: NDArray[np.int64], how: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which drafts have a tile at every place that differs from what would be put there."""
+        tiles = self.tiling.look(self.source, first, corners)
+        foreign = self.tiling.look(self.source, second, corners) if self.odd == "other" else tiles
+        least = likeness.least(MIN_DIFFERENCE[self.odd], tiles.side)
+        return likeness.differ(tiles.pictures, tiles.at, foreign.pictures, foreign.at, tiles.side, self._turns(how), least)
+
+    def _turns(self, how: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return how what is put in a place is turned, (n, 1)."""
+        if self.odd == "turned":
+            return QUARTERS[1 + how[:, :1]]
+        ways = (MIRRORED, UPENDED) if self.odd == "flipped" else (0, 0)
+        return np.array(ways, np.uint8)[how[:, 1:]]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.images.base import one_of
 from ssl4rl_envs.images.tiled import TiledTask
-from ssl4rl_envs.images.tiles import APART, NUMBERED, Tiling, cut, numbers, permuted, same
+from ssl4rl_envs.images.tiles import APART, NUMBERED, Tiling, numbers
 from ssl4rl_envs.sources import ImageSourceLike
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Level, Score
@@ -125,8 +125,7 @@ class PatchOrdering(TiledTask):
         """Score permutations by the share of right places; a tile that equals the right one is right."""
         valid = self.valid(answers)
         given = np.where(valid[:, None], answers, 0)
-        tiles = cut(batch.observation["image"], self.tiling.grid)
-        right = same(permuted(tiles, given), permuted(tiles, batch.target)) & valid[:, None]
+        right = self.tiling.same(batch.observation["image"], given, batch.target) & valid[:, None]
         success: NDArray[np.bool_] = np.asarray(right.all(axis=1), np.bool_)
         if self.reward == "exact":
             return Score(success.astype(np.float32), success)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.images.tiled import TiledTask
-from ssl4rl_envs.images.tiles import APART, NUMBERED, Tiling, cut, join, numbers, permuted, same
+from ssl4rl_envs.images.tiles import APART, NUMBERED, Tiles, Tiling, numbers, places
 from ssl4rl_envs.sources import ImageSourceLike
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Level, Score, Step
@@ -133,29 +133,27 @@ class PatchSwap(TiledTask):
         pairs = np.where(valid[:, None], self.pairs[np.where(valid, actions, 0)], 0)
         order = np.tile(np.arange(self.tiling.count), (len(state), 1))
         order[rows[:, None], pairs] = pairs[:, ::-1]
-        tiles = permuted(cut(state.observation["image"], self.tiling.grid), order)
+        image = Tiles(state.observation["image"], places(self.tiling.grid, self.tiling.tile), self.tiling.tile).joined(order)
         target = order[rows[:, None], state.target]  # a swap is its own inverse
-        progress = same(tiles, permuted(tiles, target)).mean(axis=1, dtype=np.float64).astype(np.float32)
+        progress = self._in_place(image, target).mean(axis=1, dtype=np.float64).astype(np.float32)
         best = np.maximum(state.memory["best"], progress)
         gained = np.where(valid, best - state.memory["best"], np.float32(0)).astype(np.float32)
         whole = progress == 1
         last = np.where(valid, actions, state.memory["last"]).astype(np.int64)
-        observation = {"image": join(tiles, self.tiling.grid)}
-        after = dataclasses.replace(state, observation=observation, target=target, memory={"best": best, "last": last})
+        after = dataclasses.replace(state, observation={"image": image}, target=target, memory={"best": best, "last": last})
         return Step(after, Score(gained, whole), whole)
 
     def info(self, batch: Batch) -> dict[str, NDArray[Any]]:
         """Return `action_mask`, (n, actions) int8."""
-        tiles = cut(batch.observation["image"], self.tiling.grid)
-        mask = ~same(tiles[:, self.pairs[:, 0]], tiles[:, self.pairs[:, 1]])
+        first, second = (np.broadcast_to(tiles, (len(batch), len(tiles))) for tiles in self.pairs.T)
+        mask = ~self.tiling.same(batch.observation["image"], first, second)
         last = batch.memory["last"]
         mask[np.flatnonzero(last >= 0), last[last >= 0]] = False
         return {"action_mask": mask.astype(np.int8)}
 
     def oracle(self, batch: Batch) -> NDArray[Any]:
         """Return swaps that put a tile into its place, (n,); action 0 where all are."""
-        tiles = cut(batch.observation["image"], self.tiling.grid)
-        wrong = ~same(tiles, permuted(tiles, batch.target))
+        wrong = ~self._in_place(batch.observation["image"], batch.target)
         place = wrong.argmax(axis=1)
         belongs = batch.target[np.arange(len(batch)), place]
         low, high = np.minimum(place, belongs), np.maximum(place, belongs)
@@ -185,6 +183,11 @@ class PatchSwap(TiledTask):
     def example(self) -> int:
         """Return the answer of the instructions' example: the first tile and the last."""
         return self.tiling.count - 2
+
+    def _in_place(self, image: NDArray[np.uint8], target: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which places (n, count) show the tile that belongs there, or one that equals it."""
+        every = np.broadcast_to(np.arange(self.tiling.count), target.shape)
+        return self.tiling.same(image, every, target)
 
 
 def derangement(stream: Stream, count: int) -> NDArray[np.int64]:

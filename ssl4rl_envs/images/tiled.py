@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_envs.images.base import ImageTask
-from ssl4rl_envs.images.tiles import Tiling, join, permuted
+from ssl4rl_envs.images.tiles import Tiling
 from ssl4rl_envs.images.views import draw_views
 from ssl4rl_envs.sources import ImageSourceLike, Views
 from ssl4rl_envs.stream import Stream
@@ -42,9 +42,8 @@ class TiledTask(ImageTask[Draft]):
     def shuffled(self, stream: Stream, order: NDArray[np.int64]) -> Batch:
         """Show one view a row with tile `order[:, j]` at place j; the target says which belongs at each place."""
         views, corners = self.draw(stream)
-        tiles = permuted(self.tiling.draw(stream, self.source, views, corners), order)
-        target = np.argsort(order, axis=1, kind="stable").astype(np.int64)
-        return Batch({"image": join(tiles, self.tiling.grid)}, target, views.items)
+        tiles = self.tiling.draw(stream, self.source, views, corners)
+        return Batch({"image": tiles.joined(order)}, np.argsort(order, axis=1, kind="stable"), views.items)
 
     @property
     def shuffle_in_words(self) -> str:

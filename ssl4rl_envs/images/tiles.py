@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_envs.images.base import check_size
-from ssl4rl_envs.images.views import all_differ, parts_of
+from ssl4rl_envs.images.views import parts_of
+from ssl4rl_envs.kernels import likeness
+from ssl4rl_envs.kernels import tiles as kernels
 from ssl4rl_envs.sources.base import PictureSource, Views
 from ssl4rl_envs.stream import Stream
 
@@ -23,11 +26,56 @@ NUMBERED = ("number", "tile", "tiles", "cell", "candidate", "patch", "panel", "p
 APART: dict[str, float] = {"gap": 0.5, "jitter": 0.25, "light": 1.0}
 """What hides most of what the edges of tiles tell of one another; levels called "gap" use it."""
 
+PAPER = 128
+"""Grey level of what lies round panels."""
+
 _LOOK = 8  # side of the reductions by which tiles are compared
 
 _STEPS = 1024  # a change of light is one of so many steps, either way
-_GAINS = np.array([round(256 * 2 ** (k / _STEPS)) for k in range(-_STEPS, _STEPS + 1)], np.int32)
+_GAINS = np.array([round(256 * 2 ** (k / _STEPS)) for k in range(-_STEPS, _STEPS + 1)], np.int64)
 _SHADE, _CAST, _SLOPE = 64, 32, 64  # most change of a whole tile, of one of its colours, and from its middle to its border
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """m square tiles of each of n pictures: where they lie, so that nothing is copied before it is shown.
+
+    Args:
+        pictures: uint8 (n, h, w, 3).
+        at: (1, m, 2) upper left corners of the tiles, rows and columns.
+        side: of a tile, in pixels.
+    """
+
+    pictures: NDArray[np.uint8]
+    at: NDArray[np.int64]
+    side: int
+
+    def copies(self) -> NDArray[np.uint8]:
+        """Return the tiles, (n, m, side, side, 3)."""
+        result = np.empty((len(self.pictures), self.at.shape[1], self.side, self.side, 3), np.uint8)
+        if result.size:
+            to = stacked(result)
+            kernels.place(to.pictures, to.at, self.pictures, self.at, self.side)
+        return result
+
+    def joined(self, order: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return pictures with tile `order[:, j]` (n, grid**2) at place j, (n, grid * side, grid * side, 3)."""
+        grid = math.isqrt(self.at.shape[1])
+        result = np.empty((len(self.pictures), grid * self.side, grid * self.side, 3), np.uint8)
+        kernels.place(result, places(grid, self.side), self.pictures, self.at[0][order], self.side)
+        return result
+
+
+def stacked(tiles: NDArray[np.uint8]) -> Tiles:
+    """Return tiles (n, m, side, side, 3) one below the other; the pixels are shared if they lie in one piece."""
+    count, many, side = tiles.shape[:3]
+    at = np.stack([np.arange(many, dtype=np.int64) * side, np.zeros(many, np.int64)], axis=-1)
+    return Tiles(tiles.reshape(count, many * side, side, 3), at[None], side)
+
+
+def places(grid: int, side: int) -> NDArray[np.int64]:
+    """Return the corners of grid x grid squares that fill a picture, in reading order, (1, grid**2, 2)."""
+    return np.stack(np.divmod(np.arange(grid * grid, dtype=np.int64), grid), axis=1)[None] * side
 
 
 @dataclass(frozen=True)
@@ -102,21 +150,14 @@ class Tiling:
             return np.full((len(stream), self.count, 2), gap // 2, np.int64)
         return gap // 2 + stream.integers(0, 2 * jitter + 1, (self.count, 2))
 
-    def draw(self, stream: Stream, source: PictureSource, views: Views, corners: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Draw views and cut them, (n, count, tile, tile, 3)."""
-        if self.apart:
-            shape = (len(views), self.count, self.tile, self.tile, 3)
-            tiles = source.pixels(self._tiles(views, corners), self.tile).reshape(shape)
-        else:
-            tiles = cut(source.pixels(views, self.image_size), self.grid)
-        return relit(tiles, stream, self.light) if self.light else tiles
+    def draw(self, stream: Stream, source: PictureSource, views: Views, corners: NDArray[np.int64]) -> Tiles:
+        """Draw views and say where their tiles are."""
+        tiles = self._parts(source, views, corners, self.tile, 0)
+        return stacked(relit(tiles.copies(), stream, self.light)) if self.light else tiles
 
-    def look(self, source: PictureSource, views: Views, corners: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return reductions of the tiles, (n, count, 8, 8, 3), without edges that hold some of the neighbours."""
-        if self.apart:
-            tiles = source.pixels(self._tiles(views, corners), _LOOK)
-            return tiles.reshape(len(views), self.count, *tiles.shape[1:])
-        return cut(source.pixels(views, self.grid * (_LOOK + 2)), self.grid)[:, :, 1:-1, 1:-1]
+    def look(self, source: PictureSource, views: Views, corners: NDArray[np.int64]) -> Tiles:
+        """Draw reductions of the tiles, 8 pixels wide, without edges that hold some of the neighbours."""
+        return self._parts(source, views, corners, _LOOK, 1)
 
     def distinct(
         self, source: PictureSource, views: Views, corners: NDArray[np.int64], threshold: float
@@ -126,11 +167,22 @@ class Tiling:
         Where the light is changed, they must differ by more than their mean colours.
         """
         look = self.look(source, views, corners)
-        if not self.light:
-            return all_differ(look, threshold)
-        values, pixels = look.astype(np.int16), _LOOK * _LOOK
-        mean = (values.sum(axis=(2, 3), keepdims=True, dtype=np.int64) + pixels // 2) // pixels
-        return all_differ((values - mean).astype(np.int16), threshold)
+        least, allowed = likeness.least(threshold, _LOOK), np.ones((len(views), 1), np.bool_)
+        first = likeness.first_distinct(look.pictures, look.at[:, None], allowed, _LOOK, least, centred=self.light > 0)
+        return np.asarray(first == 0, np.bool_)
+
+    def _parts(self, source: PictureSource, views: Views, corners: NDArray[np.int64], side: int, margin: int) -> Tiles:
+        """Draw tiles at any size: those of a whole picture with a margin round each, or each by itself."""
+        if not self.apart:
+            cell = side + 2 * margin
+            return Tiles(source.pixels(views, self.grid * cell), places(self.grid, cell) + margin, side)
+        tiles = source.pixels(self._tiles(views, corners), side)
+        return stacked(tiles.reshape(len(views), self.count, side, side, 3))
+
+    def same(self, pictures: NDArray[np.uint8], first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which tiles of shown pictures are equal to the last bit, pair by pair of two lists (n, m), (n, m)."""
+        at = places(self.grid, self.tile)[0]
+        return kernels.equal(pictures, at[first], at[second], self.tile)
 
     def _pixels(self, value: float) -> int:
         return round(value * self.tile) if value < 1 else int(value)
@@ -151,45 +203,42 @@ def relit(tiles: NDArray[np.uint8], stream: Stream, light: float) -> NDArray[np.
     All are drawn evenly up to that.
     """
     most = round(_STEPS * light)
-    steps = stream.integers(-most, most + 1, (tiles.shape[1], 7))[:, :, None, None].astype(np.int32)
-    side = tiles.shape[2]
-    along = 2 * np.arange(side, dtype=np.int32) - (side - 1)
-    slope = _SLOPE * (steps[..., 4:5] * along[:, None, None] + steps[..., 5:6] * along[None, :, None]) // side
-    change = _SHADE * steps[..., :1] + _CAST * steps[..., 1:4] + slope
-    values = (tiles.astype(np.int32) - 128) * (_GAINS[steps[..., 6:] + _STEPS] * (_STEPS // 256)) + change
-    return np.asarray(np.clip(128 + ((values + _STEPS // 2) >> 10), 0, 255), np.uint8)
+    steps = stream.integers(-most, most + 1, (tiles.shape[1], 7))
+    result = tiles.copy()
+    gain, level = _GAINS[steps[..., 6] + _STEPS] * (_STEPS // 256), _SHADE * steps[..., :1] + _CAST * steps[..., 1:4]
+    kernels.relight(result, gain, level, _SLOPE * steps[..., 4:6])
+    return result
 
 
 def cut(pictures: NDArray[np.uint8], grid: int) -> NDArray[np.uint8]:
     """Cut pictures (n, side, side, 3) into tiles (n, grid**2, side // grid, side // grid, 3)."""
-    count, side = pictures.shape[:2]
-    tile = side // grid
-    parts = pictures.reshape(count, grid, tile, grid, tile, 3).swapaxes(2, 3)
-    return np.ascontiguousarray(parts.reshape(count, grid * grid, tile, tile, 3))
+    tile = pictures.shape[1] // grid
+    return Tiles(pictures, places(grid, tile), tile).copies()
 
 
 def join(tiles: NDArray[np.uint8], grid: int) -> NDArray[np.uint8]:
     """Put tiles (n, grid**2, side, side, 3) together to pictures (n, grid * side, grid * side, 3)."""
-    count, side = len(tiles), tiles.shape[2]
-    parts = tiles.reshape(count, grid, grid, side, side, 3).swapaxes(2, 3)
-    return np.ascontiguousarray(parts.reshape(count, grid * side, grid * side, 3))
+    return stacked(tiles).joined(np.broadcast_to(np.arange(grid * grid), (len(tiles), grid * grid)))
 
 
-def panels(pictures: NDArray[np.uint8], size: int, paper: int = 128) -> NDArray[np.uint8]:
+def panels(pictures: NDArray[np.uint8], size: int, paper: int = PAPER) -> NDArray[np.uint8]:
     """Lay m pictures (n, m, side, side, 3) out on one, (n, size, size, 3), from left to right, top to bottom.
 
     Each stands in the middle of its cell of the smallest square grid that holds all; the rest is grey.
     """
     count, many, side = pictures.shape[:3]
+    canvas, laid = np.full((count, size, size, 3), paper, np.uint8), stacked(pictures)
+    kernels.place(canvas, panel_places(many, size, side), laid.pictures, laid.at, side)
+    return canvas
+
+
+def panel_places(many: int, size: int, side: int) -> NDArray[np.int64]:
+    """Return the corners of `panels`, (1, many, 2)."""
     grid = panel_grid(many)
     cell = size // grid
-    canvas = np.full((count, size, size, 3), paper, np.uint8)
     # Fewer rows than columns are moved to the middle of the height.
-    top = (size - -(-many // grid) * cell) // 2
-    for number in range(many):
-        y, x = (start + (cell - side) // 2 for start in (top + number // grid * cell, number % grid * cell))
-        canvas[:, y : y + side, x : x + side] = pictures[:, number]
-    return canvas
+    start = np.array([(size - -(-many // grid) * cell) // 2, 0]) + (cell - side) // 2
+    return np.asarray(start + places(grid, cell)[:, :many], np.int64)
 
 
 def panel_grid(many: int) -> int:
@@ -197,14 +246,16 @@ def panel_grid(many: int) -> int:
     return int(np.ceil(np.sqrt(many)))
 
 
+def mirrored(pictures: NDArray[np.uint8], how: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return square pictures (n, side, side, 3), each turned as `how` (n,) says; see `kernels.tiles`."""
+    result, corner = np.empty_like(pictures), places(1, 0)
+    kernels.place(result, corner, pictures, corner, pictures.shape[1], how[:, None])
+    return result
+
+
 def permuted(tiles: NDArray[np.uint8], order: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Return tiles (n, m, ...) in another order: tile `order[:, j]` stands at place j."""
     return tiles[np.arange(len(tiles))[:, None], order]
-
-
-def same(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return where tiles (n, m, side, side, 3) are equal to the last bit, (n, m)."""
-    return np.asarray((first == second).all(axis=(2, 3, 4)), np.bool_)
 
 
 def numbers(count: int) -> tuple[str, ...]:

@@ -36,6 +36,15 @@ class Views:
     def __len__(self) -> int:
         return len(self.items)
 
+    def rows(self, rows: NDArray[np.int64] | NDArray[np.bool_] | slice) -> Views:
+        """Return the chosen rows."""
+        return Views(self.items[rows], self.x[rows], self.y[rows], self.side[rows])
+
+    def beside(self, other: Views) -> Views:
+        """Return 2n views: the first of these, the first of others, the second of these, and so on."""
+        pairs = ((self.items, other.items), (self.x, other.x), (self.y, other.y), (self.side, other.side))
+        return Views(*(np.stack(pair, axis=1).ravel() for pair in pairs))
+
 
 class PictureSource(ABC):
     """Unlabeled pictures: immutable, split by item, handed out as square views in batches.

@@ -1,0 +1,107 @@
+"""Squares of pictures, compiled. The arguments are explained in `kernels.tiles`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl4rl_envs.kernels.compiled import jit
+
+Bytes = NDArray[np.uint8]
+Whole = NDArray[np.int64]
+
+
+@jit
+def place(out: Bytes, to: Whole, pictures: Bytes, at: Whole, side: int, how: Bytes) -> Any:
+    """See `kernels.tiles.place`."""
+    count, many, line = len(out), to.shape[1], 3 * side
+    width, wide = 3 * out.shape[2], 3 * pictures.shape[2]
+    written, read = out.reshape(count, -1), pictures.reshape(count, -1)
+    for i in range(count):
+        ti, ai, hi = min(i, len(to) - 1), min(i, len(at) - 1), min(i, len(how) - 1)
+        for j in range(many):
+            turn = how[hi, min(j, how.shape[1] - 1)]
+            start, origin = to[ti, j, 0] * width + 3 * to[ti, j, 1], at[ai, j, 0] * wide + 3 * at[ai, j, 1]
+            # Along a line of what is written, what is read steps by so much.
+            down, step = (3, wide) if turn & 4 else (wide, 3)
+            if turn & 2:
+                origin += (side - 1) * wide
+                down, step = (down, -step) if turn & 4 else (-down, step)
+            if turn & 1:
+                origin += (side - 1) * 3
+                down, step = (-down, step) if turn & 4 else (down, -step)
+            for r in range(side):
+                here, there = start + r * width, origin + r * down
+                if step == 3:
+                    for b in range(line):
+                        written[i, here + b] = read[i, there + b]
+                else:
+                    for c in range(side):
+                        for channel in range(3):
+                            written[i, here + 3 * c + channel] = read[i, there + c * step + channel]
+
+
+@jit
+def equal(result: NDArray[np.bool_], pictures: Bytes, first: Whole, second: Whole, side: int) -> Any:
+    """See `kernels.tiles.equal`."""
+    count, many = result.shape
+    wide, line = 3 * pictures.shape[2], 3 * side
+    flat = pictures.reshape(count, -1)
+    for i in range(count):
+        fi, si = min(i, len(first) - 1), min(i, len(second) - 1)
+        for j in range(many):
+            one, other = (
+                first[fi, j, 0] * wide + 3 * first[fi, j, 1],
+                second[si, j, 0] * wide + 3 * second[si, j, 1],
+            )
+            alike = True
+            for r in range(side if one != other else 0):
+                for b in range(line):
+                    if flat[i, one + r * wide + b] != flat[i, other + r * wide + b]:
+                        alike = False
+                        break
+                if not alike:
+                    break
+            result[i, j] = alike
+
+
+@jit
+def recolour(out: Bytes, to: Whole, pictures: Bytes, channels: Whole) -> Any:
+    """See `kernels.tiles.recolour`."""
+    side = pictures.shape[1]
+    for i in range(len(out)):
+        ti = min(i, len(to) - 1)
+        for j in range(to.shape[1]):
+            red, green, blue = channels[i, j, 0], channels[i, j, 1], channels[i, j, 2]
+            top, left = to[ti, j, 0], to[ti, j, 1]
+            for r in range(side):
+                for c in range(side):
+                    out[i, top + r, left + c, 0] = pictures[i, r, c, red]
+                    out[i, top + r, left + c, 1] = pictures[i, r, c, green]
+                    out[i, top + r, left + c, 2] = pictures[i, r, c, blue]
+
+
+@jit
+def relight(tiles: Bytes, gain: Whole, level: Whole, slope: Whole) -> Any:
+    """See `kernels.tiles.relight`."""
+    count, many, side = tiles.shape[:3]
+    for i in range(count):
+        for j in range(many):
+            for r in range(side):
+                for c in range(side):
+                    light = (slope[i, j, 0] * (2 * r - side + 1) + slope[i, j, 1] * (2 * c - side + 1)) // side
+                    for channel in range(3):
+                        value = (np.int64(tiles[i, j, r, c, channel]) - 128) * gain[i, j] + level[i, j, channel] + light
+                        tiles[i, j, r, c, channel] = min(max(128 + ((value + 512) >> 10), 0), 255)
+
+
+def warm() -> None:
+    """Compile, or load what was compiled before."""
+    picture, corner = np.zeros((1, 1, 1, 3), np.uint8), np.zeros((1, 1, 2), np.int64)
+    place(picture.copy(), corner, picture, corner, 1, np.zeros((1, 1), np.uint8))
+    equal(np.zeros((1, 1), np.bool_), picture, corner, corner, 1)
+    channels = np.zeros((1, 1, 3), np.int64)
+    recolour(picture.copy(), corner, picture, channels)
+    relight(picture[None], channels[..., 0].copy(), channels, corner)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,9 +12,11 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs import blind
 from ssl4rl_envs.answers import AnswerFormat
+from ssl4rl_envs.drafts import narrow
 from ssl4rl_envs.images.base import ImageTask, check_size, one_of
-from ssl4rl_envs.images.tiles import NUMBERED, numbers, panel_grid, panels
-from ssl4rl_envs.images.views import all_differ, comparable, different_pictures, draw_alike
+from ssl4rl_envs.images.tiles import NUMBERED, Tiles, numbers, panel_grid, panels, permuted
+from ssl4rl_envs.images.views import comparable, different_pictures, draw_alike
+from ssl4rl_envs.kernels import likeness
 from ssl4rl_envs.sources import ImageSourceLike, Views
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Level, Score, exact_score
@@ -32,7 +36,31 @@ GREY = 128
 PAINTINGS = 16
 """Fixed paintings that are searched for what is paid without looking."""
 
-Draft = tuple[Views, Views, NDArray[np.int64], NDArray[np.int64]]
+SETS = 16
+"""So many choices of patches are drawn for a picture; the first that can be asked about is taken."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a question is made of, apart from where the truth stands.
+
+    Args:
+        first: views of the pictures.
+        second: views of others, drawn alike.
+        corners: (n, `SETS`, candidates, 2) of the mask and of the other patches, several choices of them.
+        others: (n, candidates - 1) the order of the false candidates.
+        image: the pictures with the mask; this and what follows is written by `MaskedReconstruction.askable`.
+        corner: (n, 2) of the mask.
+        patches: (n, candidates, side, side, 3) the true one first.
+    """
+
+    first: Views
+    second: Views
+    corners: NDArray[np.int64]
+    others: NDArray[np.int64]
+    image: NDArray[np.uint8]
+    corner: NDArray[np.int64]
+    patches: NDArray[np.uint8]
 
 
 class MaskedReconstruction(ImageTask[Draft]):
@@ -133,6 +161,10 @@ class MaskedReconstruction(ImageTask[Draft]):
             "pictures with patches that look alike, or pairs of very different sizes",
         )
         self.candidates, self.patch_size = candidates, patch_size
+        self._many = candidates if choice else 1
+        """Patches that a question is about."""
+        self._foreign = candidates - 1 - candidates // 2 if choice else 0
+        """How many of them are from another picture."""
         if choice:
             self.action_space: Any = spaces.Discrete(candidates)
             self.answer_format = AnswerFormat(numbers(candidates), fillers=(*NUMBERED, "masked"), listed=True)
@@ -144,50 +176,60 @@ class MaskedReconstruction(ImageTask[Draft]):
             self.check_source()
 
     def draft(self, stream: Stream) -> Draft:
-        """Draw two views alike, and the corners (n, candidates, 2) of the mask and of the other patches."""
+        """Draw two views alike, and several choices of the mask and of the other patches."""
         items = self.source.draw(stream), self.source.draw(stream)
         first, second = draw_alike(stream, self.source, self.image_size, items)
-        most = self.image_size - self.patch_size
-        corners = stream.integers(0, most + 1, (self.candidates, 2))
-        return first, second, corners, stream.permutation(self.candidates - 1)
+        count, size, side = len(first), self.image_size, self.patch_size
+        most = size - side
+        corners = stream.integers(0, most + 1, (SETS, self._many, 2))
+        others = stream.permutation(self.candidates - 1)
+        image, patches = np.empty((count, size, size, 3), np.uint8), np.empty((count, self._many, side, side, 3), np.uint8)
+        return Draft(first, second, corners, others, image, np.empty((count, 2), np.int64), patches)
 
     def askable(self, draft: Draft) -> NDArray[np.bool_]:
-        """Return which drafts have patches that all differ, do not overlap the mask, and are of two photographs."""
-        first, second, corners, _ = draft
-        if self.answer == "pixels":
-            return self._spread(draft) >= MIN_SPREAD
-        result = np.ones(len(first), bool)
-        same = self._from_same()
-        apart = np.abs(corners[:, 1 : 1 + same] - corners[:, :1]).max(axis=2) >= self.patch_size
-        result &= apart.all(axis=1)
-        rows = np.flatnonzero(result)  # what is cheap to see comes first
-        if self.candidates - 1 > same:
-            result[rows] = comparable(self.source, first.items[rows], second.items[rows])
-            rows = np.flatnonzero(result)
-            result[rows] = different_pictures(self.source, first.items[rows], second.items[rows], MIN_DIFFERENCE)
-            rows = np.flatnonzero(result)
-        kept: Draft = (_views(first, rows), _views(second, rows), corners[rows], draft[3][rows])
-        patches, _ = self._patches(kept)
-        result[rows] = all_differ(patches, MIN_DIFFERENCE)
+        """Return where some choice of patches will do: all differ, and none overlaps the mask; of two photographs."""
+        result, items = np.ones(len(draft.first), bool), (draft.first.items, draft.second.items)
+        if self._foreign:
+            result = comparable(self.source, *items)
+            narrow(result, lambda rows: different_pictures(self.source, items[0][rows], items[1][rows], MIN_DIFFERENCE))
+        narrow(result, lambda rows: self._choose(draft, rows))
         return result
+
+    def _choose(self, draft: Draft, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Draw the pictures of some rows, take the first choice of patches that will do, and note what is shown of it."""
+        views, corners, size, side = draft.first.rows(rows), draft.corners[rows], self.image_size, self.patch_size
+        if self._foreign:  # one picture above the other
+            views = views.beside(draft.second.rows(rows))
+            corners[:, :, self._many - self._foreign :, 0] += size
+        pictures = self.source.pixels(views, size).reshape(len(rows), -1, size, 3)
+        if self.answer == "pixels":
+            chosen = likeness.first_rich(
+                pictures, corners[:, :, 0].copy(), side, math.ceil(3 * (MIN_SPREAD * side * side) ** 2)
+            )
+        else:
+            away = np.abs(corners[:, :, 1 : self._many - self._foreign] - corners[:, :, :1]).max(axis=3) >= side
+            chosen = likeness.first_distinct(pictures, corners, away.all(axis=2), side, likeness.least(MIN_DIFFERENCE, side))
+        good = np.flatnonzero(chosen >= 0)
+        at = corners[good, chosen[good]]
+        draft.patches[rows[good]] = Tiles(pictures[good], at, side).copies()
+        draft.corner[rows[good]] = at[:, 0]
+        draft.image[rows[good]] = self._masked(pictures[good, :size], at[:, 0])
+        return chosen >= 0
 
     def make(self, stream: Stream) -> Batch:
         """Mask a patch of one view a row; observation and target as the class's text says."""
         place = stream.integers(0, self.candidates)
         draft = self.draw(stream)
-        patches, image = self._patches(draft)
-        corner, others = draft[2][:, 0], draft[3]
-        observation = {"image": self._masked(image, corner)}
+        patches, observation = draft.patches, {"image": draft.image}
         if self.answer == "pixels":
             target = (patches[:, 0].astype(np.float32) / 127.5 - 1).astype(np.float32)
-            return Batch(observation, target, draft[0].items, {"corner": corner.copy()})
+            return Batch(observation, target, draft.first.items, {"corner": draft.corner})
         # The true patch, number 0, stands at `place`; the others fill the rest in random order.
         column = np.arange(self.candidates)[None, :]
         rank = np.minimum(column - (column > place[:, None]), self.candidates - 2)
-        order = np.where(column == place[:, None], 0, 1 + np.take_along_axis(others, rank, axis=1))
-        shown = patches[np.arange(len(patches))[:, None], order]
-        observation = {"candidates": panels(shown, self.image_size), **observation}
-        return Batch(observation, place, draft[0].items)
+        order = np.where(column == place[:, None], 0, 1 + np.take_along_axis(draft.others, rank, axis=1))
+        observation = {"candidates": panels(permuted(patches, order), self.image_size), **observation}
+        return Batch(observation, place, draft.first.items)
 
     def score(self, answers: NDArray[Any], batch: Batch) -> Score:
         """Score the choice, or the painting against the best constant fill."""
@@ -227,28 +269,6 @@ class MaskedReconstruction(ImageTask[Draft]):
             result[name][y : y + self.patch_size, x : x + self.patch_size] = pixels
         return result
 
-    def _from_same(self) -> int:
-        """Return how many of the false candidates are from the same picture."""
-        return self.candidates // 2
-
-    def _patches(self, draft: Draft) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Return the patches (n, candidates, side, side, 3), the true one first, and the whole pictures."""
-        first, second, corners, _ = draft
-        image = self.source.pixels(first, self.image_size)
-        if self.answer == "pixels":
-            return self._cut(image, corners[:, :1]), image
-        same = 1 + self._from_same()
-        parts = [self._cut(image, corners[:, :same])]
-        if self.candidates > same:
-            parts.append(self._cut(self.source.pixels(second, self.image_size), corners[:, same:]))
-        return np.concatenate(parts, axis=1), image
-
-    def _cut(self, image: NDArray[np.uint8], corners: NDArray[np.int64]) -> NDArray[np.uint8]:
-        along = np.arange(self.patch_size)
-        rows, columns = (corners[..., axis, None] + along for axis in (0, 1))
-        picked = image[np.arange(len(image))[:, None, None, None], rows[..., :, None], columns[..., None, :]]
-        return np.asarray(picked, np.uint8)
-
     def _masked(self, image: NDArray[np.uint8], corner: NDArray[np.int64]) -> NDArray[np.uint8]:
         along = np.arange(self.image_size)
         rows, columns = (
@@ -256,13 +276,6 @@ class MaskedReconstruction(ImageTask[Draft]):
         )
         under = rows[:, :, None, None] & columns[:, None, :, None]
         return np.where(under, np.uint8(GREY), image)
-
-    def _spread(self, draft: Draft) -> NDArray[np.float64]:
-        """Return the standard deviation of the true patches' colours about their mean, from exact sums, (n,)."""
-        patches = self._patches(draft)[0][:, 0].astype(np.int64)
-        count = self.patch_size**2
-        total, squares = patches.sum(axis=(1, 2)), (patches**2).sum(axis=(1, 2))
-        return np.asarray(np.sqrt((squares - total**2 / count).sum(axis=1) / (3 * count)), np.float64)
 
     def blind_answers(self) -> NDArray[Any]:
         """Return paintings that are paid most whatever is shown, best first, (m, patch_size, patch_size, 3)."""
@@ -276,7 +289,3 @@ def _constant_error(targets: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the mean squared error of the best constant fill of each patch, (n,)."""
     truth = targets.astype(np.float64)
     return np.asarray(((truth - truth.mean(axis=(1, 2), keepdims=True)) ** 2).mean(axis=(1, 2, 3)))
-
-
-def _views(views: Views, rows: NDArray[np.int64]) -> Views:
-    return Views(views.items[rows], views.x[rows], views.y[rows], views.side[rows])

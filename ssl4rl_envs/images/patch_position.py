@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium import spaces
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
@@ -14,6 +14,7 @@ from ssl4rl_envs.images import augmentations
 from ssl4rl_envs.images.base import ImageTask
 from ssl4rl_envs.images.tiles import GRIDS, NUMBERED, numbers
 from ssl4rl_envs.images.views import draw_views, frame_of, parts_of
+from ssl4rl_envs.kernels import likeness
 from ssl4rl_envs.sources import ImageSourceLike, Views
 from ssl4rl_envs.sources.base import UNIT
 from ssl4rl_envs.stream import Stream
@@ -27,7 +28,25 @@ QUADRANTS = ("top left", "top right", "bottom left", "bottom right")
 _CELL, _CROP = 6, 4
 """A crop is 4 / 6 of a cell wide; pictures are compared at 6 pixels a cell."""
 
-Draft = tuple[Views, NDArray[np.int64], NDArray[np.int64]]
+_SPOTS = _CELL - _CROP + 1
+"""A crop may lie in so many places along each side of its cell."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a question is made of, apart from the cell.
+
+    Args:
+        views: of the pictures.
+        order: (n, 9) the places in a cell where a crop may lie, in the order in which they are tried.
+        phases: (n, 2) where the pixels of the picture lie under the crop, in 1/4096 of a source pixel.
+        spots: (n, cells) the places that were found, one a cell; written by `PatchPosition.askable`.
+    """
+
+    views: Views
+    order: NDArray[np.int64]
+    phases: NDArray[np.int64]
+    spots: NDArray[np.int64]
 
 
 class PatchPosition(ImageTask[Draft]):
@@ -35,9 +54,10 @@ class PatchPosition(ImageTask[Draft]):
 
     ## Description
     A picture is divided into grid x grid cells, and a crop of two thirds of a cell's side is taken from within one of them
-    and shown enlarged. Pictures where the crop from any of the cells looks like a part of another cell are not asked about,
-    so the picture alone does not tell which cell it is. `augmentation` changes the crop's looks, and the question says so.
-    After Doersch, Gupta & Efros, "Unsupervised visual representation learning by context prediction", 2015.
+    and shown enlarged. It is of a place in its cell that looks like no part of another cell. Pictures where any of the cells
+    has no such place are not asked about, so the picture alone does not tell which cell it is. `augmentation` changes the
+    crop's looks, and the question says so. After Doersch, Gupta & Efros, "Unsupervised visual representation learning by
+    context prediction", 2015.
 
     ## Observation Space
     `Dict` with `crop` and `image`: uint8 RGB (image_size, image_size, 3). The text interface adds `prompt`.
@@ -109,38 +129,25 @@ class PatchPosition(ImageTask[Draft]):
         self.check_source()
 
     def draft(self, stream: Stream) -> Draft:
-        """Draw a view, and where in its cell the crop lies: 0, 1 or 2 sixths of a cell from its upper and left edge.
-
-        And where the pixels of the picture lie under the crop, (n, 2), in 1/4096 of a source pixel.
-        """
+        """Draw a view, and the order in which places for a crop are tried: 0, 1 or 2 sixths of a cell from its edges."""
         views = draw_views(stream, self.source, self.image_size)
-        offsets = stream.integers(0, _CELL - _CROP + 1, (2,))
-        return views, offsets, stream.below(np.repeat(self._lattice(views)[:, None], 2, axis=1))
+        order = stream.permutation(_SPOTS * _SPOTS)
+        phases = stream.below(np.repeat(self._lattice(views)[:, None], 2, axis=1))
+        return Draft(views, order, phases, np.empty((len(views), self.grid**2), np.int64))
 
     def askable(self, draft: Draft) -> NDArray[np.bool_]:
-        """Return which views show nothing like the crop in another cell, whichever cell the crop is from."""
-        views, offsets, _ = draft
-        look = self.source.pixels(views, self.grid * _CELL)
-        windows = sliding_window_view(look, (_CROP, _CROP), axis=(1, 2))
-        places = np.arange(windows.shape[1])
-        # The cell that holds the middle of each window, doubled coordinates keep it whole.
-        cells = np.minimum((2 * places + _CROP) // (2 * _CELL), self.grid - 1)
-        rows = np.arange(len(views))
-        result = np.ones(len(views), bool)
-        for cell in range(self.grid**2):
-            row, column = divmod(cell, self.grid)
-            crop = windows[rows, row * _CELL + offsets[:, 0], column * _CELL + offsets[:, 1]]
-            apart = np.abs(windows.astype(np.int16) - crop[:, None, None].astype(np.int16)).sum(
-                axis=(3, 4, 5), dtype=np.int64
-            )
-            elsewhere = (cells[:, None] != row) | (cells[None, :] != column)
-            result &= (apart >= MIN_DIFFERENCE * 3 * _CROP**2)[:, elsewhere].all(axis=1)
-        return result
+        """Return which views have in every cell a crop like nothing in another cell; choose the first such of each."""
+        look = self.source.pixels(draft.views, self.grid * _CELL)
+        least = likeness.least(MIN_DIFFERENCE, _CROP)
+        draft.spots[:] = likeness.first_lonely(look, draft.order, self.grid, _CROP, least)
+        return draft.spots[:, 0] >= 0
 
     def make(self, stream: Stream) -> Batch:
         """Show one view and a crop of it a row; observation and target as the class's text says."""
         target = stream.integers(0, self.grid**2)
-        views, offsets, phases = self.draw(stream)
+        draft = self.draw(stream)
+        views, phases = draft.views, draft.phases
+        offsets = np.stack(np.divmod(draft.spots[np.arange(len(target)), target], _SPOTS), axis=1)
         corner = np.stack([target // self.grid, target % self.grid], axis=1) * _CELL + offsets
         # Positions in units of the check's pixels, of which the view is `across` wide.
         across = self.grid * _CELL

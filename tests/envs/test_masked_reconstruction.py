@@ -104,8 +104,8 @@ def test_foreign_candidates_are_as_sharp_as_those_of_the_picture(sizes):
     pictures = [rng.integers(0, 256, (side, side, 3), np.uint8) for side in rng.integers(*sizes, 400)]
     task = MaskedReconstruction(ImageSource(pictures), 64, candidates=3, patch_size=16)
     draft = task.draw(Stream("train", np.zeros(600, int), np.arange(600)))
-    patches, image = task._patches(draft)
-    values = patches.astype(float)
+    image = task.source.pixels(draft.first, 64)
+    values = draft.patches.astype(float)
     rough = sum(np.abs(np.diff(values, axis=axis)).mean(axis=(2, 3, 4)) for axis in (2, 3))  # true, own, foreign
     whole = sum(np.abs(np.diff(image.astype(float), axis=axis)).mean(axis=(1, 2, 3)) for axis in (1, 2))
     apart = np.abs(rough - whole[:, None])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -28,6 +30,10 @@ def maps(count: int = 30, side: int = SIDE) -> ImageSource:
 def coarse(count: int = 60, side: int = 36) -> np.ndarray:
     blocks = np.random.default_rng(0).integers(0, 256, (count, side // 6, side // 6, 3), dtype=np.uint8)
     return blocks.repeat(6, axis=1).repeat(6, axis=2)
+
+
+def stream(count: int, seed: int = 0) -> Stream:
+    return Stream.span("train", seed, 0, count)
 
 
 def sample(task: PatchPosition, count: int, seed: int = 0) -> Batch:
@@ -87,8 +93,8 @@ def test_pictures_with_two_cells_alike_are_not_asked_about_whichever_cell_the_cr
     twins[:, 36:, 36:] = twins[:, :36, 36:] = 128
     source = ImageSource([*pictures, *twins], min_zoom=1.0)
     task = PatchPosition(source, 36)
-    middle = np.ones((40, 2), np.int64)
-    assert task.askable((source.whole(np.arange(40)), middle, middle)).tolist() == [True] * 20 + [False] * 20
+    draft = dataclasses.replace(task.draft(stream(40)), views=source.whole(np.arange(40)))
+    assert task.askable(draft).tolist() == [True] * 20 + [False] * 20
 
 
 def test_augmentation_changes_the_crop_alone_and_nothing_else_of_the_instance():

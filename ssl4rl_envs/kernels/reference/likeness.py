@@ -50,7 +50,7 @@ def first_rich(chosen: Whole, pictures: Bytes, at: Whole, side: int, least: int)
     """See `kernels.likeness.first_rich`."""
     values = squares(pictures, at, side).astype(np.int64)
     total, squared = values.sum(axis=(2, 3)), (values**2).sum(axis=(2, 3))
-    rich = (side * side * squared - total**2).sum(axis=2) >= least
+    rich = np.asarray((side * side * squared - total**2).sum(axis=2) >= least)
     chosen[:] = np.where(rich.any(axis=1), rich.argmax(axis=1), -1)
 
 
@@ -71,4 +71,5 @@ def first_lonely(chosen: Whole, looks: Bytes, order: Whole, grid: int, side: int
             lonely[:, number, spot] = (apart[:, elsewhere] >= least).all(axis=1)
     tried = np.take_along_axis(lonely, order[:, None], axis=2)
     first = np.take_along_axis(order, tried.argmax(axis=2), axis=1)
-    chosen[:] = np.where(tried.any(axis=2).all(axis=1)[:, None], first, -1)
+    found = np.asarray(tried.any(axis=2))
+    chosen[:] = np.where(found.all(axis=1, keepdims=True), first, -1)

@@ -9,20 +9,21 @@ its parts are multiples of some 1 / 2**k and it has at most 24 bits, so that no 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ssl4rl_envs.kernels import augmentations as kernels
 from ssl4rl_envs.stream import Stream
 
 Images = NDArray[np.uint8]
 """Pictures, uint8 RGB (n, h, w, 3)."""
 
 _ONE = 1 << 16  # fixed-point 1.0 of filter weights: the sum of weighted bytes stays below 2**24
-_SIGMA_STEPS = 64  # blurs are told apart in steps of 1/64 pixel
-_CUTOFF = 5  # in sigmas; what a Gaussian has beyond is less than 1 / _ONE
 _HUES = 255  # steps of Pillow's circle of hues; 255 is 0 again
 _CHUNK = 1 << 15  # pixels worked on at once: what fits a core's cache
 _DRAWS = 10  # random numbers a row in `augment`
@@ -92,21 +93,17 @@ def augment(images: Images, stream: Stream, strength: str) -> Images:
     brightness, contrasts, saturation, turn = reach[:, None] * (2.0 * draws[5:9] - 1.0)
     sigma = chosen.sigma[0] + (chosen.sigma[1] - chosen.sigma[0]) * draws[9]
     coloured = jittered & (chosen.saturation > 0 or chosen.hue > 0)
-    changes: tuple[tuple[NDArray[np.bool_], Callable[[Images, NDArray[np.intp]], Images]], ...] = (
-        (flipped, lambda some, _: some[:, :, ::-1]),
-        (jittered, lambda some, rows: contrast(brighten(some, 1.0 + brightness[rows]), 1.0 + contrasts[rows])),
-        (coloured, lambda some, rows: shift_hue(saturate(some, 1.0 + saturation[rows]), turn[rows])),
-        (greyed, lambda some, _: grey(some)),
-        (blurred, lambda some, rows: blur(some, sigma[rows])),
-        (solarised, lambda some, _: solarise(some, np.full(len(some), chosen.threshold))),
+    return _changed(
+        images,
+        mirrored=flipped,
+        brightness=np.where(jittered, 1.0 + brightness, 1.0),
+        contrast=np.where(jittered, 1.0 + contrasts, 1.0),
+        saturation=np.where(coloured, 1.0 + saturation, 1.0),
+        hue=np.where(coloured, _hue_steps(turn), 0.0),
+        grey=greyed,
+        blur=np.where(blurred, _sigma_steps(sigma), 0),
+        threshold=np.where(solarised, chosen.threshold, 256),
     )
-    result = images.copy()
-    for part in _chunks(images):
-        for applies, change in changes:
-            rows = part.start + np.flatnonzero(applies[part])
-            if len(rows):
-                result[rows] = change(result[rows], rows)
-    return result
 
 
 def describe(strength: str) -> str:
@@ -157,20 +154,17 @@ def crop(images: Images, left: ArrayLike, top: ArrayLike, width: ArrayLike, heig
 
 def brighten(images: Images, factor: ArrayLike) -> Images:
     """Multiply values by `factor` (n,), 0 being black and 1 no change; Pillow's ``ImageEnhance.Brightness``."""
-    return _blend(np.float32(0), images, factor)
+    return _changed(images, brightness=factor)
 
 
 def contrast(images: Images, factor: ArrayLike) -> Images:
     """Move values away from the picture's mean luma by `factor` (n,), 0 being flat; Pillow's ``ImageEnhance.Contrast``."""
-    luma = _luma(images)
-    count = luma.shape[1] * luma.shape[2]
-    mean = (2 * luma.sum(axis=(1, 2), dtype=np.int64) + count) // (2 * count)
-    return _blend(mean.astype(np.float32)[:, None, None, None], images, factor)
+    return _changed(images, contrast=factor)
 
 
 def saturate(images: Images, factor: ArrayLike) -> Images:
     """Move colours away from their grey by `factor` (n,), 0 being grey; Pillow's ``ImageEnhance.Color``."""
-    return _blend(_luma(images).astype(np.float32)[..., None], images, factor)
+    return _changed(images, saturation=factor)
 
 
 def shift_hue(images: Images, turn: ArrayLike) -> Images:
@@ -188,30 +182,13 @@ def shift_hue(images: Images, turn: ArrayLike) -> Images:
     turns = _rows(turn, images)
     if not np.all(np.abs(turns) <= 0.5):
         raise ValueError(f"turns must be in [-0.5, 0.5], got {turns}")
-    steps = np.rint(turns * _HUES).astype(np.float32)
-    rows = np.flatnonzero(steps)
-    result = images.copy()
-    red, green, blue = np.moveaxis(images[rows], -1, 0).astype(np.float32)  # whole numbers throughout, so exact
-    value = np.maximum(np.maximum(red, green), blue)
-    chroma = value - np.minimum(np.minimum(red, green), blue)
-    sixths = np.where(green == value, blue - red + 2 * chroma, red - green + 4 * chroma)
-    sixths = np.where(red == value, green - blue, sixths)
-    saturation = np.floor(_HUES * chroma / np.maximum(value, 1))
-    hue = np.floor(_HUES / 6 * sixths / np.maximum(chroma, 1)) + steps[rows, None, None]
-    hue += _HUES * (hue < 0).astype(np.float32)
-    hue -= _HUES * (hue >= _HUES).astype(np.float32)
-    # A channel lacks value * saturation * share, its share in 1/85 being a ramp from 0 to 1 over a sixth of the circle.
-    lacking = value * saturation
-    ramps = (170 - np.abs(2 * hue - 255), np.abs(2 * hue - 170) - 85, np.abs(2 * hue - 340) - 85)
-    for channel, ramp in enumerate(ramps):
-        share = np.clip(ramp, 0, 85)
-        result[rows, ..., channel] = value - np.floor((lacking * share + 85 * _HUES // 2) / (85 * _HUES))
-    return result
+    return _changed(images, hue=_hue_steps(turns))
 
 
 def grey(images: Images) -> Images:
     """Replace colours by their luma (ITU-R 601), as Pillow's ``convert("L")``, in all three channels."""
-    return np.repeat(_luma(images)[..., None], 3, axis=-1).astype(np.uint8)
+    _check(images)
+    return _changed(images, grey=np.ones(len(images), bool))
 
 
 def blur(images: Images, sigma: ArrayLike) -> Images:
@@ -227,24 +204,17 @@ def blur(images: Images, sigma: ArrayLike) -> Images:
     sigmas = _rows(sigma, images)
     if not np.all((sigmas >= 0) & np.isfinite(sigmas)):
         raise ValueError(f"standard deviations must be finite and at least 0, got {sigmas}")
-    steps, kinds = np.unique(np.rint(sigmas * _SIGMA_STEPS).astype(np.int64), return_inverse=True)
-    columns, rows = (_gaussians(steps, length)[kinds] for length in (images.shape[2], images.shape[1]))
-    return _filter(images, columns, rows)
+    return _changed(images, blur=_sigma_steps(sigmas))
 
 
 def solarise(images: Images, threshold: ArrayLike) -> Images:
     """Invert values of at least `threshold` (n,), 256 being no change; Pillow's ``ImageOps.solarize``."""
-    limit = _rows(threshold, images).astype(np.float32)[:, None, None, None]
-    return np.where(images < limit, images, 255 - images)
+    return _changed(images, threshold=threshold)
 
 
 def flip(images: Images, horizontally: ArrayLike, vertically: ArrayLike) -> Images:
     """Exchange left and right of the rows in one mask (n,), top and bottom of those in another."""
-    mirrored, upended = (_rows(mask, images) != 0 for mask in (horizontally, vertically))
-    result = images.copy()
-    result[mirrored] = result[mirrored, :, ::-1]
-    result[upended] = result[upended, ::-1]
-    return result
+    return _changed(images, mirrored=_rows(horizontally, images) != 0, upended=_rows(vertically, images) != 0)
 
 
 def _strength(name: str) -> Strength:
@@ -272,20 +242,30 @@ def _chunks(images: Images, size: int = 1) -> Iterator[slice]:
     return (slice(start, start + count) for start in range(0, len(images), count))
 
 
-def _luma(images: Images) -> NDArray[np.uint32]:
-    """Return Pillow's luma (n, h, w): 0.299 red + 0.587 green + 0.114 blue in 1/65536, rounded."""
+def _changed(images: Images, **changes: ArrayLike) -> Images:
+    """Return changed copies; what is not named is left as it is."""
     _check(images)
-    red, green, blue = (images[..., channel].astype(np.uint32) for channel in range(3))
-    return np.asarray((red * 19595 + green * 38470 + blue * 7471 + 32768) >> 16, np.uint32)
+    forms = {"mirrored": bool, "upended": bool, "grey": bool, "hue": np.float32, "blur": np.int64, "threshold": np.float32}
+    neutral = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "threshold": 256.0}
+    arrays: dict[str, Any] = {}
+    for field in dataclasses.fields(kernels.Changes):
+        form = forms.get(field.name, np.float32)
+        given = changes.get(field.name)
+        if given is None:
+            arrays[field.name] = np.full(len(images), neutral.get(field.name, 0), form)
+        else:
+            arrays[field.name] = _rows(given, images).astype(form)
+    result = images.copy()
+    kernels.change(result, kernels.Changes(**arrays))
+    return result
 
 
-def _blend(ground: NDArray[np.float32] | np.float32, images: Images, factor: ArrayLike) -> Images:
-    """Go from `ground` (0) to `images` (1) and beyond, rounded down as Pillow's ``Image.blend`` does in float32."""
-    share = _rows(factor, images).astype(np.float32)[:, None, None, None]
-    blended: NDArray[np.float32] = images - ground
-    blended *= share
-    blended += ground
-    return np.clip(blended, 0, 255, out=blended).astype(np.uint8)
+def _hue_steps(turns: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.rint(turns * _HUES)
+
+
+def _sigma_steps(sigmas: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.rint(sigmas * kernels.SIGMA_STEPS).astype(np.int64)
 
 
 def _filter(images: Images, columns: NDArray[np.float32], rows: NDArray[np.float32]) -> Images:
@@ -312,21 +292,3 @@ def _triangles(start: NDArray[np.float64], extent: NDArray[np.float64], length: 
     # Sums up to a pixel are rounded, rather than weights: their differences add up to 1, and mirror as the weights do.
     units = np.rint(total / total[..., -1:] * _ONE)
     return np.asarray(np.diff(units, axis=-1, prepend=0.0) / _ONE, np.float32)
-
-
-def _gaussians(steps: NDArray[np.int64], length: int) -> NDArray[np.float32]:
-    """Return weights (k, length, length) of blurs by k sigmas, in 1 / _SIGMA_STEPS pixel."""
-    reach = _CUTOFF * int(steps.max(initial=0)) // _SIGMA_STEPS
-    away = np.arange(reach, 0, -1)
-    sigma = np.maximum(steps, 1)[:, None] / _SIGMA_STEPS
-    # The cutoff is each blur's own, so that its weights do not depend on the widest one of the batch.
-    side = np.where(away * _SIGMA_STEPS <= _CUTOFF * steps[:, None], np.exp(-0.5 * (away / sigma) ** 2), 0.0)
-    tail = np.cumsum(side, axis=-1)
-    units = np.rint(tail / (1.0 + 2.0 * tail[:, -1:]) * _ONE)
-    edge = np.zeros((len(steps), 1))
-    total = np.concatenate([edge, units, _ONE - units[:, ::-1], edge + _ONE], axis=-1)  # up to -reach - 1, ..., reach
-    # Pixel j has what falls between it and j - 1; the first and last have all that falls beyond the edges, too.
-    offsets = np.arange(length) - np.arange(length)[:, None]
-    upto = total[:, np.clip(offsets, -reach - 1, reach) + reach + 1]
-    upto[..., -1] = _ONE
-    return np.asarray(np.diff(upto, axis=-1, prepend=0.0) / _ONE, np.float32)

@@ -1,0 +1,209 @@
+"""Changes of pictures, compiled, picture by picture. The arguments are explained in `kernels.augmentations`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl4rl_envs.kernels.compiled import jit
+
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+Whole = NDArray[np.int64]
+
+_ZERO, _ONE, _TOP = np.float32(0), np.float32(1), np.float32(255)
+_SIXTH, _RAMP = np.float32(85), np.float32(42.5)
+_SCALE, _HALF = np.float32(85 * 255), np.float32(85 * 255 // 2)
+
+
+@jit
+def change(
+    pictures: Bytes,
+    mirrored: Flags,
+    upended: Flags,
+    brightness: Floats,
+    contrast: Floats,
+    saturation: Floats,
+    hue: Floats,
+    grey: Flags,
+    reaches: Whole,
+    kinds: Whole,
+    taps: NDArray[np.int32],
+    threshold: Floats,
+) -> Any:
+    """See `kernels.augmentations.change`."""
+    count, height, width = pictures.shape[:3]
+    most = taps.shape[1] // 2
+    blurred = np.empty((height, 3 * width), np.uint8)
+    line, total = np.empty(3 * (width + 2 * most), np.int32), np.empty(3 * width, np.int32)
+    for i in range(count):
+        picture = pictures[i]
+        if mirrored[i]:
+            _mirror(picture)
+        if upended[i]:
+            _upend(picture)
+        if brightness[i] != _ONE or contrast[i] != _ONE:
+            _light(picture, brightness[i], contrast[i])
+        if saturation[i] != _ONE:
+            _saturate(picture, saturation[i])
+        if hue[i] != _ZERO:
+            _turn_hues(picture, hue[i])
+        if grey[i]:
+            _grey(picture)
+        if reaches[i] > 0:
+            weights = taps[kinds[i], most - reaches[i] : most + reaches[i] + 1]
+            _blur(picture.reshape(height, 3 * width), weights, blurred, line, total)
+        if threshold[i] < 256:
+            _solarise(picture, threshold[i])
+
+
+@jit
+def _mirror(picture: Bytes) -> Any:
+    height, width = picture.shape[:2]
+    for r in range(height):
+        for c in range(width // 2):
+            for channel in range(3):
+                value = picture[r, c, channel]
+                picture[r, c, channel] = picture[r, width - 1 - c, channel]
+                picture[r, width - 1 - c, channel] = value
+
+
+@jit
+def _upend(picture: Bytes) -> Any:
+    height, width = picture.shape[:2]
+    for r in range(height // 2):
+        for c in range(width):
+            for channel in range(3):
+                value = picture[r, c, channel]
+                picture[r, c, channel] = picture[height - 1 - r, c, channel]
+                picture[height - 1 - r, c, channel] = value
+
+
+@jit
+def _luma(red: Any, green: Any, blue: Any) -> Any:
+    return (np.int32(red) * 19595 + np.int32(green) * 38470 + np.int32(blue) * 7471 + 32768) >> 16
+
+
+@jit
+def _blended(value: Any, ground: Any, share: Any) -> Any:
+    """Go from `ground` (0) to `value` (1) and beyond, in float32."""
+    mixed = (value - ground) * share + ground
+    return np.uint8(min(max(mixed, _ZERO), _TOP))
+
+
+@jit
+def _light(picture: Bytes, brightness: Any, contrast: Any) -> Any:
+    """Brighten, then move away from the mean luma: what each value becomes depends on nothing else of its pixel."""
+    height, width = picture.shape[:2]
+    bright, final = np.empty(256, np.uint8), np.empty(256, np.uint8)
+    for value in range(256):
+        bright[value] = _blended(np.float32(value), _ZERO, brightness)
+    luma = 0
+    for r in range(height):
+        for c in range(width):
+            luma += _luma(bright[picture[r, c, 0]], bright[picture[r, c, 1]], bright[picture[r, c, 2]])
+    count = height * width
+    mean = np.float32((2 * luma + count) // (2 * count))
+    for value in range(256):
+        final[value] = _blended(np.float32(bright[value]), mean, contrast)
+    _look_up(picture, final)
+
+
+@jit
+def _look_up(picture: Bytes, table: Bytes) -> Any:
+    for r in range(picture.shape[0]):
+        for c in range(picture.shape[1]):
+            for channel in range(3):
+                picture[r, c, channel] = table[picture[r, c, channel]]
+
+
+@jit
+def _saturate(picture: Bytes, share: Any) -> Any:
+    for r in range(picture.shape[0]):
+        for c in range(picture.shape[1]):
+            ground = np.float32(_luma(picture[r, c, 0], picture[r, c, 1], picture[r, c, 2]))
+            for channel in range(3):
+                picture[r, c, channel] = _blended(np.float32(picture[r, c, channel]), ground, share)
+
+
+@jit
+def _turn_hues(picture: Bytes, steps: Any) -> Any:
+    """See `reference.augmentations.turn_hues`; whole numbers throughout, so exact."""
+    for r in range(picture.shape[0]):
+        for c in range(picture.shape[1]):
+            red, green = np.float32(picture[r, c, 0]), np.float32(picture[r, c, 1])
+            blue = np.float32(picture[r, c, 2])
+            value = max(max(red, green), blue)
+            chroma = value - min(min(red, green), blue)
+            if red == value:
+                sixths = green - blue
+            elif green == value:
+                sixths = blue - red + (chroma + chroma)
+            else:
+                sixths = red - green + (chroma + chroma + chroma + chroma)
+            saturation = np.floor(_TOP * chroma / max(value, _ONE))
+            hue = np.floor(_RAMP * sixths / max(chroma, _ONE)) + steps
+            if hue < _ZERO:
+                hue += _TOP
+            if hue >= _TOP:
+                hue -= _TOP
+            lacking, twice = value * saturation, hue + hue
+            first = np.float32(170) - abs(twice - np.float32(255))
+            second = abs(twice - np.float32(170)) - _SIXTH
+            third = abs(twice - np.float32(340)) - _SIXTH
+            for channel, ramp in enumerate((first, second, third)):
+                share = min(max(ramp, _ZERO), _SIXTH)
+                picture[r, c, channel] = np.uint8(value - np.floor((lacking * share + _HALF) / _SCALE))
+
+
+@jit
+def _grey(picture: Bytes) -> Any:
+    for r in range(picture.shape[0]):
+        for c in range(picture.shape[1]):
+            luma = np.uint8(_luma(picture[r, c, 0], picture[r, c, 1], picture[r, c, 2]))
+            picture[r, c, 0], picture[r, c, 1], picture[r, c, 2] = luma, luma, luma
+
+
+@jit
+def _blur(picture: Bytes, weights: NDArray[np.int32], half: Bytes, line: NDArray[np.int32], total: NDArray[np.int32]) -> Any:
+    """Replace columns, then rows, by weighted sums of them, rounded after each; the edges are repeated."""
+    height, wide = picture.shape
+    reach = len(weights) // 2
+    for r in range(height):
+        for b in range(3 * reach):
+            line[b], line[3 * reach + wide + b] = picture[r, b % 3], picture[r, wide - 3 + b % 3]
+        for b in range(wide):
+            line[3 * reach + b], total[b] = picture[r, b], 32768
+        for k in range(len(weights)):
+            weight, shift = weights[k], 3 * k
+            for b in range(wide):
+                total[b] += weight * line[shift + b]
+        for b in range(wide):
+            half[r, b] = total[b] >> 16
+    for r in range(height):
+        for b in range(wide):
+            total[b] = 32768
+        for k in range(len(weights)):
+            weight, near = weights[k], min(max(r + k - reach, 0), height - 1)
+            for b in range(wide):
+                total[b] += weight * half[near, b]
+        for b in range(wide):
+            picture[r, b] = total[b] >> 16
+
+
+@jit
+def _solarise(picture: Bytes, threshold: Any) -> Any:
+    table = np.empty(256, np.uint8)
+    for value in range(256):
+        table[value] = 255 - value if np.float32(value) >= threshold else value
+    _look_up(picture, table)
+
+
+def warm() -> None:
+    """Compile, or load what was compiled before."""
+    no, one, whole = np.zeros(1, np.bool_), np.ones(1, np.float32), np.zeros(1, np.int64)
+    picture, taps = np.zeros((1, 1, 1, 3), np.uint8), np.ones((1, 1), np.int32)
+    change(picture, no, no, one, one, one, one, no, whole, whole, taps, one)

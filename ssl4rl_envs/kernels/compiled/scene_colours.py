@@ -40,11 +40,14 @@ def word_of(colour: Any) -> Any:
 
 
 @part
-def unpack(out: NDArray[np.uint8], canvas: NDArray[np.int64], quarter: int) -> None:
-    """Write a canvas as pixels, (size, size, 3), after some quarter turns counter-clockwise.
+def middle_of(canvas: NDArray[np.int64]) -> Any:
+    """Return the middle of a view, in pixels."""
+    return np.float32((len(canvas) - 1) / 2)
 
-    Channels end at 255 * 16 in words, so that rounding them takes none past 255.
-    """
+
+@part
+def unpack(out: NDArray[np.uint8], canvas: NDArray[np.int64], quarter: int) -> None:
+    """Write a canvas as pixels, (size, size, 3), after some quarter turns counter-clockwise."""
     size, last = len(canvas), len(canvas) - 1
     for r in range(size):
         if quarter == 0:
@@ -63,6 +66,6 @@ def unpack(out: NDArray[np.uint8], canvas: NDArray[np.int64], quarter: int) -> N
 
 @part
 def put_pixel(out: NDArray[np.uint8], r: int, c: int, word: int) -> None:
-    """Write a word as a pixel."""
+    """Write a word as a pixel. Channels end at 255 * 16 in words, so that rounding takes none past 255."""
     rounded = word + _ROUND
     out[r, c, 0], out[r, c, 1], out[r, c, 2] = rounded >> 4, rounded >> 25, rounded >> 46

@@ -6,24 +6,25 @@ mixture with weight 0 is the pixel itself. Those that it fills are painted witho
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_envs.kernels.compiled import part
-from ssl4rl_envs.kernels.compiled.scene_colours import mixed, weight_of
+from ssl4rl_envs.kernels.compiled.scene_colours import middle_of, mixed, weight_of
 from ssl4rl_envs.kernels.compiled.scene_spans import (
     disc_of,
     disc_rows,
     disc_span,
+    in_lanes,
     narrowed,
     pixels_of,
     polygon_bounds,
     polygon_spans,
     reach,
     slack,
+    within_lanes,
 )
 
 _ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
@@ -43,19 +44,19 @@ def fill(canvas: NDArray[np.int64], row: int, start: int, stop: int, shade: Any,
     """Paint pixels of a row that are covered wholly."""
     (a, t), (opacity, dark, bright), middle = shade, colours, middle_of(canvas)
     weight = weighed(_ONE, opacity)
-    if dark == bright:
+    if dark == bright and weight == 256:
+        for c in range(np.uint64(start), np.uint64(stop)):
+            canvas[row, c] = dark
+    elif dark == bright:
         for c in range(np.uint64(start), np.uint64(stop)):
             canvas[row, c] = mixed(canvas[row, c], dark, weight)
+    elif weight == 256:
+        for c in range(np.uint64(start), np.uint64(stop)):
+            canvas[row, c] = mixed(dark, bright, weight_of(a * (np.float32(c) - middle) + t))
     else:
         for c in range(np.uint64(start), np.uint64(stop)):
             colour = mixed(dark, bright, weight_of(a * (np.float32(c) - middle) + t))
             canvas[row, c] = mixed(canvas[row, c], colour, weight)
-
-
-@part
-def middle_of(canvas: NDArray[np.int64]) -> Any:
-    """Return the middle of a view, in pixels."""
-    return np.float32((len(canvas) - 1) / 2)
 
 
 @part
@@ -88,10 +89,10 @@ def polygon(
     for row in range(top, bottom):
         y = np.float32(row) - middle
         low, high, inner_low, inner_high = polygon_spans(bounds, np.float64(y))
-        start, stop = pixels_of(low, high, half, left, left + width)
+        start, stop = in_lanes(pixels_of(low, high, half, left, left + width), left, left + width)
         if start == stop:
             continue
-        first, last = pixels_of(inner_low, inner_high, half, start, stop)
+        first, last = within_lanes(pixels_of(inner_low, inner_high, half, start, stop), start, stop)
         sides, shade = (
             (on_row(forms, 0, y), on_row(forms, 1, y), on_row(forms, 2, y), on_row(forms, 3, y)),
             on_row(forms, 4, y),
@@ -143,11 +144,11 @@ def ellipse(
         axes, shade = (on_row(forms, 0, y), on_row(forms, 1, y), on_row(forms, 2, y)), on_row(forms, 4, y)
         level = np.float64(axes[2][1])
         low, high = narrowed(disc_span(disc, beyond, np.float64(y)), cut, level + 0.5 + wide)
-        start, stop = pixels_of(low, high, half, left, left + width)
+        start, stop = in_lanes(pixels_of(low, high, half, left, left + width), left, left + width)
         if start == stop:
             continue
         inner_low, inner_high = narrowed(disc_span(disc, within, np.float64(y)), cut, level - 0.5 - wide)
-        first, last = pixels_of(inner_low, inner_high, half, start, stop)
+        first, last = within_lanes(pixels_of(inner_low, inner_high, half, start, stop), start, stop)
         if last - first < _RUN:
             ellipse_edge(canvas, row, start, stop, axes, slopes, shade, colours)
         else:
@@ -168,44 +169,10 @@ def glow(canvas: NDArray[np.int64], box: Any, forms: NDArray[np.float32], colour
         y = np.float32(row) - middle
         (a0, t0), (a1, t1), (a, t) = on_row(forms, 0, y), on_row(forms, 1, y), on_row(forms, 4, y)
         low, high = disc_span(disc, beyond, np.float64(y))
-        start, stop = pixels_of(low, high, half, left, left + width)
+        start, stop = in_lanes(pixels_of(low, high, half, left, left + width), left, left + width)
         for c in range(np.uint64(start), np.uint64(stop)):
             x = np.float32(c) - middle
             across, down = a0 * x + t0, a1 * x + t1
             share = max(_ONE - (across * across + down * down), _ZERO)
             colour = mixed(dark, bright, weight_of(a * x + t))
             canvas[row, c] = mixed(canvas[row, c], colour, np.int64(share * share * opacity + _HALF))
-
-
-@part
-def share_of(slope: float, horizon: float, frame: Any) -> Any:
-    """Return a form (a, b, c), float32, of 256ths of a share that is 0 at the horizon and grows downward."""
-    middle_x, middle_y, right_x, right_y, down_x, down_y = frame
-    a, b, c = 0.0 * slope * 256.0, slope * 256.0, -slope * horizon * 256.0 + 0.5
-    return (
-        np.float32(a * right_x + b * right_y),
-        np.float32(a * down_x + b * down_y),
-        np.float32(a * middle_x + b * middle_y + c),
-    )
-
-
-@part
-def backdrop(canvas: NDArray[np.int64], horizon: float, colours: Any, frame: Any) -> None:
-    """Paint sky and ground: the words of the sky at the top, in the middle and at the horizon, of the ground far and near."""
-    top, high, low, far, near = colours
-    middle, size, pixel = middle_of(canvas), len(canvas), math.sqrt(frame[4] * frame[4] + frame[5] * frame[5])
-    au, bu, cu = share_of(-1 / horizon, horizon, frame)
-    an, bn, cn = share_of(1 / (1 - horizon), horizon, frame)
-    ab, bb, cb = share_of(1 / pixel, horizon, frame)
-    columns = 1 if frame[3] == 0.0 else size  # in upright views all pixels of a row are alike
-    for row in range(size):
-        y = np.float32(row) - middle
-        tu, tn, tb = bu * y + cu, bn * y + cn, bb * y + cb
-        for c in range(columns):
-            x = np.float32(c) - middle
-            up = 2 * weight_of(au * x + tu)
-            air = mixed(mixed(low, high, min(up, 256)), top, max(up - 256, 0))
-            earth = mixed(far, near, weight_of(an * x + tn))
-            canvas[row, c] = mixed(air, earth, weight_of(ab * x + tb))
-        for c in range(columns, size):
-            canvas[row, c] = canvas[row, 0]

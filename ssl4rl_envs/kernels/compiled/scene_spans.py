@@ -18,6 +18,9 @@ from ssl4rl_envs.kernels.compiled import part
 WHOLE = (-1e9, 1e9)
 EMPTY = (1.0, -1.0)
 
+LANES = 4
+"""Pixels that processors work on at once."""
+
 _MARGIN = 0.01
 """Pixels, or radii, that a number may be off, at least."""
 _ROUNDING = 1e-6
@@ -46,8 +49,24 @@ def narrowed(span: Any, a: float, t: float) -> Any:
 @part
 def pixels_of(low: float, high: float, middle: float, start: int, stop: int) -> Any:
     """Return the pixels, of start..stop, that lie in a span: the first and one past the last."""
-    first, last = math.ceil(max(low + middle, float(start))), math.floor(min(high + middle, stop - 1.0)) + 1
-    return first, max(first, last)
+    first = math.ceil(min(max(low + middle, float(start)), float(stop)))
+    return first, max(first, math.floor(min(high + middle, stop - 1.0)) + 1)
+
+
+@part
+def in_lanes(pixels: Any, start: int, stop: int) -> Any:
+    """Return a run of pixels lengthened to whole groups of LANES, where start..stop has room: they cost no more."""
+    first, last = pixels
+    more = (first - last) & (LANES - 1)
+    right = min(more, stop - last)
+    return first - min(more - right, first - start), last + right
+
+
+@part
+def within_lanes(pixels: Any, start: int, stop: int) -> Any:
+    """Return a run of pixels shortened so that what it leaves of start..stop on either side is whole groups of LANES."""
+    first, last = pixels
+    return first + ((start - first) & (LANES - 1)), last - ((last - stop) & (LANES - 1))
 
 
 # ---------------------------------------------------------------------------------------------------- polygons
@@ -115,8 +134,8 @@ def disc_of(forms: NDArray[np.float32]) -> Any:
 def disc_rows(disc: Any, radius: float) -> Any:
     """Return the span of y of what lies within a radius."""
     square, _, _, _, w1, w0 = disc
-    widest = math.sqrt(square) * radius
-    return narrowed(narrowed(WHOLE, w1, widest + w0), -w1, widest - w0)
+    middle, half = -w0 / w1, math.sqrt(square) * radius / abs(w1)
+    return middle - half, middle + half
 
 
 @part

@@ -67,11 +67,13 @@ def box_of(record: NDArray[np.float64], frame: Any, size: int) -> Any:
 def stroke_of(record: NDArray[np.float64], frame: Any, forms: NDArray[np.float32], slopes: NDArray[np.float32]) -> None:
     """Write the five forms (5, 3) and the two slopes of a shape as the view sees them."""
     polygon = int(record[SHAPE]) == POLYGON
-    for k in range(4):
+    for k in range(4 if polygon else 3):  # the fourth form of other shapes is not asked for
         a, b, c = seen(record[FORMS + 3 * k : FORMS + 3 * k + 3], frame)
         squares = a * a + b * b
-        unit = math.sqrt(squares) if squares > 0 and (polygon or k > 1) else 1.0
-        forms[k, 0], forms[k, 1], forms[k, 2] = a / unit, b / unit, c / unit
+        if squares > 0 and (polygon or k > 1):
+            unit = math.sqrt(squares)
+            a, b, c = a / unit, b / unit, c / unit
+        forms[k, 0], forms[k, 1], forms[k, 2] = a, b, c
         if k < 2:
             slopes[k] = squares
     a, b, c = seen(record[SHADE : SHADE + 3], frame)

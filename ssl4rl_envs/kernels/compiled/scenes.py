@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_envs.kernels.compiled import jit, part
+from ssl4rl_envs.kernels.compiled.scene_backdrop import backdrop
 from ssl4rl_envs.kernels.compiled.scene_colours import unpack, word_of
 from ssl4rl_envs.kernels.compiled.scene_numbers import MIRROR, TOTAL, key_of, uniform
-from ssl4rl_envs.kernels.compiled.scene_painting import backdrop, ellipse, glow, polygon
+from ssl4rl_envs.kernels.compiled.scene_painting import ellipse, glow, polygon
 from ssl4rl_envs.kernels.compiled.scene_records import BRIGHT, DARK, OPACITY, RECORD, SHAPE, mirror
 from ssl4rl_envs.kernels.compiled.scene_scenery import ground_colours, heavens, hills, marks, setting_of, shore
 from ssl4rl_envs.kernels.compiled.scene_strokes import box_of, frame_of, stroke_of

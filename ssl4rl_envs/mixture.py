@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from gymnasium import spaces
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs.composite import Composite
 from ssl4rl_envs.stream import Stream, hash_seed
-from ssl4rl_envs.task import Batch, Score, Step, Task
+from ssl4rl_envs.task import Batch, Rows, Score, Step, Task
 
 TASK = "task"
 
@@ -106,11 +106,13 @@ class Parts(Composite):
 
     def advance(self, state: Batch, actions: NDArray[Any]) -> Step:
         """Take one decision as the parts do."""
-        after = state.rows(slice(None)).replace(slice(None), state)
+        after = state
         reward, (success, terminated) = np.zeros(len(state), np.float32), np.zeros((2, len(state)), bool)
         for number, rows, part in self.asked(state):
             step = self.tasks[number].advance(part, self.narrow(actions[rows], number))
-            self._put(after, number, rows, step.state)
+            if step.state is not part:
+                after = state.copy() if after is state else after
+                self._put(after, number, rows, step.state)
             reward[rows], success[rows], terminated[rows] = step.score.reward, step.score.success, step.terminated
         return Step(after, Score(reward, success), terminated)
 
@@ -145,10 +147,12 @@ class Parts(Composite):
             yield number, rows, self._take(batch, number, rows)
 
     def _take(self, batch: Batch, number: int, rows: NDArray[np.int64]) -> Batch:
-        part, observation = self.tasks[number], {}
+        part = self.tasks[number]
+        every: Rows = slice(None) if len(rows) == len(batch) else rows
+        pictures = {}
         for name, place in zip(part.images, self.images, strict=False):
             height, width = (part.observation_space[name].shape or ())[:2]
-            observation[name] = batch.observation[place][rows, :height, :width]
+            pictures[name] = batch.observation[place][:, :height, :width]
         memory = {
             name.removeprefix(f"{number}."): values[rows]
             for name, values in batch.memory.items()
@@ -156,7 +160,8 @@ class Parts(Composite):
         }
         shape = self._shapes[number]
         target = batch.target[rows].reshape(len(rows), -1)[:, : math.prod(shape)].reshape(len(rows), *shape)
-        return Batch(observation, target, batch.items[rows], memory)
+        taken = cast("dict[str, NDArray[Any]]", _Taken(pictures, every))  # it is only read
+        return Batch(taken, target, batch.items[rows], memory)
 
     def _put(self, mixed: Batch, number: int, rows: NDArray[np.int64], part: Batch) -> None:
         for name, place in zip(self.tasks[number].images, self.images, strict=False):
@@ -192,6 +197,33 @@ class Parts(Composite):
             answers[rows] = part
         else:
             answers[rows, : part.shape[1] if part.ndim > 1 else 1] = part.reshape(len(rows), -1)
+
+
+class _Taken(Mapping[str, NDArray[Any]]):
+    """Rows of arrays by name, taken when they are looked at: most scores need the target alone.
+
+    Args:
+        arrays: of all rows.
+        rows: which are taken.
+    """
+
+    def __init__(self, arrays: dict[str, NDArray[Any]], rows: Rows) -> None:
+        self._arrays, self._rows = arrays, rows
+        self._taken: dict[str, NDArray[Any]] = {}
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """Return the rows of an array."""
+        if name not in self._taken:
+            self._taken[name] = self._arrays[name][self._rows]
+        return self._taken[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the names."""
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        """Return how many arrays there are."""
+        return len(self._arrays)
 
 
 def _union(actions: Sequence[spaces.Space[Any]]) -> Any:

@@ -7,6 +7,7 @@ for; a wrong guess costs time and nothing else.
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +15,19 @@ from typing import Any, Generic, TypeVar
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+
+
+class _Thread(ThreadPoolExecutor):
+    """One thread, which knows itself."""
+
+    def __init__(self) -> None:
+        self._names: list[int] = []
+        names = self._names
+        super().__init__(1, "ssl4rl-ahead", lambda: names.append(threading.get_ident()))
+
+    def end(self) -> None:
+        """End the thread, and wait for it; unless it is itself that collects what nobody needs any more."""
+        self.shutdown(wait=threading.get_ident() not in self._names, cancel_futures=True)
 
 
 class Ahead(Generic[Key, Value]):
@@ -28,8 +42,9 @@ class Ahead(Generic[Key, Value]):
     """
 
     def __init__(self, make: Callable[[Key], Value]) -> None:
-        self._make = make
-        self._thread: ThreadPoolExecutor | None = None
+        self.make = make
+        """Makes a value here and now."""
+        self._thread: _Thread | None = None
         self._foreseen: deque[tuple[Key, Future[Value]]] = deque()
         self._process = os.getpid()
 
@@ -42,21 +57,31 @@ class Ahead(Generic[Key, Value]):
         """
         self._forget_other_process()
         found = self._found(key)
-        wanted = list(following)
         if found is None:  # nothing foreseen is right, so what waits to be made is not wanted
-            self._drop()
-            value = self._make(key)
-            self._foresee(wanted)
+            value = self.make(key)
+            self.foresee(following)
             return value
-        self._foresee(wanted)  # before waiting, so that the thread never rests
+        self.foresee(following)  # before waiting, so that the thread never rests
         return found.result()
+
+    def foresee(self, keys: Iterable[Key]) -> None:
+        """Begin to make the values of the keys that are likely to be asked for next; others are thrown away."""
+        self._forget_other_process()
+        wanted, known = list(keys), [each for each, _ in self._foreseen]
+        kept = next(size for size in range(len(known), -1, -1) if known[:size] == wanted[:size])
+        while len(self._foreseen) > kept:
+            self._foreseen.pop()[1].cancel()
+        for key in wanted[kept:]:
+            if self._thread is None:
+                self._thread = _Thread()
+            self._foreseen.append((key, self._thread.submit(self.make, key)))
 
     def close(self) -> None:
         """Throw away what was made ahead, and end the thread; `ask` still works and starts it anew."""
         self._forget_other_process()
         self._drop()
         if self._thread is not None:
-            self._thread.shutdown(wait=True, cancel_futures=True)
+            self._thread.end()
             self._thread = None
 
     def _found(self, key: Key) -> Future[Value] | None:
@@ -66,16 +91,6 @@ class Ahead(Generic[Key, Value]):
                 return value
             value.cancel()
         return None
-
-    def _foresee(self, keys: list[Key]) -> None:
-        known = [each for each, _ in self._foreseen]
-        kept = next((size for size in range(len(known), -1, -1) if known[:size] == keys[:size]), 0)
-        while len(self._foreseen) > kept:
-            self._foreseen.pop()[1].cancel()
-        for key in keys[kept:]:
-            if self._thread is None:
-                self._thread = ThreadPoolExecutor(1, thread_name_prefix="ssl4rl-ahead")
-            self._foreseen.append((key, self._thread.submit(self._make, key)))
 
     def _drop(self) -> None:
         while self._foreseen:
@@ -88,8 +103,8 @@ class Ahead(Generic[Key, Value]):
 
     def __getstate__(self) -> dict[str, Any]:
         """Keep what a copy needs: it makes everything anew."""
-        return {"_make": self._make}
+        return {"make": self.make}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Begin without a thread."""
-        self.__init__(state["_make"])  # type: ignore[misc]
+        self.__init__(state["make"])  # type: ignore[misc]

@@ -73,11 +73,16 @@ class Interface:
 
     def observe(self, batch: Batch) -> dict[str, Any]:
         """Return copies of what is shown of n instances: arrays (n, ...) and, as text, the tuple of their prompts."""
-        keys = self.task.images if self.text else tuple(batch.observation)
-        shown: dict[str, Any] = {key: copy_of(batch.observation[key]) for key in keys}
-        if not self.text:
-            return shown
-        return {**shown, "prompt": tuple(self.task.prompts(batch, self.prompt_style))}
+        shown: dict[str, Any] = {name: copy_of(values) for name, values in self.arrays(batch).items()}
+        return {**shown, "prompt": self.prompts(batch)} if self.text else shown
+
+    def arrays(self, batch: Batch) -> dict[str, NDArray[Any]]:
+        """Return the arrays that are shown of n instances, (n, ...) by name: those of the batch, not copies."""
+        return {name: batch.observation[name] for name in self.task.images} if self.text else batch.observation
+
+    def prompts(self, batch: Batch) -> tuple[str, ...]:
+        """Return the prompts of n instances."""
+        return tuple(self.task.prompts(batch, self.prompt_style))
 
     def step(self, state: Batch, actions: Any) -> Transition:
         """Take one decision in each of n rows.

@@ -13,6 +13,8 @@ from ssl4rl_envs.arguments import whole_number
 from ssl4rl_envs.attempts import Attempts
 from ssl4rl_envs.interface import Interface, Transition
 from ssl4rl_envs.lookahead import LookAhead
+from ssl4rl_envs.memory import copy_of
+from ssl4rl_envs.prefetch import Keys, Prefetch
 from ssl4rl_envs.registration import build_task
 from ssl4rl_envs.schedules import Schedule
 from ssl4rl_envs.stream import Stream, as_words, check_split
@@ -46,6 +48,7 @@ class Asking(ABC):
         self.schedule: Schedule | None = None
         self._shown_as = (interface, prompt_style, grammar)
         self._batch: Batch | None = None
+        self._said: tuple[Batch, tuple[str, ...]] | None = None
         self._use(build_task(task, arguments))
 
     @property
@@ -78,14 +81,22 @@ class Asking(ABC):
         self._use(task)
 
     def observe(self) -> dict[str, Any]:
-        """Return copies of what is shown, batch-first."""
-        return self.interface.observe(self.batch)
+        """Return copies of what is shown, batch-first: they are the agent's, who may write into them."""
+        return {name: copy_of(values) for name, values in self.interface.arrays(self.batch).items()} | self._prompt()
+
+    def _prompt(self) -> dict[str, Any]:
+        """Return the prompts by their name, with text; they are made once for a state."""
+        if not self.interface.text:
+            return {}
+        if self._said is None or self._said[0] is not self.batch:
+            self._said = self.batch, self.interface.prompts(self.batch)
+        return {"prompt": self._said[1]}
 
     def _use(self, task: Task) -> None:
         self.task = task if self.attempts == 1 else Attempts(task, self.attempts)
         self.interface = Interface(self.task, *self._shown_as)
         self.task.sample(Stream(self.split, [0], [0]))  # an empty split is an error here, not at the first reset
-        self._batch = None
+        self._batch = self._said = None
         self._begin()
 
     @abstractmethod
@@ -179,13 +190,16 @@ class Questions(Asking):
 
     Args:
         count: how many environments.
+        prefetch: how many batches are made ahead in a thread.
         others: as of `Asking`.
     """
 
     _seeds: NDArray[np.uint64] | None
+    _ahead: Prefetch | None
+    _shown: dict[str, Any] | None
 
-    def __init__(self, task: Task | str, arguments: dict[str, Any], count: int, *others: Any) -> None:
-        self._count = count
+    def __init__(self, task: Task | str, arguments: dict[str, Any], count: int, prefetch: int, *others: Any) -> None:
+        self._count, self._prefetch = count, whole_number("prefetch", prefetch, 0)
         self._episodes, self._steps, self._chosen = np.zeros((3, count), np.int64)
         super().__init__(task, arguments, *others)
 
@@ -224,17 +238,13 @@ class Questions(Asking):
 
     def ask(self, rows: NDArray[np.bool_]) -> None:
         """Move the marked environments on: to the next repeat of their instance, or to the next instance."""
-        assert self._seeds is not None
         self._episodes[rows] += 1
         self._steps[rows] = 0
-        stream = Stream(self.split, self._seeds[rows], self.indices[rows])
-        if self.schedule is None:
-            fresh = self.task.sample(stream)
-        else:
-            new = rows & (self._episodes % self.group_size == 0)
-            self._chosen[new] = self.schedule.choose(int(new.sum()))
-            fresh = self.task.sample_parts(stream, self._chosen[rows])
-        self._batch = fresh if rows.all() else self.batch.replace(rows, fresh)
+        whole = bool(rows.all())
+        fresh, shown = self._make(rows)
+        self._batch, self._shown = (fresh, shown) if whole else (self.batch.replace(rows, fresh), None)
+        if self._shown and self.interface.text:
+            self._said = fresh, self._shown["prompt"]
 
     def answer(self, actions: Any, rows: NDArray[np.bool_] | None = None) -> tuple[Transition, NDArray[np.bool_]]:
         """Take one decision in each environment, or in the marked ones.
@@ -249,6 +259,7 @@ class Questions(Asking):
         whole = rows is None or bool(rows.all())
         chosen = np.ones(self._count, bool) if rows is None else rows
         transition = self.interface.step(self.batch if whole else self.batch.rows(chosen), actions)
+        self._shown = None
         step = transition.step
         self._batch = step.state if whole else self.batch.replace(chosen, step.state)
         self._steps[chosen] += 1
@@ -258,16 +269,43 @@ class Questions(Asking):
             self.schedule.record(self._chosen[chosen][ended], step.score.success[ended])
         return transition, truncated
 
+    def observe(self) -> dict[str, Any]:
+        """Return copies of what is shown, batch-first; one that was made ahead, once."""
+        shown, self._shown = self._shown, None
+        return super().observe() if shown is None else shown
+
+    def surrender(self) -> dict[str, Any]:
+        """Return what is shown for the last time, batch-first: no copies, since whoever asks next lets go of the arrays."""
+        return self.interface.arrays(self.batch) | self._prompt()
+
     def facts(self) -> dict[str, NDArray[Any]]:
         """Return what everybody may know beside it, for `info`: arrays (count, ...) by name."""
         facts = {"index": self.indices, **self.task.info(self.batch)}
         return facts if self.schedule is None else facts | self.schedule.info(self._chosen)
 
     def close(self) -> None:
-        """Let go of what was made ahead."""
+        """Let go of what was made ahead, and end the thread that makes it."""
+        if self._ahead is not None:
+            self._ahead.close()
+
+    def _make(self, rows: NDArray[np.bool_]) -> tuple[Batch, dict[str, Any] | None]:
+        """Return the questions that the marked environments ask, and what is shown of them where it was made already."""
+        assert self._seeds is not None
+        seeds, episodes = self._seeds[rows], self._episodes[rows]
+        if self.schedule is not None:
+            new = rows & (self._episodes % self.group_size == 0)
+            self._chosen[new] = self.schedule.choose(int(new.sum()))
+            stream = Stream(self.split, seeds, episodes // self.group_size)
+            return self.task.sample_parts(stream, self._chosen[rows]), None
+        if self._ahead is None:
+            return self.task.sample(Stream(self.split, seeds, episodes // self.group_size)), None
+        keys, *following = (Keys(seeds, (episodes + k) // self.group_size) for k in range(self._prefetch + 1))
+        return self._ahead.take(rows, keys, following)
 
     def _begin(self) -> None:
-        self._seeds = None
+        self._shown = self._seeds = None
+        off = self._prefetch == 0 or self.schedule is not None  # who follows a schedule does not know what comes next
+        self._ahead = None if off else Prefetch(self.task, self.split, self.interface.observe, self._count)
         self._episodes[:], self._steps[:] = -1, 0
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ssl4rl_envs import blind, identity
 from ssl4rl_envs.actions import bounds, inside
 from ssl4rl_envs.arguments import checked_constructor
+from ssl4rl_envs.memory import copy_of
 from ssl4rl_envs.speech import Speech
 from ssl4rl_envs.stream import Stream, hash_seed
 
@@ -54,6 +55,10 @@ class Batch:
         memory = {name: values[rows] for name, values in self.memory.items()}
         return Batch(observation, self.target[rows], self.items[rows], memory)
 
+    def copy(self) -> Batch:
+        """Return a batch of arrays of its own."""
+        return self.replace(slice(0, 0), self.rows(slice(0, 0)))
+
     @staticmethod
     def concatenate(batches: Sequence[Batch]) -> Batch:
         """Return the rows of several batches of one task, one batch after the other, as a new batch.
@@ -70,6 +75,13 @@ class Batch:
             _joined([batch.memory for batch in batches]),
         )
 
+    def put(self, rows: Rows, other: Batch) -> None:
+        """Write the rows of `other` into these rows, for who owns the arrays."""
+        self.target[rows], self.items[rows] = other.target, other.items
+        for own, others in ((self.observation, other.observation), (self.memory, other.memory)):
+            for name, values in own.items():
+                values[rows] = others[name]
+
     def replace(self, rows: Rows, other: Batch) -> Batch:
         """Return a new batch in which `rows` are those of `other`."""
         return Batch(
@@ -81,7 +93,7 @@ class Batch:
 
 
 def _replaced(values: NDArray[Any], rows: Rows, others: NDArray[Any]) -> NDArray[Any]:
-    result = values.copy()
+    result = copy_of(values)
     result[rows] = others
     return result
 

@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from ssl4rl_envs import rendering
+from ssl4rl_envs import memory, rendering
 from ssl4rl_envs.arguments import whole_number
 from ssl4rl_envs.interface import Transition
 from ssl4rl_envs.questions import Questions
@@ -35,6 +35,9 @@ class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[
             render modes "rgb_array" and "ansi", one picture an environment.
         num_envs: how many environments, at least 1.
         autoreset_mode: a `gymnasium.vector.AutoresetMode`, or its name or value.
+        prefetch: make the next questions in a thread while the agent acts; a number says how many batches ahead (where
+            episodes have several decisions, one question an environment). It shows in nothing but time, takes the memory of
+            what is made ahead, and does nothing under a schedule, which chooses each question by the answers before it.
 
     Raises:
         ValueError: an argument is not one of its values.
@@ -58,6 +61,7 @@ class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[
         grammar: str = "strict",
         group_size: int = 1,
         attempts: int = 1,
+        prefetch: bool | int = False,
         render_mode: str | None = None,
         **arguments: Any,
     ) -> None:
@@ -69,7 +73,9 @@ class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
         self._ended = np.zeros(num_envs, bool)
         self._canvas: rendering.Canvas | None = None
-        self.questions = Questions(task, arguments, num_envs, split, interface, prompt_style, group_size, attempts, grammar)
+        ahead = int(prefetch) if isinstance(prefetch, bool) else prefetch
+        how = (split, interface, prompt_style, group_size, attempts, grammar)
+        self.questions = Questions(task, arguments, num_envs, ahead, *how)
         self._take_spaces()
 
     @property
@@ -158,6 +164,12 @@ class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[
         infos |= _masked(self.questions.facts(), every)
         return self.questions.observe(), reward, terminated, truncated, infos
 
+    def close_extras(self, **kwargs: Any) -> None:
+        """End the thread that makes questions ahead, and give back memory; called by `close`."""
+        del kwargs
+        self.questions.close()
+        memory.release()
+
     def render(self) -> tuple[Any, ...] | None:
         """Return one picture (or text) an environment of what is being asked; None without a render mode."""
         if self.render_mode is None:
@@ -199,10 +211,9 @@ class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[
 
     def _final(self, info: dict[str, NDArray[Any]], ended: NDArray[np.bool_]) -> dict[str, Any]:
         """Return the last observations and infos of the ended episodes, laid out as Gymnasium lays them out."""
-        shown = self.questions.observe()
+        shown = self.questions.surrender()
         final_obs = np.full(self.num_envs, None, object)
-        for row in np.flatnonzero(ended):
-            final_obs[row] = {name: values[row] for name, values in shown.items()}
+        final_obs[ended] = _each(shown, ended)
         final_info = _masked({**info, **self._truth()}, ended)
         return {"final_obs": final_obs, "_final_obs": ended, "final_info": final_info, "_final_info": ended.copy()}
 
@@ -239,10 +250,23 @@ def _spread(values: NDArray[Any], rows: NDArray[np.bool_]) -> NDArray[Any]:
     return spread
 
 
+def _each(shown: dict[str, Any], rows: NDArray[np.bool_]) -> list[dict[str, Any]]:
+    """Return observations of the marked rows one by one, as views."""
+    marked = None if rows.all() else np.flatnonzero(rows).tolist()
+    each: list[dict[str, Any]] = [{} for _ in (rows if marked is None else marked)]
+    for name, values in shown.items():
+        for one, value in zip(each, values if marked is None else [values[row] for row in marked], strict=True):
+            one[name] = value
+    return each
+
+
 def _masked(info: dict[str, NDArray[Any]], mask: NDArray[np.bool_]) -> dict[str, Any]:
     """Lay out an info of arrays as Gymnasium does: zeros (or None) outside the mask, and the mask under `_key`."""
     result: dict[str, Any] = {}
-    if mask.any():
+    if mask.all():
+        for key, values in info.items():
+            result[key], result[f"_{key}"] = values.copy(), mask.copy()
+    elif mask.any():
         for key, values in info.items():
             empty = np.full_like(values, None) if values.dtype == object else np.zeros_like(values)
             empty[mask] = values[mask]

@@ -373,3 +373,33 @@ def test_no_two_spaces_share_a_generator(kind_id, interface):
         env.action_space.seed(3)
     drawn = [[str(env.action_space.sample()) for _ in range(8)] for env in envs]
     assert all(line == drawn[0] for line in drawn)
+
+
+def test_an_agent_may_write_into_all_that_it_was_given(kind_id, build, actions, same):
+    """Neither what is shown next, nor the last observations, nor scores change."""
+    task = build(kind_id)
+    ours, theirs = (SSLVectorEnv(task, num_envs=N) for _ in range(2))
+    for env in (ours, theirs):
+        env.reset(seed=3)
+    for step in range(task.horizon + 2):
+        chosen = batch_of(actions(task, "array", N, seed=step), "array")
+        got, expected = (env.step(chosen.copy()) for env in (ours, theirs))
+        compare_steps(copy.deepcopy(got), copy.deepcopy(expected), same)
+        final = got[4].get("final_info", {})
+        for values in (*got[0].values(), *got[1:4], *got[4].values(), *final.values()):
+            if isinstance(values, np.ndarray) and values.dtype != object:
+                values[...] = 1
+        for shown in got[4].get("final_obs", ()):
+            for values in (shown or {}).values():
+                np.asarray(values)[...] = 1
+
+
+def test_prompts_are_written_once_for_a_state(text_kind, build, monkeypatch):
+    task = build(text_kind)
+    env = SSLVectorEnv(task, num_envs=2, interface="text")
+    written = []
+    prompts = type(task).prompts
+    monkeypatch.setattr(type(task), "prompts", lambda *args: written.append(len(args[1])) or prompts(*args))
+    env.reset(seed=0)
+    env.step(("", ""))
+    assert len(written) <= (2 if task.horizon == 1 else 3)

@@ -7,16 +7,20 @@ summed into a seed, so neighbouring seeds and indices share nothing, nor do two 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ssl4rl_envs.kernels import stream
+
 SPLITS: tuple[str, ...] = ("train", "validation", "test")
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_GOLDEN = 0x9E3779B97F4A7C15
 _MASK_64 = (1 << 64) - 1
+_WIDTH = "need low < high and high - low < 2**32, got low={low!r}, high={high!r}"
 
 
 def check_split(split: str) -> str:
@@ -30,27 +34,9 @@ def check_split(split: str) -> str:
     return split
 
 
-def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Scramble 64-bit words by the finaliser of splitmix64 (Steele, Lea & Flood 2014, variant 13 of D. Stafford)."""
-    z = values ^ (values >> np.uint64(30))
-    z *= np.uint64(0xBF58476D1CE4E5B9)
-    z ^= z >> np.uint64(27)
-    z *= np.uint64(0x94D049BB133111EB)
-    z ^= z >> np.uint64(31)
-    return z
-
-
-def _chain(keys: NDArray[np.uint64], values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Hash one more value into each key: two rounds, so that equal differences of key and value do not cancel."""
-    return _mix(_mix(keys + _GOLDEN) ^ _mix(values * _GOLDEN + np.uint64(1)))
-
-
 def hash_rows(columns: NDArray[np.uint64], role: str) -> NDArray[np.uint64]:
     """Return a hash of each row of uint64 words (n, k), (n,), by the name of its use."""
-    keys = np.full(len(columns), hash_seed("rows", role), np.uint64)
-    for column in columns.T:
-        keys = _chain(keys, column)
-    return keys
+    return stream.fold(np.full(len(columns), hash_seed("rows", role), np.uint64), columns)
 
 
 def as_words(values: ArrayLike, what: str) -> NDArray[np.uint64]:
@@ -59,6 +45,10 @@ def as_words(values: ArrayLike, what: str) -> NDArray[np.uint64]:
     Raises:
         ValueError: a value is not an integer, is negative or does not fit 64 bits.
     """
+    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype in (np.uint64, np.int64):
+        if values.dtype == np.int64 and values.size and int(values.min()) < 0:
+            raise ValueError(f"{what} must be integers in [0, 2**64), got {values!r}")
+        return values.astype(np.uint64)
     array = np.atleast_1d(values if isinstance(values, np.ndarray) else np.asarray(values, dtype=object))
     if array.dtype == object:
         if not all(
@@ -82,15 +72,33 @@ def hash_seed(*parts: int | str) -> int:
     Raises:
         TypeError: a part is something else, 1.5 or True for example, which would give the seed of another.
     """
-    key = np.zeros(1, np.uint64)
+    key = 0
     for part in parts:
         if isinstance(part, (bool, np.bool_)) or not isinstance(part, (int, np.integer, str)):
             raise TypeError(f"seeds are derived from whole numbers and words, got {part!r}")
         data = (f"str:{part}" if isinstance(part, str) else f"int:{int(part)}").encode()
-        key = _chain(key, np.array([len(data)], np.uint64))
-        for word in np.frombuffer(data + b"\0" * (-len(data) % 8), "<u8"):
-            key = _chain(key, np.array([word], np.uint64))
-    return int(key[0] >> np.uint64(1))
+        key = _chain(key, len(data))
+        for start in range(0, len(data), 8):
+            key = _chain(key, int.from_bytes(data[start : start + 8], "little"))
+    return key >> 1
+
+
+def _word(*parts: int | str) -> NDArray[np.uint64]:
+    """Return a hash as an array of one."""
+    return np.array([hash_seed(*parts)], np.uint64)
+
+
+def _chain(key: int, value: int) -> int:
+    """Hash one more word into a key, as `kernels.reference.stream.chain` does with arrays."""
+    return _mix(_mix((key + _GOLDEN) & _MASK_64) ^ _mix((value * _GOLDEN + 1) & _MASK_64))
+
+
+def _mix(z: int) -> int:
+    z ^= z >> 30
+    z = (z * 0xBF58476D1CE4E5B9) & _MASK_64
+    z ^= z >> 27
+    z = (z * 0x94D049BB133111EB) & _MASK_64
+    return z ^ (z >> 31)
 
 
 class Stream:
@@ -111,8 +119,7 @@ class Stream:
         self.indices = as_words(indices, "indices")
         if self.seeds.shape != self.indices.shape:
             raise ValueError(f"seeds and indices must be of equal length, got {self.seeds.size} and {self.indices.size}")
-        role = np.full(self.seeds.shape, hash_seed("split", split), np.uint64)
-        self._keys = _chain(_chain(role, self.seeds), self.indices)
+        self._keys = stream.begin(hash_seed("split", split), self.seeds, self.indices)
         self._draws = 0
 
     @classmethod
@@ -140,48 +147,42 @@ class Stream:
                 own.
         """
         attempts = np.atleast_1d(attempt)
-        if (attempts < 1).any():
+        if attempts.size and attempts.min() < 1:
             raise ValueError(f"attempt counts from 1, got {attempt}")
-        words = np.array([hash_seed("redraw", number) for number in attempts.tolist()], np.uint64)
-        return self._derived(rows, words)
+        known = [hash_seed("redraw", number) for number in range(1, int(attempts.max(initial=0)) + 1)]
+        return self._derived(rows, np.array(known, np.uint64)[attempts - 1])
 
     def keyed(self, key: int) -> Stream:
         """Return a stream of the same rows for whoever has this key in [0, 2**63): streams of two keys share nothing."""
-        return self._derived(slice(None), hash_seed("keyed", key))
+        return self._derived(slice(None), _word("keyed", key))
 
     def branch(self, role: str) -> Stream:
         """Return a stream of the same rows whose numbers have nothing to do with this one's, by the name of their use."""
-        return self._derived(slice(None), hash_seed("branch", role))
+        return self._derived(slice(None), _word("branch", role))
 
     def rows(self, rows: NDArray[np.bool_] | NDArray[np.integer]) -> Stream:
         """Return the chosen rows as a stream of their own, as if they had been asked for alone."""
         return Stream(self.split, self.seeds[rows], self.indices[rows])
 
-    def _derived(self, rows: NDArray[np.bool_] | NDArray[np.integer] | slice, words: int | NDArray[np.uint64]) -> Stream:
+    def _derived(self, rows: NDArray[np.bool_] | NDArray[np.integer] | slice, words: NDArray[np.uint64]) -> Stream:
         other = Stream.__new__(Stream)
         other.split, other.seeds, other.indices = self.split, self.seeds[rows], self.indices[rows]
-        keys = self._keys[rows]
-        other._keys = _chain(keys, np.broadcast_to(np.asarray(words, np.uint64), keys.shape))
+        other._keys = stream.derive(self._keys[rows], words)
         other._draws = 0
         return other
 
     def words(self, size: Sequence[int] = ()) -> NDArray[np.uint64]:
         """Return uniform 64-bit words, shape (n, *size)."""
-        count = int(np.prod(size, dtype=np.int64))
-        call = np.full(self._keys.shape, self._draws, np.uint64)
-        self._draws += 1
-        keys = _chain(self._keys, call)
-        counters = np.arange(count, dtype=np.uint64)
-        return _chain(keys[:, None], counters[None, :]).reshape(len(self), *size)
+        return stream.words(self._keys, self._call(), math.prod(size)).reshape(len(self), *size)
 
     def uniform(self, size: Sequence[int] = ()) -> NDArray[np.float64]:
         """Return floats in [0, 1) with 53 random bits, shape (n, *size)."""
-        return (self.words(size) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        return stream.uniform(self._keys, self._call(), math.prod(size)).reshape(len(self), *size)
 
     def below(self, bounds: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return an integer in [0, bound) for every bound of (n, ...), each below 2**32; 0 where a bound is below 1."""
-        high_bits = self.words(bounds.shape[1:]) >> np.uint64(32)
-        return ((high_bits * np.maximum(bounds, 1).astype(np.uint64)) >> np.uint64(32)).astype(np.int64)
+        width = np.ascontiguousarray(bounds, np.int64).reshape(len(self), math.prod(bounds.shape[1:]))
+        return stream.bounded(self._keys, self._call(), np.zeros(width.shape, np.int64), width).reshape(bounds.shape)
 
     def integers(self, low: ArrayLike, high: ArrayLike, size: Sequence[int] = ()) -> NDArray[np.int64]:
         """Return integers in [low, high), shape (n, *size).
@@ -193,12 +194,19 @@ class Stream:
         Raises:
             ValueError: an empty range, or one as wide as 2**32.
         """
-        low_array, high_array = np.asarray(low, np.int64), np.asarray(high, np.int64)
-        width = high_array - low_array
-        if np.any(width < 1) or np.any(width >= 1 << 32):
-            raise ValueError(f"need low < high and high - low < 2**32, got low={low!r}, high={high!r}")
-        high_bits = self.words(size) >> np.uint64(32)
-        return low_array + ((high_bits * width.astype(np.uint64)) >> np.uint64(32)).astype(np.int64)
+        if isinstance(low, (int, np.integer)) and isinstance(high, (int, np.integer)):
+            first, width = int(low), int(high) - int(low)
+            if not 1 <= width < 1 << 32:
+                raise ValueError(_WIDTH.format(low=low, high=high))
+            drawn = stream.integers(self._keys, self._call(), math.prod(size), first, width)
+            return drawn.reshape(len(self), *size)
+        lows, highs = np.asarray(low, np.int64), np.asarray(high, np.int64)
+        widths = highs - lows
+        if widths.size and not 1 <= int(widths.min()) <= int(widths.max()) < 1 << 32:
+            raise ValueError(_WIDTH.format(low=low, high=high))
+        each = [np.broadcast_to(array, (len(self), *size)).reshape(len(self), math.prod(size)) for array in (lows, widths)]
+        drawn = stream.bounded(self._keys, self._call(), *map(np.ascontiguousarray, each))
+        return drawn.reshape(len(self), *size)
 
     def normal(self, size: Sequence[int] = ()) -> NDArray[np.float64]:
         """Return standard normals by Box and Muller's transform, shape (n, *size).
@@ -210,7 +218,7 @@ class Stream:
 
     def permutation(self, count: int) -> NDArray[np.int64]:
         """Return a uniform permutation of 0..count-1 for each row, shape (n, count)."""
-        return np.argsort(self.words((count,)), axis=1, kind="stable").astype(np.int64)
+        return stream.permutation(self._keys, self._call(), count)
 
     def choice(self, count: int, size: int) -> NDArray[np.int64]:
         """Return `size` distinct numbers of 0..count-1 in random order for each row, shape (n, size).
@@ -221,3 +229,8 @@ class Stream:
         if not 0 <= size <= count:
             raise ValueError(f"cannot choose {size} distinct values of {count}")
         return self.permutation(count)[:, :size]
+
+    def _call(self) -> int:
+        """Return the number of a draw, and count it."""
+        self._draws += 1
+        return self._draws - 1

@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 VARIABLE = "SSL4RL_THREADS"
 
+Work = Callable[[slice], None]
+
 _pool: tuple[int, ThreadPoolExecutor] | None = None
 
 
@@ -30,7 +32,7 @@ def count() -> int:
     return int(given)
 
 
-def share(rows: int, work: Callable[[slice], None], least: int) -> None:
+def share(rows: int, work: Work, least: int) -> None:
     """Do something for all rows: in one piece, or in as many as there are threads.
 
     Args:
@@ -39,8 +41,10 @@ def share(rows: int, work: Callable[[slice], None], least: int) -> None:
             its own rows.
         least: fewest rows that are worth a thread.
     """
-    parts = max(1, min(count(), rows // max(1, least)))
-    if parts == 1:
+    parts = rows // max(1, least)
+    if parts > 1:
+        parts = min(parts, count())
+    if parts <= 1:
         work(slice(0, rows))
         return
     edges = [rows * part // parts for part in range(parts + 1)]

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ssl4rl_envs.kernels import augmentations as kernels
+from ssl4rl_envs.memory import copy_of
 from ssl4rl_envs.stream import Stream
 
 Images = NDArray[np.uint8]
@@ -255,7 +256,7 @@ def _changed(images: Images, **changes: ArrayLike) -> Images:
             arrays[field.name] = np.full(len(images), neutral.get(field.name, 0), form)
         else:
             arrays[field.name] = _rows(given, images).astype(form)
-    result = images.copy()
+    result = copy_of(images)
     kernels.change(result, kernels.Changes(**arrays))
     return result
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.images.base import ImageTask, check_size
-from ssl4rl_envs.images.tiles import NUMBERED, PAPER, numbers, panel_grid, panel_places
+from ssl4rl_envs.images.tiles import NUMBERED, blank, numbers, panel_grid, panel_places
 from ssl4rl_envs.images.views import LOOK, draw_views
 from ssl4rl_envs.kernels import likeness
 from ssl4rl_envs.kernels import tiles as kernels
@@ -129,7 +129,7 @@ class Colorization(ImageTask[Views]):
         column = np.arange(self.candidates)[None, :]
         before = np.minimum(column - (column > target[:, None]), self.candidates - 2)
         ways = np.where(column == target[:, None], 0, np.take_along_axis(false, before, axis=1))
-        canvas = np.full((len(views), self.image_size, self.image_size, 3), PAPER, np.uint8)
+        canvas = blank(len(views), self.image_size)
         at = panel_places(self.candidates, self.image_size, self.panel)
         kernels.recolour(canvas, at, self.source.pixels(views, self.panel), np.array(CHANNELS, np.int64)[ways])
         return Batch({"image": canvas}, target, views.items)

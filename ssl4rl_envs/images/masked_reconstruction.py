@@ -16,7 +16,8 @@ from ssl4rl_envs.drafts import narrow
 from ssl4rl_envs.images.base import ImageTask, check_size, one_of
 from ssl4rl_envs.images.tiles import NUMBERED, Tiles, numbers, panel_grid, panels, permuted
 from ssl4rl_envs.images.views import comparable, different_pictures, draw_alike
-from ssl4rl_envs.kernels import likeness
+from ssl4rl_envs.kernels import likeness, tiles
+from ssl4rl_envs.memory import recycled
 from ssl4rl_envs.sources import ImageSourceLike, Views
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Level, Score, exact_score
@@ -165,6 +166,8 @@ class MaskedReconstruction(ImageTask[Draft]):
         """Patches that a question is about."""
         self._foreign = candidates - 1 - candidates // 2 if choice else 0
         """How many of them are from another picture."""
+        rich = math.ceil(3 * (MIN_SPREAD * patch_size * patch_size) ** 2)
+        self._least = likeness.least(MIN_DIFFERENCE, patch_size) if choice else rich
         if choice:
             self.action_space: Any = spaces.Discrete(candidates)
             self.answer_format = AnswerFormat(numbers(candidates), fillers=(*NUMBERED, "masked"), listed=True)
@@ -180,10 +183,10 @@ class MaskedReconstruction(ImageTask[Draft]):
         items = self.source.draw(stream), self.source.draw(stream)
         first, second = draw_alike(stream, self.source, self.image_size, items)
         count, size, side = len(first), self.image_size, self.patch_size
-        most = size - side
-        corners = stream.integers(0, most + 1, (SETS, self._many, 2))
+        span = size - side + 1
+        corners = np.stack(np.divmod(stream.integers(0, span * span, (SETS, self._many)), span), axis=-1)
         others = stream.permutation(self.candidates - 1)
-        image, patches = np.empty((count, size, size, 3), np.uint8), np.empty((count, self._many, side, side, 3), np.uint8)
+        image, patches = recycled((count, size, size, 3), np.uint8), recycled((count, self._many, side, side, 3), np.uint8)
         return Draft(first, second, corners, others, image, np.empty((count, 2), np.int64), patches)
 
     def askable(self, draft: Draft) -> NDArray[np.bool_]:
@@ -203,17 +206,15 @@ class MaskedReconstruction(ImageTask[Draft]):
             corners[:, :, self._many - self._foreign :, 0] += size
         pictures = self.source.pixels(views, size).reshape(len(rows), -1, size, 3)
         if self.answer == "pixels":
-            chosen = likeness.first_rich(
-                pictures, corners[:, :, 0].copy(), side, math.ceil(3 * (MIN_SPREAD * side * side) ** 2)
-            )
+            chosen = likeness.first_rich(pictures, corners[:, :, 0].copy(), side, self._least)
         else:
-            away = np.abs(corners[:, :, 1 : self._many - self._foreign] - corners[:, :, :1]).max(axis=3) >= side
-            chosen = likeness.first_distinct(pictures, corners, away.all(axis=2), side, likeness.least(MIN_DIFFERENCE, side))
-        good = np.flatnonzero(chosen >= 0)
-        at = corners[good, chosen[good]]
-        draft.patches[rows[good]] = Tiles(pictures[good], at, side).copies()
-        draft.corner[rows[good]] = at[:, 0]
-        draft.image[rows[good]] = self._masked(pictures[good, :size], at[:, 0])
+            clear = self._many - 1 - self._foreign
+            chosen = likeness.first_distinct(pictures, corners, side, self._least, clear=clear)
+        at = corners[np.arange(len(rows)), np.maximum(chosen, 0)]
+        masked, corner = recycled((len(rows), size, size, 3), np.uint8), np.zeros((1, 1, 2), np.int64)
+        tiles.place(masked, corner, pictures, corner, size)
+        tiles.fill(masked, at[:, :1], side, GREY)
+        draft.image[rows], draft.corner[rows], draft.patches[rows] = masked, at[:, 0], Tiles(pictures, at, side).copies()
         return chosen >= 0
 
     def make(self, stream: Stream) -> Batch:
@@ -268,14 +269,6 @@ class MaskedReconstruction(ImageTask[Draft]):
             pixels = np.rint((np.clip(np.asarray(patch), -1, 1) + 1) * 127.5).astype(np.uint8)
             result[name][y : y + self.patch_size, x : x + self.patch_size] = pixels
         return result
-
-    def _masked(self, image: NDArray[np.uint8], corner: NDArray[np.int64]) -> NDArray[np.uint8]:
-        along = np.arange(self.image_size)
-        rows, columns = (
-            (along >= corner[:, axis, None]) & (along < corner[:, axis, None] + self.patch_size) for axis in (0, 1)
-        )
-        under = rows[:, :, None, None] & columns[:, None, :, None]
-        return np.where(under, np.uint8(GREY), image)
 
     def blind_answers(self) -> NDArray[Any]:
         """Return paintings that are paid most whatever is shown, best first, (m, patch_size, patch_size, 3)."""

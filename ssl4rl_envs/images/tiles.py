@@ -12,6 +12,7 @@ from ssl4rl_envs.images.base import check_size
 from ssl4rl_envs.images.views import parts_of
 from ssl4rl_envs.kernels import likeness
 from ssl4rl_envs.kernels import tiles as kernels
+from ssl4rl_envs.memory import recycled
 from ssl4rl_envs.sources.base import PictureSource, Views
 from ssl4rl_envs.stream import Stream
 
@@ -52,7 +53,7 @@ class Tiles:
 
     def copies(self) -> NDArray[np.uint8]:
         """Return the tiles, (n, m, side, side, 3)."""
-        result = np.empty((len(self.pictures), self.at.shape[1], self.side, self.side, 3), np.uint8)
+        result = recycled((len(self.pictures), self.at.shape[1], self.side, self.side, 3), np.uint8)
         if result.size:
             to = stacked(result)
             kernels.place(to.pictures, to.at, self.pictures, self.at, self.side)
@@ -61,7 +62,7 @@ class Tiles:
     def joined(self, order: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return pictures with tile `order[:, j]` (n, grid**2) at place j, (n, grid * side, grid * side, 3)."""
         grid = math.isqrt(self.at.shape[1])
-        result = np.empty((len(self.pictures), grid * self.side, grid * self.side, 3), np.uint8)
+        result = recycled((len(self.pictures), grid * self.side, grid * self.side, 3), np.uint8)
         kernels.place(result, places(grid, self.side), self.pictures, self.at[0][order], self.side)
         return result
 
@@ -167,8 +168,8 @@ class Tiling:
         Where the light is changed, they must differ by more than their mean colours.
         """
         look = self.look(source, views, corners)
-        least, allowed = likeness.least(threshold, _LOOK), np.ones((len(views), 1), np.bool_)
-        first = likeness.first_distinct(look.pictures, look.at[:, None], allowed, _LOOK, least, centred=self.light > 0)
+        least = likeness.least(threshold, _LOOK)
+        first = likeness.first_distinct(look.pictures, look.at[:, None], _LOOK, least, centred=self.light > 0)
         return np.asarray(first == 0, np.bool_)
 
     def _parts(self, source: PictureSource, views: Views, corners: NDArray[np.int64], side: int, margin: int) -> Tiles:
@@ -227,9 +228,16 @@ def panels(pictures: NDArray[np.uint8], size: int, paper: int = PAPER) -> NDArra
     Each stands in the middle of its cell of the smallest square grid that holds all; the rest is grey.
     """
     count, many, side = pictures.shape[:3]
-    canvas, laid = np.full((count, size, size, 3), paper, np.uint8), stacked(pictures)
+    canvas, laid = blank(count, size, paper), stacked(pictures)
     kernels.place(canvas, panel_places(many, size, side), laid.pictures, laid.at, side)
     return canvas
+
+
+def blank(count: int, size: int, paper: int = PAPER) -> NDArray[np.uint8]:
+    """Return pictures (count, size, size, 3) of one grey level."""
+    result = recycled((count, size, size, 3), np.uint8)
+    result[:] = paper
+    return result
 
 
 def panel_places(many: int, size: int, side: int) -> NDArray[np.int64]:
@@ -248,7 +256,7 @@ def panel_grid(many: int) -> int:
 
 def mirrored(pictures: NDArray[np.uint8], how: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return square pictures (n, side, side, 3), each turned as `how` (n,) says; see `kernels.tiles`."""
-    result, corner = np.empty_like(pictures), places(1, 0)
+    result, corner = recycled(pictures.shape, np.uint8), places(1, 0)
     kernels.place(result, corner, pictures, corner, pictures.shape[1], how[:, None])
     return result
 

@@ -61,15 +61,15 @@ def coloured(pictures: Bytes, least: int) -> Truths:
     return result
 
 
-def first_distinct(pictures: Bytes, at: Whole, allowed: Truths, side: int, least: int, *, centred: bool = False) -> Whole:
+def first_distinct(pictures: Bytes, at: Whole, side: int, least: int, *, clear: int = 0, centred: bool = False) -> Whole:
     """Return the first of several sets of squares, no two of which look alike, by row, (n,); -1 where there is none.
 
     Args:
         pictures: (n, h, w, 3).
         at: corners, (n or 1, sets, m, 2).
-        allowed: (n, sets), which sets may be chosen.
         side: of all squares, in pixels.
         least: see the module.
+        clear: so many squares after the first must not overlap it.
         centred: compare them apart from their mean colours, which are rounded.
     """
     choose, pictures = kernels.area("likeness").first_distinct, np.ascontiguousarray(pictures)
@@ -77,7 +77,7 @@ def first_distinct(pictures: Bytes, at: Whole, allowed: Truths, side: int, least
     _share(
         len(chosen),
         3 * side * side * at.shape[2] ** 2 // 2,
-        lambda rows: choose(chosen[rows], pictures[rows], part(at, rows), allowed[rows], side, least, centred),
+        lambda rows: choose(chosen[rows], pictures[rows], part(at, rows), side, least, clear, centred),
     )
     return chosen
 

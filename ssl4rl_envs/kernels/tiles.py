@@ -48,6 +48,12 @@ def place(out: Bytes, to: Whole, pictures: Bytes, at: Whole, side: int, how: Byt
     )
 
 
+def fill(out: Bytes, at: Whole, side: int, value: int) -> None:
+    """Write one value into one square of each of the pictures (n, height, width, 3); corners (n, 1, 2)."""
+    paint = kernels.area("tiles").fill
+    _share(len(out), 3 * side * side, lambda rows: paint(out[rows], part(at, rows), side, value))
+
+
 def equal(pictures: Bytes, first: Whole, second: Whole, side: int) -> NDArray[np.bool_]:
     """Return which squares of pictures (n, h, w, 3) are equal to the last bit, pair by pair of two lists, (n, m)."""
     compare, pictures = kernels.area("tiles").equal, np.ascontiguousarray(pictures)

@@ -70,9 +70,7 @@ def coloured(result: NDArray[np.bool_], pictures: Bytes, least: int) -> Any:
 
 
 @jit
-def first_distinct(
-    chosen: Whole, pictures: Bytes, at: Whole, allowed: NDArray[np.bool_], side: int, least: int, centred: bool
-) -> Any:
+def first_distinct(chosen: Whole, pictures: Bytes, at: Whole, side: int, least: int, clear: int, centred: bool) -> Any:
     """See `kernels.likeness.first_distinct`."""
     count, (sets, many) = len(pictures), at.shape[1:3]
     wide, half = 3 * pictures.shape[2], side * side // 2
@@ -82,7 +80,11 @@ def first_distinct(
         ai = min(i, len(at) - 1)
         chosen[i] = -1
         for s in range(sets):
-            if not allowed[i, s]:
+            alike = False
+            for j in range(1, clear + 1):
+                down, right = at[ai, s, j, 0] - at[ai, s, 0, 0], at[ai, s, j, 1] - at[ai, s, 0, 1]
+                alike = alike or max(abs(down), abs(right)) < side
+            if alike:
                 continue
             for j in range(many):
                 starts[j] = at[ai, s, j, 0] * wide + 3 * at[ai, s, j, 1]
@@ -93,7 +95,6 @@ def first_distinct(
                             for c in range(side):
                                 total += flat[i, starts[j] + r * wide + 3 * c + channel]
                         means[j, channel] = total // (side * side)
-            alike = False
             for j in range(many - 1):
                 for k in range(j + 1, many):
                     if _alike(flat[i], starts[j], starts[k], wide, side, means, j, k, least):
@@ -193,6 +194,6 @@ def warm() -> None:
     picture, corner, chosen = np.zeros((1, 1, 1, 3), np.uint8), np.zeros((1, 1, 2), np.int64), np.zeros(1, np.int64)
     differ(np.zeros(1, np.bool_), picture, corner, picture, corner, 1, np.zeros((1, 1), np.uint8), 1)
     coloured(np.zeros(1, np.bool_), picture, 1)
-    first_distinct(chosen, picture, corner[None], np.ones((1, 1), np.bool_), 1, 1, False)
+    first_distinct(chosen, picture, corner[None], 1, 1, 0, False)
     first_rich(chosen, picture, corner, 1, 0)
     first_lonely(chosen[None], picture, chosen[None] * 0, 1, 1, 1)

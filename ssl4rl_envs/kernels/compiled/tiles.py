@@ -32,15 +32,57 @@ def place(out: Bytes, to: Whole, pictures: Bytes, at: Whole, side: int, how: Byt
             if turn & 1:
                 origin += (side - 1) * 3
                 down, step = (-down, step) if turn & 4 else (down, -step)
-            for r in range(side):
-                here, there = start + r * width, origin + r * down
-                if step == 3:
-                    for b in range(line):
-                        written[i, here + b] = read[i, there + b]
-                else:
-                    for c in range(side):
-                        for channel in range(3):
-                            written[i, here + 3 * c + channel] = read[i, there + c * step + channel]
+            if step == 3:
+                _copy(written[i], start, width, read[i], origin, down, side)
+            elif step == -3:
+                _copy_mirrored(written[i], start, width, read[i], origin + 3 - line, down, side)
+            else:
+                _copy_turned(written[i], start, width, read[i], origin, down, step, side)
+
+
+@jit
+def _copy(written: Bytes, start: int, width: int, read: Bytes, origin: int, down: int, side: int) -> Any:
+    for r in range(side):
+        here, there = start + r * width, origin + r * down
+        target, line = written[here : here + 3 * side], read[there : there + 3 * side]
+        for b in range(3 * side):
+            target[b] = line[b]
+
+
+@jit
+def _copy_mirrored(written: Bytes, start: int, width: int, read: Bytes, origin: int, down: int, side: int) -> Any:
+    """Copy lines with their pixels in reverse; `origin` is where the first begins that is read."""
+    one, last = np.uint64(1), np.uint64(3 * side - 3)
+    for r in range(side):
+        here, there = start + r * width, origin + r * down
+        target, line = written[here : here + 3 * side], read[there : there + 3 * side]
+        for c in range(side):
+            # With numbers that cannot be negative the loop is compiled into wide instructions.
+            first = np.uint64(3 * c)
+            other = last - first
+            target[first] = line[other]
+            target[first + one] = line[other + one]
+            target[first + one + one] = line[other + one + one]
+
+
+@jit
+def _copy_turned(written: Bytes, start: int, width: int, read: Bytes, origin: int, down: int, step: int, side: int) -> Any:
+    for r in range(side):
+        here, there = start + r * width, origin + r * down
+        for c in range(side):
+            for channel in range(3):
+                written[here + 3 * c + channel] = read[there + c * step + channel]
+
+
+@jit
+def fill(out: Bytes, at: Whole, side: int, value: int) -> Any:
+    """See `kernels.tiles.fill`."""
+    for i in range(len(out)):
+        top, left = at[i, 0, 0], at[i, 0, 1]
+        for r in range(side):
+            for c in range(side):
+                for channel in range(3):
+                    out[i, top + r, left + c, channel] = value
 
 
 @jit
@@ -101,6 +143,7 @@ def warm() -> None:
     """Compile, or load what was compiled before."""
     picture, corner = np.zeros((1, 1, 1, 3), np.uint8), np.zeros((1, 1, 2), np.int64)
     place(picture.copy(), corner, picture, corner, 1, np.zeros((1, 1), np.uint8))
+    fill(picture.copy(), corner, 1, 0)
     equal(np.zeros((1, 1), np.bool_), picture, corner, corner, 1)
     channels = np.zeros((1, 1, 3), np.int64)
     recolour(picture.copy(), corner, picture, channels)

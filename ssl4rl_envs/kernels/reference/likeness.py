@@ -28,13 +28,12 @@ def coloured(result: NDArray[np.bool_], pictures: Bytes, least: int) -> None:
     result[:] = (apart >= least).all(axis=1)
 
 
-def first_distinct(
-    chosen: Whole, pictures: Bytes, at: Whole, allowed: NDArray[np.bool_], side: int, least: int, centred: bool
-) -> None:
+def first_distinct(chosen: Whole, pictures: Bytes, at: Whole, side: int, least: int, clear: int, centred: bool) -> None:
     """See `kernels.likeness.first_distinct`."""
     chosen[:] = -1
     for s in range(at.shape[1]):
-        rows = np.flatnonzero((chosen < 0) & allowed[:, s])
+        apart = np.abs(at[:, s, 1 : clear + 1] - at[:, s, :1]).max(axis=2) >= side
+        rows = np.flatnonzero((chosen < 0) & apart.all(axis=1))
         values = squares(pictures[rows], at[:, s] if len(at) == 1 else at[rows, s], side).astype(np.int16)
         if centred:
             mean = (values.sum(axis=(2, 3), keepdims=True, dtype=np.int64) + side * side // 2) // (side * side)

@@ -19,6 +19,11 @@ def place(out: Bytes, to: Whole, pictures: Bytes, at: Whole, side: int, how: Byt
     out[_within(len(out), to, side)] = turned(squares(pictures, at, side), how)
 
 
+def fill(out: Bytes, at: Whole, side: int, value: int) -> None:
+    """See `kernels.tiles.fill`."""
+    out[_within(len(out), at, side)] = value
+
+
 def equal(result: NDArray[np.bool_], pictures: Bytes, first: Whole, second: Whole, side: int) -> None:
     """See `kernels.tiles.equal`."""
     same = squares(pictures, first, side) == squares(pictures, second, side)

@@ -66,6 +66,8 @@ def test_placed_squares_are_the_same_bits(seed):
     to = np.stack([np.arange(scene.many) * scene.side, np.arange(scene.many) % 3], axis=-1)[None]
     at = scene.corners(pictures, scene.many)
     assert np.array_equal(*both(tiles.place, out, to, pictures, at, scene.side, scene.turns()))
+    one = np.broadcast_to(at[:, :1], (scene.count, 1, 2)).copy()
+    assert np.array_equal(*both(tiles.fill, pictures, one, scene.side, 128))
 
 
 @settings(max_examples=60, deadline=None)
@@ -85,9 +87,9 @@ def test_what_is_compared_is_judged_alike(seed):
 def test_the_same_squares_are_chosen(seed, centred):
     scene = Scene(seed)
     pictures, sets = scene.pictures(), int(scene.rng.integers(1, 5))
-    allowed = scene.rng.random((scene.count, sets)) < 0.7
+    clear = int(scene.rng.integers(0, scene.many))
     at = scene.corners(pictures, sets, scene.many)
-    chosen = both(likeness.first_distinct, pictures, at, allowed, scene.side, scene.least(), centred=centred)
+    chosen = both(likeness.first_distinct, pictures, at, scene.side, scene.least(), clear=clear, centred=centred)
     assert np.array_equal(*chosen)
     each = np.broadcast_to(at[:, :, 0], (scene.count, sets, 2)).copy()
     assert np.array_equal(*both(likeness.first_rich, pictures, each, scene.side, int(scene.rng.integers(0, 9**9))))
@@ -133,19 +135,19 @@ def test_how_a_square_may_be_turned(forced, monkeypatch):
 
 @pytest.mark.parametrize("forced", kernels.PACKAGES)
 def test_the_first_set_without_twins_is_chosen_by_hand(forced, monkeypatch):
-    """Four squares of two pixels in a row: 0 and 1 are twins up to three grey levels, which count from 3 * 4 * 3 on."""
+    """Four squares of two pixels in a row: the first two are twins up to three grey levels, which make 3 * 4 * 3."""
     monkeypatch.setenv(kernels.VARIABLE, forced)
     picture = np.repeat(np.array([10, 13, 60, 200], np.uint8), 2)[None, None, :, None].repeat(2, 1).repeat(3, 3)
-    at = np.array([[[[0, 0], [0, 2]], [[0, 0], [0, 4]], [[0, 4], [0, 6]]]])
+    at = np.array([[[[0, 0], [0, 2]], [[0, 3], [0, 4]], [[0, 4], [0, 6]]]])
 
-    def chosen(*allowed: bool, least: int, centred: bool = False) -> int:
-        return int(likeness.first_distinct(picture, at, np.array([allowed]), 2, least, centred=centred)[0])
+    def chosen(least: int, **how: object) -> int:
+        return int(likeness.first_distinct(picture, at, 2, least, **how)[0])
 
-    assert chosen(True, True, True, least=36) == 0
-    assert chosen(True, True, True, least=37) == 1
-    assert chosen(True, False, True, least=37) == 2
-    assert chosen(True, False, False, least=37) == -1
-    assert chosen(True, True, True, least=1, centred=True) == -1, "flat squares differ in nothing but their means"
+    assert chosen(36) == 0
+    assert chosen(37) == 1
+    assert chosen(37, clear=1) == 2, "the second pair overlaps"
+    assert chosen(2_000) == -1
+    assert chosen(400, centred=True) == -1, "flat squares differ in little but their means"
 
 
 def test_nothing_is_placed_or_judged_where_there_are_no_pictures():

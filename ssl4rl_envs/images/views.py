@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl4rl_envs.sources.base import UNIT, UNIT_BITS, PictureSource, Views
+from ssl4rl_envs.kernels import looks
+from ssl4rl_envs.sources.base import TURN, UNIT, UNIT_BITS, PictureSource, Views
 from ssl4rl_envs.stream import Stream
 
 LOOK = 16
@@ -156,19 +157,19 @@ def parts_of(views: Views, middle_x: NDArray[np.int64], middle_y: NDArray[np.int
 def differs(first: NDArray[Any], second: NDArray[Any], threshold: float) -> NDArray[np.bool_]:
     """Return where two batches of pictures (..., height, width, 3) differ by at least `threshold`, (...).
 
-    The difference is the mean absolute one, in grey levels of 255.
+    The difference is the mean absolute one, in grey levels of 255. Both are uint8, or both int16.
     """
-    least = math.ceil(threshold * math.prod(first.shape[-3:]))
-    apart = np.abs(first.astype(np.int16) - second.astype(np.int16))
-    return np.asarray(apart.sum(axis=(-3, -2, -1), dtype=np.int64) >= least, np.bool_)
+    shape = np.broadcast_shapes(first.shape, second.shape)
+    each = math.prod(shape[-3:])
+    rows = [np.ascontiguousarray(np.broadcast_to(one, shape)).reshape(-1, each) for one in (first, second)]
+    return looks.differ(*rows, math.ceil(threshold * each)).reshape(shape[:-3])
 
 
 def all_differ(pictures: NDArray[Any], threshold: float) -> NDArray[np.bool_]:
     """Return which rows (n,) of n x m pictures (n, m, height, width, 3) hold no two that differ by less than `threshold`."""
-    result = np.ones(len(pictures), bool)
-    for i in range(pictures.shape[1] - 1):
-        result &= differs(pictures[:, i : i + 1], pictures[:, i + 1 :], threshold).all(axis=1)
-    return result
+    each = math.prod(pictures.shape[2:])
+    rows = np.ascontiguousarray(pictures).reshape(*pictures.shape[:2], each)
+    return looks.all_differ(rows, math.ceil(threshold * each))
 
 
 def turned_differs(
@@ -176,7 +177,8 @@ def turned_differs(
 ) -> NDArray[np.bool_]:
     """Return which views look different after each of the turns, (n,).
 
-    Compared are `size` x `size` reductions, inside their inscribed disk, which every turn maps to itself.
+    Compared are `size` x `size` reductions, inside their inscribed disk, which every turn maps to itself. Turned by a multiple
+    of 90 degrees a view is an exact transpose of the upright one, so only other turns are drawn.
 
     Args:
         views: the views.
@@ -184,14 +186,14 @@ def turned_differs(
         angles: the turns, in 1/2880 of a full turn.
         threshold: least mean absolute difference, in grey levels of 255.
     """
-    centre = (np.arange(size) * 2 - (size - 1)) ** 2
-    disk = (centre[:, None] + centre[None, :] <= size * size).astype(np.int64)[None, :, :, None]
-    upright = source.pixels(views, size).astype(np.int64)
-    least = math.ceil(threshold * 3 * int(disk.sum()))
-    result = np.ones(len(views), bool)
-    for angle in angles:
-        turned = source.pixels(views, size, int(angle)).astype(np.int64)
-        result &= (np.abs(upright - turned) * disk).sum(axis=(1, 2, 3)) >= least
+    outside = _outside_disk(size)
+    least = math.ceil(threshold * 3 * int((size - 2 * outside).sum()))
+    upright = source.pixels(views, size)
+    exact = tuple(looks.QUARTERS[angle * 4 // TURN % 4] for angle in angles.tolist() if angle * 4 % TURN == 0)
+    result = looks.lie_apart(upright, exact, outside, least)
+    for angle in angles[angles * 4 % TURN != 0].tolist():
+        turned = [_within_disk(drawn, outside) for drawn in (upright, source.pixels(views, size, angle))]
+        result &= looks.differ(*turned, least)
     return result
 
 
@@ -200,8 +202,21 @@ def different_pictures(
 ) -> NDArray[np.bool_]:
     """Return which pairs of items (n,) are different photographs and do not look alike as a whole."""
     apart = source.photographs(first) != source.photographs(second)
-    looks = [source.pixels(source.whole(items), LOOK) for items in (first, second)]
-    return np.asarray(apart & differs(looks[0], looks[1], threshold), np.bool_)
+    one, other = (source.pixels(source.whole(items), LOOK) for items in (first, second))
+    return np.asarray(apart & differs(one, other, threshold), np.bool_)
+
+
+def _outside_disk(size: int) -> NDArray[np.int64]:
+    """Return how many pixels at either end of each row of a square lie outside its inscribed disk, (size,)."""
+    centre = (np.arange(size) * 2 - (size - 1)) ** 2
+    return (centre[:, None] + centre[None, :] > size * size).sum(axis=1) // 2
+
+
+def _within_disk(pictures: NDArray[np.uint8], outside: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return the pixels of pictures (n, size, size, 3) that lie inside a disk, (n, numbers)."""
+    column = np.arange(len(outside))
+    inside = (column >= outside[:, None]) & (column < len(outside) - outside[:, None])
+    return pictures[:, inside].reshape(len(pictures), -1)
 
 
 def _placed(

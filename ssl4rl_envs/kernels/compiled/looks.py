@@ -1,0 +1,85 @@
+"""Differences of small pictures, compiled. The arguments are explained in `kernels.looks`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl4rl_envs.kernels.compiled import jit
+from ssl4rl_envs.kernels.looks import MIRRORED, TRANSPOSED, UPSIDE_DOWN
+
+_PIECE = 192  # numbers that are added up before the sum is looked at
+
+
+@jit
+def differ(out: NDArray[np.bool_], first: NDArray[Any], second: NDArray[Any], least: int) -> Any:
+    """See `kernels.looks.differ`."""
+    for i in range(len(out)):
+        out[i] = _apart(first[i], second[i], least)
+
+
+@jit
+def all_differ(out: NDArray[np.bool_], pictures: NDArray[Any], least: int) -> Any:
+    """See `kernels.looks.all_differ`."""
+    count = pictures.shape[1]
+    for i in range(len(out)):
+        out[i] = True
+        for j in range(count * count):
+            one, other = j // count, j % count
+            if one < other and not _apart(pictures[i, one], pictures[i, other], least):
+                out[i] = False
+                break
+
+
+@jit
+def _apart(first: NDArray[Any], second: NDArray[Any], least: int) -> Any:
+    total, start, count = 0, 0, len(first)
+    while start < count and total < least:
+        stop = min(start + _PIECE, count)
+        piece = np.int32(0)
+        for k in range(start, stop):
+            piece = np.int32(piece + abs(np.int32(first[k]) - np.int32(second[k])))
+        total += piece
+        start = stop
+    return total >= least
+
+
+@jit
+def lie_apart(
+    out: NDArray[np.bool_], pictures: NDArray[np.uint8], ways: NDArray[np.int64], inside: NDArray[np.int64], least: int
+) -> Any:
+    """See `kernels.looks.lie_apart`."""
+    for i in range(len(out)):
+        out[i] = True
+        for way in ways:
+            if not _lies_apart(pictures[i], way, inside, least):
+                out[i] = False
+                break
+
+
+@jit
+def _lies_apart(picture: NDArray[np.uint8], way: int, inside: NDArray[np.int64], least: int) -> Any:
+    side, total = len(picture), 0
+    for row in range(side):
+        if total >= least:
+            break
+        for column in range(inside[row], side - inside[row]):
+            a, b = (column, row) if way & TRANSPOSED else (row, column)
+            if way & UPSIDE_DOWN:
+                a = side - 1 - a
+            if way & MIRRORED:
+                b = side - 1 - b
+            for channel in range(3):
+                total += abs(np.int64(picture[row, column, channel]) - np.int64(picture[a, b, channel]))
+    return total >= least
+
+
+def warm() -> None:
+    """Compile, or load what was compiled before."""
+    out = np.zeros(1, np.bool_)
+    for kind in (np.uint8, np.int16):
+        differ(out, np.zeros((1, 1), kind), np.zeros((1, 1), kind), 1)
+        all_differ(out, np.zeros((1, 1, 1), kind), 1)
+    lie_apart(out, np.zeros((1, 1, 1, 3), np.uint8), np.zeros(1, np.int64), np.zeros(1, np.int64), 1)

@@ -1,0 +1,54 @@
+"""Kernels that tell whether small pictures look different: sums of absolute differences, given up when they are enough."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl4rl_envs import kernels
+from ssl4rl_envs.kernels import threads
+
+TRANSPOSED, UPSIDE_DOWN, MIRRORED = 1, 2, 4
+"""How a picture lies: (r, c) shows what was at (c, r), then in the last row but r, then in the last column but c."""
+
+QUARTERS = (0, TRANSPOSED | MIRRORED, UPSIDE_DOWN | MIRRORED, TRANSPOSED | UPSIDE_DOWN)
+"""Turns by 0, 90, 180 and 270 degrees counter-clockwise."""
+
+_NUMBERS = 1 << 15
+"""Numbers to be compared that are worth a thread."""
+
+
+def differ(first: NDArray[Any], second: NDArray[Any], least: int) -> NDArray[np.bool_]:
+    """Return which rows of two arrays (n, numbers), both uint8 or both int16, differ by `least` in sum, (n,)."""
+    result = np.empty(len(first), np.bool_)
+    work = kernels.area("looks").differ
+    least_rows = _NUMBERS // max(1, first.shape[1])
+    threads.share(len(first), lambda rows: work(result[rows], first[rows], second[rows], least), least_rows)
+    return result
+
+
+def all_differ(pictures: NDArray[Any], least: int) -> NDArray[np.bool_]:
+    """Return where all pairs of m pictures (n, m, numbers), uint8 or int16, differ by `least` in sum, (n,)."""
+    result = np.empty(len(pictures), np.bool_)
+    work = kernels.area("looks").all_differ
+    least_rows = _NUMBERS // max(1, pictures.shape[1] * pictures.shape[2])
+    threads.share(len(pictures), lambda rows: work(result[rows], pictures[rows], least), least_rows)
+    return result
+
+
+def lie_apart(pictures: NDArray[np.uint8], ways: tuple[int, ...], inside: NDArray[np.int64], least: int) -> NDArray[np.bool_]:
+    """Return which pictures (n, side, side, 3) differ by `least` in sum from themselves in every of some ways to lie, (n,).
+
+    Args:
+        pictures: uint8.
+        ways: sums of `TRANSPOSED`, `UPSIDE_DOWN` and `MIRRORED`.
+        inside: (side,) how many pixels at either end of each row do not count; the same figure after each of the ways.
+        least: see above.
+    """
+    result = np.empty(len(pictures), np.bool_)
+    work, chosen = kernels.area("looks").lie_apart, np.array(ways, np.int64)
+    least_rows = _NUMBERS // max(1, pictures.shape[1] ** 2 * 3)
+    threads.share(len(pictures), lambda rows: work(result[rows], pictures[rows], chosen, inside, least), least_rows)
+    return result

@@ -1,0 +1,38 @@
+"""Differences of small pictures, in NumPy. The arguments are explained in `kernels.looks`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl4rl_envs.kernels.looks import MIRRORED, TRANSPOSED, UPSIDE_DOWN
+
+
+def differ(out: NDArray[np.bool_], first: NDArray[Any], second: NDArray[Any], least: int) -> None:
+    """See `kernels.looks.differ`."""
+    out[...] = np.abs(first.astype(np.int32) - second).sum(axis=1) >= least
+
+
+def all_differ(out: NDArray[np.bool_], pictures: NDArray[Any], least: int) -> None:
+    """See `kernels.looks.all_differ`."""
+    values = pictures.astype(np.int32)
+    out[...] = True
+    for i in range(pictures.shape[1] - 1):
+        out &= (np.abs(values[:, i : i + 1] - values[:, i + 1 :]).sum(axis=2) >= least).all(axis=1)
+
+
+def lie_apart(
+    out: NDArray[np.bool_], pictures: NDArray[np.uint8], ways: NDArray[np.int64], inside: NDArray[np.int64], least: int
+) -> None:
+    """See `kernels.looks.lie_apart`."""
+    columns = np.arange(len(inside))
+    counts = (columns >= inside[:, None]) & (columns < len(inside) - inside[:, None])
+    values = pictures.astype(np.int32)
+    out[...] = True
+    for way in ways:
+        other = values.swapaxes(1, 2) if way & TRANSPOSED else values
+        flipped = other[:, :, ::-1] if way & (UPSIDE_DOWN if way & TRANSPOSED else MIRRORED) else other
+        flipped = flipped[:, ::-1] if way & (MIRRORED if way & TRANSPOSED else UPSIDE_DOWN) else flipped
+        out &= (np.abs(values - flipped) * counts[:, :, None]).sum(axis=(1, 2, 3)) >= least

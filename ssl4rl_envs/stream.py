@@ -175,6 +175,11 @@ class Stream:
         """Return uniform 64-bit words, shape (n, *size)."""
         return stream.words(self._keys, self._call(), math.prod(size)).reshape(len(self), *size)
 
+    def several(self, draws: int) -> NDArray[np.uint64]:
+        """Return what `words` would in so many calls, one after the other, a column each: (n, draws)."""
+        self._draws += draws
+        return stream.several(self._keys, self._draws - draws, draws)
+
     def uniform(self, size: Sequence[int] = ()) -> NDArray[np.float64]:
         """Return floats in [0, 1) with 53 random bits, shape (n, *size)."""
         return stream.uniform(self._keys, self._call(), math.prod(size)).reshape(len(self), *size)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl4rl_envs.kernels import looks
-from ssl4rl_envs.sources.base import TURN, UNIT, UNIT_BITS, PictureSource, Views
+from ssl4rl_envs.kernels import looks, places
+from ssl4rl_envs.sources.base import TURN, UNIT, PictureSource, Views
 from ssl4rl_envs.stream import Stream
 
 LOOK = 16
@@ -42,11 +42,6 @@ class Frame:
     edge: Lengths
     largest: Lengths
 
-    @property
-    def room(self) -> Lengths:
-        """How far apart the outermost pixels may be, in 1/4096 of a source pixel."""
-        return self.side * UNIT - 2 * self.edge
-
 
 def frame_of(shorter: Lengths, size: int, margin: int = 0) -> Frame:
     """Return the frame of the largest views that pictures have.
@@ -56,14 +51,7 @@ def frame_of(shorter: Lengths, size: int, margin: int = 0) -> Frame:
         size: side at which views are drawn, in pixels, 2 or more.
         margin: least `edge`, in source pixels.
     """
-    levels = max(1, math.ceil(math.log2(max(1.0, float(shorter.max(initial=1)) / size)))) + 1
-    cells = np.int64(1) << np.arange(levels)[:, None]
-    sides = shorter // cells * cells
-    # A pixel of a reduction is clean if nothing of it is repeated, which is so one pixel from the edge.
-    edges = np.maximum(np.where(cells == 1, UNIT // 2, 3 * cells * UNIT // 2), margin * UNIT)
-    largest = np.minimum((sides * UNIT - 2 * edges) * size // (size - 1), size * cells * UNIT)
-    best, rows = largest.argmax(axis=0), np.arange(len(shorter))
-    return Frame(cells[best, 0], sides[best, rows], edges[best, 0], largest[best, rows])
+    return Frame(*places.frames(np.ascontiguousarray(shorter), size, margin).T)
 
 
 def draw_views(
@@ -90,9 +78,10 @@ def draw_views(
     """
     items = source.draw(stream) if items is None else items
     zoom = source.min_zoom if min_zoom is None else min_zoom
-    heights, widths = source.sizes(items)
-    frame = frame_of(np.minimum(heights, widths), size, margin)
-    return _placed(stream, items, (heights, widths), frame, (shrink, zoom))
+    shape = _shape(source, items)
+    frames = places.frames(np.minimum(*shape), size, margin)
+    (x, y, side), _ = places.place(stream.several(places.DRAWS), frames, shape, (round(shrink * UNIT), round(zoom * UNIT)))
+    return Views(items, x, y, side)
 
 
 def draw_alike(
@@ -107,20 +96,18 @@ def draw_alike(
     So a part of one can be put into the other, or be shown in its place, without a trace of how it was drawn. Which of the
     two is which, nothing but their content tells. See `draw_views`.
     """
-    shapes = [source.sizes(each) for each in items]
-    shorter = np.minimum(*(np.minimum(*shape) for shape in shapes))
+    shapes = [_shape(source, each) for each in items]
     zoom = source.min_zoom if min_zoom is None else min_zoom
-    frame = frame_of(shorter, size)
-    first = _placed(stream, items[0], shapes[0], frame, (1.0, zoom))
-    reach = _reach(first.side, frame, frame.largest)
-    centres = []
-    for centre, own, other in ((first.y, shapes[0][0], shapes[1][0]), (first.x, shapes[0][1], shapes[1][1])):
-        low, high, end = frame.edge + reach // 2, _end(own, frame, reach), _end(other, frame, reach)
-        wanted = low + (centre - low) * (end - low) // np.maximum(high - low, 1)
-        step = frame.cell * UNIT
-        cells = np.clip((wanted - centre) // step, -((centre - low) // step), (end - centre) // step)
-        centres.append(centre + cells * step)
-    return first, Views(items[1], centres[1], centres[0], first.side)
+    frames = places.frames(np.minimum.reduce([*shapes[0], *shapes[1]]), size, 0)
+    placed, reach = places.place(stream.several(places.DRAWS), frames, shapes[0], (UNIT, round(zoom * UNIT)))
+    first = Views(items[0], *placed)
+    return first, Views(items[1], *places.beside(placed, reach, frames, *shapes), first.side)
+
+
+def _shape(source: PictureSource, items: NDArray[np.int64]) -> tuple[Lengths, Lengths]:
+    """Return heights and widths of pictures, (n,) each, as arrays of the caller's own."""
+    heights, widths = np.array(source.sizes(items), np.int64)
+    return heights, widths
 
 
 def comparable(source: PictureSource, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -177,8 +164,8 @@ def turned_differs(
 ) -> NDArray[np.bool_]:
     """Return which views look different after each of the turns, (n,).
 
-    Compared are `size` x `size` reductions, inside their inscribed disk, which every turn maps to itself. Turned by a multiple
-    of 90 degrees a view is an exact transpose of the upright one, so only other turns are drawn.
+    Compared are `size` x `size` reductions, inside their inscribed disk, which every turn maps to itself. Turned by a
+    multiple of 90 degrees a view is an exact transpose of the upright one, so only other turns are drawn.
 
     Args:
         views: the views.
@@ -217,29 +204,3 @@ def _within_disk(pictures: NDArray[np.uint8], outside: NDArray[np.int64]) -> NDA
     column = np.arange(len(outside))
     inside = (column >= outside[:, None]) & (column < len(outside) - outside[:, None])
     return pictures[:, inside].reshape(len(pictures), -1)
-
-
-def _placed(
-    stream: Stream, items: NDArray[np.int64], shape: tuple[Lengths, Lengths], frame: Frame, sizes: tuple[float, float]
-) -> Views:
-    """Draw a side and a place: first within a square, which settles how the lattice lies, then by whole pixels anywhere."""
-    shrink, zoom = sizes
-    largest = (frame.largest * round(shrink * UNIT)) >> UNIT_BITS
-    side = stream.integers((largest * round(zoom * UNIT)) >> UNIT_BITS, largest + 1)
-    reach = _reach(side, frame, largest)
-    low, step, centres = frame.edge + reach // 2, frame.cell * UNIT, []
-    for length in shape:
-        inside = stream.integers(low, frame.side * UNIT - low + 1)
-        before, after = (inside - low) // step, (_end(length, frame, reach) - inside) // step
-        centres.append(inside + step * stream.integers(-before, after + 1))
-    return Views(items, centres[1], centres[0], side)
-
-
-def _reach(side: Lengths, frame: Frame, largest: Lengths) -> Lengths:
-    """Return how wide what a view may touch is: all of the largest square round a view that is turned by any angle."""
-    return side * frame.room // largest // 2 * 2
-
-
-def _end(length: Lengths, frame: Frame, reach: Lengths) -> Lengths:
-    """Return the last place of a view's middle along a side of its picture."""
-    return length // frame.cell * frame.cell * UNIT - frame.edge - reach // 2

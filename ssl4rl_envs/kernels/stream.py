@@ -47,6 +47,14 @@ def words(keys: Words, call: int, count: int) -> Words:
     return out
 
 
+def several(keys: Words, call: int, count: int) -> Words:
+    """Return the one word of each of `count` calls, of which `call` is the first, (n, count)."""
+    out = np.empty((len(keys), count), np.uint64)
+    draw, number = kernels.area("stream").several, np.uint64(call)
+    _share(out, lambda rows: draw(out[rows], keys[rows], number))
+    return out
+
+
 def uniform(keys: Words, call: int, count: int) -> NDArray[np.float64]:
     """Return `count` floats in [0, 1) a row, (n, count): the upper 53 bits of the words."""
     out = np.empty((len(keys), count), np.float64)

@@ -59,6 +59,14 @@ def words(out: Words, keys: Words, call: Any) -> Any:
 
 
 @jit
+def several(out: Words, keys: Words, call: Any) -> Any:
+    """See `kernels.stream.several`."""
+    for i in range(len(keys)):
+        for j in range(out.shape[1]):
+            out[i, j] = _chain(_chain(keys[i], call + np.uint64(j)), np.uint64(0))
+
+
+@jit
 def uniform(out: NDArray[np.float64], keys: Words, call: Any) -> Any:
     """See `kernels.stream.uniform`."""
     for i in range(len(keys)):
@@ -109,6 +117,7 @@ def warm() -> None:
     derive(keys.copy(), keys, keys)
     fold(keys, keys[:, None].copy())
     words(keys[:, None].copy(), keys, one)
+    several(keys[:, None].copy(), keys, one)
     uniform(np.ones((1, 1)), keys, one)
     integers(number, keys, one, np.int64(0), one)
     bounded(number, keys, one, number, number)

@@ -48,6 +48,12 @@ def words(out: Words, keys: Words, call: np.uint64) -> None:
     out[:] = chain(drawn[:, None], np.arange(out.shape[1], dtype=np.uint64)[None, :])
 
 
+def several(out: Words, keys: Words, call: np.uint64) -> None:
+    """See `kernels.stream.several`."""
+    drawn = chain(keys[:, None], call + np.arange(out.shape[1], dtype=np.uint64)[None, :])
+    out[:] = chain(drawn, np.zeros(1, np.uint64))
+
+
 def uniform(out: NDArray[np.float64], keys: Words, call: np.uint64) -> None:
     """See `kernels.stream.uniform`."""
     out[:] = (_drawn(out, keys, call) >> np.uint64(11)).astype(np.float64) * 2.0**-53

@@ -148,8 +148,8 @@ def differs(first: NDArray[Any], second: NDArray[Any], threshold: float) -> NDAr
     """
     shape = np.broadcast_shapes(first.shape, second.shape)
     each = math.prod(shape[-3:])
-    rows = [np.ascontiguousarray(np.broadcast_to(one, shape)).reshape(-1, each) for one in (first, second)]
-    return looks.differ(*rows, math.ceil(threshold * each)).reshape(shape[:-3])
+    one, other = (np.ascontiguousarray(np.broadcast_to(pictures, shape)).reshape(-1, each) for pictures in (first, second))
+    return looks.differ(one, other, math.ceil(threshold * each)).reshape(shape[:-3])
 
 
 def all_differ(pictures: NDArray[Any], threshold: float) -> NDArray[np.bool_]:
@@ -179,8 +179,8 @@ def turned_differs(
     exact = tuple(looks.QUARTERS[angle * 4 // TURN % 4] for angle in angles.tolist() if angle * 4 % TURN == 0)
     result = looks.lie_apart(upright, exact, outside, least)
     for angle in angles[angles * 4 % TURN != 0].tolist():
-        turned = [_within_disk(drawn, outside) for drawn in (upright, source.pixels(views, size, angle))]
-        result &= looks.differ(*turned, least)
+        one, other = (_within_disk(drawn, outside) for drawn in (upright, source.pixels(views, size, angle)))
+        result &= looks.differ(one, other, least)
     return result
 
 
@@ -196,7 +196,7 @@ def different_pictures(
 def _outside_disk(size: int) -> NDArray[np.int64]:
     """Return how many pixels at either end of each row of a square lie outside its inscribed disk, (size,)."""
     centre = (np.arange(size) * 2 - (size - 1)) ** 2
-    return (centre[:, None] + centre[None, :] > size * size).sum(axis=1) // 2
+    return np.asarray((centre[:, None] + centre[None, :] > size * size).sum(axis=1) // 2, np.int64)
 
 
 def _within_disk(pictures: NDArray[np.uint8], outside: NDArray[np.int64]) -> NDArray[np.uint8]:

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_envs.kernels.compiled import jit
-from ssl4rl_envs.kernels.pictures import COSINES, ONE, TURN
+from ssl4rl_envs.kernels.pictures import COSINES, ONE
 from ssl4rl_envs.kernels.reductions import LEAST
-from ssl4rl_envs.sources.base import UNIT, UNIT_BITS
+from ssl4rl_envs.sources.base import TURN, UNIT, UNIT_BITS
 
 Words = NDArray[np.uint64]
 Picture = tuple[NDArray[np.uint8], int, int, int]
@@ -31,6 +31,8 @@ _LANE = np.uint64((1 << 21) - 1)
 _HALF = np.uint32(1 << 2 * UNIT_BITS - 1)
 _NARROW = np.uint32(UNIT_BITS)
 _ROUND = np.uint32(2 * UNIT_BITS)
+_TOP_OF_ONE, _TOP_OF_TWO, _HALF_WORD = np.uint64(24), np.uint64(56), np.uint64(32)
+_HALF_OF_ONE, _HALF_OF_TWO = np.uint64(1 << 23), np.uint64(1 << 23 | 1 << 55)
 _NEXT, _THREE = np.uint64(1), np.uint64(3)
 
 
@@ -60,7 +62,11 @@ def draw(out: NDArray[np.uint8], pixels: NDArray[np.uint8], table: NDArray[np.in
         else:
             _steps(right, side * COSINES[angle], level)
             _steps(down, side * COSINES[(angle - TURN // 4) % TURN], level)
-            _turned(out[i], picture, x, y, right, down)
+            reach = abs(right[0]) + abs(down[0])
+            room = (min(2 * reach // UNIT + 3, width) + 1) * (min(2 * reach // UNIT + 3, height) + 1)
+            if room > len(words):
+                words = np.empty(room, np.uint64)
+            _turned(out[i].reshape(size, 3 * size), picture, x, y, right, down, words)
 
 
 @jit
@@ -155,7 +161,7 @@ def _word(pixels: NDArray[np.uint8], at: np.uint64) -> Any:
 
 
 @jit
-def _across(lines: NDArray[np.uint32], one: int, words: Words, first: Words, part: Words) -> Any:
+def _across(lines: NDArray[np.uint32], one: np.uint64, words: Words, first: Words, part: Words) -> Any:
     """Blend the pixels of a line of the picture at given places, in 1/4096."""
     for k in range(len(first)):
         pixel = words[first[k]]
@@ -166,7 +172,7 @@ def _across(lines: NDArray[np.uint32], one: int, words: Words, first: Words, par
 
 
 @jit
-def _down(out: NDArray[np.uint8], r: int, lines: NDArray[np.uint32], one: int, other: int, weight: np.uint32) -> Any:
+def _down(out: NDArray[np.uint8], r: int, lines: NDArray[np.uint32], one: np.uint64, other: np.uint64, weight: np.uint32) -> Any:
     """Blend two lines."""
     for k in range(out.shape[1]):
         difference = lines[other, k] - lines[one, k]
@@ -176,24 +182,54 @@ def _down(out: NDArray[np.uint8], r: int, lines: NDArray[np.uint32], one: int, o
 
 @jit
 def _turned(
-    out: NDArray[np.uint8], picture: Picture, x: int, y: int, right: NDArray[np.int64], down: NDArray[np.int64]
+    out: NDArray[np.uint8],
+    picture: Picture,
+    x: int,
+    y: int,
+    right: NDArray[np.int64],
+    down: NDArray[np.int64],
+    block: Words,
 ) -> Any:
-    """Draw a view that is turned by any angle, (size, size, 3)."""
+    """Draw a view that is turned by any angle, (size, 3 * size), from a block of the picture, as words, that holds it."""
     pixels, height, width, channels = picture
-    size = len(out)
+    size, reach = len(out), abs(right[0]) + abs(down[0])
+    most_right, most_down = (width - 1) * UNIT, (height - 1) * UNIT
+    left, top = _clipped(x - reach, most_right) >> UNIT_BITS, _clipped(y - reach, most_down) >> UNIT_BITS
+    columns = min((_clipped(x + reach, most_right) >> UNIT_BITS) + 2, width) - left
+    rows = min((_clipped(y + reach, most_down) >> UNIT_BITS) + 2, height) - top
+    stride = np.uint64(columns + 1)
+    for row in range(rows + 1):
+        start = ((top + min(row, rows - 1)) * width + left) * channels
+        _load(block[row * (columns + 1) :], pixels, np.uint64(start), np.uint64(channels), channels, np.uint64(columns))
     for r in range(size):
+        beside, above = x - down[r], y + right[r]
         for c in range(size):
-            column = min(max(x + right[c] - down[r], 0), (width - 1) * UNIT)
-            row = min(max(y + right[r] + down[c], 0), (height - 1) * UNIT)
-            left, top, beyond, below = column >> UNIT_BITS, row >> UNIT_BITS, column & (UNIT - 1), row & (UNIT - 1)
-            corner = (top * width + left) * channels
-            beside = channels if left < width - 1 else 0
-            under = width * channels if top < height - 1 else 0
-            for channel in range(3):
-                at = corner + min(channel, channels - 1)
-                upper = pixels[at] * (UNIT - beyond) + pixels[at + beside] * beyond
-                lower = pixels[at + under] * (UNIT - beyond) + pixels[at + under + beside] * beyond
-                out[r, c, channel] = (upper * (UNIT - below) + lower * below + (1 << 2 * UNIT_BITS - 1)) >> 2 * UNIT_BITS
+            column = np.uint64(_clipped(beside + right[c], most_right) - left * UNIT)
+            line = np.uint64(_clipped(above + down[c], most_down) - top * UNIT)
+            place = (line >> _BITS) * stride + (column >> _BITS)
+            beyond, below = column & _PART, line & _PART
+            upper, lower = block[place], block[place + stride]
+            upper = (upper << _BITS) + (block[place + _NEXT] - upper) * beyond
+            lower = (lower << _BITS) + (block[place + stride + _NEXT] - lower) * beyond
+            # Each channel takes 32 bits now: two of them are blended in one word, and green in another.
+            green, under = (upper >> _GREEN) & _LANE, (lower >> _GREEN) & _LANE
+            green = (green << _BITS) + (under - green) * below + _HALF_OF_ONE
+            upper, lower = _spread(upper), _spread(lower)
+            both = (upper << _BITS) + (lower - upper) * below + _HALF_OF_TWO
+            out[r, 3 * c] = np.uint8(both >> _TOP_OF_ONE)
+            out[r, 3 * c + 1] = np.uint8(green >> _TOP_OF_ONE)
+            out[r, 3 * c + 2] = np.uint8(both >> _TOP_OF_TWO)
+
+
+@jit
+def _clipped(at: int, most: int) -> Any:
+    return min(max(at, 0), most)
+
+
+@jit
+def _spread(word: Any) -> Any:
+    """Return red and blue of a word in 32 bits each."""
+    return (word & _LANE) | ((word >> _BLUE) << _HALF_WORD)
 
 
 def warm() -> None:

@@ -100,8 +100,8 @@ def draw_alike(
     zoom = source.min_zoom if min_zoom is None else min_zoom
     frames = places.frames(np.minimum.reduce([*shapes[0], *shapes[1]]), size, 0)
     placed, reach = places.place(stream.several(places.DRAWS), frames, shapes[0], (UNIT, round(zoom * UNIT)))
-    first = Views(items[0], *placed)
-    return first, Views(items[1], *places.beside(placed, reach, frames, *shapes), first.side)
+    (x, y, side), (other_x, other_y) = placed, places.beside(placed, reach, frames, *shapes)
+    return Views(items[0], x, y, side), Views(items[1], other_x, other_y, side)
 
 
 def _shape(source: PictureSource, items: NDArray[np.int64]) -> tuple[Lengths, Lengths]:

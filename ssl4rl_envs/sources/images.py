@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs.sources.arrays import rgb_pictures
 from ssl4rl_envs.sources.base import PictureSource, Views
-from ssl4rl_envs.sources.pyramid import Pyramid, smoothed
+from ssl4rl_envs.sources.pyramid import Pyramid
+from ssl4rl_envs.sources.smoothing import Smoothed
 from ssl4rl_envs.sources.stored import CHANNELS, HEIGHT, WIDTH, Stored, store
 from ssl4rl_envs.stream import SPLITS, Stream, check_split
 
@@ -76,7 +77,7 @@ class ImageSource(PictureSource):
         self.name, self.min_zoom = name, min_zoom
         self.heights, self.widths = (np.ascontiguousarray(stored.table[:, column]) for column in (HEIGHT, WIDTH))
         self._pyramid = Pyramid(stored)
-        self._smooth: Pyramid | None = None
+        self._smooth: Smoothed | None = None
         keys = [content_key(self.picture(item)) for item in range(count)] if keys is None else keys
         if len(keys) != count:
             raise ValueError(f"source {name!r} holds {count} pictures but got {len(keys)} keys; give one for each")
@@ -148,12 +149,10 @@ class ImageSource(PictureSource):
     def pixels(self, views: Views, size: int, angle: NDArray[np.int64] | int = 0, *, fine: bool = False) -> NDArray[np.uint8]:
         """Draw views and turn what they show; see `PictureSource.pixels`.
 
-        With `fine`, smoothed pictures (`pyramid.smoothed`) are drawn at twice the size and reduced.
+        With `fine`, smoothed pictures (`smoothing`) are drawn at twice the size and reduced.
         """
         if not fine:
             return self._pyramid.pixels(views, size, angle)
         if self._smooth is None:
-            self._smooth = smoothed([self.picture(item) for item in range(len(self))])
-        # With a margin of one output pixel all round, the low-pass needs no invented border.
-        wider = Views(views.items, views.x, views.y, views.side * (size + 2) // size)
-        return self._smooth.halved(wider, size, angle)
+            self._smooth = Smoothed(self._pyramid.stored)
+        return self._smooth.pixels(views, size, angle)

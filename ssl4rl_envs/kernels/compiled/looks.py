@@ -35,7 +35,8 @@ def all_differ(out: NDArray[np.bool_], pictures: NDArray[Any], least: int) -> An
 
 @jit
 def _apart(first: NDArray[Any], second: NDArray[Any], least: int) -> Any:
-    total, start, count = 0, 0, len(first)
+    total: Any = 0
+    start, count = 0, len(first)
     while start < count and total < least:
         stop = min(start + _PIECE, count)
         piece = np.int32(0)
@@ -61,7 +62,8 @@ def lie_apart(
 
 @jit
 def _lies_apart(picture: NDArray[np.uint8], way: int, inside: NDArray[np.int64], least: int) -> Any:
-    side, total = len(picture), 0
+    side = len(picture)
+    total: Any = 0
     for row in range(side):
         if total >= least:
             break

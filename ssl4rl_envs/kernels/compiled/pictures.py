@@ -172,7 +172,9 @@ def _across(lines: NDArray[np.uint32], one: np.uint64, words: Words, first: Word
 
 
 @jit
-def _down(out: NDArray[np.uint8], r: int, lines: NDArray[np.uint32], one: np.uint64, other: np.uint64, weight: np.uint32) -> Any:
+def _down(
+    out: NDArray[np.uint8], r: int, lines: NDArray[np.uint32], one: np.uint64, other: np.uint64, weight: np.uint32
+) -> Any:
     """Blend two lines."""
     for k in range(out.shape[1]):
         difference = lines[other, k] - lines[one, k]

@@ -69,7 +69,7 @@ def _interpolate(
     one = np.uint32(UNIT)
     weights = [(one - below) * (one - right), (one - below) * right, below * (one - right), below * right]
     for channel in range(3):
-        place: Ints = corner + np.minimum(channel, channels - 1)
+        place = np.add(corner, np.minimum(channel, channels - 1), dtype=np.int64)
         total = np.full(columns.shape, 1 << 2 * UNIT_BITS - 1, np.uint32)
         for tap, weight in zip((place, place + beside, place + under, place + under + beside), weights, strict=True):
             total += pixels.take(tap).astype(np.uint32) * weight

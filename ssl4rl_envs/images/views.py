@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,24 +140,6 @@ def parts_of(views: Views, middle_x: NDArray[np.int64], middle_y: NDArray[np.int
     return Views(*(values.reshape(-1) for values in parts))
 
 
-def differs(first: NDArray[Any], second: NDArray[Any], threshold: float) -> NDArray[np.bool_]:
-    """Return where two batches of pictures (..., height, width, 3) differ by at least `threshold`, (...).
-
-    The difference is the mean absolute one, in grey levels of 255. Both are uint8, or both int16.
-    """
-    shape = np.broadcast_shapes(first.shape, second.shape)
-    each = math.prod(shape[-3:])
-    one, other = (np.ascontiguousarray(np.broadcast_to(pictures, shape)).reshape(-1, each) for pictures in (first, second))
-    return looks.differ(one, other, math.ceil(threshold * each)).reshape(shape[:-3])
-
-
-def all_differ(pictures: NDArray[Any], threshold: float) -> NDArray[np.bool_]:
-    """Return which rows (n,) of n x m pictures (n, m, height, width, 3) hold no two that differ by less than `threshold`."""
-    each = math.prod(pictures.shape[2:])
-    rows = np.ascontiguousarray(pictures).reshape(*pictures.shape[:2], each)
-    return looks.all_differ(rows, math.ceil(threshold * each))
-
-
 def turned_differs(
     views: Views, source: PictureSource, angles: NDArray[np.int64], threshold: float, size: int = LOOK
 ) -> NDArray[np.bool_]:
@@ -190,7 +171,9 @@ def different_pictures(
     """Return which pairs of items (n,) are different photographs and do not look alike as a whole."""
     apart = source.photographs(first) != source.photographs(second)
     one, other = (source.pixels(source.whole(items), LOOK) for items in (first, second))
-    return np.asarray(apart & differs(one, other, threshold), np.bool_)
+    numbers = LOOK * LOOK * 3
+    unlike = looks.differ(one.reshape(-1, numbers), other.reshape(-1, numbers), math.ceil(threshold * numbers))
+    return np.asarray(apart & unlike, np.bool_)
 
 
 def _outside_disk(size: int) -> NDArray[np.int64]:

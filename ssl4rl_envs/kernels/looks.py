@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,21 +18,12 @@ _NUMBERS = 1 << 15
 """Numbers to be compared that are worth a thread."""
 
 
-def differ(first: NDArray[Any], second: NDArray[Any], least: int) -> NDArray[np.bool_]:
-    """Return which rows of two arrays (n, numbers), both uint8 or both int16, differ by `least` in sum, (n,)."""
+def differ(first: NDArray[np.uint8], second: NDArray[np.uint8], least: int) -> NDArray[np.bool_]:
+    """Return which rows of two arrays (n, numbers), uint8, differ by `least` in sum, (n,)."""
     result = np.empty(len(first), np.bool_)
     work = kernels.area("looks").differ
     least_rows = _NUMBERS // max(1, first.shape[1])
     threads.share(len(first), lambda rows: work(result[rows], first[rows], second[rows], least), least_rows)
-    return result
-
-
-def all_differ(pictures: NDArray[Any], least: int) -> NDArray[np.bool_]:
-    """Return where all pairs of m pictures (n, m, numbers), uint8 or int16, differ by `least` in sum, (n,)."""
-    result = np.empty(len(pictures), np.bool_)
-    work = kernels.area("looks").all_differ
-    least_rows = _NUMBERS // max(1, pictures.shape[1] * pictures.shape[2])
-    threads.share(len(pictures), lambda rows: work(result[rows], pictures[rows], least), least_rows)
     return result
 
 

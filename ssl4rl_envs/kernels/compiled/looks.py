@@ -14,27 +14,14 @@ _PIECE = 192  # numbers that are added up before the sum is looked at
 
 
 @jit
-def differ(out: NDArray[np.bool_], first: NDArray[Any], second: NDArray[Any], least: int) -> Any:
+def differ(out: NDArray[np.bool_], first: NDArray[np.uint8], second: NDArray[np.uint8], least: int) -> Any:
     """See `kernels.looks.differ`."""
     for i in range(len(out)):
         out[i] = _apart(first[i], second[i], least)
 
 
 @jit
-def all_differ(out: NDArray[np.bool_], pictures: NDArray[Any], least: int) -> Any:
-    """See `kernels.looks.all_differ`."""
-    count = pictures.shape[1]
-    for i in range(len(out)):
-        out[i] = True
-        for j in range(count * count):
-            one, other = j // count, j % count
-            if one < other and not _apart(pictures[i, one], pictures[i, other], least):
-                out[i] = False
-                break
-
-
-@jit
-def _apart(first: NDArray[Any], second: NDArray[Any], least: int) -> Any:
+def _apart(first: NDArray[np.uint8], second: NDArray[np.uint8], least: int) -> Any:
     total: Any = 0
     start, count = 0, len(first)
     while start < count and total < least:
@@ -81,7 +68,5 @@ def _lies_apart(picture: NDArray[np.uint8], way: int, inside: NDArray[np.int64],
 def warm() -> None:
     """Compile, or load what was compiled before."""
     out = np.zeros(1, np.bool_)
-    for kind in (np.uint8, np.int16):
-        differ(out, np.zeros((1, 1), kind), np.zeros((1, 1), kind), 1)
-        all_differ(out, np.zeros((1, 1, 1), kind), 1)
+    differ(out, np.zeros((1, 1), np.uint8), np.zeros((1, 1), np.uint8), 1)
     lie_apart(out, np.zeros((1, 1, 1, 3), np.uint8), np.zeros(1, np.int64), np.zeros(1, np.int64), 1)

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_envs.kernels.looks import MIRRORED, TRANSPOSED, UPSIDE_DOWN
 
 
-def differ(out: NDArray[np.bool_], first: NDArray[Any], second: NDArray[Any], least: int) -> None:
+def differ(out: NDArray[np.bool_], first: NDArray[np.uint8], second: NDArray[np.uint8], least: int) -> None:
     """See `kernels.looks.differ`."""
     out[...] = np.abs(first.astype(np.int32) - second).sum(axis=1) >= least
-
-
-def all_differ(out: NDArray[np.bool_], pictures: NDArray[Any], least: int) -> None:
-    """See `kernels.looks.all_differ`."""
-    values = pictures.astype(np.int32)
-    out[...] = True
-    for i in range(pictures.shape[1] - 1):
-        out &= (np.abs(values[:, i : i + 1] - values[:, i + 1 :]).sum(axis=2) >= least).all(axis=1)
 
 
 def lie_apart(

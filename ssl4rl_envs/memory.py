@@ -22,7 +22,7 @@ LEAST = 1 << 17
 """Arrays of fewer bytes are left to NumPy: the allocator keeps what they need anyway."""
 
 MOST_IDLE = 512 << 20
-"""So many bytes wait at most; what has waited longest goes back to the system."""
+"""So many bytes wait at most; of the rest, what is of a size that was not asked for lately goes back to the system."""
 
 _STEPS = 8
 """Sizes are rounded up to one of so many between a power of two and the next."""
@@ -54,7 +54,8 @@ class Pool:
     def __init__(self, most_idle: int = MOST_IDLE) -> None:
         self._most = most_idle
         self._returned: deque[NDArray[np.uint8]] = deque()  # appended to wherever a reference dies, so without a lock
-        self._idle: list[NDArray[np.uint8]] = []  # what has waited longest first
+        self._idle: dict[int, list[NDArray[np.uint8]]] = {}  # by size; the size that was asked for last comes last
+        self._bytes = 0
         self._lock = threading.Lock()
 
     @property
@@ -62,7 +63,7 @@ class Pool:
         """How many bytes wait."""
         with self._lock:
             self._collect()
-            return sum(memory.nbytes for memory in self._idle)
+            return self._bytes
 
     def array(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """Return an array whose values are arbitrary, as ``np.empty``."""
@@ -78,6 +79,7 @@ class Pool:
         with self._lock:
             self._returned.clear()
             self._idle.clear()
+            self._bytes = 0
 
     def after_fork(self) -> None:
         """Begin anew in a child process, where another thread may have held the lock."""
@@ -86,16 +88,25 @@ class Pool:
     def _take(self, size: int) -> NDArray[np.uint8]:
         with self._lock:
             self._collect()
-            for place in range(len(self._idle) - 1, -1, -1):
-                if self._idle[place].nbytes == size:
-                    return self._idle.pop(place)
+            waiting = self._idle.pop(size, [])
+            self._idle[size] = waiting
+            if waiting:
+                self._bytes -= size
+                return waiting.pop()
         return np.empty(size, np.uint8)
 
     def _collect(self) -> None:
         while self._returned:
-            self._idle.append(self._returned.popleft())
-        while self._idle and sum(memory.nbytes for memory in self._idle) > self._most:
-            self._idle.pop(0)
+            memory = self._returned.popleft()
+            self._idle.setdefault(memory.nbytes, []).append(memory)
+            self._bytes += memory.nbytes
+        while self._bytes > self._most:
+            size, waiting = next(iter(self._idle.items()))
+            if waiting:
+                waiting.pop()
+                self._bytes -= size
+            else:
+                del self._idle[size]
 
 
 _POOL = Pool()

@@ -12,6 +12,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs.composite import Composite
+from ssl4rl_envs.memory import recycled
 from ssl4rl_envs.stream import Stream, hash_seed
 from ssl4rl_envs.task import Batch, Rows, Score, Step, Task
 
@@ -85,8 +86,10 @@ class Parts(Composite):
         """Make the instances of a stream, each of the part that `chosen` (n,) names."""
         count = len(stream)
         observation: dict[str, NDArray[Any]] = {
-            name: np.zeros((count, *(self.observation_space[name].shape or ())), np.uint8) for name in self.images
+            name: recycled((count, *(self.observation_space[name].shape or ())), np.uint8) for name in self.images
         }
+        for values in observation.values():
+            values[...] = 0
         observation[TASK] = np.asarray(chosen, np.int64).copy()
         ones = self._one_of_each(stream.split)
         shapes = {one.target.shape[1:] for one in ones}

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ssl4rl_envs.kernels import augmentations as kernels
-from ssl4rl_envs.memory import copy_of
+from ssl4rl_envs.memory import copy_of, recycled
 from ssl4rl_envs.stream import Stream
 
 Images = NDArray[np.uint8]
@@ -145,7 +145,7 @@ def crop(images: Images, left: ArrayLike, top: ArrayLike, width: ArrayLike, heig
         raise ValueError(
             f"need boxes in {images.shape[1:3]} pixels (not rows {np.flatnonzero(~inside)}), size >= 1 (got {size})"
         )
-    result = np.empty((len(images), size, size, 3), np.uint8)
+    result = recycled((len(images), size, size, 3), np.uint8)
     for part in _chunks(images, size):
         columns = _triangles(x[part], across[part], images.shape[2], size)
         rows = _triangles(y[part], down[part], images.shape[1], size)

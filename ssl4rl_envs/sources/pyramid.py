@@ -44,7 +44,7 @@ class Pyramid:
         where, large = _where(views, angle), 2 * size + 4
         result = recycled((len(views), size, size, 3), np.uint8)
         chunk = max(1, _CHUNK // (large * large))
-        drawn = np.empty((min(chunk, len(views)), large, large, 3), np.uint8)
+        drawn = recycled((min(chunk, len(views)), large, large, 3), np.uint8)
         for start in range(0, len(views), chunk):
             part = result[start : start + chunk]
             kernels.draw(drawn[: len(part)], self._pixels, self._table, where[start : start + chunk])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from ssl4rl_envs.kernels import scenes as drawing
+from ssl4rl_envs.memory import recycled
 from ssl4rl_envs.sources.base import TURN, PictureSource, Views
 from ssl4rl_envs.sources.scenery import SIDE, compose
 from ssl4rl_envs.stream import SPLITS, Stream
@@ -79,7 +80,7 @@ class Scenes(PictureSource):
         angles = np.broadcast_to(np.asarray(angle, np.int64), views.items.shape)
         quarters = (angles + _QUARTER // 2) // _QUARTER
         tilts = angles - quarters * _QUARTER
-        result = np.empty((len(views), size, size, 3), np.uint8)
+        result = recycled((len(views), size, size, 3), np.uint8)
         drawing.draw(result, views.items, (views.x, views.y, views.side), tilts, quarters % 4)
         return result
 

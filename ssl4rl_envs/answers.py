@@ -218,6 +218,8 @@ class ReplySpace(spaces.Text):
 def check_ascii(prompts: Sequence[str]) -> None:
     """Raise ValueError where a prompt holds a character outside printable ASCII."""
     for prompt in prompts:
+        if prompt.isascii() and prompt.isprintable():
+            continue
         outside = sorted(set(prompt) - set(string.printable))
         if outside:
             raise ValueError(f"prompts must be printable ASCII, found {outside} in {prompt!r}")

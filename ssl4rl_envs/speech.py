@@ -104,9 +104,10 @@ class Speech(ABC):
     def prompts(self, batch: Batch, style: str = "direct") -> list[str]:
         """Return the whole prompts: each question with the instructions of `style` ("direct" or "think")."""
         how = answers.instructions(style, self.format(self.example()))
-        prompts = [f"{question} {how}" for question in self.question(batch)]
-        answers.check_ascii(prompts)
-        return prompts
+        questions = self.question(batch)
+        prompts = {question: f"{question} {how}" for question in questions}  # many ask all in the same words
+        answers.check_ascii(list(prompts.values()))
+        return [prompts[question] for question in questions]
 
     def parse(self, text: str, style: str = "direct", grammar: str = "strict") -> NDArray[Any] | None:
         """Read a reply; None where it is not exactly one valid answer.
@@ -134,8 +135,11 @@ class Speech(ABC):
         """Read the replies to n questions: answers (n, ...), `no_answer` where there is none, and which there are (n,)."""
         del batch
         array = np.repeat(self.no_answer[None], len(texts), axis=0)
+        read: dict[str, NDArray[Any] | None] = {}  # many reply with the same words
         for row, text in enumerate(texts):
-            answer = self.parse(text, style, grammar)
+            if not isinstance(text, str) or text not in read:
+                read[text] = self.parse(text, style, grammar)
+            answer = read[text]
             if answer is not None:
                 array[row] = answer
         return array, self.valid(array)
@@ -143,8 +147,15 @@ class Speech(ABC):
     def format_all(self, answers: NDArray[Any], batch: Batch) -> list[str | None]:
         """Write the answers to n questions in words; None where an answer is not valid or the task has no words."""
         del batch
-        valid = self.valid(answers) & self.has_text
-        return [self.format(answer) if good else None for answer, good in zip(answers, valid, strict=True)]
+        written: list[str | None] = [None] * len(answers)
+        words: dict[bytes, str] = {}
+        for row in np.flatnonzero(self.valid(answers) & self.has_text).tolist():
+            answer = answers[row]
+            key = answer.tobytes()
+            if key not in words:
+                words[key] = self.format(answer)
+            written[row] = words[key]
+        return written
 
     def truths(self, batch: Batch) -> list[str | None]:
         """Put the truth of n questions in words, for people; None where the task has no words."""

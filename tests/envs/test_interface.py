@@ -6,7 +6,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from ssl4rl_envs import SSLEnv, SSLVectorEnv, rendering
+from ssl4rl_envs import SSLEnv, SSLVectorEnv, Stream, rendering
+from ssl4rl_envs.answers import wrap
 from ssl4rl_envs.attempts import Attempts
 
 SAID = ("format", "format_all", "truths", "question", "prompts", "caption", "illustrate")
@@ -82,3 +83,21 @@ def test_a_verdict_is_drawn_as_often_as_it_is_asked_for_and_gone_with_the_next_q
     assert "truth" in env.render()
     env.reset()
     assert "truth" not in env.render()
+
+
+def test_equal_replies_are_read_and_written_once(text_kind, build, grammar, monkeypatch):
+    task = build(text_kind)
+    while task.parts:
+        task = task.parts[0]
+    batch = task.sample(Stream.span("train", 0, 0, 40))
+    said = [wrap(str(words), "direct") for words in task.truths(batch)]
+    expected = [task.parse(text, "direct", grammar) for text in said]
+    calls: list[str] = []
+    read = type(task).parse
+    monkeypatch.setattr(type(task), "parse", lambda self, text, *how: calls.append(text) or read(self, text, *how))
+    answers, answered = task.parse_all([*said, "no"], batch, "direct", grammar)
+    assert sorted(calls) == sorted({*said, "no"})
+    assert answered.tolist() == [answer is not None for answer in expected] + [False]
+    assert all(np.array_equal(one, other) for one, other in zip(answers, expected, strict=False) if other is not None)
+    with pytest.raises(TypeError, match="must be a str"):
+        task.parse_all([["no"]], batch, "direct", grammar)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -432,3 +434,20 @@ def test_instances_do_not_depend_on_how_many_are_drawn_at_once():
     assert isinstance(batch := instances(task, "test", 300, 1), Batch)
     assert np.array_equal(batch.observation["image"][270:], instances(task, "test", 300, 1).observation["image"][270:])
     assert np.array_equal(batch.target[:20], instances(task, "test", 20, 1).target)
+
+
+def test_processes_side_by_side_take_one_thread_each_and_the_caller_keeps_his_own(monkeypatch):
+    names, seen = ("OMP_NUM_THREADS", "SSL4RL_THREADS"), []
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, jobs, mp_context):
+            seen.append([os.environ.get(name) for name in names])
+            super().__init__(jobs)
+
+    monkeypatch.setattr(everything, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(everything, "audit_one", lambda configuration, settings: {"asked": configuration})
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("SSL4RL_THREADS", raising=False)
+    assert len(list(everything._side_by_side(["one", "two"], None, 2))) == 2
+    assert seen == [["1", "1"]]
+    assert [os.environ.get(name) for name in names] == ["7", None]

@@ -1062,3 +1062,8 @@ def test_the_documented_grid_is_one(tmp_path):
     file.write_text(text.split("```json\n")[1].split("```")[0])
     assert [agent.title for agent in from_file(file).agents] == ["random", "sb3-ppo, 8 epochs", "sb3-dqn", "nano-grpo"]
     assert len(from_file(file).runs()) == 21
+
+
+def test_processes_of_runs_share_the_cores_with_one_another():
+    found = executors._environment(executors.Resources(threads=3, device="cpu"))
+    assert {found[name] for name in ("OMP_NUM_THREADS", "SSL4RL_THREADS")} == {"3"}

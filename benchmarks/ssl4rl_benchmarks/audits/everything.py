@@ -210,15 +210,16 @@ def _side_by_side(
     asked: list[Configuration], settings: AuditSettings, jobs: int
 ) -> Iterator[tuple[Configuration, dict[str, Any]]]:
     """Audit in processes of one thread each; rows come as they are made."""
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"  # processes are started anew and read it; threads of theirs would only wait
+    before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "SSL4RL_THREADS")}
+    os.environ.update(dict.fromkeys(before, "1"))  # processes are started anew and read it; their threads would only wait
     try:
         with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
             futures = {pool.submit(audit_one, configuration, settings): configuration for configuration in asked}
             for future in as_completed(futures):
                 yield futures[future], future.result()
     finally:
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -80,7 +80,8 @@ def do_run(run: Run, folder: Path, resources: Resources) -> Row:
 
 
 def _environment(resources: Resources) -> dict[str, str]:
-    limits = {name: str(resources.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    counted = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "SSL4RL_THREADS")
+    limits = {name: str(resources.threads) for name in counted}
     path = os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     found = {**os.environ, **limits, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
     return found if resources.gpu is None else {**found, "CUDA_VISIBLE_DEVICES": str(resources.gpu)}

@@ -15,6 +15,7 @@ Flags = NDArray[np.bool_]
 Whole = NDArray[np.int64]
 
 _ZERO, _ONE, _TOP = np.float32(0), np.float32(1), np.float32(255)
+_RED, _GREEN, _BLUE = np.int32(19595), np.int32(38470), np.int32(7471)
 _SIXTH, _RAMP = np.float32(85), np.float32(42.5)
 _SCALE, _HALF = np.float32(85 * 255), np.float32(85 * 255 // 2)
 
@@ -84,32 +85,34 @@ def _upend(picture: Bytes) -> Any:
 
 @jit
 def _luma(red: Any, green: Any, blue: Any) -> Any:
-    return (np.int32(red) * 19595 + np.int32(green) * 38470 + np.int32(blue) * 7471 + 32768) >> 16
+    weighted = np.int32(red) * _RED + np.int32(green) * _GREEN + np.int32(blue) * _BLUE
+    return (weighted + np.int32(1 << 15)) >> np.int32(16)
 
 
 @jit
 def _blended(value: Any, ground: Any, share: Any) -> Any:
     """Go from `ground` (0) to `value` (1) and beyond, in float32."""
-    mixed = (value - ground) * share + ground
-    return np.uint8(min(max(mixed, _ZERO), _TOP))
+    return np.int32(min(max((value - ground) * share + ground, _ZERO), _TOP))
 
 
 @jit
 def _light(picture: Bytes, brightness: Any, contrast: Any) -> Any:
-    """Brighten, then move away from the mean luma: what each value becomes depends on nothing else of its pixel."""
+    """Brighten, then move away from the mean luma."""
     height, width = picture.shape[:2]
-    bright, final = np.empty(256, np.uint8), np.empty(256, np.uint8)
-    for value in range(256):
-        bright[value] = _blended(np.float32(value), _ZERO, brightness)
-    luma = 0
+    values, count = picture.reshape(height * width * 3), height * width
+    for b in range(len(values)):
+        values[b] = _blended(np.float32(values[b]), _ZERO, brightness)
+    luma: Any = 0
     for r in range(height):
+        line, of_line = values[3 * r * width : 3 * (r + 1) * width], np.int32(0)
         for c in range(width):
-            luma += _luma(bright[picture[r, c, 0]], bright[picture[r, c, 1]], bright[picture[r, c, 2]])
-    count = height * width
+            # With numbers that cannot be negative the loop is compiled into wide instructions.
+            here = np.uint64(3 * c)
+            of_line += _luma(line[here], line[here + np.uint64(1)], line[here + np.uint64(2)])
+        luma += of_line
     mean = np.float32((2 * luma + count) // (2 * count))
-    for value in range(256):
-        final[value] = _blended(np.float32(bright[value]), mean, contrast)
-    _look_up(picture, final)
+    for b in range(len(values)):
+        values[b] = _blended(np.float32(values[b]), mean, contrast)
 
 
 @jit

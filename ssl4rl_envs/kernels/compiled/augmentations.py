@@ -125,41 +125,44 @@ def _look_up(picture: Bytes, table: Bytes) -> Any:
 
 @jit
 def _saturate(picture: Bytes, share: Any) -> Any:
-    for r in range(picture.shape[0]):
-        for c in range(picture.shape[1]):
-            ground = np.float32(_luma(picture[r, c, 0], picture[r, c, 1], picture[r, c, 2]))
-            for channel in range(3):
-                picture[r, c, channel] = _blended(np.float32(picture[r, c, channel]), ground, share)
+    values = picture.reshape(picture.size)
+    one, two = np.uint64(1), np.uint64(2)
+    for pixel in range(picture.shape[0] * picture.shape[1]):
+        here = np.uint64(3 * pixel)
+        red, green, blue = values[here], values[here + one], values[here + two]
+        ground = np.float32(_luma(red, green, blue))
+        values[here] = _blended(np.float32(red), ground, share)
+        values[here + one] = _blended(np.float32(green), ground, share)
+        values[here + two] = _blended(np.float32(blue), ground, share)
 
 
 @jit
 def _turn_hues(picture: Bytes, steps: Any) -> Any:
     """See `reference.augmentations.turn_hues`; whole numbers throughout, so exact."""
-    for r in range(picture.shape[0]):
-        for c in range(picture.shape[1]):
-            red, green = np.float32(picture[r, c, 0]), np.float32(picture[r, c, 1])
-            blue = np.float32(picture[r, c, 2])
-            value = max(max(red, green), blue)
-            chroma = value - min(min(red, green), blue)
-            if red == value:
-                sixths = green - blue
-            elif green == value:
-                sixths = blue - red + (chroma + chroma)
-            else:
-                sixths = red - green + (chroma + chroma + chroma + chroma)
-            saturation = np.floor(_TOP * chroma / max(value, _ONE))
-            hue = np.floor(_RAMP * sixths / max(chroma, _ONE)) + steps
-            if hue < _ZERO:
-                hue += _TOP
-            if hue >= _TOP:
-                hue -= _TOP
-            lacking, twice = value * saturation, hue + hue
-            first = np.float32(170) - abs(twice - np.float32(255))
-            second = abs(twice - np.float32(170)) - _SIXTH
-            third = abs(twice - np.float32(340)) - _SIXTH
-            for channel, ramp in enumerate((first, second, third)):
-                share = min(max(ramp, _ZERO), _SIXTH)
-                picture[r, c, channel] = np.uint8(value - np.floor((lacking * share + _HALF) / _SCALE))
+    values = picture.reshape(picture.size)
+    one, two = np.uint64(1), np.uint64(2)
+    for pixel in range(picture.shape[0] * picture.shape[1]):
+        # With numbers that cannot be negative, and without branches, the loop is compiled into wide instructions.
+        here = np.uint64(3 * pixel)
+        red, green, blue = np.float32(values[here]), np.float32(values[here + one]), np.float32(values[here + two])
+        value = max(max(red, green), blue)
+        chroma = value - min(min(red, green), blue)
+        twice = chroma + chroma
+        sixths = blue - red + twice if green == value else red - green + (twice + twice)
+        sixths = green - blue if red == value else sixths
+        lacking = value * np.floor(_TOP * chroma / max(value, _ONE))
+        hue = np.floor(_RAMP * sixths / max(chroma, _ONE)) + steps
+        hue = hue + _TOP if hue < _ZERO else hue
+        hue = hue - _TOP if hue >= _TOP else hue
+        hue += hue
+        values[here] = _without(value, lacking, np.float32(170) - abs(hue - np.float32(255)))
+        values[here + one] = _without(value, lacking, abs(hue - np.float32(170)) - _SIXTH)
+        values[here + two] = _without(value, lacking, abs(hue - np.float32(340)) - _SIXTH)
+
+
+@jit
+def _without(value: Any, lacking: Any, ramp: Any) -> Any:
+    return np.int32(value - np.floor((lacking * min(max(ramp, _ZERO), _SIXTH) + _HALF) / _SCALE))
 
 
 @jit

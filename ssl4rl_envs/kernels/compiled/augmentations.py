@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl4rl_envs.kernels.compiled import jit
+from ssl4rl_envs.kernels.compiled import jit, part
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -61,7 +61,7 @@ def change(
             _solarise(picture, threshold[i])
 
 
-@jit
+@part
 def _mirror(picture: Bytes) -> Any:
     height, width = picture.shape[:2]
     for r in range(height):
@@ -72,7 +72,7 @@ def _mirror(picture: Bytes) -> Any:
                 picture[r, width - 1 - c, channel] = value
 
 
-@jit
+@part
 def _upend(picture: Bytes) -> Any:
     height, width = picture.shape[:2]
     for r in range(height // 2):
@@ -83,19 +83,19 @@ def _upend(picture: Bytes) -> Any:
                 picture[height - 1 - r, c, channel] = value
 
 
-@jit
+@part
 def _luma(red: Any, green: Any, blue: Any) -> Any:
     weighted = np.int32(red) * _RED + np.int32(green) * _GREEN + np.int32(blue) * _BLUE
     return (weighted + np.int32(1 << 15)) >> np.int32(16)
 
 
-@jit
+@part
 def _blended(value: Any, ground: Any, share: Any) -> Any:
     """Go from `ground` (0) to `value` (1) and beyond, in float32."""
     return np.int32(min(max((value - ground) * share + ground, _ZERO), _TOP))
 
 
-@jit
+@part
 def _light(picture: Bytes, brightness: Any, contrast: Any) -> Any:
     """Brighten, then move away from the mean luma."""
     height, width = picture.shape[:2]
@@ -115,7 +115,7 @@ def _light(picture: Bytes, brightness: Any, contrast: Any) -> Any:
         values[b] = _blended(np.float32(values[b]), mean, contrast)
 
 
-@jit
+@part
 def _look_up(picture: Bytes, table: Bytes) -> Any:
     for r in range(picture.shape[0]):
         for c in range(picture.shape[1]):
@@ -123,7 +123,7 @@ def _look_up(picture: Bytes, table: Bytes) -> Any:
                 picture[r, c, channel] = table[picture[r, c, channel]]
 
 
-@jit
+@part
 def _saturate(picture: Bytes, share: Any) -> Any:
     values = picture.reshape(picture.size)
     one, two = np.uint64(1), np.uint64(2)
@@ -136,7 +136,7 @@ def _saturate(picture: Bytes, share: Any) -> Any:
         values[here + two] = _blended(np.float32(blue), ground, share)
 
 
-@jit
+@part
 def _turn_hues(picture: Bytes, steps: Any) -> Any:
     """See `reference.augmentations.turn_hues`; whole numbers throughout, so exact."""
     values = picture.reshape(picture.size)
@@ -160,12 +160,12 @@ def _turn_hues(picture: Bytes, steps: Any) -> Any:
         values[here + two] = _without(value, lacking, abs(hue - np.float32(340)) - _SIXTH)
 
 
-@jit
+@part
 def _without(value: Any, lacking: Any, ramp: Any) -> Any:
     return np.int32(value - np.floor((lacking * min(max(ramp, _ZERO), _SIXTH) + _HALF) / _SCALE))
 
 
-@jit
+@part
 def _grey(picture: Bytes) -> Any:
     for r in range(picture.shape[0]):
         for c in range(picture.shape[1]):
@@ -173,7 +173,7 @@ def _grey(picture: Bytes) -> Any:
             picture[r, c, 0], picture[r, c, 1], picture[r, c, 2] = luma, luma, luma
 
 
-@jit
+@part
 def _blur(picture: Bytes, weights: NDArray[np.int32], half: Bytes, line: NDArray[np.int32], total: NDArray[np.int32]) -> Any:
     """Replace columns, then rows, by weighted sums of them, rounded after each; the edges are repeated."""
     height, wide = picture.shape
@@ -200,7 +200,7 @@ def _blur(picture: Bytes, weights: NDArray[np.int32], half: Bytes, line: NDArray
             picture[r, b] = total[b] >> 16
 
 
-@jit
+@part
 def _solarise(picture: Bytes, threshold: Any) -> Any:
     table = np.empty(256, np.uint8)
     for value in range(256):

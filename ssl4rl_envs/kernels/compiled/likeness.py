@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl4rl_envs.kernels.compiled import jit
+from ssl4rl_envs.kernels.compiled import jit, part
 
 Bytes = NDArray[np.uint8]
 Whole = NDArray[np.int64]
@@ -107,7 +107,7 @@ def first_distinct(chosen: Whole, pictures: Bytes, at: Whole, side: int, least: 
                 break
 
 
-@jit
+@part
 def _alike(
     flat: Bytes, one: int, other: int, wide: int, side: int, means: NDArray[np.int32], j: int, k: int, least: int
 ) -> bool:
@@ -168,7 +168,7 @@ def first_lonely(chosen: Whole, looks: Bytes, order: Whole, grid: int, side: int
             chosen[i, number] = found
 
 
-@jit
+@part
 def _lonely(flat: Bytes, start: int, row: int, column: int, wide: int, grid: int, cell: int, side: int, least: int) -> bool:
     """Return whether a square looks like none that belongs to another cell."""
     last = grid * cell - side

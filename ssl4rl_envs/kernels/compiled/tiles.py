@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl4rl_envs.kernels.compiled import jit
+from ssl4rl_envs.kernels.compiled import jit, part
 
 Bytes = NDArray[np.uint8]
 Whole = NDArray[np.int64]
@@ -40,7 +40,7 @@ def place(out: Bytes, to: Whole, pictures: Bytes, at: Whole, side: int, how: Byt
                 _copy_turned(written[i], start, width, read[i], origin, down, step, side)
 
 
-@jit
+@part
 def _copy(written: Bytes, start: int, width: int, read: Bytes, origin: int, down: int, side: int) -> Any:
     for r in range(side):
         here, there = start + r * width, origin + r * down
@@ -49,7 +49,7 @@ def _copy(written: Bytes, start: int, width: int, read: Bytes, origin: int, down
             target[b] = line[b]
 
 
-@jit
+@part
 def _copy_mirrored(written: Bytes, start: int, width: int, read: Bytes, origin: int, down: int, side: int) -> Any:
     """Copy lines with their pixels in reverse; `origin` is where the first begins that is read."""
     one, last = np.uint64(1), np.uint64(3 * side - 3)
@@ -65,7 +65,7 @@ def _copy_mirrored(written: Bytes, start: int, width: int, read: Bytes, origin: 
             target[first + one + one] = line[other + one + one]
 
 
-@jit
+@part
 def _copy_turned(written: Bytes, start: int, width: int, read: Bytes, origin: int, down: int, step: int, side: int) -> Any:
     for r in range(side):
         here, there = start + r * width, origin + r * down

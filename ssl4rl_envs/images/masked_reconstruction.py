@@ -72,8 +72,8 @@ class MaskedReconstruction(ImageTask[Draft]):
     `candidates` patches: the true one, others from elsewhere in the same picture (every second candidate), and the rest from
     a picture of another photograph, drawn at the same scale and with its pixels in line, so that sharpness tells nothing.
     With `answer="pixels"` it is to paint it. Patches that hardly differ from one another (or from a constant) are not asked
-    about. After Pathak et al., "Context encoders", 2016, and He et al., "Masked
-    autoencoders are scalable vision learners", 2022.
+    about: of several choices of patches that are drawn for a picture, the first that will do is taken. After Pathak et al.,
+    "Context encoders", 2016, and He et al., "Masked autoencoders are scalable vision learners", 2022.
 
     ## Observation Space
     `Dict` with `image`: uint8 RGB (image_size, image_size, 3), the picture with the mask; with "choice" also `candidates`, as

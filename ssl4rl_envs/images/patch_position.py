@@ -160,7 +160,8 @@ class PatchPosition(ImageTask[Draft]):
             for centre, phase, offset in zip((crops.y, crops.x), phases.T, offsets.T, strict=True)
         )
         crop = self.source.pixels(Views(crops.items, x, y, crops.side), self.image_size)
-        crop = augmentations.augment(crop, stream, self.augmentation)
+        if self.change:
+            crop = augmentations.augment(crop, stream, self.augmentation)
         return Batch({"crop": crop, "image": self.source.pixels(views, self.image_size)}, target, views.items)
 
     def score(self, answers: NDArray[Any], batch: Batch) -> Score:

@@ -155,3 +155,25 @@ def test_nothing_is_placed_or_judged_where_there_are_no_pictures():
     tiles.place(none, CORNER, none, CORNER, 2)
     assert tiles.equal(none, CORNER, CORNER, 2).shape == (0, 1)
     assert likeness.differ(none, CORNER, none, CORNER, 2, tiles.AS_IT_IS, 1).shape == (0,)
+
+
+def test_rows_shared_among_threads_are_the_same_bits(monkeypatch):
+    """Whether corners are one a picture or those of all."""
+    scene = Scene(3)
+    scene.count, scene.many, scene.side = 7, 3, 4
+    pictures = scene.pictures()
+    results = []
+    for threads, size in (("1", 1 << 30), ("3", 1)):
+        monkeypatch.setenv("SSL4RL_THREADS", threads)
+        monkeypatch.setattr(tiles, "_BYTES", size)
+        monkeypatch.setattr(likeness, "_BYTES", size)
+        rng = np.random.default_rng(0)
+        for rows in (1, 7):
+            at = rng.integers(0, 3, (rows, 3, 2))
+            out = np.zeros((7, 12, 4, 3), np.uint8)
+            tiles.place(out, np.array([[[0, 0], [4, 0], [8, 0]]]), pictures[:, :6, :6], at, 4)
+            results.append(out)
+            results.append(likeness.first_distinct(pictures, at[:, None], 4, 1_000))
+            results.append(likeness.differ(pictures, at, pictures[::-1], at, 4, tiles.AS_IT_IS, 2_000))
+    half = len(results) // 2
+    assert all(np.array_equal(one, other) for one, other in zip(results[:half], results[half:], strict=True))

@@ -12,7 +12,7 @@ from ssl4rl_agents.algorithms.advantages import group_advantages
 from ssl4rl_agents.algorithms.row import Row
 from ssl4rl_agents.divergence import settled
 from ssl4rl_agents.named import check_named
-from ssl4rl_agents.settings import GRAPH_MODELS, ObjectiveConfig, TrainConfig
+from ssl4rl_agents.settings import AUTO, GRAPH_MODELS, ObjectiveConfig, TrainConfig, model_for
 
 Counts = Callable[[TrainConfig], bool]
 IDLE: tuple[tuple[tuple[str, ...], Counts, str], ...] = (
@@ -69,6 +69,8 @@ def resolved(config: TrainConfig, *, anew: bool = True) -> TrainConfig:
         TypeError: the environment takes no such argument, or one of another type.
         ValueError: a setting does not go with another, or there is no such environment, task, model or device.
     """
+    if config.policy.model == AUTO:
+        return _resolved_automatically(config, anew=anew)
     nano, graphs = config.policy.model == "nano", config.policy.model in GRAPH_MODELS
     policy, optimizer, warmup, rate = config.policy, config.optimizer, config.format_warmup, config.format_learning_rate
     if policy.freeze_vision is None and not graphs:
@@ -87,6 +89,20 @@ def resolved(config: TrainConfig, *, anew: bool = True) -> TrainConfig:
     check(filled)
     check_named(filled, anew=anew)
     return filled
+
+
+def _resolved_automatically(config: TrainConfig, *, anew: bool) -> TrainConfig:
+    """Do as `resolved` does, with the model that follows from the environment."""
+    model = model_for(config.env)
+    try:
+        return resolved(dataclasses.replace(config, policy=dataclasses.replace(config.policy, model=model)), anew=anew)
+    except ValueError as error:
+        if model not in GRAPH_MODELS:
+            raise
+        raise ValueError(
+            f"{error} ({model} is the model of tasks about graphs where none is named; policy.model nano, or a language "
+            "model, answers them in words)"
+        ) from error
 
 
 def check(config: TrainConfig) -> None:

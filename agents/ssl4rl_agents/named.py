@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from ssl4rl_agents.settings import BUILT_IN, TrainConfig, require_environment
+from ssl4rl_agents.settings import AUTO, BUILT_IN, TrainConfig, require_environment
 from ssl4rl_envs import env_ids
 from ssl4rl_envs.arguments import did_you_mean
 from ssl4rl_envs.images.base import ImageTask

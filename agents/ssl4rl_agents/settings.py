@@ -27,7 +27,10 @@ GRAPH_MODELS = ("gcn", "sage", "gat", "gin")
 """Graph networks, by their message-passing layers."""
 
 BUILT_IN = ("nano", *GRAPH_MODELS)
-"""Models that are trained from scratch; every other name is a folder or a model of the hub."""
+"""Models that are trained from scratch; every other name but `AUTO` is a folder or a model of the hub."""
+
+AUTO = "auto"
+"""The model that follows from the environment, see `model_for`."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,10 @@ class PolicyConfig(Settings):
 
     section: ClassVar[str] = "policy."
 
-    model: str = "nano"
+    model: str = AUTO
     """"nano" (built in, from scratch), or the folder or hub name of an image-text-to-text model of transformers, or of a
     causal language model for tasks without pictures. For tasks about graphs: "gcn", "sage", "gat" or "gin" (built in, from
-    scratch), graph networks that read arrays rather than words."""
+    scratch), graph networks that read arrays rather than words. auto: gcn for tasks about graphs, nano for all others."""
     max_new_tokens: int = 16
     """Longest answer in tokens, its end included; raise it for prompt_style think."""
     template_arguments: dict[str, bool | int | float | str] = field(default_factory=dict)
@@ -72,7 +75,13 @@ class PolicyConfig(Settings):
 
     @property
     def interface(self) -> Literal["array", "text"]:
-        """Which side of the environments the model talks to."""
+        """Which side of the environments the model talks to.
+
+        Raises:
+            ValueError: the model is yet to be chosen.
+        """
+        if self.model == AUTO:
+            raise ValueError("policy.model auto follows from the environment; `TrainConfig.resolved` says what it is")
         return "array" if self.model in GRAPH_MODELS else "text"
 
 
@@ -294,6 +303,19 @@ def require_environment(env: str) -> None:
             f"env must be the id of an environment of this suite, got {env!r}{did_you_mean(env, known)}; there are "
             f"{', '.join(known)}"
         ) from error
+
+
+def model_for(env: str) -> str:
+    """Return the built-in model that an environment is trained with where none is named: a graph network if it can answer.
+
+    A neighbourhood told in words is a prompt of about a thousand tokens, and a network that passes messages learns from the
+    same neighbourhood as arrays a hundred times faster.
+
+    Raises:
+        ValueError: there is no such environment.
+    """
+    require_environment(env)
+    return "gcn" if getattr(task_class(env), "role", None) is not None else "nano"
 
 
 def _elsewhere(value: Any) -> str:

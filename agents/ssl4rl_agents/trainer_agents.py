@@ -11,7 +11,7 @@ from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_agents.runs.policy_agent import PolicyAgent
-from ssl4rl_agents.settings import GRAPH_MODELS, TrainConfig
+from ssl4rl_agents.settings import AUTO, GRAPH_MODELS, TrainConfig
 from ssl4rl_envs import SSLVectorEnv
 
 DECIDED = (
@@ -46,7 +46,7 @@ class TrainedAgent:
     """
 
     interface = "text"
-    settings: ClassVar[dict[str, Any]] = {}
+    settings: ClassVar[dict[str, Any]] = {"policy": {"model": "nano"}}
     """What the settings are if nothing else is said."""
 
     def __init__(self, envs: SSLVectorEnv, **settings: Any) -> None:
@@ -63,6 +63,8 @@ class TrainedAgent:
         if decided:
             raise ValueError(f"the lesson decides {', '.join(decided)}; leave out what it decides: {', '.join(DECIDED)}")
         config = TrainConfig.from_json(merged(cls.settings, settings))
+        if config.policy.model == AUTO:
+            raise ValueError("an agent has the same network in all environments; name it as policy.model instead of auto")
         resolved(config)
         if config.rollout.dynamic_sampling:
             raise ValueError("rollout.dynamic_sampling asks as many questions as it needs, and a lesson has so many episodes")
@@ -136,8 +138,8 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _agent(name: str, **settings: Any) -> type[TrainedAgent]:
-    model = settings.get("policy", {}).get("model", "nano")
+def _agent(name: str, model: str = "nano", **settings: Any) -> type[TrainedAgent]:
+    settings = {"policy": {"model": model}, **settings}
     interface = "array" if model in GRAPH_MODELS else "text"
     return type(
         name, (TrainedAgent,), {"settings": settings, "interface": interface, "__doc__": f"{name}; see TrainedAgent."}
@@ -155,12 +157,12 @@ NanoGRPO = _agent("NanoGRPO", **SMALL, objective={"advantage": "grpo"})
 NanoRLOO = _agent("NanoRLOO", **SMALL, objective={"advantage": "rloo"})
 NanoReinforce = _agent("NanoReinforce", **SMALL, objective={"advantage": "reinforce++"})
 NanoSupervised = _agent("NanoSupervised", **TOLD)
-GCNPPO = _agent("GCNPPO", policy={"model": "gcn"}, **SMALL)
-GCNGRPO = _agent("GCNGRPO", policy={"model": "gcn"}, **SMALL, objective={"advantage": "grpo"})
-GCNSupervised = _agent("GCNSupervised", policy={"model": "gcn"}, **TOLD)
-SAGEPPO = _agent("SAGEPPO", policy={"model": "sage"}, **SMALL)
-SAGESupervised = _agent("SAGESupervised", policy={"model": "sage"}, **TOLD)
-GATPPO = _agent("GATPPO", policy={"model": "gat"}, **SMALL)
-GATSupervised = _agent("GATSupervised", policy={"model": "gat"}, **TOLD)
-GINPPO = _agent("GINPPO", policy={"model": "gin"}, **SMALL)
-GINSupervised = _agent("GINSupervised", policy={"model": "gin"}, **TOLD)
+GCNPPO = _agent("GCNPPO", "gcn", **SMALL)
+GCNGRPO = _agent("GCNGRPO", "gcn", **SMALL, objective={"advantage": "grpo"})
+GCNSupervised = _agent("GCNSupervised", "gcn", **TOLD)
+SAGEPPO = _agent("SAGEPPO", "sage", **SMALL)
+SAGESupervised = _agent("SAGESupervised", "sage", **TOLD)
+GATPPO = _agent("GATPPO", "gat", **SMALL)
+GATSupervised = _agent("GATSupervised", "gat", **TOLD)
+GINPPO = _agent("GINPPO", "gin", **SMALL)
+GINSupervised = _agent("GINSupervised", "gin", **TOLD)

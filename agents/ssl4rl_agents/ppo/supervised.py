@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -32,6 +33,13 @@ from ssl4rl_envs.task import Batch
 
 FORMAT_STEPS = {"betas": (0.9, 0.999), "weight_decay": 0.01}
 """AdamW's settings in the format warm-up."""
+
+ANSWERS, QUESTIONS = 8, 16
+"""Of the format warm-up: a question has so many random answers at most, behind one run of its prompt, and a step so many
+questions at least."""
+
+CHARACTERS = 2**13
+"""But a step has so many characters of prompts at most: where they tell of graphs, fewer questions have more answers."""
 
 
 def written(interface: Interface, answers: NDArray[Any], batch: Batch) -> Any:
@@ -65,7 +73,7 @@ class CrossEntropy:
 
         Args:
             inputs: the encoded prompts of this process.
-            replies: one to each, as `written` gives them.
+            replies: as many to each as to the others, one prompt's after another's, as `written` gives them.
 
         Returns:
             This process's part of the loss, times `processes.scale`, and the gradient's norm before clipping, None where it
@@ -82,7 +90,7 @@ class CrossEntropy:
     def _gradients(self, inputs: Any, tokens: Tensor, mask: Tensor, count: Tensor) -> Tensor:
         learner, processes = self.processes.learner(self.policy, self.optimizer), self.processes
         loss = torch.zeros((), device=tokens.device)
-        parts = list(self.micro_batches.parts(len(tokens), 1, tokens.device))
+        parts = list(self.micro_batches.parts(len(inputs), len(tokens) // len(inputs), tokens.device))
         for index, (prompts, rows) in enumerate(parts):
             with processes.synchronise(index == len(parts) - 1):
                 with autocast(tokens.device):
@@ -136,7 +144,7 @@ def teach_format(
     Args:
         steps: take a step towards some replies.
         interface: to the task that is asked.
-        config: how many steps of how many questions, and how large.
+        config: how many steps of how many answers, and how large.
         randomness: decides questions and answers.
         part: which of the questions are this process's.
         display: shows how far it is.
@@ -144,7 +152,8 @@ def teach_format(
     """
     count = config.format_warmup or 0
     seeds = randomness.seed("format questions"), randomness.seed("format answers")
-    lessons = format_lessons(interface, seeds, count, config.rollout.prompts, part)
+    prompts = config.rollout.prompts
+    lessons = format_lessons(interface, seeds, count, prompts, part, answers_each(interface, prompts, part))
     with format_steps(steps.optimizer, config.format_learning_rate or 0.0), display:
         for number, (shown, replies) in enumerate(lessons):
             if stopping():
@@ -153,6 +162,26 @@ def teach_format(
                 inputs = steps.policy.encode(shown)
             steps.descend(inputs, replies)
             display.update(number + 1, {"skipped_in_a_row": steps.skips.in_a_row})
+
+
+def answers_each(interface: Interface, prompts: int, part: range) -> int:
+    """Return how many random answers each question of the format warm-up has.
+
+    They know nothing of the question, so a few prompts with many answers teach as much as many prompts with one, for less.
+
+    Args:
+        interface: to the task that is asked.
+        prompts: how many answers a step has, in all processes.
+        part: which of them are this process's; it is shared by questions with equally many.
+    """
+    wanted = min(ANSWERS, prompts // QUESTIONS)
+    if interface.text:
+        shown = interface.observe(interface.task.sample(Stream.span("train", 0, 0, 1)))
+        wanted = max(wanted, prompts * len(shown["prompt"][0]) // CHARACTERS)
+    answers = 1
+    while answers < wanted and len(part) % (2 * answers) == 0:
+        answers *= 2
+    return answers
 
 
 @contextmanager
@@ -174,21 +203,23 @@ def format_steps(optimizer: torch.optim.Optimizer, learning_rate: float) -> Iter
 
 
 def format_lessons(
-    interface: Interface, seeds: tuple[int, int], steps: int, each: int, part: range
+    interface: Interface, seeds: tuple[int, int], steps: int, each: int, part: range, answers: int = 1
 ) -> Iterator[tuple[dict[str, Any], Any]]:
-    """Yield questions, as they are shown, with a random valid answer to each.
+    """Yield questions, as they are shown, with random valid answers to each, those of one question after those of another.
 
     Args:
         interface: to the task that is asked.
         seeds: of the questions and of the answers.
         steps: how many times.
-        each: questions a time.
-        part: which of them are this process's.
+        each: answers a time.
+        part: which of them are this process's, a multiple of `answers`.
+        answers: to each question.
     """
     for step in range(steps):
-        questions, answers = (Stream.span("train", seed, step * each + part.start, len(part)) for seed in seeds)
-        batch = interface.task.sample(questions)
-        yield interface.observe(batch), random_replies(interface, batch, answers)
+        first, count = step * each + part.start, len(part)
+        batch = interface.task.sample(Stream.span("train", seeds[0], first // answers, count // answers))
+        repeated = batch.rows(np.repeat(np.arange(len(batch)), answers))
+        yield interface.observe(batch), random_replies(interface, repeated, Stream.span("train", seeds[1], first, count))
 
 
 def random_replies(interface: Interface, batch: Batch, stream: Stream) -> Any:

@@ -14,7 +14,7 @@ from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.runs.files import write_json
 from ssl4rl_agents.runs.folder import CONFIG, is_run, read_config
 from ssl4rl_agents.runtime.processes import Processes, is_main
-from ssl4rl_agents.settings import BUILT_IN, TrainConfig, TrainSettings
+from ssl4rl_agents.settings import AUTO, BUILT_IN, GRAPH_MODELS, TrainConfig, TrainSettings, model_for
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import INTERRUPTED, Outcome, named_env, quieten, wants_help
 from ssl4rl_benchmarks.reports import run as report
@@ -69,13 +69,25 @@ def run(arguments: list[str]) -> Outcome:
 def train(given: TrainFlags, env_id: str, env_args: dict[str, Any]) -> dict[str, Any]:
     """Train from the start. Returns the results; `finished` is False after Ctrl-C."""
     settings = {f.name: getattr(given.settings, f.name) for f in dataclasses.fields(given.settings)}
-    if given.settings.policy.model not in BUILT_IN and Path(given.settings.policy.model).is_dir():
+    if given.settings.policy.model not in (AUTO, *BUILT_IN) and Path(given.settings.policy.model).is_dir():
         whole = str(Path(given.settings.policy.model).resolve())
         settings["policy"] = dataclasses.replace(given.settings.policy, model=whole)
+    elif given.settings.policy.model == AUTO and is_main():
+        _say_model(env_id)
     config = TrainConfig(env=env_id, env_args={name: _absolute(value) for name, value in env_args.items()}, **settings)
     with Processes(config.device) as processes:
         trainer = Trainer(config, given.out, overwrite=given.overwrite, processes=processes)
         return _finish(trainer, ceiling=given.ceiling, quiet_table=given.json)
+
+
+def _say_model(env_id: str) -> None:
+    """Say which network was chosen, where it is not the one that most environments are trained with."""
+    if (model := model_for(env_id)) in GRAPH_MODELS:
+        print(
+            f"{env_id} asks about a graph, so a graph network ({model}) learns it; --policy.model nano, or a language model, "
+            "would read it in words",
+            file=sys.stderr,
+        )
 
 
 def resume(given: ResumeFlags) -> dict[str, Any]:

@@ -72,6 +72,9 @@ def resolved(config: TrainConfig, *, anew: bool = True) -> TrainConfig:
     if config.policy.model == AUTO:
         return _resolved_automatically(config, anew=anew)
     nano, graphs = config.policy.model == "nano", config.policy.model in GRAPH_MODELS
+    rollout = config.rollout
+    if rollout.prefetch is None:
+        rollout = dataclasses.replace(rollout, prefetch=rollout.schedule == "none")
     policy, optimizer, warmup, rate = config.policy, config.optimizer, config.format_warmup, config.format_learning_rate
     if policy.freeze_vision is None and not graphs:
         policy = dataclasses.replace(policy, freeze_vision=policy.lora_rank > 0)
@@ -81,6 +84,7 @@ def resolved(config: TrainConfig, *, anew: bool = True) -> TrainConfig:
     filled = dataclasses.replace(
         config,
         policy=policy,
+        rollout=rollout,
         optimizer=optimizer,
         objective=settled(config.objective, usual=0.1 if nano else 0.05 if graphs else 0.0),
         format_warmup=warmup if warmup is not None else (40 if nano else 0),
@@ -179,6 +183,11 @@ def _check_together(config: TrainConfig) -> None:
     if rollout.schedule != "none" and (rollout.dynamic_sampling or config.algorithm != "ppo"):
         raise ValueError(
             "rollout.schedule goes by what answers earn, once each; leave out dynamic_sampling, and algorithm sft"
+        )
+    if rollout.schedule != "none" and rollout.prefetch:
+        raise ValueError(
+            f"rollout.schedule {rollout.schedule} chooses the next questions after the last ones were answered, so none can "
+            "be made ahead; leave out rollout.prefetch"
         )
     if rollout.dynamic_sampling and not ADVANTAGES[objective.advantage].groups:
         raise ValueError(

@@ -101,6 +101,9 @@ class RolloutConfig(Settings):
     schedule: Literal["none", "progress"] = "none"
     """Of a mixture, ask more of the tasks whose success rate is changing (as `ssl4rl_envs.curricula.adaptive_mixture`); none
     keeps the weights of the mixture."""
+    prefetch: bool | None = None
+    """Make the next questions in a thread while the policy learns; the questions are the same. By default true, but for a
+    schedule, which chooses by what was learned."""
     max_rounds: int = 4
     """Rounds of asking an iteration at most, with dynamic_sampling."""
     engine: Literal["policy", "vllm"] = "policy"

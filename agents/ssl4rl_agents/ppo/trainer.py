@@ -146,7 +146,9 @@ class Trainer:
             )
         self.skips = Skips(self._counters.get("skipped_recently", ()))
         self.readability = Readability(self.interface, aloud=processes.is_main)
-        self.questions = TrainingQuestions(self.task, config.rollout, config.seed, processes, part)
+        self.questions = TrainingQuestions(
+            self.task, config.rollout, config.seed, processes, part, config.iterations
+        )
         self.questions.load_state_dict(self._counters)
         self._usual = {
             "micro_batch": config.optimizer.micro_batch or len(part) // config.optimizer.minibatches,
@@ -202,7 +204,8 @@ class Trainer:
                 self._save()
             log = MetricsLog(self.out, self.iteration, active=self.processes.is_main)
             title, done = f"{config.algorithm} {config.env}", self.iteration
-            with closing(log), Display(title, config.iterations, done, quiet=self._quiet) as display:
+            shown = Display(title, config.iterations, done, quiet=self._quiet)
+            with closing(self.questions), closing(log), shown as display:
                 while self.iteration < config.iterations and not self._stop:
                     values = self._step()
                     log.write(self.iteration, values)

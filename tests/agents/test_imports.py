@@ -33,6 +33,8 @@ ON_DEMAND = {
     ("agent", "runs.policy_agent"): "torch is for trained runs alone",
     ("named", "runtime.device"): "settings are read without torch until a run begins",
     ("policies.build", "policies.gnn"): "PyG takes seconds to import",
+    ("policies.build", "policies.language"): "so does transformers, and graph networks do without",
+    ("runtime.samplers", "policies.vlm"): "likewise",
     ("settings", "checks"): "`config.resolved()` is what users call; checks look at settings, not settings at checks",
 }
 """Imports within functions, and why."""
@@ -102,6 +104,7 @@ assert evaluate(load_agent("random", envs), task, env="SSL4RL/Rotation-v0", spli
 assert "torch" not in sys.modules
 from ssl4rl_agents import Trainer
 assert "torch" in sys.modules
+assert "transformers" not in sys.modules and "torch_geometric" not in sys.modules, "which networks need, one or the other"
 import ssl4rl_agents
 assert set(dir(ssl4rl_agents)) >= {"Agent", "load_agent", "evaluate", "Lesson", "TrainConfig", "Trainer"}
 """

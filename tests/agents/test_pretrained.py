@@ -14,7 +14,8 @@ from gymnasium import spaces
 from safetensors import safe_open
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from ssl4rl_agents.policies.build import build_policy, weights_dtype
+from ssl4rl_agents.policies.build import build_policy
+from ssl4rl_agents.policies.language import weights_dtype
 from ssl4rl_agents.policies.vlm import VLMPolicy
 from ssl4rl_agents.ppo import trainer as trainer_module
 from ssl4rl_agents.ppo.trainer import Trainer

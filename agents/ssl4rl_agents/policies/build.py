@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from ssl4rl_agents.policies.finite import require_finite
-from ssl4rl_agents.policies.loading import ADAPTER_CONFIG, load_pretrained
-from ssl4rl_agents.policies.nano import build_nano
 from ssl4rl_agents.policies.policy import Policy
-from ssl4rl_agents.policies.vlm import VLMPolicy
 from ssl4rl_agents.settings import PolicyConfig
-from ssl4rl_envs import Stream, Task, hash_seed
-
-EXAMPLES = 8
-"""Prompts that a fresh nano's tokenizer is trained on."""
+from ssl4rl_envs import Task, hash_seed
 
 
 def build_policy(config: PolicyConfig, task: Task, seed: int, device: torch.device, prompt_style: str = "direct") -> Policy:
@@ -34,20 +27,9 @@ def build_policy(config: PolicyConfig, task: Task, seed: int, device: torch.devi
     """
     if config.interface == "array":
         return _build_gnn(config, task, hash_seed(seed, "weights"), device)
-    if (Path(config.model) / ADAPTER_CONFIG).exists():
-        raise ValueError(
-            f"{config.model} holds adapters; go on with their run (ssl4rl train --resume), or merge them into their model"
-        )
-    if config.model == "nano":
-        examples = task.sample(Stream.span("train", hash_seed(seed, "questions"), 0, EXAMPLES))
-        prompts = task.prompts(examples, prompt_style)
-        model, processor = build_nano(prompts, hash_seed(seed, "weights"), config.nano_hidden, config.nano_layers)
-    else:
-        model, processor = load_pretrained(config.model, weights_dtype(config, device), config.attention)
-        require_finite(model, config.model)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(hash_seed(seed, "weights"))
-        return wrap_model(model, processor, config, device, prompt_style)
+    from ssl4rl_agents.policies import language  # here, since transformers takes seconds to import
+
+    return language.build_language(config, task, seed, device, prompt_style)
 
 
 def load_policy(
@@ -78,11 +60,9 @@ def load_policy(
 def _load(checkpoint: Path, config: PolicyConfig, device: torch.device, task: Task | None, prompt_style: str) -> Policy:
     if config.interface == "array":
         return _load_gnn(checkpoint, config, task, device)
-    model, processor = load_pretrained(str(checkpoint), weights_dtype(config, device), config.attention)
-    require_finite(model, checkpoint)
-    policy = wrap_model(model, processor, config, device, prompt_style)
-    policy.load_weights(checkpoint)
-    return policy
+    from ssl4rl_agents.policies import language
+
+    return language.load_language(checkpoint, config, device, prompt_style)
 
 
 def _build_gnn(config: PolicyConfig, task: Task, seed: int, device: torch.device) -> Policy:
@@ -101,31 +81,3 @@ def _load_gnn(checkpoint: Path, config: PolicyConfig, task: Task | None, device:
     by_id = task is not None and "node_id" in task.observation_space.spaces
     table = gnn.feature_table(task) if task is not None and by_id else None
     return gnn.load_gnn(checkpoint, table, temperature=config.temperature).to(device)
-
-
-def weights_dtype(config: PolicyConfig, device: torch.device) -> torch.dtype:
-    """Return the precision that weights are kept in: float32, or bfloat16 on a GPU for those that adapters leave alone."""
-    if config.weights == "auto":
-        return torch.bfloat16 if config.lora_rank and device.type == "cuda" else torch.float32
-    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[config.weights]
-
-
-def wrap_model(
-    model: Any, processor: Any, config: PolicyConfig, device: torch.device, prompt_style: str = "direct"
-) -> VLMPolicy:
-    """Wrap a model as the settings say, where it will run: there it is checked."""
-    policy = VLMPolicy(
-        model.to(device),
-        processor,
-        max_new_tokens=config.max_new_tokens,
-        temperature=config.temperature,
-        freeze_vision=bool(config.freeze_vision),
-        gradient_checkpointing=config.gradient_checkpointing,
-        lora_rank=config.lora_rank,
-        lora_alpha=config.lora_alpha,
-        prompt_style=prompt_style,
-        template_arguments=config.template_arguments,
-    ).to(device)
-    if config.compile:
-        policy.compile_layers()
-    return policy

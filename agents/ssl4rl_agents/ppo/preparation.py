@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor
 
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.policies.templates import check_style
-from ssl4rl_agents.policies.vlm import VLMPolicy
 from ssl4rl_agents.ppo.randomness import Randomness
 from ssl4rl_agents.runtime.device import autocast
 from ssl4rl_agents.runtime.processes import Processes
@@ -18,6 +17,9 @@ from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.mixture import Parts
 from ssl4rl_envs.registration import build_task, registered_task
 
+if TYPE_CHECKING:
+    from ssl4rl_agents.policies.vlm import VLMPolicy
+
 
 def require_readable(policy: Policy, config: TrainConfig) -> None:
     """Refuse a model whose chat template begins its replies in a way that can never be read.
@@ -25,8 +27,8 @@ def require_readable(policy: Policy, config: TrainConfig) -> None:
     Raises:
         ValueError: its replies begin with thinking, where direct ones are asked for and read strictly.
     """
-    if isinstance(policy, VLMPolicy):
-        check_style(policy.encoder.written, config.prompt_style, config.grammar, config.policy.model)
+    if policy.interface == "text":
+        check_style(cast("VLMPolicy", policy).encoder.written, config.prompt_style, config.grammar, config.policy.model)
 
 
 def own_part(config: TrainConfig, processes: Processes) -> range:

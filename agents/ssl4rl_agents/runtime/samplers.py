@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,8 +18,10 @@ from PIL import Image
 from torch import Tensor
 
 from ssl4rl_agents.policies.policy import Policy, Samples
-from ssl4rl_agents.policies.vlm import VLMPolicy
 from ssl4rl_agents.settings import TrainConfig
+
+if TYPE_CHECKING:
+    from ssl4rl_agents.policies.vlm import VLMPolicy
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ def hand_over(policy: Policy, sampler: Sampler) -> None:
 
 
 def _speaking(policy: Policy) -> VLMPolicy:
+    from ssl4rl_agents.policies.vlm import VLMPolicy  # here, since transformers takes seconds to import
+
     if not isinstance(policy, VLMPolicy):
         raise ValueError(f"rollout.engine needs a policy that reads prompts; {type(policy).__name__} answers itself")
     return policy

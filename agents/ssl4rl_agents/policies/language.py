@@ -1,0 +1,73 @@
+"""Build policies that read and write words: nano, or a model of transformers; fresh, or from a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ssl4rl_agents.policies.finite import require_finite
+from ssl4rl_agents.policies.loading import ADAPTER_CONFIG, load_pretrained
+from ssl4rl_agents.policies.nano import build_nano
+from ssl4rl_agents.policies.vlm import VLMPolicy
+from ssl4rl_agents.settings import PolicyConfig
+from ssl4rl_envs import Stream, Task, hash_seed
+
+EXAMPLES = 8
+"""Prompts that a fresh nano's tokenizer is trained on."""
+
+
+def build_language(config: PolicyConfig, task: Task, seed: int, device: torch.device, prompt_style: str) -> VLMPolicy:
+    """Build a fresh nano or a pretrained model; see `build.build_policy`."""
+    if (Path(config.model) / ADAPTER_CONFIG).exists():
+        raise ValueError(
+            f"{config.model} holds adapters; go on with their run (ssl4rl train --resume), or merge them into their model"
+        )
+    if config.model == "nano":
+        examples = task.sample(Stream.span("train", hash_seed(seed, "questions"), 0, EXAMPLES))
+        prompts = task.prompts(examples, prompt_style)
+        model, processor = build_nano(prompts, hash_seed(seed, "weights"), config.nano_hidden, config.nano_layers)
+    else:
+        model, processor = load_pretrained(config.model, weights_dtype(config, device), config.attention)
+        require_finite(model, config.model)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(hash_seed(seed, "weights"))
+        return wrap_model(model, processor, config, device, prompt_style)
+
+
+def load_language(checkpoint: Path, config: PolicyConfig, device: torch.device, prompt_style: str) -> VLMPolicy:
+    """Build the policy of a checkpoint; see `build.load_policy`."""
+    model, processor = load_pretrained(str(checkpoint), weights_dtype(config, device), config.attention)
+    require_finite(model, checkpoint)
+    policy = wrap_model(model, processor, config, device, prompt_style)
+    policy.load_weights(checkpoint)
+    return policy
+
+
+def weights_dtype(config: PolicyConfig, device: torch.device) -> torch.dtype:
+    """Return the precision that weights are kept in: float32, or bfloat16 on a GPU for those that adapters leave alone."""
+    if config.weights == "auto":
+        return torch.bfloat16 if config.lora_rank and device.type == "cuda" else torch.float32
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[config.weights]
+
+
+def wrap_model(
+    model: Any, processor: Any, config: PolicyConfig, device: torch.device, prompt_style: str = "direct"
+) -> VLMPolicy:
+    """Wrap a model as the settings say, where it will run: there it is checked."""
+    policy = VLMPolicy(
+        model.to(device),
+        processor,
+        max_new_tokens=config.max_new_tokens,
+        temperature=config.temperature,
+        freeze_vision=bool(config.freeze_vision),
+        gradient_checkpointing=config.gradient_checkpointing,
+        lora_rank=config.lora_rank,
+        lora_alpha=config.lora_alpha,
+        prompt_style=prompt_style,
+        template_arguments=config.template_arguments,
+    ).to(device)
+    if config.compile:
+        policy.compile_layers()
+    return policy

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ssl4rl_agents.policies.finite import require_finite
@@ -14,8 +15,8 @@ from ssl4rl_agents.policies.vlm import VLMPolicy
 from ssl4rl_agents.settings import PolicyConfig
 from ssl4rl_envs import Stream, Task, hash_seed
 
-EXAMPLES = 8
-"""Prompts that a fresh nano's tokenizer is trained on."""
+EXAMPLES, ANSWERS = 8, 64
+"""Prompts that a fresh nano's tokenizer is trained on, and random valid answers."""
 
 
 def build_language(config: PolicyConfig, task: Task, seed: int, device: torch.device, prompt_style: str) -> VLMPolicy:
@@ -25,15 +26,23 @@ def build_language(config: PolicyConfig, task: Task, seed: int, device: torch.de
             f"{config.model} holds adapters; go on with their run (ssl4rl train --resume), or merge them into their model"
         )
     if config.model == "nano":
-        examples = task.sample(Stream.span("train", hash_seed(seed, "questions"), 0, EXAMPLES))
-        prompts = task.prompts(examples, prompt_style)
-        model, processor = build_nano(prompts, hash_seed(seed, "weights"), config.nano_hidden, config.nano_layers)
+        corpus = examples_of(task, seed, prompt_style)
+        model, processor = build_nano(corpus, hash_seed(seed, "weights"), config.nano_hidden, config.nano_layers)
     else:
         model, processor = load_pretrained(config.model, weights_dtype(config, device), config.attention)
         require_finite(model, config.model)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(hash_seed(seed, "weights"))
         return wrap_model(model, processor, config, device, prompt_style)
+
+
+def examples_of(task: Task, seed: int, prompt_style: str) -> list[str]:
+    """Return texts that show how a task asks and is answered: its first prompts in a run, and answers that know no question."""
+    batch = task.sample(Stream.span("train", hash_seed(seed, "questions"), 0, EXAMPLES))
+    some = batch.rows(np.arange(ANSWERS) % EXAMPLES)
+    answers = task.random_answers(some, Stream.span("train", hash_seed(seed, "example answers"), 0, ANSWERS))
+    said = sorted({words for words in task.format_all(answers, some) if words})
+    return [*task.prompts(batch, prompt_style), *said]
 
 
 def load_language(checkpoint: Path, config: PolicyConfig, device: torch.device, prompt_style: str) -> VLMPolicy:

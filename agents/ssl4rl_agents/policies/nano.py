@@ -37,6 +37,10 @@ TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 POSITIONS = 2**17
 """Its positions are rotary and it learns from scratch, so none is beyond what it was made for; graphs make long prompts."""
 
+POSITION_SCALE = 1.0
+"""Of the tower's position embedding at first, about that of the features it is added to: attention over a network's first
+features is even, and what it sees of a picture is then not their mean alone."""
+
 # The text stands before the pictures: prompts that differ in their pictures alone then share all their text.
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -108,7 +112,7 @@ class NanoVLMPreTrainedModel(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         if isinstance(module, ConvTower):
-            nn.init.normal_(module.positions, std=0.02)
+            nn.init.normal_(module.positions, std=POSITION_SCALE)
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
 
@@ -207,19 +211,24 @@ class NanoVLMForConditionalGeneration(NanoVLMPreTrainedModel, GenerationMixin):
         return LlavaCausalLMOutputWithPast(loss=loss, logits=logits, past_key_values=outputs.past_key_values)
 
 
-def build_tokenizer(corpus: Sequence[str], vocab_size: int = 512) -> PreTrainedTokenizerFast:
+def build_tokenizer(corpus: Sequence[str], vocab_size: int = 512, *, phrases: bool = False) -> PreTrainedTokenizerFast:
     """Train a byte-pair tokenizer on a few texts; any text can be written with it.
 
-    Digits and the answer tags are tokens of their own, and tags survive ``decode(skip_special_tokens=True)``.
+    The answer tags are tokens of their own and survive ``decode(skip_special_tokens=True)``.
 
     Args:
-        corpus: texts like those it will read, e.g. the prompts of the tasks.
+        corpus: texts like those it will read and write, e.g. the prompts of the tasks.
         vocab_size: most tokens.
+        phrases: tokens may reach over several words, so that a prompt which is asked again and again is a few tokens, and a
+            number may be one; otherwise each word has tokens of its own, and each digit.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        [
+            pre_tokenizers.Digits(individual_digits=not phrases),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=not phrases),
+        ]
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
@@ -280,12 +289,12 @@ def build_nano(
     """Build a fresh nano model and its processor.
 
     Args:
-        corpus: prompts of the tasks it is to read; its tokenizer is trained on them.
+        corpus: prompts of the tasks it is to read, and answers to them; its tokenizer is trained on these texts.
         seed: of the initial weights.
         hidden: width of the decoder and of the tower, a multiple of 32.
         layers: of the decoder.
     """
-    tokenizer = build_tokenizer(corpus)
+    tokenizer = build_tokenizer(corpus, phrases=True)
     text_config = {
         "model_type": "llama",
         "vocab_size": len(tokenizer),

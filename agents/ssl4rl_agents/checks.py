@@ -12,7 +12,7 @@ from ssl4rl_agents.algorithms.advantages import group_advantages
 from ssl4rl_agents.algorithms.row import Row
 from ssl4rl_agents.divergence import settled
 from ssl4rl_agents.named import check_named
-from ssl4rl_agents.settings import AUTO, GRAPH_MODELS, ObjectiveConfig, TrainConfig, model_for
+from ssl4rl_agents.settings import AUTO, GRAPH_MODELS, ObjectiveConfig, RolloutConfig, TrainConfig, model_for
 
 Counts = Callable[[TrainConfig], bool]
 IDLE: tuple[tuple[tuple[str, ...], Counts, str], ...] = (
@@ -72,9 +72,6 @@ def resolved(config: TrainConfig, *, anew: bool = True) -> TrainConfig:
     if config.policy.model == AUTO:
         return _resolved_automatically(config, anew=anew)
     nano, graphs = config.policy.model == "nano", config.policy.model in GRAPH_MODELS
-    rollout = config.rollout
-    if rollout.prefetch is None:
-        rollout = dataclasses.replace(rollout, prefetch=rollout.schedule == "none")
     policy, optimizer, warmup, rate = config.policy, config.optimizer, config.format_warmup, config.format_learning_rate
     if policy.freeze_vision is None and not graphs:
         policy = dataclasses.replace(policy, freeze_vision=policy.lora_rank > 0)
@@ -84,7 +81,7 @@ def resolved(config: TrainConfig, *, anew: bool = True) -> TrainConfig:
     filled = dataclasses.replace(
         config,
         policy=policy,
-        rollout=rollout,
+        rollout=_rollout(config, nano=nano),
         optimizer=optimizer,
         objective=settled(config.objective, usual=0.1 if nano else 0.05 if graphs else 0.0),
         format_warmup=warmup if warmup is not None else (40 if nano else 0),
@@ -93,6 +90,16 @@ def resolved(config: TrainConfig, *, anew: bool = True) -> TrainConfig:
     check(filled)
     check_named(filled, anew=anew)
     return filled
+
+
+def _rollout(config: TrainConfig, *, nano: bool) -> RolloutConfig:
+    """Fill in how much is asked."""
+    rollout = config.rollout
+    alone = nano and (config.algorithm == "sft" or not ADVANTAGES[config.objective.advantage].groups)
+    group_size = rollout.group_size or (1 if alone else 4)
+    prompts = rollout.prompts or (256 if nano and group_size == 1 else 128)
+    prefetch = rollout.schedule == "none" if rollout.prefetch is None else rollout.prefetch
+    return dataclasses.replace(rollout, prompts=prompts, group_size=group_size, prefetch=prefetch)
 
 
 def _resolved_automatically(config: TrainConfig, *, anew: bool) -> TrainConfig:
@@ -174,11 +181,12 @@ def _check_together(config: TrainConfig) -> None:
             "policy.weights bfloat16 would lose the small steps of an optimizer; use float32 (a GPU computes in bfloat16 "
             "all the same), or train adapters with policy.lora_rank"
         )
-    if ADVANTAGES[objective.advantage].groups and rollout.group_size < 2:
+    prompts, group_size = rollout.sizes()
+    if ADVANTAGES[objective.advantage].groups and group_size < 2:
         raise ValueError(f"{objective.advantage} compares the answers of a group; rollout.group_size must be 2 or more")
-    if rollout.prompts % optimizer.minibatches:
+    if prompts % optimizer.minibatches:
         raise ValueError(
-            f"rollout.prompts ({rollout.prompts}) must be a multiple of optimizer.minibatches ({optimizer.minibatches})"
+            f"rollout.prompts ({prompts}) must be a multiple of optimizer.minibatches ({optimizer.minibatches})"
         )
     if rollout.schedule != "none" and (rollout.dynamic_sampling or config.algorithm != "ppo"):
         raise ValueError(

@@ -91,10 +91,11 @@ class RolloutConfig(Settings):
 
     section: ClassVar[str] = "rollout."
 
-    prompts: int = 128
-    """Questions an iteration."""
-    group_size: int = 4
-    """Answers to each question."""
+    prompts: int | None = None
+    """Questions an iteration; by default 256 for nano where it gives one answer to each, else 128."""
+    group_size: int | None = None
+    """Answers to each question. By default 1 for nano with gae and reinforce++, which need no other answers to compare one
+    with: it then sees four times as many pictures for as many answers. Else 4."""
     dynamic_sampling: bool = False
     """Ask further questions in place of those whose answers all scored the same, which carry no advantage (DAPO, arXiv
     2503.14476); for grpo, dr_grpo and rloo."""
@@ -110,6 +111,11 @@ class RolloutConfig(Settings):
     """What samples the answers: the policy itself, or vLLM on the same GPU (needs the package vllm)."""
     engine_memory: float = 0.4
     """Share of the GPU's memory that vLLM may take."""
+
+    def sizes(self) -> tuple[int, int]:
+        """Return how many questions an iteration asks and how many answers it gives to each, once both are settled."""
+        assert self.prompts is not None and self.group_size is not None
+        return self.prompts, self.group_size
 
 
 @dataclass(frozen=True)

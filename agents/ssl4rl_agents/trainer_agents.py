@@ -72,8 +72,9 @@ class TrainedAgent:
 
     def learn(self, lesson: Lesson) -> None:
         """Train for as many whole iterations as the lesson has episodes for; the run folder is the lesson's."""
-        config, folder = self.configured(lesson), lesson.folder / "run"
-        lesson.settings = resolved(config).to_json()
+        config, folder = resolved(self.configured(lesson)), lesson.folder / "run"
+        lesson.settings = config.to_json()
+        prompts, group_size = config.rollout.sizes()
         trainer = Trainer(config, folder, resume=(folder / "config.json").exists(), quiet=True)
         self._agent = PolicyAgent(trainer.policy, device=trainer.device)
         if not trainer.run(begin=lambda: lesson.begin(self)):
@@ -83,13 +84,13 @@ class TrainedAgent:
             if "validation/reward" in line:
                 measured += line["seconds/validation"]
                 seconds = round(line["seconds"] - measured, 3)
-                episodes = line["iteration"] * config.rollout.prompts * config.rollout.group_size
+                episodes = line["iteration"] * prompts * group_size
                 lesson.note(Point(episodes, seconds, line["validation/reward"], line["validation/success"]))
 
     def configured(self, lesson: Lesson) -> TrainConfig:
         """Return the settings of the run that a lesson asks for."""
-        rollout = self._config.rollout
-        each = rollout.prompts * rollout.group_size
+        prompts, group_size = resolved(self._config).rollout.sizes()
+        each = prompts * group_size
         iterations = lesson.episodes // each
         if iterations < 1:
             raise ValueError(
@@ -149,13 +150,16 @@ def _agent(name: str, model: str = "nano", **settings: Any) -> type[TrainedAgent
 SMALL: dict[str, Any] = {"rollout": {"prompts": 64}}
 """Half the trainer's questions an iteration, four answers to each: twice as many updates for as many episodes."""
 
+EACH_ONCE: dict[str, Any] = {"rollout": {"prompts": 256, "group_size": 1}}
+"""As many answers, each to a question of its own."""
+
 TOLD: dict[str, Any] = {"algorithm": "sft", "rollout": {"prompts": 256, "group_size": 1}}
 """The supervised ceiling sees as many questions as the others give answers, once each, in as many updates."""
 
-NanoPPO = _agent("NanoPPO", **SMALL)
+NanoPPO = _agent("NanoPPO", **EACH_ONCE)
 NanoGRPO = _agent("NanoGRPO", **SMALL, objective={"advantage": "grpo"})
 NanoRLOO = _agent("NanoRLOO", **SMALL, objective={"advantage": "rloo"})
-NanoReinforce = _agent("NanoReinforce", **SMALL, objective={"advantage": "reinforce++"})
+NanoReinforce = _agent("NanoReinforce", **EACH_ONCE, objective={"advantage": "reinforce++"})
 NanoSupervised = _agent("NanoSupervised", **TOLD)
 GCNPPO = _agent("GCNPPO", "gcn", **SMALL)
 GCNGRPO = _agent("GCNGRPO", "gcn", **SMALL, objective={"advantage": "grpo"})

@@ -37,7 +37,7 @@ def own_part(config: TrainConfig, processes: Processes) -> range:
     Raises:
         ValueError: the questions cannot be shared equally, or a share not be cut into minibatches.
     """
-    prompts, minibatches = config.rollout.prompts, config.optimizer.minibatches
+    (prompts, _), minibatches = config.rollout.sizes(), config.optimizer.minibatches
     part = processes.share(prompts, "rollout.prompts")
     if len(part) % minibatches:
         raise ValueError(

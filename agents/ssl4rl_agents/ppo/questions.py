@@ -43,6 +43,7 @@ class TrainingQuestions:
         if config.schedule != "none" and not task.parts:
             raise ValueError(f"rollout.schedule chooses among the tasks of a mixture, and {type(task).__name__} is none")
         self._task, self._processes, self._seed, self._part = task, processes, hash_seed(seed, "questions"), part
+        assert config.prompts is not None
         self._count, self._dynamic = config.prompts, config.dynamic_sampling
         self._iteration, self._iterations, self._first = 0, iterations, 0
         self._next: int | None = None

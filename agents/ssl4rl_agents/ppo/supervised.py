@@ -152,7 +152,7 @@ def teach_format(
     """
     count = config.format_warmup or 0
     seeds = randomness.seed("format questions"), randomness.seed("format answers")
-    prompts = config.rollout.prompts
+    prompts, _ = config.rollout.sizes()
     lessons = format_lessons(interface, seeds, count, prompts, part, answers_each(interface, prompts, part))
     with format_steps(steps.optimizer, config.format_learning_rate or 0.0), display:
         for number, (shown, replies) in enumerate(lessons):

@@ -155,8 +155,9 @@ class Trainer:
             "sampling_batch": len(part),
         }
         self.micro_batches, sampled = (self._micro_batches(name, size) for name, size in self._usual.items())
+        group_size = config.rollout.sizes()[1]
         self.player = Player(
-            self.policy, self.interface, config.rollout.group_size, self.randomness, sampled, sampler, self.readability
+            self.policy, self.interface, group_size, self.randomness, sampled, sampler, self.readability
         )
         self.updater = Updater(
             self.policy,

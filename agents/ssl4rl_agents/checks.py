@@ -185,9 +185,7 @@ def _check_together(config: TrainConfig) -> None:
     if ADVANTAGES[objective.advantage].groups and group_size < 2:
         raise ValueError(f"{objective.advantage} compares the answers of a group; rollout.group_size must be 2 or more")
     if prompts % optimizer.minibatches:
-        raise ValueError(
-            f"rollout.prompts ({prompts}) must be a multiple of optimizer.minibatches ({optimizer.minibatches})"
-        )
+        raise ValueError(f"rollout.prompts ({prompts}) must be a multiple of optimizer.minibatches ({optimizer.minibatches})")
     if rollout.schedule != "none" and (rollout.dynamic_sampling or config.algorithm != "ppo"):
         raise ValueError(
             "rollout.schedule goes by what answers earn, once each; leave out dynamic_sampling, and algorithm sft"

@@ -114,7 +114,8 @@ class RolloutConfig(Settings):
 
     def sizes(self) -> tuple[int, int]:
         """Return how many questions an iteration asks and how many answers it gives to each, once both are settled."""
-        assert self.prompts is not None and self.group_size is not None
+        assert self.prompts is not None
+        assert self.group_size is not None
         return self.prompts, self.group_size
 
 

@@ -29,7 +29,7 @@ def test_tasks_about_graphs_choose_a_graph_network_and_all_others_nano(env):
 
 
 def test_settings_of_words_say_which_model_would_take_them():
-    with pytest.raises(ValueError, match="prompt_style does nothing with a graph network.*policy.model nano"):
+    with pytest.raises(ValueError, match=r"prompt_style does nothing with a graph network.*policy\.model nano"):
         TrainConfig(env="SSL4RL/EdgePrediction-v0", prompt_style="think").resolved()
 
 

@@ -37,7 +37,7 @@ def build_language(config: PolicyConfig, task: Task, seed: int, device: torch.de
 
 
 def examples_of(task: Task, seed: int, prompt_style: str) -> list[str]:
-    """Return texts that show how a task asks and is answered: its first prompts in a run, and answers that know no question."""
+    """Return texts that show how a task asks and is answered: first prompts, and answers that know nothing of them."""
     batch = task.sample(Stream.span("train", hash_seed(seed, "questions"), 0, EXAMPLES))
     some = batch.rows(np.arange(ANSWERS) % EXAMPLES)
     answers = task.random_answers(some, Stream.span("train", hash_seed(seed, "example answers"), 0, ANSWERS))

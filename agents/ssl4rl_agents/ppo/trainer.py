@@ -146,9 +146,7 @@ class Trainer:
             )
         self.skips = Skips(self._counters.get("skipped_recently", ()))
         self.readability = Readability(self.interface, aloud=processes.is_main)
-        self.questions = TrainingQuestions(
-            self.task, config.rollout, config.seed, processes, part, config.iterations
-        )
+        self.questions = TrainingQuestions(self.task, config.rollout, config.seed, processes, part, config.iterations)
         self.questions.load_state_dict(self._counters)
         self._usual = {
             "micro_batch": config.optimizer.micro_batch or len(part) // config.optimizer.minibatches,
@@ -156,9 +154,7 @@ class Trainer:
         }
         self.micro_batches, sampled = (self._micro_batches(name, size) for name, size in self._usual.items())
         group_size = config.rollout.sizes()[1]
-        self.player = Player(
-            self.policy, self.interface, group_size, self.randomness, sampled, sampler, self.readability
-        )
+        self.player = Player(self.policy, self.interface, group_size, self.randomness, sampled, sampler, self.readability)
         self.updater = Updater(
             self.policy,
             self.optimizer,

@@ -21,12 +21,14 @@ WRITTEN = ("environments", "agents", "seeds", "episodes", "test_episodes", "firs
 KEY = 16
 """Hexadecimal digits of a run's key."""
 
-REVISION = 2
+REVISION = 3
 """Of all that decides a run and is not written in it: what environments ask, and what agents do where nothing is set. Raise
 it where these change, so that rows of before are known as such and not taken for rows of now.
 
 1: every environment with one seed asked for the same answers in the same order; advantages relative to a group were
 standardised together with the divergence from the initial policy.
+2: nano-ppo and nano-reinforce++ gave four answers to each of 64 questions an iteration and now give one to each of 256; nano's
+tokens were single words and digits, and its position embedding began near 0.
 """
 
 

@@ -74,7 +74,7 @@ def require_model(config: TrainConfig) -> None:
     if name in BUILT_IN:
         return
     near = next((f"; did you mean {known!r}?" for known in (AUTO, *BUILT_IN) if known == name.lower().strip()), "")
-    wanted = f"policy.model must be one of {', '.join((AUTO, *BUILT_IN))}, a folder with a model, or the name of one on the hub"
+    wanted = f"policy.model must be one of {', '.join((AUTO, *BUILT_IN))}, a folder with a model, or one's name on the hub"
     if near or not name.strip():
         raise NoSuchModelError(f"{wanted}, got {name!r}{near}")
     folder = Path(name)

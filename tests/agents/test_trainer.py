@@ -332,7 +332,7 @@ def test_warm_up_replies_are_valid_and_know_nothing_of_the_target(tmp_path, monk
     trainer._teach_format()
     monkeypatch.undo()
     answers, answered = trainer.task.parse_all(replies, trainer.task.sample(Stream.span("train", 0, 0, 1)), "direct")
-    truth = np.repeat(np.concatenate(targets[1:]), 4)  # the first shows how long a prompt is; the others have four replies each
+    truth = np.repeat(np.concatenate(targets[1:]), 4)  # the first shows a prompt's length; the others have four replies each
     assert len(truth) == len(answers) == 2000
     assert answered.all()
     table = np.histogram2d(truth, answers, bins=(4, 4))[0]

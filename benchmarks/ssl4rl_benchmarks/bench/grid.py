@@ -27,7 +27,7 @@ it where these change, so that rows of before are known as such and not taken fo
 
 1: every environment with one seed asked for the same answers in the same order; advantages relative to a group were
 standardised together with the divergence from the initial policy.
-2: nano-ppo and nano-reinforce++ gave four answers to each of 64 questions an iteration and now give one to each of 256; nano's
+2: nano-ppo and nano-reinforce++ gave four answers to each of 64 questions an iteration, now one to each of 256; nano's
 tokens were single words and digits, and its position embedding began near 0.
 """
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs import kernels
 from ssl4rl_envs.kernels import threads
+from ssl4rl_envs.kernels.tensors import over_tensors
 
 ONE = 1 << 16
 """Fixed-point 1 of a blur's weights."""
@@ -49,6 +50,7 @@ class Changes:
     threshold: NDArray[np.float32]
 
 
+@over_tensors
 def change(pictures: NDArray[np.uint8], changes: Changes) -> None:
     """Change pictures (n, height, width, 3) in place."""
     if not pictures.size:

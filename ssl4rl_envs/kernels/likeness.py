@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs import kernels
 from ssl4rl_envs.kernels import threads
+from ssl4rl_envs.kernels.tensors import over_tensors
 from ssl4rl_envs.kernels.tiles import part
 
 Bytes = NDArray[np.uint8]
@@ -23,6 +24,7 @@ _BYTES = 1 << 16
 """What is worth a thread."""
 
 
+@over_tensors
 def differ(first: Bytes, at: Whole, second: Bytes, there: Whole, side: int, how: Bytes, least: int) -> Truths:
     """Return for which rows (n,) every square of a picture differs from one of another picture.
 
@@ -53,6 +55,7 @@ def unlike_itself(pictures: Bytes, how: Bytes, least: int) -> Truths:
     return differ(pictures, corners, pictures, corners, pictures.shape[1], how[None], least)
 
 
+@over_tensors
 def coloured(pictures: Bytes, least: int) -> Truths:
     """Return which pictures (n, h, w, 3) have three channels of which no two differ by less than `least` in sum, (n,)."""
     compare = kernels.area("likeness").coloured
@@ -61,6 +64,7 @@ def coloured(pictures: Bytes, least: int) -> Truths:
     return result
 
 
+@over_tensors
 def first_distinct(pictures: Bytes, at: Whole, side: int, least: int, *, clear: int = 0, centred: bool = False) -> Whole:
     """Return the first of several sets of squares, no two of which look alike, by row, (n,); -1 where there is none.
 
@@ -82,6 +86,7 @@ def first_distinct(pictures: Bytes, at: Whole, side: int, least: int, *, clear: 
     return chosen
 
 
+@over_tensors
 def first_rich(pictures: Bytes, at: Whole, side: int, least: int) -> Whole:
     """Return the first of several squares whose colours spread enough, by row, (n,); -1 where there is none.
 
@@ -97,6 +102,7 @@ def first_rich(pictures: Bytes, at: Whole, side: int, least: int) -> Whole:
     return chosen
 
 
+@over_tensors
 def first_lonely(looks: Bytes, order: Whole, grid: int, side: int, least: int) -> Whole:
     """Return for each cell of a picture the first place in it whose square looks like none in another cell, (n, grid**2).
 

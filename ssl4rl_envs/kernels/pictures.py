@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs import kernels
 from ssl4rl_envs.kernels import threads
+from ssl4rl_envs.kernels.tensors import over_tensors
 from ssl4rl_envs.sources.base import TURN
 
 ONE = 1 << 14
@@ -21,6 +22,7 @@ _PIXELS = 1 << 14
 """Output pixels that are worth a thread."""
 
 
+@over_tensors
 def draw(
     out: NDArray[np.uint8],
     pixels: NDArray[np.uint8],

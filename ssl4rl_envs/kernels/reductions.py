@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs import kernels
 from ssl4rl_envs.kernels import threads
+from ssl4rl_envs.kernels.tensors import over_tensors
 
 LEAST = 8
 """Pictures whose shorter side has at least this many pixels have a further reduction."""
@@ -35,6 +36,7 @@ def reduce(pixels: NDArray[np.uint8], height: int, width: int, channels: int) ->
     kernels.area("reductions").reduce(pixels, height, width, channels)
 
 
+@over_tensors
 def halve(out: NDArray[np.uint8], pictures: NDArray[np.uint8]) -> None:
     """Reduce pictures (n, 2k, 2k, 3) to half, without their border, by the filter (1, 5, 10, 10, 5, 1) / 32 along both axes.
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs import kernels
 from ssl4rl_envs.kernels import threads
+from ssl4rl_envs.kernels.tensors import over_tensors
 
 Bytes = NDArray[np.uint8]
 Whole = NDArray[np.int64]
@@ -29,6 +30,7 @@ _BYTES = 1 << 17
 """What is worth a thread."""
 
 
+@over_tensors
 def place(out: Bytes, to: Whole, pictures: Bytes, at: Whole, side: int, how: Bytes = AS_IT_IS) -> None:
     """Copy squares of pictures into other pictures.
 
@@ -48,12 +50,14 @@ def place(out: Bytes, to: Whole, pictures: Bytes, at: Whole, side: int, how: Byt
     )
 
 
+@over_tensors
 def fill(out: Bytes, at: Whole, side: int, value: int) -> None:
     """Write one value into one square of each of the pictures (n, height, width, 3); corners (n, 1, 2)."""
     paint = kernels.area("tiles").fill
     _share(len(out), 3 * side * side, lambda rows: paint(out[rows], part(at, rows), side, value))
 
 
+@over_tensors
 def equal(pictures: Bytes, first: Whole, second: Whole, side: int) -> NDArray[np.bool_]:
     """Return which squares of pictures (n, h, w, 3) are equal to the last bit, pair by pair of two lists, (n, m)."""
     compare, pictures = kernels.area("tiles").equal, np.ascontiguousarray(pictures)
@@ -66,6 +70,7 @@ def equal(pictures: Bytes, first: Whole, second: Whole, side: int) -> NDArray[np
     return result
 
 
+@over_tensors
 def recolour(out: Bytes, to: Whole, pictures: Bytes, channels: Whole) -> None:
     """Copy pictures (n, side, side, 3) to m places each, with channels exchanged.
 
@@ -83,6 +88,7 @@ def recolour(out: Bytes, to: Whole, pictures: Bytes, channels: Whole) -> None:
     )
 
 
+@over_tensors
 def relight(tiles: Bytes, gain: Whole, level: Whole, slope: Whole) -> None:
     """Change the light of tiles (n, m, side, side, 3) in place.
 

@@ -28,9 +28,7 @@ def coloured(pictures: Tensor, least: int) -> Truths:
     return _array((apart >= least).all(dim=1))
 
 
-def first_distinct(
-    pictures: Tensor, at: Whole, side: int, least: int, *, clear: int = 0, centred: bool = False
-) -> Whole:
+def first_distinct(pictures: Tensor, at: Whole, side: int, least: int, *, clear: int = 0, centred: bool = False) -> Whole:
     """See `kernels.likeness.first_distinct`."""
     chosen = np.full(len(pictures), -1, np.int64)
     for s in range(at.shape[1]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self, TypeVar
@@ -59,8 +60,12 @@ class Composite(Task):
 
     def paired(self, word: str) -> Self:
         """Return a copy around tasks that are paired by this word."""
-        task = super().paired(word)
-        task.tasks = tuple(each.paired(word) for each in self.tasks)
+        return super().paired(word).around(tuple(each.paired(word) for each in self.tasks))
+
+    def around(self, tasks: tuple[Task, ...]) -> Self:
+        """Return a copy around other tasks of the same kinds, which ask and show in the same form."""
+        task = copy.copy(self)
+        task.tasks = tasks
         return task
 
     def reason_for(self, shortcut: str) -> str | None:

@@ -65,7 +65,7 @@ def narrow(good: NDArray[np.bool_], check: Callable[[NDArray[np.int64]], NDArray
 
 def _assign(draft: Any, rows: NDArray[np.int64], other: Any, those: NDArray[np.int64]) -> None:
     """Write those rows of other drafts into rows of a draft, array by array."""
-    if isinstance(draft, np.ndarray):
+    if hasattr(draft, "shape"):  # an array, or a tensor of pixels
         draft[rows] = other[those]
         return
     for part, replacement in zip(_parts(draft), _parts(other), strict=True):

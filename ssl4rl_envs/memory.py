@@ -125,7 +125,9 @@ def release() -> None:
 
 
 def copy_of(values: NDArray[Any]) -> NDArray[Any]:
-    """Return a copy in C order, of a large array in recycled memory and by several threads."""
+    """Return a copy in C order, of a large array in recycled memory and by several threads; of a tensor, its clone."""
+    if not isinstance(values, np.ndarray):
+        return values.clone()
     if values.nbytes < LEAST or values.dtype.hasobject:
         return values.copy()
     copy = recycled(values.shape, values.dtype)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs.composite import Composite
-from ssl4rl_envs.memory import recycled
+from ssl4rl_envs.kernels.tensors import room_beside
 from ssl4rl_envs.stream import Stream, hash_seed
 from ssl4rl_envs.task import Batch, Rows, Score, Step, Task
 
@@ -85,13 +85,12 @@ class Parts(Composite):
     def sample_parts(self, stream: Stream, chosen: NDArray[np.int64]) -> Batch:
         """Make the instances of a stream, each of the part that `chosen` (n,) names."""
         count = len(stream)
-        observation: dict[str, NDArray[Any]] = {
-            name: recycled((count, *(self.observation_space[name].shape or ())), np.uint8) for name in self.images
-        }
-        for values in observation.values():
-            values[...] = 0
-        observation[TASK] = np.asarray(chosen, np.int64).copy()
         ones = self._one_of_each(stream.split)
+        beside = ones[0].observation[self.tasks[0].images[0]] if self.images else None
+        observation: dict[str, NDArray[Any]] = {
+            name: room_beside(beside, (count, *(self.observation_space[name].shape or ())), 0) for name in self.images
+        }
+        observation[TASK] = np.asarray(chosen, np.int64).copy()
         shapes = {one.target.shape[1:] for one in ones}
         shape = shapes.pop() if len(shapes) == 1 else (max(one.target.size for one in ones),)
         target = np.zeros((count, *shape), np.result_type(*(one.target for one in ones)))
@@ -106,6 +105,12 @@ class Parts(Composite):
             if len(rows):
                 self._put(mixed, number, rows, part.sample(stream.rows(rows)))
         return mixed
+
+    def around(self, tasks: tuple[Task, ...]) -> Self:
+        """Return a mixture of other tasks of the same kinds."""
+        mixture = super().around(tasks)
+        mixture._ones = None  # theirs may lie elsewhere
+        return mixture
 
     def advance(self, state: Batch, actions: NDArray[Any]) -> Step:
         """Take one decision as the parts do."""

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ssl4rl_envs import blind, identity
 from ssl4rl_envs.actions import bounds, inside
 from ssl4rl_envs.arguments import checked_constructor
+from ssl4rl_envs.kernels.tensors import joined
 from ssl4rl_envs.memory import copy_of
 from ssl4rl_envs.speech import Speech
 from ssl4rl_envs.stream import Stream, hash_seed
@@ -101,7 +102,7 @@ def _replaced(values: NDArray[Any], rows: Rows, others: NDArray[Any]) -> NDArray
 def _joined(parts: Sequence[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
     if any(set(part) != set(parts[0]) for part in parts):
         raise ValueError(f"batches of one task hold the same arrays, got {[sorted(part) for part in parts]}")
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return {name: joined([part[name] for part in parts]) for name in parts[0]}
 
 
 @dataclass(frozen=True)

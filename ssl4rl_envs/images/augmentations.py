@@ -225,7 +225,7 @@ def _strength(name: str) -> Strength:
 
 
 def _check(images: Images) -> None:
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3 or 0 in images.shape[1:]:
+    if str(images.dtype).rpartition(".")[2] != "uint8" or images.ndim != 4 or images.shape[-1] != 3 or 0 in images.shape[1:]:
         raise ValueError(f"pictures must be uint8 of shape (n, h, w, 3), got {images.dtype} {images.shape}")
 
 

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.images.base import ImageTask, check_size
-from ssl4rl_envs.images.tiles import NUMBERED, blank, numbers, panel_grid, panel_places
+from ssl4rl_envs.images.tiles import NUMBERED, PAPER, numbers, panel_grid, panel_places
 from ssl4rl_envs.images.views import LOOK, draw_views
 from ssl4rl_envs.kernels import likeness
 from ssl4rl_envs.kernels import tiles as kernels
+from ssl4rl_envs.kernels.tensors import room_beside
 from ssl4rl_envs.sources import ImageSourceLike, Views
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Level, Score, exact_score
@@ -129,9 +130,9 @@ class Colorization(ImageTask[Views]):
         column = np.arange(self.candidates)[None, :]
         before = np.minimum(column - (column > target[:, None]), self.candidates - 2)
         ways = np.where(column == target[:, None], 0, np.take_along_axis(false, before, axis=1))
-        canvas = blank(len(views), self.image_size)
-        at = panel_places(self.candidates, self.image_size, self.panel)
-        kernels.recolour(canvas, at, self.source.pixels(views, self.panel), np.array(CHANNELS, np.int64)[ways])
+        panel, size = self.source.pixels(views, self.panel), self.image_size
+        canvas = room_beside(panel, (len(views), size, size, 3), PAPER)
+        kernels.recolour(canvas, panel_places(self.candidates, size, self.panel), panel, np.array(CHANNELS, np.int64)[ways])
         return Batch({"image": canvas}, target, views.items)
 
     def score(self, answers: NDArray[Any], batch: Batch) -> Score:

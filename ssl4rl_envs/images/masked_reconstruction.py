@@ -17,7 +17,7 @@ from ssl4rl_envs.images.base import ImageTask, check_size, one_of
 from ssl4rl_envs.images.tiles import NUMBERED, Tiles, numbers, panel_grid, panels, permuted
 from ssl4rl_envs.images.views import comparable, different_pictures, draw_alike
 from ssl4rl_envs.kernels import likeness, tiles
-from ssl4rl_envs.memory import recycled
+from ssl4rl_envs.kernels.tensors import as_array, room_beside
 from ssl4rl_envs.sources import ImageSourceLike, Views
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Level, Score, exact_score
@@ -186,7 +186,7 @@ class MaskedReconstruction(ImageTask[Draft]):
         span = size - side + 1
         corners = np.stack(np.divmod(stream.integers(0, span * span, (SETS, self._many)), span), axis=-1)
         others = stream.permutation(self.candidates - 1)
-        image, patches = recycled((count, size, size, 3), np.uint8), recycled((count, self._many, side, side, 3), np.uint8)
+        image, patches = (self.source.room((count, *shape, 3)) for shape in ((size, size), (self._many, side, side)))
         return Draft(first, second, corners, others, image, np.empty((count, 2), np.int64), patches)
 
     def askable(self, draft: Draft) -> NDArray[np.bool_]:
@@ -211,7 +211,7 @@ class MaskedReconstruction(ImageTask[Draft]):
             clear = self._many - 1 - self._foreign
             chosen = likeness.first_distinct(pictures, corners, side, self._least, clear=clear)
         at = corners[np.arange(len(rows)), np.maximum(chosen, 0)]
-        masked, corner = recycled((len(rows), size, size, 3), np.uint8), np.zeros((1, 1, 2), np.int64)
+        masked, corner = room_beside(pictures, (len(rows), size, size, 3)), np.zeros((1, 1, 2), np.int64)
         tiles.place(masked, corner, pictures, corner, size)
         tiles.fill(masked, at[:, :1], side, GREY)
         draft.image[rows], draft.corner[rows], draft.patches[rows] = masked, at[:, 0], Tiles(pictures, at, side).copies()
@@ -223,7 +223,7 @@ class MaskedReconstruction(ImageTask[Draft]):
         draft = self.draw(stream)
         patches, observation = draft.patches, {"image": draft.image}
         if self.answer == "pixels":
-            target = (patches[:, 0].astype(np.float32) / 127.5 - 1).astype(np.float32)
+            target = (as_array(patches[:, 0]).astype(np.float32) / 127.5 - 1).astype(np.float32)
             return Batch(observation, target, draft.first.items, {"corner": draft.corner})
         # The true patch, number 0, stands at `place`; the others fill the rest in random order.
         column = np.arange(self.candidates)[None, :]

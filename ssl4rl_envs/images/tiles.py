@@ -12,7 +12,8 @@ from ssl4rl_envs.images.base import check_size
 from ssl4rl_envs.images.views import parts_of
 from ssl4rl_envs.kernels import likeness
 from ssl4rl_envs.kernels import tiles as kernels
-from ssl4rl_envs.memory import recycled
+from ssl4rl_envs.kernels.tensors import room_beside
+from ssl4rl_envs.memory import copy_of
 from ssl4rl_envs.sources.base import PictureSource, Views
 from ssl4rl_envs.stream import Stream
 
@@ -53,7 +54,7 @@ class Tiles:
 
     def copies(self) -> NDArray[np.uint8]:
         """Return the tiles, (n, m, side, side, 3)."""
-        result = recycled((len(self.pictures), self.at.shape[1], self.side, self.side, 3), np.uint8)
+        result = room_beside(self.pictures, (len(self.pictures), self.at.shape[1], self.side, self.side, 3))
         if result.size:
             to = stacked(result)
             kernels.place(to.pictures, to.at, self.pictures, self.at, self.side)
@@ -62,7 +63,7 @@ class Tiles:
     def joined(self, order: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return pictures with tile `order[:, j]` (n, grid**2) at place j, (n, grid * side, grid * side, 3)."""
         grid = math.isqrt(self.at.shape[1])
-        result = recycled((len(self.pictures), grid * self.side, grid * self.side, 3), np.uint8)
+        result = room_beside(self.pictures, (len(self.pictures), grid * self.side, grid * self.side, 3))
         kernels.place(result, places(grid, self.side), self.pictures, self.at[0][order], self.side)
         return result
 
@@ -205,7 +206,7 @@ def relit(tiles: NDArray[np.uint8], stream: Stream, light: float) -> NDArray[np.
     """
     most = round(_STEPS * light)
     steps = stream.integers(-most, most + 1, (tiles.shape[1], 7))
-    result = tiles.copy()
+    result = copy_of(tiles)
     gain, level = _GAINS[steps[..., 6] + _STEPS] * (_STEPS // 256), _SHADE * steps[..., :1] + _CAST * steps[..., 1:4]
     kernels.relight(result, gain, level, _SLOPE * steps[..., 4:6])
     return result
@@ -228,16 +229,9 @@ def panels(pictures: NDArray[np.uint8], size: int, paper: int = PAPER) -> NDArra
     Each stands in the middle of its cell of the smallest square grid that holds all; the rest is grey.
     """
     count, many, side = pictures.shape[:3]
-    canvas, laid = blank(count, size, paper), stacked(pictures)
+    canvas, laid = room_beside(pictures, (count, size, size, 3), paper), stacked(pictures)
     kernels.place(canvas, panel_places(many, size, side), laid.pictures, laid.at, side)
     return canvas
-
-
-def blank(count: int, size: int, paper: int = PAPER) -> NDArray[np.uint8]:
-    """Return pictures (count, size, size, 3) of one grey level."""
-    result = recycled((count, size, size, 3), np.uint8)
-    result[:] = paper
-    return result
 
 
 def panel_places(many: int, size: int, side: int) -> NDArray[np.int64]:
@@ -256,7 +250,7 @@ def panel_grid(many: int) -> int:
 
 def mirrored(pictures: NDArray[np.uint8], how: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return square pictures (n, side, side, 3), each turned as `how` (n,) says; see `kernels.tiles`."""
-    result, corner = recycled(pictures.shape, np.uint8), places(1, 0)
+    result, corner = room_beside(pictures, pictures.shape), places(1, 0)
     kernels.place(result, corner, pictures, corner, pictures.shape[1], how[:, None])
     return result
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs import kernels
 from ssl4rl_envs.kernels import threads
+from ssl4rl_envs.kernels.tensors import over_tensors
 
 TRANSPOSED, UPSIDE_DOWN, MIRRORED = 1, 2, 4
 """How a picture lies: (r, c) shows what was at (c, r), then in the last row but r, then in the last column but c."""
@@ -18,6 +19,7 @@ _NUMBERS = 1 << 15
 """Numbers to be compared that are worth a thread."""
 
 
+@over_tensors
 def differ(first: NDArray[np.uint8], second: NDArray[np.uint8], least: int) -> NDArray[np.bool_]:
     """Return which rows of two arrays (n, numbers), uint8, differ by `least` in sum, (n,)."""
     result = np.empty(len(first), np.bool_)
@@ -27,6 +29,7 @@ def differ(first: NDArray[np.uint8], second: NDArray[np.uint8], least: int) -> N
     return result
 
 
+@over_tensors
 def lie_apart(pictures: NDArray[np.uint8], ways: tuple[int, ...], inside: NDArray[np.int64], least: int) -> NDArray[np.bool_]:
     """Return which pictures (n, side, side, 3) differ by `least` in sum from themselves in every of some ways to lie, (n,).
 

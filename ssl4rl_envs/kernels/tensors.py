@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from ssl4rl_envs.memory import copy_of, recycled
+from ssl4rl_envs.memory import recycled
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -54,11 +54,6 @@ def room_beside(pixels: Any, shape: Sequence[int], fill: int | None = None) -> A
 def as_array(values: Any) -> Any:
     """Return an array as it is, and what a tensor holds as an array on the host."""
     return values.cpu().numpy() if is_tensor(values) else values
-
-
-def copied(values: Any) -> Any:
-    """Return a copy of an array or a tensor."""
-    return values.clone() if is_tensor(values) else copy_of(values)
 
 
 def joined(parts: Sequence[Any]) -> Any:

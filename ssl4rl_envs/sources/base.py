@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl4rl_envs.memory import recycled
 from ssl4rl_envs.stream import Stream
 
 UNIT_BITS = 12
@@ -102,6 +103,10 @@ class PictureSource(ABC):
         Returns:
             uint8 RGB (n, size, size, 3). A turn by a multiple of 90 degrees is an exact transpose of the upright view.
         """
+
+    def room(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Return room for pixels like those that `pixels` gives, of any values: an array, or a tensor of their device."""
+        return recycled(shape, np.uint8)
 
     def whole(self, items: NDArray[np.int64]) -> Views:
         """Return the largest centred square view of each item."""

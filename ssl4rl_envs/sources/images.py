@@ -111,6 +111,11 @@ class ImageSource(PictureSource):
             digest.update(content_key(self.picture(item)))
         return digest.hexdigest()
 
+    @property
+    def stored(self) -> Stored:
+        """The pictures with their reductions, as views are drawn from them."""
+        return self._pyramid.stored
+
     def items(self, split: str) -> NDArray[np.int64]:
         """Return the items of a split.
 

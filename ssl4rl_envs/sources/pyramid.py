@@ -34,14 +34,14 @@ class Pyramid:
 
     def pixels(self, views: Views, size: int, angle: NDArray[np.int64] | int) -> NDArray[np.uint8]:
         """Draw views, turned by `angle`, (n,) or one for all; see `PictureSource.pixels`."""
-        where = _where(views, angle)
+        where = placed(views, angle)
         result = recycled((len(views), size, size, 3), np.uint8)
         kernels.draw(result, self._pixels, self._table, where)
         return result
 
     def halved(self, views: Views, size: int, angle: NDArray[np.int64] | int) -> NDArray[np.uint8]:
         """Draw views at twice the size, with a border that is left out when they are reduced to it; angles as in `pixels`."""
-        where, large = _where(views, angle), 2 * size + 4
+        where, large = placed(views, angle), 2 * size + 4
         result = recycled((len(views), size, size, 3), np.uint8)
         chunk = max(1, _CHUNK // (large * large))
         drawn = recycled((min(chunk, len(views)), large, large, 3), np.uint8)
@@ -56,7 +56,7 @@ class Pyramid:
         return np.ascontiguousarray(np.broadcast_to(picture := self.stored.picture(item), (*picture.shape[:2], 3)))
 
 
-def _where(views: Views, angle: NDArray[np.int64] | int) -> NDArray[np.int64]:
+def placed(views: Views, angle: NDArray[np.int64] | int) -> NDArray[np.int64]:
     """Return views and angles as one array, (n, 5); see `kernels.pictures.draw`."""
     where = np.empty((len(views), 5), np.int64)
     for column, values in enumerate((views.items, views.x, views.y, views.side, angle)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,12 +72,17 @@ class Tiles:
 def stacked(tiles: NDArray[np.uint8]) -> Tiles:
     """Return tiles (n, m, side, side, 3) one below the other; the pixels are shared if they lie in one piece."""
     count, many, side = tiles.shape[:3]
-    at = np.stack([np.arange(many, dtype=np.int64) * side, np.zeros(many, np.int64)], axis=-1)
-    return Tiles(tiles.reshape(count, many * side, side, 3), at[None], side)
+    return Tiles(tiles.reshape(count, many * side, side, 3), _column(many, side), side)
 
 
+@lru_cache(maxsize=256)
+def _column(many: int, side: int) -> NDArray[np.int64]:
+    return np.stack([np.arange(many, dtype=np.int64) * side, np.zeros(many, np.int64)], axis=-1)[None]
+
+
+@lru_cache(maxsize=256)
 def places(grid: int, side: int) -> NDArray[np.int64]:
-    """Return the corners of grid x grid squares that fill a picture, in reading order, (1, grid**2, 2)."""
+    """Return the corners of grid x grid squares that fill a picture, in reading order, (1, grid**2, 2); not to be written."""
     return np.stack(np.divmod(np.arange(grid * grid, dtype=np.int64), grid), axis=1)[None] * side
 
 

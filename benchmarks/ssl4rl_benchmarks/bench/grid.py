@@ -29,6 +29,8 @@ it where these change, so that rows of before are known as such and not taken fo
 standardised together with the divergence from the initial policy.
 2: nano-ppo and nano-reinforce++ gave four answers to each of 64 questions an iteration, now one to each of 256; nano's
 tokens were single words and digits, and its position embedding began near 0.
+MaskedReconstruction and PatchPosition drew another picture wherever the first patches, or the first place for a crop,
+would not do.
 """
 
 

@@ -179,4 +179,22 @@ def test_an_agent_may_write_into_what_it_was_given(kind_id, build, actions, same
             if isinstance(values, np.ndarray):
                 values[...] = 1
         same(ours.batch.observation, theirs.batch.observation)
+        same(ours.batch.memory, theirs.batch.memory)
         assert np.array_equal(ours.batch.target, theirs.batch.target)
+
+
+@pytest.mark.parametrize("settings_", [{}, {"group_size": 2}, {"attempts": 2}], ids=str)
+def test_what_an_agent_wrote_into_its_last_observation_is_not_drawn_or_asked_again(settings_):
+    pictures = []
+    for write in (True, False):
+        env = gym.make("SSL4RL/FlipPrediction-v0", source="faces", render_mode="rgb_array", **settings_)
+        env.reset(seed=1)
+        for _ in range(4):
+            shown, _, ended, *_ = env.step(0)
+            if write:
+                shown["image"][...] = 0
+            pictures.append(env.render())
+            if ended:
+                pictures.append(env.reset()[0]["image"])
+    half = len(pictures) // 2
+    assert all(np.array_equal(one, other) for one, other in zip(pictures[:half], pictures[half:], strict=True))

@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ssl4rl_envs.kernels import threads
 
-LEAST = 1 << 17
+LEAST = 1 << 19
 """Arrays of fewer bytes are left to NumPy: the allocator keeps what they need anyway."""
 
 MOST_IDLE = 512 << 20

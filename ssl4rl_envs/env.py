@@ -90,7 +90,10 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
 
     @property
     def batch(self) -> Batch:
-        """The instance being asked, as a batch of one row, its target included: for oracles and analysis, not for agents."""
+        """The instance being asked, as a batch of one row, its target included: for oracles and analysis, not for agents.
+
+        It is the environment's own and not to be written to.
+        """
         return self.questions.batch
 
     def follow(self, schedule: Schedule, task: Task) -> None:

@@ -95,7 +95,10 @@ class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[
 
     @property
     def batch(self) -> Batch:
-        """The instances being asked, targets included: for oracles and analysis, not for agents."""
+        """The instances being asked, targets included: for oracles and analysis, not for agents.
+
+        It is the environment's own and not to be written to; with the end of an episode its arrays become `final_obs`.
+        """
         return self.questions.batch
 
     def follow(self, schedule: Schedule, task: Task) -> None:

@@ -23,7 +23,7 @@ class SceneBank(ImageSource):
     """A number of scenes, held in memory at `SIDE` pixels; those of one bank are the first ones of a larger one.
 
     Args:
-        count: how many, `FEWEST` to `MOST`; each takes 37 kB, and 2 ms to draw.
+        count: how many, `FEWEST` to `MOST`; each takes 37 kB, and a quarter of a millisecond to make.
 
     Raises:
         ValueError: `count` is out of range.

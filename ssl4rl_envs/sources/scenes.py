@@ -15,11 +15,9 @@ from typing_extensions import override
 
 from ssl4rl_envs.kernels import scenes as drawing
 from ssl4rl_envs.memory import recycled
-from ssl4rl_envs.sources.base import TURN, PictureSource, Views
+from ssl4rl_envs.sources.base import PictureSource, Views
 from ssl4rl_envs.sources.scenery import SIDE, compose
 from ssl4rl_envs.stream import SPLITS, Stream
-
-_QUARTER = TURN // 4
 
 
 class Scenes(PictureSource):
@@ -77,11 +75,9 @@ class Scenes(PictureSource):
     @override
     def pixels(self, views: Views, size: int, angle: NDArray[np.int64] | int = 0, *, fine: bool = False) -> NDArray[np.uint8]:
         """Draw views and turn what they show; see `PictureSource.pixels`. `fine` makes no difference: all turns are sharp."""
-        angles = np.broadcast_to(np.asarray(angle, np.int64), views.items.shape)
-        quarters = (angles + _QUARTER // 2) // _QUARTER
-        tilts = angles - quarters * _QUARTER
         result = recycled((len(views), size, size, 3), np.uint8)
-        drawing.draw(result, views.items, (views.x, views.y, views.side), tilts, quarters % 4)
+        angles = np.broadcast_to(np.asarray(angle, np.int64), views.items.shape)
+        drawing.draw(result, views.items, (views.x, views.y, views.side), angles)
         return result
 
 

@@ -18,10 +18,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _njit: Any = numba.njit  # whose annotations leave out half of its options
 _OPTIONS = {"nogil": True, "error_model": "numpy"}
 
-_HERE = Path(__file__).parent
-_READ = (*_HERE.glob("*.py"), *_HERE.parent.glob("reference/*.py"), *_HERE.parents[1].glob("sources/scene*.py"))
-_SOURCES = hashlib.blake2b(b"".join(path.read_bytes() for path in sorted(_READ))).digest()
-"""Of all that kernels are compiled from: the loops, and the tables that are built into them."""
+_PACKAGE = Path(__file__).parents[2]
+_READ = ("kernels/**/*.py", "sources/scene*.py", "sources/base.py", "stream.py")
+_SOURCES = hashlib.blake2b(b"".join(path.read_bytes() for name in _READ for path in sorted(_PACKAGE.glob(name)))).digest()
+"""Of all that kernels are compiled from: the loops, and the tables and numbers that are built into them."""
 
 
 def jit(function: Function) -> Function:
@@ -30,9 +30,10 @@ def jit(function: Function) -> Function:
     No fast mathematics, and no multiplication that is contracted with an addition; divisions by zero give what NumPy gives.
     """
     compiled = _njit(cache=True, **_OPTIONS)(function)
-    # numba knows what it kept by the file of the function alone; what it calls from other files is compiled into it, too.
-    index = compiled._cache._cache_file
-    index._source_stamp = (index._source_stamp, _SOURCES)
+    if hasattr(compiled, "_cache"):  # not where NUMBA_DISABLE_JIT is set
+        # numba knows what it kept by the file of the function alone; what it calls from other files is compiled into it, too.
+        index = compiled._cache._cache_file
+        index._source_stamp = (index._source_stamp, _SOURCES)
     return cast(Function, compiled)
 
 

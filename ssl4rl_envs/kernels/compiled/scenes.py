@@ -16,8 +16,11 @@ from ssl4rl_envs.kernels.compiled.scene_records import BRIGHT, DARK, OPACITY, RE
 from ssl4rl_envs.kernels.compiled.scene_scenery import ground_colours, heavens, hills, marks, setting_of, shore
 from ssl4rl_envs.kernels.compiled.scene_strokes import box_of, frame_of, stroke_of
 from ssl4rl_envs.kernels.compiled.scene_things import things
+from ssl4rl_envs.sources.base import TURN
 from ssl4rl_envs.sources.scene_models import GLOW, POLYGON
 from ssl4rl_envs.sources.scenery import MOST_SHAPES
+
+_QUARTER = TURN // 4
 
 
 @part
@@ -63,8 +66,7 @@ def draw(
     x: NDArray[np.int64],
     y: NDArray[np.int64],
     side: NDArray[np.int64],
-    tilts: NDArray[np.int64],
-    quarters: NDArray[np.int64],
+    angles: NDArray[np.int64],
 ) -> None:
     """See `kernels.scenes.draw`."""
     size = out.shape[1]
@@ -72,15 +74,16 @@ def draw(
     numbers, rows = np.empty(TOTAL), np.empty((MOST_SHAPES, RECORD))
     for i in range(len(out)):
         setting, count = composed(items[i], numbers, rows)
-        frame = frame_of(x[i], y[i], side[i], tilts[i], size)
+        quarter = (angles[i] + _QUARTER // 2) // _QUARTER
+        frame = frame_of(x[i], y[i], side[i], angles[i] - quarter * _QUARTER, size)
         far, near = ground_colours(setting)
         colours = word_of(setting.high), word_of(setting.middle), word_of(setting.low), word_of(far), word_of(near)
         backdrop(canvas, setting.horizon, colours, frame)
         paint(canvas, rows[:count], frame)
-        unpack(out[i], canvas, quarters[i])
+        unpack(out[i], canvas, quarter % 4)
 
 
 def warm() -> None:
     """Compile, or load what was compiled before."""
     one = np.ones(1, np.int64)
-    draw(np.zeros((1, 1, 1, 3), np.uint8), one, one, one, one, one, one)
+    draw(np.zeros((1, 1, 1, 3), np.uint8), one, one, one, one, one)

@@ -18,8 +18,8 @@ from ssl4rl_envs.sources.scene_shapes import Shapes
 from ssl4rl_envs.sources.scenery import SIDE, Scene, compose
 
 _QUARTER = TURN // 4
-ONE = 1 << 30
-COSINES = np.array([round(math.cos(2 * math.pi * k / TURN) * ONE) / ONE for k in range(TURN)])
+_ONE = 1 << 30
+COSINES = np.array([round(math.cos(2 * math.pi * k / TURN) * _ONE) / _ONE for k in range(TURN)])
 """Rounded, so that no machine's library of functions matters."""
 
 _CANVAS = 1 << 20  # pixels drawn at once
@@ -32,18 +32,18 @@ def draw(
     x: NDArray[np.int64],
     y: NDArray[np.int64],
     side: NDArray[np.int64],
-    tilts: NDArray[np.int64],
-    quarters: NDArray[np.int64],
+    angles: NDArray[np.int64],
 ) -> None:
     """See `kernels.scenes.draw`."""
-    size = out.shape[1]
+    size, quarters = out.shape[1], (angles + _QUARTER // 2) // _QUARTER
+    tilts = angles - quarters * _QUARTER
     chunk = max(1, _CANVAS // (size * size))
     for start in range(0, len(out), chunk):
         rows = slice(start, start + chunk)
         frame = view_frame(x[rows], y[rows], side[rows], tilts[rows], size)
         out[rows] = unpacked(paint(compose(items[rows]), frame, size))
     for quarter in range(1, 4):
-        turned = quarters == quarter
+        turned = quarters % 4 == quarter
         out[turned] = np.rot90(out[turned], quarter, axes=(1, 2))
 
 

@@ -30,8 +30,8 @@ def views_of(rng: np.random.Generator, count: int, tilted: bool, where: str) -> 
         x, y = (side // 2 + rng.integers(0, SIDE * UNIT - side + 1) for _ in range(2))
         if where == "partly outside":
             x, y = (v + rng.integers(-SIDE * UNIT // 2, SIDE * UNIT // 2, count) for v in (x, y))
-    tilts = rng.integers(-TURN // 8, TURN // 8, count) if tilted else np.zeros(count, np.int64)
-    return rng.integers(0, 2**60, count), x, y, side, tilts, rng.integers(0, 4, count)
+    angles = rng.integers(-TURN, 2 * TURN, count) if tilted else rng.integers(-4, 8, count) * (TURN // 4)
+    return rng.integers(0, 2**60, count), x, y, side, angles
 
 
 def assert_equal(arguments: tuple[np.ndarray, ...], size: int) -> None:
@@ -103,10 +103,16 @@ def test_banks_hold_the_same_scenes_with_either(monkeypatch):
 
 
 def test_views_are_the_same_bits_whatever_the_threads(monkeypatch):
-    items, x, y, side, tilts, quarters = views_of(np.random.default_rng(1), 33, True, "inside")
+    items, x, y, side, angles = views_of(np.random.default_rng(1), 33, True, "inside")
     pictures = []
     for threads in ("1", "3"):
         monkeypatch.setenv("SSL4RL_THREADS", threads)
         pictures.append(np.zeros((33, 32, 32, 3), np.uint8))
-        scenes.draw(pictures[-1], items, (x, y, side), tilts, quarters)
+        scenes.draw(pictures[-1], items, (x, y, side), angles)
     assert np.array_equal(*pictures)
+
+
+def test_scenes_that_there_are_not_are_refused():
+    one, size = np.ones(1, np.int64), np.zeros((1, 8, 8, 3), np.uint8)
+    with pytest.raises(ValueError, match="from 0 on, got -1"):
+        scenes.draw(size, -one, (one, one, one), one)

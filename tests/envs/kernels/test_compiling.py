@@ -1,0 +1,39 @@
+"""Compiled loops that are kept on the disk: used again while all that they are compiled from is the same."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+
+import pytest
+
+compiled = pytest.importorskip("ssl4rl_envs.kernels.compiled", exc_type=ImportError)
+
+LOOP = """
+from ssl4rl_envs.kernels.compiled import jit, part
+
+@part
+def doubled(value):
+    return 2 * value
+
+@jit
+def loop(value):
+    return doubled(value) + 1
+"""
+
+
+def test_what_is_kept_is_compiled_anew_when_another_file_has_changed(tmp_path, monkeypatch):
+    """What a loop calls stands in other files, which numba does not look at."""
+    path = tmp_path / "a_loop.py"
+    path.write_text(LOOP)
+
+    def compilations(sources: bytes) -> int:
+        monkeypatch.setattr(compiled, "_SOURCES", sources)
+        spec = importlib.util.spec_from_file_location("a_loop", path)
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, "a_loop", module)
+        spec.loader.exec_module(module)
+        assert module.loop(3) == 7
+        return sum(module.loop.stats.cache_misses.values())
+
+    assert [compilations(sources) for sources in (b"one", b"one", b"two", b"two")] == [1, 0, 1, 0]

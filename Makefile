@@ -17,7 +17,7 @@ $(READY): setup.py pyproject.toml constraints.txt
 	touch $(READY)
 
 demo: $(READY)
-	$(BIN)/ssl4rl train SSL4RL/Rotation-v0 --source digits --out runs/demo --overwrite
+	$(BIN)/ssl4rl train SSL4RL/Rotation-v0 --source digits --iterations 50 --out runs/demo --overwrite
 
 # One thread each: two test processes with two threads each would spend their time waiting for each other.
 test: $(READY)

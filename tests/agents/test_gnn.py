@@ -496,7 +496,7 @@ def test_defaults_of_graph_networks(model):
     assert resolved(some) == some
     assert resolved(dataclasses.replace(some, algorithm="sft"))
     assert some.policy.interface == "array"
-    assert PolicyConfig(model="some/gcn").interface == PolicyConfig().interface == "text"
+    assert PolicyConfig(model="some/gcn").interface == PolicyConfig(model="nano").interface == "text"
 
 
 # The trainer

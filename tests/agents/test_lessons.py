@@ -155,7 +155,8 @@ def test_ceilings_see_as_many_questions_as_others_give_answers(tmp_path):
         env, args, _ = CASES[name]
         agent = load_agent(name, SSLVectorEnv(make_task(f"SSL4RL/{env}-v0", **args), num_envs=2))
         config = agent.configured(Lesson(f"SSL4RL/{env}-v0", args, 12_288, 0, tmp_path))
-        budgets[name] = (config.iterations, config.rollout.prompts * config.rollout.group_size)
+        prompts, group_size = config.resolved().rollout.sizes()
+        budgets[name] = (config.iterations, prompts * group_size)
     assert set(budgets.values()) == {(48, 256)}
 
 

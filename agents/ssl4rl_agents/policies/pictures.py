@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 TOWERS = ("vision_tower", "visual", "vision_model")
@@ -38,6 +40,27 @@ class Features:
         if self.deep is not None:
             found.deepstack_features = [list(layer) for layer in self.deep.transpose(0, 1)]
         return {"image": found}
+
+
+def on_device(pictures: NDArray[np.uint8] | Tensor, device: torch.device) -> Tensor:
+    """Bring pictures (n, height, width, 3) uint8 to where they are processed; to a GPU equal ones travel once."""
+    if isinstance(pictures, Tensor):
+        return pictures.to(device, non_blocking=True)
+    held = np.ascontiguousarray(pictures)
+    if device.type == "cpu":
+        return torch.from_numpy(held if held.flags.writeable else held.copy())
+    distinct, which = distinct_pictures(held)
+    sent, places = (torch.from_numpy(array).pin_memory().to(device, non_blocking=True) for array in (distinct, which))
+    return sent if len(distinct) == len(held) else sent[places]
+
+
+def distinct_pictures(pictures: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the pictures of a batch without repetitions, in order of appearance, and which of them stands at each place."""
+    places: dict[bytes, int] = {}
+    which = np.array([places.setdefault(picture.tobytes(), len(places)) for picture in pictures], np.int64)
+    if len(places) == len(pictures):
+        return pictures, which
+    return pictures[np.unique(which, return_index=True)[1]], which
 
 
 def split_pictures(encoded: Mapping[str, Tensor], prompts: int, model: str) -> dict[str, Tensor]:

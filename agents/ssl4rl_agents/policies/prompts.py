@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from transformers import BatchEncoding
 
-from ssl4rl_agents.policies.pictures import Features, split_pictures
+from ssl4rl_agents.policies.picture_plans import NotLearnedError, PicturePlan, learn
+from ssl4rl_agents.policies.pictures import Features, on_device, split_pictures
 from ssl4rl_agents.policies.support import UnsupportedModelError, base_of
 from ssl4rl_agents.policies.templates import check_arguments, written_reply
+
+LOGGER = logging.getLogger("ssl4rl_agents")
+
+Pictures = NDArray[np.uint8] | Tensor
+"""Pictures (n, height, width, 3) uint8; tensors may lie on any device."""
 
 TWO_WAY = {"gemma3": 1, "paligemma": 0}
 """Models whose prompts see in both directions, and the token type of which: runs of pictures, the whole prompt."""
@@ -98,23 +108,94 @@ class PromptEncoder:
         self._base = base_of(model)
         self._two_way = two_way_type(model) is not None
         self._texts: dict[tuple[str, int], str] = {}
+        self._plans: dict[tuple[int, tuple[tuple[int, int], ...]], PicturePlan | None] = {}
 
     def __call__(self, observations: dict[str, Any], device: torch.device) -> VLMInputs:
-        """Encode pictures (n, height, width, 3) by name and `prompt`, n strings."""
-        return self.inputs(self.processed(observations).to(device))
+        """Encode pictures (n, height, width, 3) uint8 by name, arrays or tensors on any device, and `prompt`, n strings."""
+        return self.inputs(self.processed(observations, device))
 
-    def processed(self, observations: dict[str, Any]) -> BatchEncoding:
-        """Return what the processor makes of observations: all that the model itself takes."""
-        texts, pictures = self.formatted(observations)
-        start = self.processor.tokenizer.bos_token
+    def processed(self, observations: dict[str, Any], device: torch.device) -> BatchEncoding:
+        """Return what the processor makes of observations: all that the model itself takes, on a device."""
+        texts, pictures = self._read(observations)
+        plan = self._plan(pictures, device) if pictures else None
+        if plan is None:
+            return self._process(texts, _as_images(pictures, len(texts))).to(device)
+        return self._planned(plan, texts, pictures, device)
+
+    def _planned(
+        self, plan: PicturePlan, texts: list[str], pictures: Sequence[Pictures], device: torch.device
+    ) -> BatchEncoding:
+        """Do as the processor does, with the pictures processed on the device, and prompts that are equal read once."""
+        shown = plan([on_device(seen, device) for seen in pictures])
+        blank = [Image.new("RGB", (width, height)) for height, width in plan.sizes]
+        distinct = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+        stand_in = plan.stand_in(self.processor.image_processor, len(distinct))
+        encoded = self._process(list(distinct), [blank] * len(distinct), stand_in)
+        which = torch.tensor([distinct[text] for text in texts])
+        shares = split_pictures({k: v for k, v in encoded.items() if k not in plan.names}, len(distinct), self.name)
+        tensors = {name: values[which].flatten(0, 1).to(device) for name, values in shares.items()}
+        return BatchEncoding({**tensors, **shown})
+
+    def _plan(self, pictures: Sequence[Pictures], device: torch.device) -> PicturePlan | None:
+        """Return how pictures are processed on the device; None where the processor itself must do it, on the host."""
+        sizes = tuple((int(seen.shape[1]), int(seen.shape[2])) for seen in pictures)
+        key = (id(self.processor), sizes)
+        if key not in self._plans:
+            try:
+                self._plans[key] = self._learn(sizes, device)
+            except Exception as error:  # the code of every model's processor runs here, and each fails in its own way
+                said = str(error) if isinstance(error, NotLearnedError) else f"{type(error).__name__}: {error}"
+                LOGGER.log(
+                    logging.INFO if device.type == "cpu" else logging.WARNING,
+                    "%s: pictures are processed on the host, by %s, which is slower: %s",
+                    self.name,
+                    type(self.processor).__name__,
+                    said,
+                )
+                self._plans[key] = None
+        return self._plans[key]
+
+    def _learn(self, sizes: Sequence[tuple[int, int]], device: torch.device) -> PicturePlan:
+        """Learn what the processor does, and see it done for two prompts.
+
+        Raises:
+            NotLearnedError: it is not what the processor does.
+        """
+        texts = [self.text(prompt, len(sizes)) for prompt in (PROBE, f"{PROBE} {PROBE}")]
+        random = np.random.default_rng(1)
+        shown = [random.integers(0, 256, (len(texts), *size, 3), dtype=np.uint8) for size in sizes]
+        plan = learn(
+            lambda pictures, stand_in: self._process(texts[:1], pictures, stand_in), self.processor.image_processor, sizes
+        )
+        expected = self._process(texts, _as_images(shown, len(texts)))
+        found = self._planned(plan, texts, shown, device).to("cpu")
+        if expected.keys() != found.keys():
+            raise NotLearnedError(f"it returns {sorted(expected)}, and {sorted(found)} without its pictures")
+        wrong = [name for name, values in expected.items() if not torch.equal(values, found[name])]
+        if wrong:
+            raise NotLearnedError(f"its {', '.join(wrong)} is not what it was for other pictures")
+        return plan
+
+    def _process(self, texts: list[str], images: list[list[Image.Image]] | None, stand_in: Any = None) -> BatchEncoding:
+        """Run the processor over prompts in the model's chat format and their pictures.
+
+        Args:
+            texts: of n prompts.
+            images: of each prompt, or None.
+            stand_in: what takes the place of its image processor.
+        """
+        processor = self.processor
+        if stand_in is not None:
+            processor = copy.copy(processor)
+            processor.image_processor = stand_in
+        start = processor.tokenizer.bos_token
         # As transformers itself does it: a language model's chat template is all there is; other prompts begin with what the
         # tokenizer puts there, unless the template has done so.
-        complete = self.image_token_id is None and bool(getattr(self.processor, "chat_template", None))
+        complete = self.image_token_id is None and bool(getattr(processor, "chat_template", None))
         special = not complete and (start is None or not texts[0].startswith(start))
-        encoded: BatchEncoding = self.processor(
+        encoded: BatchEncoding = processor(
             text=texts,
-            # As pictures rather than arrays: some processors take nothing else, and none has to guess which axis is which.
-            images=[[Image.fromarray(picture) for picture in seen] for seen in pictures] if pictures[0] else None,
+            images=images,
             return_tensors="pt",
             padding=True,
             padding_side="left",
@@ -143,17 +224,22 @@ class PromptEncoder:
         return written_reply(self.text(PROBE, 0 if self.image_token_id is None else 1), PROBE)
 
     def formatted(self, observations: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
-        """Return the prompts in the model's chat format, and the pictures of each.
+        """Return the prompts in the model's chat format, and the pictures of each, uint8 arrays (height, width, 3).
 
         Raises:
             ValueError: there are pictures, and the model reads text alone.
         """
+        texts, pictures = self._read(observations)
+        arrays = [_on_host(seen) for seen in pictures]
+        return texts, [[seen[row] for seen in arrays] for row in range(len(texts))]
+
+    def _read(self, observations: dict[str, Any]) -> tuple[list[str], list[Pictures]]:
+        """Return the prompts in the model's chat format, and the first pictures of all, the second ones, ..."""
         names = sorted(name for name in observations if name != "prompt")  # as Gymnasium's Dict spaces order them
         if names and self.image_token_id is None:
             raise ValueError(f"{self.name} reads text alone; this environment shows pictures ({', '.join(names)})")
-        prompts: Sequence[str] = observations["prompt"]
-        pictures = [[observations[name][row] for name in names] for row in range(len(prompts))]
-        return [self.text(prompt, len(names)) for prompt in prompts], pictures
+        texts = [self.text(prompt, len(names)) for prompt in observations["prompt"]]
+        return texts, [observations[name] for name in names]
 
     def text(self, prompt: str, pictures: int) -> str:
         """Put a prompt with its pictures into the model's chat format; equal prompts are formatted once."""
@@ -184,3 +270,17 @@ class PromptEncoder:
         if "mm_token_type_ids" in takes:
             known.setdefault("mm_token_type_ids", torch.eq(ids, self.image_token_id or -1).int())
         return cast(Tensor, place(**known)[0]).permute(1, 0, 2)
+
+
+def _as_images(pictures: Sequence[Pictures], prompts: int) -> list[list[Image.Image]] | None:
+    """Return the pictures of each prompt as PIL images: some processors take nothing else, and none has to guess which axis is
+    which.
+    """
+    if not pictures:
+        return None
+    arrays = [_on_host(seen) for seen in pictures]
+    return [[Image.fromarray(seen[row]) for seen in arrays] for row in range(prompts)]
+
+
+def _on_host(pictures: Pictures) -> NDArray[np.uint8]:
+    return pictures.cpu().numpy() if isinstance(pictures, Tensor) else pictures

@@ -190,7 +190,7 @@ def _ask(policy: VLMPolicy, prompts: list[str], pictures: bool) -> Any:
     if pictures:
         shown = np.random.default_rng(0).integers(0, 256, (2, len(prompts), SIDE, SIDE, 3), dtype=np.uint8)
         observations |= {"image": shown[0], "reference": shown[1]}
-    return policy.encoder.processed(observations).to(policy.device)
+    return policy.encoder.processed(observations, policy.device)
 
 
 def _words(policy: VLMPolicy, count: int) -> str:

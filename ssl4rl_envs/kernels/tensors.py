@@ -11,6 +11,7 @@ from functools import wraps
 from typing import Any, TypeVar, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ssl4rl_envs.memory import recycled
 
@@ -37,7 +38,7 @@ def over_tensors(function: Function) -> Function:
     return cast(Function, either)
 
 
-def room_beside(pixels: Any, shape: Sequence[int], fill: int | None = None) -> Any:
+def room_beside(pixels: Any, shape: Sequence[int], fill: int | None = None) -> NDArray[np.uint8]:
     """Return room for bytes where other pixels lie: an array, or a tensor of their device.
 
     Args:
@@ -48,12 +49,12 @@ def room_beside(pixels: Any, shape: Sequence[int], fill: int | None = None) -> A
     room = pixels.new_empty(tuple(shape)) if is_tensor(pixels) else recycled(tuple(shape), np.uint8)
     if fill is not None:
         room[...] = fill
-    return room
+    return cast("NDArray[np.uint8]", room)
 
 
-def as_array(values: Any) -> Any:
+def as_array(values: Any) -> NDArray[Any]:
     """Return an array as it is, and what a tensor holds as an array on the host."""
-    return values.cpu().numpy() if is_tensor(values) else values
+    return cast("NDArray[Any]", values.cpu().numpy() if is_tensor(values) else values)
 
 
 def joined(parts: Sequence[Any]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 
@@ -34,7 +34,8 @@ def on_device(task: TaskT, device: torch.device | str) -> TaskT:
 
 def _placed(task: TaskT, device: torch.device, sources: dict[int, PictureSource]) -> TaskT:
     if isinstance(task, Composite):
-        return task.around(tuple(_placed(each, device, sources) for each in task.tasks))
+        around: Any = task.around(tuple(_placed(each, device, sources) for each in task.tasks))
+        return cast(TaskT, around)
     if not isinstance(task, ImageTask) or isinstance(task.source, DeviceSource):
         return task
     placed: Any = copy.copy(task)
@@ -42,4 +43,4 @@ def _placed(task: TaskT, device: torch.device, sources: dict[int, PictureSource]
     if key not in sources:  # a pool is copied once, however many tasks ask about it
         sources[key] = DeviceSource(task.source, device)
     placed.source = sources[key]
-    return placed
+    return cast(TaskT, placed)

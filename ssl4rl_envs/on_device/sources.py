@@ -30,10 +30,11 @@ class Pool:
         self.pixels = torch.tensor(np.asarray(stored.pixels), device=device)
         self.table = torch.tensor(np.asarray(stored.table), device=device)
 
-    def draw(self, views: Views, size: int, angle: NDArray[np.int64] | int) -> Tensor:
-        """Draw views, as `Pyramid.pixels`."""
-        result = self.pixels.new_empty((len(views), size, size, 3))
-        pictures.draw(result, self.pixels, self.table, torch.as_tensor(placed(views, angle), device=self.pixels.device))
+    def draw(self, views: Views, size: int, angle: NDArray[np.int64] | int) -> Any:
+        """Draw views, a tensor, as `Pyramid.pixels`."""
+        result: Any = self.pixels.new_empty((len(views), size, size, 3))
+        draw: Any = pictures.draw  # for arrays, and for tensors as these are
+        draw(result, self.pixels, self.table, torch.as_tensor(placed(views, angle), device=self.pixels.device))
         return result
 
 

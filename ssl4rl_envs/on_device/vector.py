@@ -37,7 +37,7 @@ class SSLTorchVectorEnv(SSLVectorEnv):
         RuntimeError: torch has no such device.
     """
 
-    def __init__(self, task: Task | str, *, num_envs: int = 1, device: torch.device | str = "cuda", **settings: Any) -> None:
+    def __init__(self, task: Task | str, num_envs: int = 1, *, device: torch.device | str = "cuda", **settings: Any) -> None:
         own = {name: settings.pop(name) for name in _SETTINGS if name in settings}
         built = make_task(task, **settings) if isinstance(task, str) else task
         if not isinstance(task, str) and settings:

@@ -71,7 +71,8 @@ def first_lonely(looks: Tensor, order: Whole, grid: int, side: int, least: int) 
             lonely[:, number, spot] = _array((_apart(windows, square[:, None, None])[:, elsewhere] >= least).all(dim=1))
     tried = np.take_along_axis(lonely, order[:, None], axis=2)
     first = np.take_along_axis(order, tried.argmax(axis=2), axis=1)
-    return np.where(tried.any(axis=2).all(axis=1, keepdims=True), first, -1)
+    found = np.asarray(tried.any(axis=2))
+    return np.where(found.all(axis=1, keepdims=True), first, -1)
 
 
 def _apart(first: Tensor, second: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssl4rl_envs.kernels import augmentations, likeness, pictures, reductions, tiles
+from ssl4rl_envs.kernels import augmentations, likeness, looks, pictures, reductions, tiles
 from ssl4rl_envs.sources.base import TURN
 from ssl4rl_envs.sources.stored import store
 
@@ -93,6 +93,8 @@ def test_likeness(device, seed, count, least, centred, clear):
     sets = corners(rng, count, 3, 8, 2)
     order = np.argsort(rng.random((count, 9)), axis=1)
 
+    outside = rng.integers(0, 3, 9)
+
     def said(kind):
         first, second = kind(shown), kind(other)
         return (
@@ -101,6 +103,8 @@ def test_likeness(device, seed, count, least, centred, clear):
             likeness.first_distinct(first, sets, side, least, clear=clear, centred=centred),
             likeness.first_rich(first, at, side, 1000 * least),
             likeness.first_lonely(first, order, grid, side, least),
+            looks.differ(second.reshape(count, -1), kind(other[::-1].copy()).reshape(count, -1), 3 * least),
+            looks.lie_apart(second, (1, 2, 4, 5, 6, 3), outside, 3 * least),
         )
 
     for by_array, by_tensor in zip(said(np.copy), said(lambda array: torch.tensor(array, device=device)), strict=True):

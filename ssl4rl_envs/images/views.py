@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,6 +177,7 @@ def different_pictures(
     return np.asarray(apart & unlike, np.bool_)
 
 
+@cache
 def _outside_disk(size: int) -> NDArray[np.int64]:
     """Return how many pixels at either end of each row of a square lie outside its inscribed disk, (size,)."""
     centre = (np.arange(size) * 2 - (size - 1)) ** 2

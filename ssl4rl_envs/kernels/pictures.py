@@ -42,6 +42,9 @@ def draw(
         table: (items, 5) of them, read-only; see `sources.stored.Stored`.
         where: (n, 5), a row a view: the number of its picture, x and y of its middle from the picture's left and upper edge
             and its side, in 1/4096 of a pixel of the picture before it was enlarged, and its angle.
+
+    Raises:
+        IndexError: there is no picture of such a number.
     """
     drawn = kernels.area("pictures").draw
     least = _PIXELS // max(1, out.shape[1] ** 2)

@@ -45,6 +45,8 @@ def draw(out: NDArray[np.uint8], pixels: NDArray[np.uint8], table: NDArray[np.in
     lines = np.empty((2, 3 * size), np.uint32)
     words = np.empty(256, np.uint64)
     for i in range(len(out)):
+        if not 0 <= where[i, 0] < len(table):
+            raise IndexError("a view is of a picture that there is not")
         start, height, width, channels, enlarged = table[where[i, 0]]
         x, y, side, angle = where[i, 1] << enlarged, where[i, 2] << enlarged, where[i, 3] << enlarged, where[i, 4] % TURN
         level = 0

@@ -16,6 +16,8 @@ Ints = NDArray[np.int64]
 
 def draw(out: NDArray[np.uint8], pixels: NDArray[np.uint8], table: Ints, where: Ints) -> None:
     """See `kernels.pictures.draw`."""
+    if ((where[:, 0] < 0) | (where[:, 0] >= len(table))).any():
+        raise IndexError("a view is of a picture that there is not")
     size = out.shape[1]
     chunk = max(1, _CHUNK // max(1, size * size))
     for start in range(0, len(out), chunk):

@@ -101,6 +101,15 @@ def test_threads_draw_what_one_draws(monkeypatch):
     assert np.array_equal(*seen)
 
 
+@pytest.mark.parametrize("item", [-1, 3])
+@pytest.mark.parametrize("forced", ["numpy", "numba"])
+def test_a_picture_that_there_is_not_is_an_error(forced, item, monkeypatch):
+    pytest.importorskip("numba")
+    monkeypatch.setenv(kernels.VARIABLE, forced)
+    with pytest.raises(IndexError, match="a picture that there is not"):
+        drawn(pictures.draw, pile(np.random.default_rng(0), 3, 9), np.array([[item, 0, 0, UNIT, 0]]), 4)
+
+
 def test_an_unknown_implementation_is_refused_when_something_is_drawn(monkeypatch):
     monkeypatch.setenv(kernels.VARIABLE, "cuda")
     with pytest.raises(ValueError, match="cuda"):

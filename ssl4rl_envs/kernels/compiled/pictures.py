@@ -41,7 +41,7 @@ def draw(out: NDArray[np.uint8], pixels: NDArray[np.uint8], table: NDArray[np.in
     """See `kernels.pictures.draw`."""
     size = out.shape[1]
     right, down = np.empty(size, np.int64), np.empty(size, np.int64)
-    axes = np.empty((4, size), np.uint64)
+    axes, taps = np.empty((4, size), np.uint64), np.empty((4, size), np.uint64)
     lines = np.empty((2, 3 * size), np.uint32)
     words = np.empty(256, np.uint64)
     for i in range(len(out)):
@@ -68,7 +68,7 @@ def draw(out: NDArray[np.uint8], pixels: NDArray[np.uint8], table: NDArray[np.in
             room = (min(2 * reach // UNIT + 3, width) + 1) * (min(2 * reach // UNIT + 3, height) + 1)
             if room > len(words):
                 words = np.empty(room, np.uint64)
-            _turned(out[i].reshape(size, 3 * size), picture, x, y, right, down, words)
+            _turned(out[i].reshape(size, 3 * size), picture, x, y, right, down, words, axes, taps)
 
 
 @jit
@@ -193,36 +193,64 @@ def _turned(
     right: NDArray[np.int64],
     down: NDArray[np.int64],
     block: Words,
+    axes: Words,
+    taps: Words,
 ) -> Any:
     """Draw a view that is turned by any angle, (size, 3 * size), from a block of the picture, as words, that holds it."""
     pixels, height, width, channels = picture
     size, reach = len(out), abs(right[0]) + abs(down[0])
-    most_right, most_down = (width - 1) * UNIT, (height - 1) * UNIT
-    left, top = _clipped(x - reach, most_right) >> UNIT_BITS, _clipped(y - reach, most_down) >> UNIT_BITS
-    columns = min((_clipped(x + reach, most_right) >> UNIT_BITS) + 2, width) - left
-    rows = min((_clipped(y + reach, most_down) >> UNIT_BITS) + 2, height) - top
+    most = ((width - 1) * UNIT, (height - 1) * UNIT)
+    left, top = _clipped(x - reach, most[0]) >> UNIT_BITS, _clipped(y - reach, most[1]) >> UNIT_BITS
+    columns = min((_clipped(x + reach, most[0]) >> UNIT_BITS) + 2, width) - left
+    rows = min((_clipped(y + reach, most[1]) >> UNIT_BITS) + 2, height) - top
     stride = np.uint64(columns + 1)
     for row in range(rows + 1):
         start = ((top + min(row, rows - 1)) * width + left) * channels
         _load(block[row * (columns + 1) :], pixels, np.uint64(start), np.uint64(channels), channels, np.uint64(columns))
     for r in range(size):
-        beside, above = x - down[r], y + right[r]
-        for c in range(size):
-            column = np.uint64(_clipped(beside + right[c], most_right) - left * UNIT)
-            line = np.uint64(_clipped(above + down[c], most_down) - top * UNIT)
-            place = (line >> _BITS) * stride + (column >> _BITS)
-            beyond, below = column & _PART, line & _PART
-            upper, lower = block[place], block[place + stride]
-            upper = (upper << _BITS) + (block[place + _NEXT] - upper) * beyond
-            lower = (lower << _BITS) + (block[place + stride + _NEXT] - lower) * beyond
-            # Each channel takes 32 bits now: two of them are blended in one word, and green in another.
-            green, under = (upper >> _GREEN) & _LANE, (lower >> _GREEN) & _LANE
-            green = (green << _BITS) + (under - green) * below + _HALF_OF_ONE
-            upper, lower = _spread(upper), _spread(lower)
-            both = (upper << _BITS) + (lower - upper) * below + _HALF_OF_TWO
-            out[r, 3 * c] = np.uint8(both >> _TOP_OF_ONE)
-            out[r, 3 * c + 1] = np.uint8(green >> _TOP_OF_ONE)
-            out[r, 3 * c + 2] = np.uint8(both >> _TOP_OF_TWO)
+        # One pass each for positions, pixels and colours: the first and the last take wide instructions.
+        _positions(axes, x - down[r] - left * UNIT, y + right[r] - top * UNIT, right, down, (left, top), most, stride)
+        _taps(taps, block, axes[0], stride)
+        _colours(out, r, taps, axes[1], axes[2])
+
+
+@jit
+def _positions(
+    axes: Words, x: int, y: int, right: NDArray[np.int64], down: NDArray[np.int64], corner: Any, most: Any, stride: Any
+) -> Any:
+    """Write where in the block what a row of the output shows begins, and how far from there it is, right and down."""
+    least_x, least_y = -corner[0] * UNIT, -corner[1] * UNIT
+    for c in range(len(right)):
+        column = np.uint64(min(max(x + right[c], least_x), most[0] + least_x))
+        line = np.uint64(min(max(y + down[c], least_y), most[1] + least_y))
+        axes[0, c] = (line >> _BITS) * stride + (column >> _BITS)
+        axes[1, c], axes[2, c] = column & _PART, line & _PART
+
+
+@jit
+def _taps(taps: Words, block: Words, places: Words, stride: Any) -> Any:
+    """Write the four pixels round each place."""
+    for c in range(len(places)):
+        place = places[c]
+        taps[0, c], taps[1, c] = block[place], block[place + _NEXT]
+        taps[2, c], taps[3, c] = block[place + stride], block[place + stride + _NEXT]
+
+
+@jit
+def _colours(out: NDArray[np.uint8], r: int, taps: Words, beyonds: Words, belows: Words) -> Any:
+    """Blend the four pixels round each place."""
+    for c in range(len(beyonds)):
+        beyond, below = beyonds[c], belows[c]
+        upper = (taps[0, c] << _BITS) + (taps[1, c] - taps[0, c]) * beyond
+        lower = (taps[2, c] << _BITS) + (taps[3, c] - taps[2, c]) * beyond
+        # Each channel takes 32 bits now: two of them are blended in one word, and green in another.
+        green, under = (upper >> _GREEN) & _LANE, (lower >> _GREEN) & _LANE
+        green = (green << _BITS) + (under - green) * below + _HALF_OF_ONE
+        upper, lower = _spread(upper), _spread(lower)
+        both = (upper << _BITS) + (lower - upper) * below + _HALF_OF_TWO
+        out[r, 3 * c] = np.uint8(both >> _TOP_OF_ONE)
+        out[r, 3 * c + 1] = np.uint8(green >> _TOP_OF_ONE)
+        out[r, 3 * c + 2] = np.uint8(both >> _TOP_OF_TWO)
 
 
 @jit

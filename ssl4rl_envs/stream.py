@@ -180,6 +180,12 @@ class Stream:
         self._draws += draws
         return stream.several(self._keys, self._draws - draws, draws)
 
+    def reserve(self, draws: int) -> tuple[NDArray[np.uint64], int]:
+        """Return what the next draws are hashed from, for kernels that do it themselves: keys (n,), number of the first."""
+        first = self._draws
+        self._draws += draws
+        return self._keys, first
+
     def uniform(self, size: Sequence[int] = ()) -> NDArray[np.float64]:
         """Return floats in [0, 1) with 53 random bits, shape (n, *size)."""
         return stream.uniform(self._keys, self._call(), math.prod(size)).reshape(len(self), *size)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ssl4rl_envs.drafts import until_askable
 from ssl4rl_envs.graphs import drawing
 from ssl4rl_envs.graphs.neighbourhoods import Neighbourhood, size_of
+from ssl4rl_envs.kernels import node_features
 from ssl4rl_envs.sources.graph_builtin import GRAPHS, GraphSourceLike, load_graph
 from ssl4rl_envs.sources.graphs import GraphSource, Nodes
 from ssl4rl_envs.speech import MAX_PROMPT
@@ -82,7 +83,7 @@ class GraphTask(Task):
         if derived and self.source.kinds:
             raise ValueError(
                 f"{type(self).__name__} asks for what follows from features, and graph {self.source.name!r} has no more than "
-                f"{len(np.unique(self.source.twins))} different rows of them: what is hidden would be seen by what is not "
+                f"{int(self.source.twins.max()) + 1} different rows of them: what is hidden would be seen by what is not "
                 "there; use features that differ between nodes, or ask for edges, distances or degrees"
             )
         self.inline = features == "inline"
@@ -142,24 +143,30 @@ class GraphTask(Task):
         seen = exists if hide is None else exists & ~hide
         shown: dict[str, NDArray[Any]] = {
             "edge_index": hood.edge_index,
-            "edge_mask": hood.edge_mask.astype(np.int8),
-            "node_mask": exists.astype(np.int8),
+            "edge_mask": hood.edge_mask.view(np.int8),
+            "node_mask": exists.view(np.int8),
             "target": hood.targets if target is None else target,
-            "x_mask": seen.astype(np.int8),
+            "x_mask": (seen.copy() if seen is exists else seen).view(np.int8),
         }
         if self.inline:
-            x = self.source.features[np.maximum(hood.nodes, 0)]
-            x[~seen] = 0
-            shown["x"] = x
+            shown["x"] = self.features_of(hood.nodes, seen)
         else:
             shown["node_id"] = hood.nodes
         return shown if query is None else {**shown, "query": query}
 
+    def features_of(self, nodes: Nodes, seen: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Return the features of nodes (n, M) of the source, (n, M, F), zeros where they are not to be seen."""
+        source = self.source
+        x = np.empty((*nodes.shape, source.features.shape[1]), np.float32)
+        if source.sparse:
+            node_features.expand(x, nodes, seen, source.entries)
+        else:
+            node_features.gather(x, nodes, seen, source.features)
+        return x
+
     def twins_of(self, hood: Neighbourhood, target: Nodes) -> NDArray[np.bool_]:
         """Return which nodes of neighbourhoods are among the targets, or have the same features as one of them, (n, M)."""
-        twins = self.source.twins[np.maximum(hood.nodes, 0)]
-        asked = np.take_along_axis(twins, target, axis=1)
-        return np.asarray((twins[:, :, None] == asked[:, None, :]).any(axis=2) & (hood.nodes >= 0), np.bool_)
+        return node_features.alike(hood.nodes, target, self.source.twins)
 
     @abstractmethod
     def caption(self, batch: Batch) -> list[str]:

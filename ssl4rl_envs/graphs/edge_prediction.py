@@ -142,7 +142,7 @@ class EdgePrediction(GraphTask):
         if self.negatives == "two_hop":
             return list(self._sharing[code_of(stream.split)].draw(stream)), np.ones(len(stream), bool)
         edges = self.source.edges_of(stream.split)
-        edge = edges[stream.integers(0, len(edges))]
+        edge = edges[stream.integers(0, len(edges))].astype(np.int64)
         one, end, partner, away = self._ends(edge, stream)
         good = (one != end) & ~self.source.joined(one, end)
         good &= self.source.pair_split(one, end) == code_of(stream.split)

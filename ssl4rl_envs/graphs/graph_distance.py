@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.graphs.neighbourhoods import Neighbourhood, sample_neighbourhoods
+from ssl4rl_envs.kernels.graph_edges import distances
 from ssl4rl_envs.numerals import at_least
 from ssl4rl_envs.sources.graph_builtin import GraphSourceLike
-from ssl4rl_envs.sources.graphs import Nodes
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Level, Score, exact_score
 
@@ -131,25 +131,8 @@ class GraphDistance(GraphTask):
     def _draft(self, stream: Stream) -> tuple[list[NDArray[Any]], NDArray[np.bool_]]:
         """Draw centres (n,), distances from them (n, M) and their neighbourhoods; and which rows have every distance."""
         known = self.source.nodes_of(stream.split)
-        centre = known[stream.integers(0, len(known))]
+        centre = known[stream.integers(0, len(known))].astype(np.int64)
         hood = sample_neighbourhoods(self.source, centre[:, None], self.fanouts, stream)
-        distance = distances(hood)
+        distance = distances(hood.nodes, hood.edge_index, hood.edge_mask, hood.targets[:, 0], len(HOPS))
         good = np.all([(distance == number + 1).any(axis=1) for number in range(len(HOPS))], axis=0)
         return [centre, distance, hood.nodes, hood.edge_index, hood.edge_mask, hood.targets], good
-
-
-def distances(hood: Neighbourhood) -> Nodes:
-    """Return how far nodes are from the first target on what is shown, (n, M); 4 is more than 3, -1 no node."""
-    count, width = hood.nodes.shape
-    near = np.zeros((count, width, width), np.float32)
-    row = np.repeat(np.arange(count)[:, None], hood.edge_mask.shape[1], axis=1)[hood.edge_mask]
-    one, other = (hood.edge_index[:, end][hood.edge_mask] for end in (0, 1))
-    near[row, one, other] = 1
-    reached = np.zeros((count, width), bool)
-    reached[np.arange(count), hood.targets[:, 0]] = True
-    far = np.where(hood.nodes >= 0, len(HOPS), -1)
-    far[reached] = 0
-    for hops in range(1, len(HOPS)):
-        reached = reached | ((reached.astype(np.float32)[:, None] @ near)[:, 0] > 0)
-        far = np.where(reached & (far == len(HOPS)), hops, far)
-    return far

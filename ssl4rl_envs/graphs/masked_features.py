@@ -124,7 +124,7 @@ class MaskedFeatures(GraphTask):
         """Draw centres, masked nodes (local) and neighbourhoods; the masked nodes; and which rows have enough of them."""
         source = self.source
         known = source.nodes_of(stream.split)
-        centre = known[stream.integers(0, len(known))]
+        centre = known[stream.integers(0, len(known))].astype(np.int64)
         hood = sample_neighbourhoods(source, centre[:, None], self.fanouts, stream)
         within = (hood.nodes >= 0) & (source.node_split[np.maximum(hood.nodes, 0)] == code_of(stream.split))
         keys = np.where(within, stream.words(within.shape[1:]) >> np.uint64(1), np.uint64(2**64 - 1))

@@ -41,7 +41,7 @@ class EdgeEnds:
         self._edges = source.edges
         train = source.pair_split(self._edges[:, 0], self._edges[:, 1]) == 0
         key = degree_key((source.degrees[self._edges] - train[:, None]).ravel(), limit)
-        self._order = np.argsort(key, kind="stable")  # number 2 e + i is the end i of edge e
+        self._order = np.argsort(key, kind="stable").astype(np.int32 if len(key) < 2**31 else np.int64)  # number 2 e + i is the end i of edge e
         self._starts = np.concatenate([[0], np.cumsum(np.bincount(key))])
 
     def draw(self, keys: Nodes, size: int, stream: Stream) -> tuple[Nodes, Nodes]:
@@ -49,7 +49,7 @@ class EdgeEnds:
         first = self._starts[keys]
         place = first[:, None] + stream.below(np.repeat((self._starts[keys + 1] - first)[:, None], size, axis=1))
         edge, side = np.divmod(self._order[place], 2)
-        return self._edges[edge, 1 - side], self._edges[edge, side]
+        return self._edges[edge, 1 - side].astype(np.int64), self._edges[edge, side].astype(np.int64)
 
 
 def shared_neighbours(source: GraphSource, one: Nodes, other: Nodes) -> tuple[Nodes, Nodes]:
@@ -117,7 +117,9 @@ class SharingPairs:
         """
         chosen = stream.integers(0, len(self._edges))
         place = self._starts[chosen] + stream.below(self._counts[chosen])
-        return self._edges[chosen], self._apart_pairs[place], self._partners[place]
+        drawn = (self._edges[chosen], self._apart_pairs[place], self._partners[place])
+        edge, apart, partners = (pairs.astype(np.int64) for pairs in drawn)
+        return edge, apart, partners
 
     def _apart(self, split: str, draws: int) -> tuple[Nodes, Nodes]:
         """Draw pairs with a neighbour in common that are not joined and belong to the split, and partners of their ends."""

@@ -129,7 +129,7 @@ class NeighborChoice(GraphTask):
         """
         source, count = self.source, self.candidates - 1
         edges = source.edges_of(stream.split)
-        edge = edges[stream.integers(0, len(edges))]
+        edge = edges[stream.integers(0, len(edges))].astype(np.int64)
         edge = np.where(stream.integers(0, 2)[:, None] == 1, edge, edge[:, ::-1])
         node, true = edge[:, :1], edge[:, 1:]
         key = degree_key(source.degrees[true[:, 0]] - (code_of(stream.split) == 0), self.fanouts[0])

@@ -139,12 +139,12 @@ class NodeAttribute(GraphTask):
             target: NDArray[Any] = answer
         elif self.attribute == "vector":
             nodes = self.source.nodes_of(stream.split)
-            node = nodes[stream.integers(0, len(nodes))]
+            node = nodes[stream.integers(0, len(nodes))].astype(np.int64)
             target = self._values[node]
         else:
             nodes, starts = self._by_answer[code_of(stream.split)]
             target = stream.integers(0, len(starts) - 1)
-            node = nodes[starts[target] + stream.below(starts[target + 1] - starts[target])]
+            node = nodes[starts[target] + stream.below(starts[target + 1] - starts[target])].astype(np.int64)
         hood = sample_neighbourhoods(self.source, node[:, None], self.fanouts, stream.branch("neighbourhoods"))
         hide = self.twins_of(hood, hood.targets)
         return Batch(self.observe(hood, hide=hide, query=query), target, node)
@@ -183,7 +183,7 @@ class NodeAttribute(GraphTask):
     def _draft_words(self, stream: Stream) -> tuple[list[NDArray[Any]], NDArray[np.bool_]]:
         """Draw two nodes, and of each a word that the other lacks, (n, 2) each; and which rows have such."""
         known = self.source.nodes_of(stream.split)
-        nodes = known[stream.integers(0, len(known), (2,))]
+        nodes = known[stream.integers(0, len(known), (2,))].astype(np.int64)
         one, other, good = swapped_words(self.source, nodes[:, :1], nodes[:, 1:], stream)
         return [nodes, np.concatenate([one, other], axis=1)], good[:, 0]
 

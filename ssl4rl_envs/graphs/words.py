@@ -18,10 +18,10 @@ def swapped_words(source: GraphSource, one: Nodes, other: Nodes, stream: Stream)
     Either node may be asked about either word: one answer is yes, the other no. If the nodes are drawn alike and a coin says
     which of them it is, the word and the node are the same for both answers.
     """
-    indptr, words = source.words
+    indptr, words, _ = source.entries
     counts = np.diff(indptr)
     drawn = [
-        np.where(counts[of] > 0, words[np.minimum(indptr[of] + stream.below(counts[of]), len(words) - 1)], -1)
+        np.where(counts[of] > 0, words[np.minimum(indptr[of] + stream.below(counts[of]), len(words) - 1)].astype(np.int64), -1)
         for of in (np.repeat(nodes[:, :, None], TRIES, axis=2) for nodes in (one, other))
     ]
     good = (drawn[0] >= 0) & (drawn[1] >= 0)

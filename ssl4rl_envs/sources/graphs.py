@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ssl4rl_envs.kernels import graph_edges
 from ssl4rl_envs.sources.clusters import cluster
 from ssl4rl_envs.sources.graph_values import dense
-from ssl4rl_envs.stream import SPLITS, hash_rows
+from ssl4rl_envs.stream import SPLITS, hash_rows, hash_seed
 
 EDGE_SHARES = (0.85, 0.05, 0.10)
 """Shares of edges that train, validate and test, as usual for link prediction (Kipf & Welling 2016, arXiv 1611.07308)."""
@@ -27,7 +28,16 @@ FEWEST_ROWS = 50
 QUANTUM = 1_000
 """Features that are no whole numbers count in units of 1/1000 where nodes are grouped by them, so that sums are exact."""
 
+CHUNK = 1 << 22
+"""Numbers that are worked on at a time."""
+
+SPARSE = 1 / 8
+"""The largest share of features that are not 0 in a table that is shown by these alone."""
+
 Nodes = NDArray[np.int64]
+
+_PAIR = hash_seed("rows", "pair")
+"""What the split of a pair of nodes is hashed from, as by `hash_rows`."""
 
 
 class GraphSource:
@@ -49,14 +59,15 @@ class GraphSource:
         left_out: how many of what was left out before, by kind.
 
     Attributes:
-        edges: (E, 2) the pairs, smaller number first, sorted.
+        edges: (E, 2) int32, the pairs, smaller number first, sorted; put together anew whenever they are asked for.
         names: (N,) what nodes are called where they come from: `names[number]`.
         duplicates, loops: how many of the given edges were merged or left out.
         left_out: how many of what was left out or merged, by kind; kinds of which there were none are not in it.
         features: (N, F) float32.
         described: whether features were given.
-        indptr, indices: compressed rows of the train edges in both directions, neighbours sorted.
-        degrees: (N,) how many train edges each node has.
+        indptr, indices: compressed rows of the train edges in both directions, neighbours sorted; int32, `indptr` int64
+            from 2**31 entries on.
+        degrees: (N,) int32, how many train edges each node has.
 
     Raises:
         ValueError: the arrays do not fit together, or a split would have no edge.
@@ -85,59 +96,65 @@ class GraphSource:
             raise ValueError(f"graph {name!r}: {count} nodes do not hold edges up to node {greatest}")
         table = None if features is None else _table(features, count, name)
         self.labels = None if labels is None else _labels(_array(labels, "labels", name), count, name)
-        self.names = np.arange(count) if names is None else np.array(names)
-        if self.names.shape != (count,):
-            raise ValueError(f"graph {name!r}: names must be ({count},), got {self.names.shape}")
-        self.names.flags.writeable = False
-        proper = pairs[pairs[:, 0] != pairs[:, 1]]
-        self._keys = np.unique(proper.min(axis=1) * count + proper.max(axis=1))
-        self.loops, self.duplicates = len(pairs) - len(proper), len(proper) - len(self._keys)
+        self._names = None if names is None else np.array(names)
+        if self._names is not None and self._names.shape != (count,):
+            raise ValueError(f"graph {name!r}: names must be ({count},), got {self._names.shape}")
+        keys = _keys(pairs, count)
+        self.loops = int(np.count_nonzero(pairs[:, 0] == pairs[:, 1]))
+        self.duplicates = len(pairs) - self.loops - len(keys)
         counted = {**(left_out or {}), "loops": self.loops, "repeated edges": self.duplicates}
         self.left_out = {kind: number for kind, number in counted.items() if number}
-        self.edges = np.stack([self._keys // count, self._keys % count], axis=1)
-        self._edge_split = self.pair_split(self.edges[:, 0], self.edges[:, 1])
-        if not len(proper):
+        if not len(keys):
             raise ValueError(f"graph {name!r} holds no edge between two nodes, only {self.loops} loops")
-        lacking = [split for code, split in enumerate(SPLITS) if not (self._edge_split == code).any()]
+        split = self.pair_split(*np.divmod(keys, count))
+        self._by_split = [_ends(keys[split == code], count) for code in range(len(SPLITS))]
+        lacking = [split for split, edges in zip(SPLITS, self._by_split, strict=True) if not len(edges)]
         if lacking:
-            raise ValueError(
-                f"graph {name!r}: of its {len(self.edges)} edges none falls to the split {', '.join(lacking)}; too few"
-            )
-        shown = self.edges[self._edge_split == 0]
-        both = np.concatenate([shown, shown[:, ::-1]])
-        self._rows = np.sort(both[:, 0] * count + both[:, 1])
-        self.indices = self._rows % count
-        self.degrees = np.bincount(both[:, 0], minlength=count).astype(np.int64)
-        self.indptr = np.concatenate([[0], np.cumsum(self.degrees)])
+            raise ValueError(f"graph {name!r}: of its {len(keys)} edges none falls to the split {', '.join(lacking)}; too few")
+        self._held_out = keys[split != 0]
+        self.indptr, self.indices = graph_edges.compress(self._by_split[0], count)
         self.described = table is not None
         self.features = self._buckets() if table is None else table
         self.features.flags.writeable = False
 
     def __repr__(self) -> str:
-        return f"GraphSource({self.name!r}, {self.nodes} nodes, {len(self.edges)} edges, {self.features.shape[1]} features)"
+        return f"GraphSource({self.name!r}, {self.nodes} nodes, {len(self)} edges, {self.features.shape[1]} features)"
 
     def __len__(self) -> int:
-        return len(self.edges)
+        return sum(map(len, self._by_split))
+
+    @property
+    def edges(self) -> NDArray[np.int32]:
+        """All edges, (E, 2), as the class's text says."""
+        keys = [edges[:, 0].astype(np.int64) * self.nodes + edges[:, 1] for edges in self._by_split]
+        return _ends(np.sort(np.concatenate(keys), kind="stable"), self.nodes)
+
+    @cached_property
+    def degrees(self) -> NDArray[np.int32]:
+        """How many train edges each node has, (N,)."""
+        return np.diff(self.indptr).astype(np.int32)
+
+    @property
+    def names(self) -> NDArray[Any]:
+        """What nodes are called where they come from, (N,)."""
+        names = np.arange(self.nodes) if self._names is None else self._names
+        names.flags.writeable = False
+        return names
 
     def pair_split(self, one: Nodes, other: Nodes) -> NDArray[np.int8]:
         """Return which split pairs of nodes belong to, as an index of `SPLITS`, whether they are joined or not."""
-        pair = np.stack([np.minimum(one, other).ravel(), np.maximum(one, other).ravel()], axis=1).astype(np.uint64)
-        return _shares(hash_rows(pair, "pair"), EDGE_SHARES).reshape(np.shape(one))
+        return graph_edges.splits(_PAIR, _bounds(EDGE_SHARES), one, other)
 
     def joined(self, one: Nodes, other: Nodes) -> NDArray[np.bool_]:
         """Return which pairs of nodes are joined by an edge of any split; a node is not joined to itself."""
-        key = np.minimum(one, other) * self.nodes + np.maximum(one, other)
-        place = np.searchsorted(self._keys, key)
-        return np.asarray(self._keys[np.minimum(place, len(self._keys) - 1)] == key, np.bool_)
+        return graph_edges.joined((self.indptr, self.indices), self._held_out, self.nodes, one, other)
 
     def position(self, node: Nodes, neighbour: Nodes) -> Nodes:
         """Return the place of a neighbour among the train neighbours of a node, -1 where it is none."""
-        key = node * self.nodes + neighbour
-        place = np.minimum(np.searchsorted(self._rows, key), len(self._rows) - 1)
-        return np.where(self._rows[place] == key, place - self.indptr[node], -1)
+        return graph_edges.locate((self.indptr, self.indices), node, neighbour)
 
-    def edges_of(self, split: str) -> Nodes:
-        """Return the edges of a split, (m, 2)."""
+    def edges_of(self, split: str) -> NDArray[np.int32]:
+        """Return the edges of a split, (m, 2), sorted."""
         return self._by_split[SPLITS.index(split)]
 
     def nodes_of(self, split: str) -> Nodes:
@@ -146,7 +163,7 @@ class GraphSource:
         Raises:
             ValueError: the split has none.
         """
-        nodes = np.flatnonzero(self.node_split == SPLITS.index(split)).astype(np.int64)
+        nodes = self._nodes_by_split[SPLITS.index(split)]
         if not len(nodes):
             raise ValueError(f"graph {self.name!r}: of its {self.nodes} nodes none falls to the split {split}; too few")
         return nodes
@@ -155,45 +172,48 @@ class GraphSource:
     def fingerprint(self) -> str:
         """A hex digest of the content: nodes, edges and features."""
         digest = hashlib.blake2b(f"{self.nodes} {self.features.shape}".encode(), digest_size=16)
-        digest.update(self.edges.tobytes())
-        digest.update(self.features.tobytes())
+        edges = self.edges
+        for start in range(0, len(edges), CHUNK):
+            digest.update(edges[start : start + CHUNK].astype(np.int64).tobytes())
+        digest.update(self.features)
         return digest.hexdigest()
 
-    @cached_property
-    def _by_split(self) -> list[Nodes]:
-        return [self.edges[self._edge_split == code] for code in range(len(SPLITS))]
-
-    @cached_property
-    def twins(self) -> NDArray[np.uint64]:
+    @property
+    def twins(self) -> NDArray[np.int32]:
         """A number for each node that it shares with all nodes of equal features, (N,); its own where it has none."""
-        if not self.described:
-            return hash_rows(np.arange(self.nodes, dtype=np.uint64)[:, None], "node")
-        found = np.empty(self.nodes, np.uint64)
-        for start in range(0, self.nodes, 65_536):
-            part = self.features[start : start + 65_536] + np.float32(0)  # -0.0 and 0.0 are equal
-            weights = hash_rows(np.arange(part.shape[1], dtype=np.uint64)[:, None], "feature") | np.uint64(1)
-            found[start : start + len(part)] = (part.view(np.uint32).astype(np.uint64) * weights).sum(axis=1, dtype=np.uint64)
-        return hash_rows(found[:, None], "twins")
+        return self._by_features[0]
 
-    @cached_property
+    @property
     def kinds(self) -> bool:
         """Whether features only tell a few kinds of nodes apart, as one-hot categories do: nodes cannot be split by them.
 
         So it is where more than half of the nodes have the features of another, and either there are fewer than
         `FEWEST_ROWS` different rows, or they are shared so unevenly that a split would get less than half of its nodes.
         """
-        rows = len(np.unique(self.twins)) if self.described else self.nodes
-        if 2 * rows >= self.nodes:
-            return False
-        shares = np.bincount(_shares(self.twins, NODE_SHARES), minlength=len(SPLITS)) / self.nodes
-        return rows < FEWEST_ROWS or bool((2 * shares < NODE_SHARES).any())
+        return self._by_features[1]
 
-    @cached_property
+    @property
     def node_split(self) -> NDArray[np.int8]:
         """Which split each node belongs to, (N,), as an index of `SPLITS`: by its features, or its number (see `kinds`)."""
-        if self.kinds:
-            return _shares(hash_rows(np.arange(self.nodes, dtype=np.uint64)[:, None], "node"), NODE_SHARES)
-        return _shares(self.twins, NODE_SHARES)
+        return self._by_features[2]
+
+    @cached_property
+    def _by_features(self) -> tuple[NDArray[np.int32], bool, NDArray[np.int8]]:
+        """`twins`, `kinds` and `node_split`."""
+        numbers = hash_rows(np.arange(self.nodes, dtype=np.uint64)[:, None], "node")
+        if not self.described:
+            return np.arange(self.nodes, dtype=np.int32), False, _shares(numbers, NODE_SHARES)
+        hashes = _row_hashes(self.features)
+        rows, twins = np.unique(hashes, return_inverse=True)
+        split = _shares(hashes, NODE_SHARES)
+        shares = np.bincount(split, minlength=len(SPLITS)) / self.nodes
+        shared = 2 * len(rows) < self.nodes
+        kinds = shared and (len(rows) < FEWEST_ROWS or bool((2 * shares < NODE_SHARES).any()))
+        return twins.astype(np.int32), kinds, _shares(numbers, NODE_SHARES) if kinds else split
+
+    @cached_property
+    def _nodes_by_split(self) -> list[NDArray[np.int32]]:
+        return [np.flatnonzero(self.node_split == code).astype(np.int32) for code in range(len(SPLITS))]
 
     @cached_property
     def whole_features(self) -> NDArray[np.int64]:
@@ -209,11 +229,16 @@ class GraphSource:
         return self.described and bool(np.isin(self.features, (0.0, 1.0)).all())
 
     @cached_property
-    def words(self) -> tuple[Nodes, Nodes]:
-        """Compressed rows of the features that are not 0: `indptr` (N + 1,) and sorted feature numbers."""
-        rows, columns = np.nonzero(self.features)
+    def entries(self) -> tuple[Nodes, NDArray[np.int32], NDArray[np.float32]]:
+        """Compressed rows of the features that are not 0: `indptr` (N + 1,), sorted feature numbers, and the features."""
+        rows, columns = np.nonzero(self.features.view(np.uint32))  # so that -0.0 is kept
         counts = np.bincount(rows, minlength=self.nodes)
-        return np.concatenate([[0], np.cumsum(counts)]), columns.astype(np.int64)
+        return np.concatenate([[0], np.cumsum(counts)]), columns.astype(np.int32), self.features[rows, columns]
+
+    @cached_property
+    def sparse(self) -> bool:
+        """Whether so few features are not 0 that they are shown sooner from `entries` than from the table."""
+        return int(np.count_nonzero(self.features)) <= SPARSE * self.features.size
 
     def clusters(self, count: int) -> Nodes:
         """Return which of `count` groups of similar features each node belongs to, (N,); the same on every machine."""
@@ -281,7 +306,35 @@ def _labels(given: NDArray[Any], count: int, name: str) -> Nodes:
     return given.astype(np.int64)
 
 
+def _keys(pairs: Nodes, count: int) -> Nodes:
+    """Return smaller node times `count` plus larger node of all pairs of two nodes, each once, rising."""
+    proper = pairs[pairs[:, 0] != pairs[:, 1]]
+    return np.unique(proper.min(axis=1) * count + proper.max(axis=1))
+
+
+def _ends(keys: Nodes, count: int) -> NDArray[np.int32]:
+    """Return the nodes (m, 2) of such keys."""
+    ends = np.empty((len(keys), 2), np.int32)
+    ends[:, 0], ends[:, 1] = keys // count, keys % count
+    return ends
+
+
+def _row_hashes(table: NDArray[np.float32]) -> NDArray[np.uint64]:
+    """Return a hash of each row of features, (N,)."""
+    found = np.empty(len(table), np.uint64)
+    weights = hash_rows(np.arange(table.shape[1], dtype=np.uint64)[:, None], "feature") | np.uint64(1)
+    step = max(1, CHUNK // table.shape[1])
+    for start in range(0, len(table), step):
+        part = table[start : start + step] + np.float32(0)  # -0.0 and 0.0 are equal
+        found[start : start + len(part)] = (part.view(np.uint32).astype(np.uint64) * weights).sum(axis=1, dtype=np.uint64)
+    return hash_rows(found[:, None], "twins")
+
+
+def _bounds(shares: tuple[float, ...]) -> NDArray[np.uint64]:
+    """Return where splits of the given shares begin, behind the first, among the upper halves of words."""
+    return np.array([round(share * 2**32) for share in np.cumsum(shares)[:-1]], np.uint64)
+
+
 def _shares(words: NDArray[np.uint64], shares: tuple[float, ...]) -> NDArray[np.int8]:
     """Cut uniform words into splits of the given shares."""
-    bounds = np.array([round(share * 2**32) for share in np.cumsum(shares)[:-1]], np.uint64)
-    return np.searchsorted(bounds, words >> np.uint64(32), side="right").astype(np.int8)
+    return np.searchsorted(_bounds(shares), words >> np.uint64(32), side="right").astype(np.int8)

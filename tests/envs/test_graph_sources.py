@@ -44,7 +44,8 @@ def test_built_in_graphs_hold_together(name):
 
 
 def test_shares_are_those_that_are_declared():
-    shares = np.bincount(stochastic_block_model(20_000)._edge_split, minlength=3)
+    graph = stochastic_block_model(20_000)
+    shares = np.bincount(graph.pair_split(*graph.edges.T), minlength=3)
     assert np.abs(shares / shares.sum() - EDGE_SHARES).max() < 0.005
 
 

@@ -12,7 +12,8 @@ from scipy import stats
 import ssl4rl_envs
 from ssl4rl_envs import Batch, Stream, make_task
 from ssl4rl_envs.graphs.base import GraphTask
-from ssl4rl_envs.graphs.neighbourhoods import _distinct, sample_neighbourhoods, size_of
+from ssl4rl_envs.graphs.neighbourhoods import sample_neighbourhoods, size_of
+from ssl4rl_envs.kernels.reference.neighbourhoods import distinct
 from ssl4rl_envs.graphs.observation import GraphObservation
 from ssl4rl_envs.sources.graph_builtin import load_graph
 from ssl4rl_envs.sources.graphs import GraphSource
@@ -110,12 +111,12 @@ def test_an_edge_that_is_hidden_leaves_no_gap():
 
 def test_places_are_distinct_and_uniform():
     stream = Stream("train", np.zeros(6_000, int), np.arange(6_000))
-    found = _distinct(np.full((6_000, 1), 6), 3, stream)[:, 0]
+    found = distinct(np.full((6_000, 1), 6), 3, *stream.reserve(3))[:, 0]
     assert (np.diff(np.sort(found, axis=1), axis=1) > 0).all()
     sets = np.unique(np.sort(found, axis=1), axis=0, return_counts=True)[1]
     assert len(sets) == 20
     assert stats.chisquare(sets).pvalue > 1e-4
-    few = _distinct(np.array([[2], [0]]), 3, Stream("train", [0, 0], [0, 1]))
+    few = distinct(np.array([[2], [0]]), 3, *Stream("train", [0, 0], [0, 1]).reserve(3))
     assert few[0, 0].tolist() == [0, 1, 2]
 
 

@@ -1,0 +1,175 @@
+"""Kernels of graphs: the same bits as the NumPy reference, and the right values where they can be told by hand."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ssl4rl_envs import Stream, kernels, make_task
+from ssl4rl_envs.kernels import graph_edges, neighbourhoods, node_features
+from ssl4rl_envs.sources.graphs import EDGE_SHARES, _bounds
+
+SIZES = st.tuples(st.integers(2, 40), st.integers(0, 120), st.integers(0, 2**32))
+TASKS = (
+    ("EdgePrediction", {"negatives": "degree"}),
+    ("EdgePrediction", {"negatives": "two_hop", "features": "id"}),
+    ("NeighborChoice", {"candidates": 8}),
+    ("GraphDistance", {}),
+    ("NodeAttribute", {"attribute": "word"}),
+    ("MaskedFeatures", {}),
+)
+
+
+def pairs_of(nodes: int, edges: int, seed: int) -> np.ndarray:
+    """Random pairs of nodes, each once, the smaller first, sorted, (m, 2); at least one."""
+    rng = np.random.default_rng(seed)
+    one, other = rng.integers(0, nodes, (2, edges + 1))
+    pairs = np.sort(np.stack([one, np.where(one == other, (one + 1) % nodes, other)], axis=1), axis=1)
+    return np.unique(pairs, axis=0).astype(np.int32)
+
+
+def both(area: str) -> list[ModuleType]:
+    pytest.importorskip("numba")
+    return [importlib.import_module(f"{package}.{area}") for package in kernels.PACKAGES.values()]
+
+
+def same(area: str, name: str, outs: tuple[np.ndarray, ...], *arguments: object) -> tuple[np.ndarray, ...]:
+    """Call both implementations on arrays that are written, and hold these equal."""
+    found = []
+    for module in both(area):
+        written = tuple(out.copy() for out in outs)
+        getattr(module, name)(*written, *arguments)
+        found.append(written)
+    for one, other in zip(*found, strict=True):
+        assert np.array_equal(one, other)
+    return found[0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    size=SIZES, asked=st.integers(1, 4), fanouts=st.lists(st.integers(1, 6), min_size=1, max_size=3), hides=st.integers(0, 3)
+)
+def test_neighbourhoods_are_those_of_the_reference(size, asked, fanouts, hides):
+    pairs, rng = pairs_of(*size), np.random.default_rng(size[2])
+    rows = graph_edges.compress(pairs, size[0])
+    count, asked = 5, min(asked, size[0])
+    targets = np.stack([rng.permutation(size[0])[:asked] for _ in range(count)])
+    hidden = pairs[rng.integers(0, len(pairs), (count, hides))].astype(np.int64)
+    hidden[rng.random((count, hides)) < 0.2] = -1
+    nodes, edges = neighbourhoods.size_of(asked, tuple(fanouts))
+    outs = (
+        np.zeros((count, nodes), np.int64),
+        np.zeros((count, 2, edges), np.int64),
+        np.zeros((count, edges), bool),
+        np.zeros((count, asked), np.int64),
+    )
+    keys = rng.integers(0, 2**64, count, np.uint64)
+    found, edge_index, mask, local = same(
+        "neighbourhoods", "sample", outs, *rows, targets, np.array(fanouts), hidden, keys, np.uint64(size[2] % 7)
+    )
+    assert np.array_equal(np.take_along_axis(found, local, axis=1), targets)
+    for row in range(count):
+        ends = np.sort(found[row][edge_index[row][:, mask[row]].T], axis=1)
+        shown = {tuple(pair) for pair in ends.tolist()}
+        assert shown <= {tuple(pair) for pair in pairs.tolist()} - {tuple(sorted(pair)) for pair in hidden[row].tolist()}
+
+
+@settings(max_examples=60, deadline=None)
+@given(size=SIZES, count=st.integers(0, 30))
+def test_edges_are_looked_up_as_by_the_reference_and_by_sets(size, count):
+    pairs, rng = pairs_of(*size), np.random.default_rng(size[2])
+    nodes = size[0]
+    shown, held = pairs[: -(-len(pairs) // 2)], pairs[-(-len(pairs) // 2) :].astype(np.int64)
+    rows = same("graph_edges", "compress", (np.zeros(nodes + 1, np.int32), np.zeros(2 * len(shown), np.int32)), shown)
+    near = [sorted(nx.Graph(shown.tolist()).neighbors(node)) if (shown == node).any() else [] for node in range(nodes)]
+    assert np.split(rows[1], rows[0][1:-1])[0].tolist() == near[0]
+    assert rows[1].tolist() == sum(near, [])
+    one, other = rng.integers(0, nodes, (2, count))
+    places = same("graph_edges", "locate", (np.zeros(count, np.int64),), *rows, one, other)[0]
+    assert places.tolist() == [near[a].index(b) if b in near[a] else -1 for a, b in zip(one, other, strict=True)]
+    keys = held[:, 0] * nodes + held[:, 1]
+    found = same("graph_edges", "joined", (np.zeros(count, bool),), *rows, keys, nodes, one, other)[0]
+    known = {tuple(pair) for pair in pairs.tolist()}
+    assert found.tolist() == [(min(a, b), max(a, b)) in known for a, b in zip(one.tolist(), other.tolist(), strict=True)]
+    key = np.uint64(size[2])
+    split = same("graph_edges", "splits", (np.zeros(count, np.int8),), key, _bounds(EDGE_SHARES), one, other)[0]
+    assert np.array_equal(split, graph_edges.splits(int(key), _bounds(EDGE_SHARES), other, one))
+
+
+@settings(max_examples=40, deadline=None)
+@given(size=SIZES, most=st.integers(1, 5))
+def test_distances_are_those_of_networkx(size, most):
+    pairs = pairs_of(*size).astype(np.int64)
+    nodes, start = np.arange(size[0] + 2)[None], np.array([size[2] % size[0]])
+    nodes = np.where(nodes < size[0], nodes, -1)
+    edge_index = np.concatenate([pairs, pairs[:, ::-1], [[0, start[0]]]]).T[None]  # the last is none
+    mask = np.arange(edge_index.shape[2])[None] < 2 * len(pairs)
+    found = same("graph_edges", "distances", (np.zeros(nodes.shape, np.int64),), nodes, edge_index, mask, start, most)[0]
+    graph = nx.Graph(pairs.tolist())
+    graph.add_nodes_from(range(size[0]))
+    far = nx.single_source_shortest_path_length(graph, int(start[0]))
+    assert found[0].tolist() == [min(far.get(node, most), most) for node in range(size[0])] + [-1, -1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    count=st.integers(0, 5),
+    shape=st.tuples(st.integers(1, 6), st.integers(1, 70)),
+    seed=st.integers(0, 2**32),
+    past=st.booleans(),
+    offset=st.integers(0, 15),
+)
+def test_features_are_the_rows_of_the_table_wherever_they_lie(count, shape, seed, past, offset):
+    """Also where lines of the caches are cut by the ends of the array."""
+    rng = np.random.default_rng(seed)
+    table = np.where(rng.random((9, shape[1])) < 0.2, rng.normal(size=(9, shape[1])), 0).astype(np.float32)
+    nodes = rng.integers(-1, 9, (count, shape[0]))
+    seen = (nodes >= 0) & (rng.random(nodes.shape) < 0.7)
+    right = np.where(seen[..., None], table[np.maximum(nodes, 0)], np.float32(0))
+    rows, columns = np.nonzero(table)
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=9))])
+    entries = (indptr, columns.astype(np.int32), table[rows, columns])
+    table.flags.writeable = False
+    memory = np.full(offset + right.size, 7, np.float32)
+    for module in both("node_features"):
+        out = memory[offset:].reshape(right.shape)
+        out[:] = 7
+        module.expand(out, nodes, seen, *entries, past)
+        assert np.array_equal(out, right)
+        assert (memory[:offset] == 7).all()
+        out[:] = 7
+        module.gather(out, nodes, seen, table)
+        assert np.array_equal(out, right)
+    local = rng.integers(0, shape[0], (count, 2))
+    kinds = rng.integers(0, 3, 9).astype(np.int32)
+    alike = same("node_features", "alike", (np.zeros(nodes.shape, bool),), nodes, local, kinds)[0]
+    asked = kinds[np.maximum(np.take_along_axis(nodes, local, axis=1), 0)]
+    assert np.array_equal(alike, (nodes >= 0) & (kinds[np.maximum(nodes, 0)][:, :, None] == asked[:, None]).any(axis=2))
+
+
+def test_many_features_are_streamed_and_are_the_same(monkeypatch):
+    task = make_task("SSL4RL/EdgePrediction-v0")
+    stream = Stream.span("train", 0, 0, 20)
+    near = task.sample(stream).observation["x"]
+    monkeypatch.setattr(node_features, "PAST_CACHES", 1)
+    assert np.array_equal(task.sample(stream).observation["x"], near)
+
+
+@pytest.mark.parametrize(("name", "arguments"), TASKS)
+def test_graph_tasks_ask_the_same_with_either(name, arguments, monkeypatch):
+    pytest.importorskip("numba")
+    seen = []
+    for forced in kernels.PACKAGES:
+        monkeypatch.setenv(kernels.VARIABLE, forced)
+        monkeypatch.setenv("SSL4RL_THREADS", "2")
+        seen.append(make_task(f"SSL4RL/{name}-v0", **arguments).sample(Stream.span("test", 3, 0, 150)))
+    assert np.array_equal(seen[0].target, seen[1].target)
+    for key, values in seen[0].observation.items():
+        assert values.dtype == seen[1].observation[key].dtype
+        assert np.array_equal(values, seen[1].observation[key]), key

@@ -12,8 +12,9 @@ from ssl4rl_envs.answers import YES_OR_NO, AnswerFormat
 from ssl4rl_envs.graphs.base import GraphTask, code_of
 from ssl4rl_envs.graphs.matching import EdgeEnds, SharingPairs, degree_key
 from ssl4rl_envs.graphs.neighbourhoods import sample_neighbourhoods
+from ssl4rl_envs.kernels import graph_drafts
 from ssl4rl_envs.sources.graph_builtin import GraphSourceLike
-from ssl4rl_envs.sources.graphs import Nodes
+from ssl4rl_envs.sources.graphs import PAIR_SPLITS, Nodes
 from ssl4rl_envs.stream import SPLITS, Stream
 from ssl4rl_envs.task import Batch, Level, Score, exact_score
 
@@ -144,17 +145,16 @@ class EdgePrediction(GraphTask):
         edges = self.source.edges_of(stream.split)
         edge = edges[stream.integers(0, len(edges))].astype(np.int64)
         one, end, partner, away = self._ends(edge, stream)
-        good = (one != end) & ~self.source.joined(one, end)
-        good &= self.source.pair_split(one, end) == code_of(stream.split)
-        first = good.argmax(axis=1)[:, None]
-        one, end, partner, away = (np.take_along_axis(found, first, axis=1)[:, 0] for found in (one, end, partner, away))
-        return [edge, np.stack([one, end], axis=1), np.stack([partner, away], axis=1)], good.any(axis=1)
+        first, found = graph_drafts.first_apart(self.source.rows, *PAIR_SPLITS, code_of(stream.split), one, end)
+        row = np.arange(len(stream))
+        one, end, partner, away = (drawn[row, first] for drawn in (one, end, partner, away))
+        return [edge, np.stack([one, end], axis=1), np.stack([partner, away], axis=1)], found
 
     def _ends(self, edge: Nodes, stream: Stream) -> tuple[Nodes, Nodes, Nodes, Nodes]:
         """Draw two nodes that may not be joined, and what each is not shown to be joined to, (n, TRIES) each."""
         source, size = self.source, (TRIES,)
         if self.negatives == "uniform":
-            none = np.full((len(stream), TRIES), -1, np.int64)
+            none = np.broadcast_to(np.int64(-1), (len(stream), TRIES))
             return stream.integers(0, source.nodes, size), stream.integers(0, source.nodes, size), none, none
         keys = degree_key(source.degrees[edge] - (code_of(stream.split) == 0), self.fanouts[0])
         (partner, one), (away, end) = (self._by_degree.draw(keys[:, side], TRIES, stream) for side in (0, 1))

@@ -41,7 +41,9 @@ class EdgeEnds:
         self._edges = source.edges
         train = source.pair_split(self._edges[:, 0], self._edges[:, 1]) == 0
         key = degree_key((source.degrees[self._edges] - train[:, None]).ravel(), limit)
-        self._order = np.argsort(key, kind="stable").astype(np.int32 if len(key) < 2**31 else np.int64)  # number 2 e + i is the end i of edge e
+        self._order = np.argsort(key, kind="stable").astype(
+            np.int32 if len(key) < 2**31 else np.int64
+        )  # number 2 e + i is the end i of edge e
         self._starts = np.concatenate([[0], np.cumsum(np.bincount(key))])
 
     def draw(self, keys: Nodes, size: int, stream: Stream) -> tuple[Nodes, Nodes]:

@@ -12,6 +12,7 @@ from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.graphs.base import GraphTask, code_of
 from ssl4rl_envs.graphs.matching import EdgeEnds, degree_key
 from ssl4rl_envs.graphs.neighbourhoods import sample_neighbourhoods
+from ssl4rl_envs.kernels import graph_drafts
 from ssl4rl_envs.sources.graph_builtin import GraphSourceLike
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Level, Score, exact_score
@@ -131,14 +132,8 @@ class NeighborChoice(GraphTask):
         edges = source.edges_of(stream.split)
         edge = edges[stream.integers(0, len(edges))].astype(np.int64)
         edge = np.where(stream.integers(0, 2)[:, None] == 1, edge, edge[:, ::-1])
-        node, true = edge[:, :1], edge[:, 1:]
-        key = degree_key(source.degrees[true[:, 0]] - (code_of(stream.split) == 0), self.fanouts[0])
+        key = degree_key(source.degrees[edge[:, 1]] - (code_of(stream.split) == 0), self.fanouts[0])
         partners, drawn = self._by_degree.draw(key, TRIES * count, stream)
-        good = (drawn != node) & (drawn != true) & ~source.joined(node, drawn) & ~source.joined(true, drawn)
-        for place in range(1, drawn.shape[1]):
-            good[:, place] &= ~((drawn[:, :place] == drawn[:, place : place + 1]) & good[:, :place]).any(axis=1)
-        order = np.argsort(~good, axis=1, kind="stable")[:, :count]
-        others, partners = (np.take_along_axis(found, order, axis=1) for found in (drawn, partners))
-        one, other = np.triu_indices(count, 1)
-        apart = ~source.joined(others[:, one], others[:, other]).any(axis=1)
-        return [edge, others, partners], apart & (good.sum(axis=1) >= count)
+        chosen, enough = graph_drafts.distractors(source.rows, edge, drawn, count)
+        others, partners = (np.take_along_axis(found, chosen, axis=1) for found in (drawn, partners))
+        return [edge, others, partners], enough

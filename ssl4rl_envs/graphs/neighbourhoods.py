@@ -61,4 +61,4 @@ def sample_neighbourhoods(
     """
     pairs = np.zeros((len(targets), 0, 2), np.int64) if hidden is None else hidden.reshape(len(targets), -1, 2)
     keys, draw = stream.reserve(neighbourhoods.draws_of(fanouts))
-    return Neighbourhood(*neighbourhoods.sample((source.indptr, source.indices), targets, fanouts, pairs, keys, draw))
+    return Neighbourhood(*neighbourhoods.sample(source.rows, targets, fanouts, pairs, keys, draw))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,30 +12,36 @@ from ssl4rl_envs import kernels
 from ssl4rl_envs.kernels import threads
 
 Nodes = NDArray[np.int64]
-Rows = tuple[NDArray[np.integer], NDArray[np.int32]]
-"""Compressed rows, neighbours rising: where those of each node begin, (N + 1,) int32 or int64, and the neighbours."""
+
+
+class Edges(NamedTuple):
+    """The edges of a graph of N nodes.
+
+    Args:
+        indptr: (N + 1,) int32 or int64, where the neighbours of each node begin by edges that may be shown.
+        indices: (2 m,) the neighbours, rising within a node; each edge stands in both directions.
+        held_out: edges that are never shown, rising, as smaller node times N plus larger node.
+    """
+
+    indptr: NDArray[np.integer]
+    indices: NDArray[np.int32]
+    held_out: Nodes
+
 
 _PAIRS = 1 << 14
 """Pairs that are worth a thread."""
 
 
-def locate(rows: Rows, nodes: Nodes, neighbours: Nodes) -> Nodes:
-    """Return the place of each neighbour among those of a node, -1 where it is none; shaped as the broadcast nodes."""
+def locate(edges: Edges, nodes: Nodes, neighbours: Nodes) -> Nodes:
+    """Return the place of each neighbour among those of a node, -1 where it is none; (...) as they broadcast."""
     work = kernels.area("graph_edges").locate
-    return _each(nodes, neighbours, np.int64, lambda out, one, other: work(out, *rows, one, other))
+    return _each(nodes, neighbours, np.int64, lambda out, one, other: work(out, edges.indptr, edges.indices, one, other))
 
 
-def joined(rows: Rows, held_out: Nodes, nodes: int, ones: Nodes, others: Nodes) -> NDArray[np.bool_]:
-    """Return which pairs are joined by an edge in the rows or one held out.
-
-    Args:
-        rows: of the edges that are shown, in both directions.
-        held_out: the others, rising, as smaller node times `nodes` plus larger node.
-        nodes: N, how many there are.
-        ones, others: the pairs.
-    """
+def joined(edges: Edges, ones: Nodes, others: Nodes) -> NDArray[np.bool_]:
+    """Return which pairs of nodes are joined, whether that may be shown or not; (...) as they broadcast."""
     work = kernels.area("graph_edges").joined
-    return _each(ones, others, np.bool_, lambda out, one, other: work(out, *rows, held_out, nodes, one, other))
+    return _each(ones, others, np.bool_, lambda out, one, other: work(out, *edges, one, other))
 
 
 def splits(key: int, bounds: NDArray[np.uint64], ones: Nodes, others: Nodes) -> NDArray[np.int8]:
@@ -51,8 +57,8 @@ def splits(key: int, bounds: NDArray[np.uint64], ones: Nodes, others: Nodes) -> 
     return _each(ones, others, np.int8, lambda out, one, other: work(out, first, bounds, one, other))
 
 
-def compress(pairs: NDArray[np.int32], nodes: int) -> Rows:
-    """Return compressed rows, in both directions, of pairs (m, 2): the smaller node first, sorted, each once."""
+def compress(pairs: NDArray[np.int32], nodes: int) -> tuple[NDArray[np.integer], NDArray[np.int32]]:
+    """Return compressed rows, `indptr` and `indices` of `Edges`, of pairs (m, 2): the smaller node first, sorted, each once."""
     entries = 2 * len(pairs)
     indptr = np.zeros(nodes + 1, np.int32 if entries < 2**31 else np.int64)
     indices = np.empty(entries, np.int32)

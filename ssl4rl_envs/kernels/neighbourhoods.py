@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs import kernels
 from ssl4rl_envs.kernels import threads
+from ssl4rl_envs.kernels.graph_edges import Edges
 
 Nodes = NDArray[np.int64]
 
@@ -15,7 +16,7 @@ _ROWS = 64
 
 
 def sample(
-    rows: tuple[NDArray[np.integer], NDArray[np.int32]],
+    edges: Edges,
     targets: Nodes,
     fanouts: tuple[int, ...],
     hidden: Nodes,
@@ -25,8 +26,7 @@ def sample(
     """Sample neighbours of the targets of n rows, of these neighbours, and so on; number what was met.
 
     Args:
-        rows: compressed rows of edges in both directions, neighbours rising: where those of each node begin, (N + 1,), and
-            the neighbours.
+        edges: of which those that may be shown are walked.
         targets: (n, K) nodes, different within a row.
         fanouts: most neighbours at each distance.
         hidden: (n, H, 2) pairs of nodes whose edge is not there; -1 is no node.
@@ -45,7 +45,7 @@ def sample(
 
     def some(part: slice) -> None:
         found = (nodes[part], edge_index[part], edge_mask[part], local[part])
-        work(*found, *rows, asked[part], most, left_out[part], keys[part], first)
+        work(*found, edges.indptr, edges.indices, asked[part], most, left_out[part], keys[part], first)
 
     threads.share(count, some, _ROWS)
     return nodes, edge_index, edge_mask, local

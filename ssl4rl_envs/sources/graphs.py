@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ssl4rl_envs.kernels import graph_edges
+from ssl4rl_envs.kernels.graph_edges import Edges
 from ssl4rl_envs.sources.clusters import cluster
 from ssl4rl_envs.sources.graph_values import dense
 from ssl4rl_envs.stream import SPLITS, hash_rows, hash_seed
@@ -35,9 +36,6 @@ SPARSE = 1 / 8
 """The largest share of features that are not 0 in a table that is shown by these alone."""
 
 Nodes = NDArray[np.int64]
-
-_PAIR = hash_seed("rows", "pair")
-"""What the split of a pair of nodes is hashed from, as by `hash_rows`."""
 
 
 class GraphSource:
@@ -65,8 +63,8 @@ class GraphSource:
         left_out: how many of what was left out or merged, by kind; kinds of which there were none are not in it.
         features: (N, F) float32.
         described: whether features were given.
-        indptr, indices: compressed rows of the train edges in both directions, neighbours sorted; int32, `indptr` int64
-            from 2**31 entries on.
+        rows: the edges as kernels take them; of it `indptr` and `indices`, compressed rows of the train edges in both
+            directions, neighbours sorted; int32, `indptr` int64 from 2**31 entries on.
         degrees: (N,) int32, how many train edges each node has.
 
     Raises:
@@ -110,9 +108,10 @@ class GraphSource:
         self._by_split = [_ends(keys[split == code], count) for code in range(len(SPLITS))]
         lacking = [split for split, edges in zip(SPLITS, self._by_split, strict=True) if not len(edges)]
         if lacking:
-            raise ValueError(f"graph {name!r}: of its {len(keys)} edges none falls to the split {', '.join(lacking)}; too few")
-        self._held_out = keys[split != 0]
-        self.indptr, self.indices = graph_edges.compress(self._by_split[0], count)
+            raise ValueError(
+                f"graph {name!r}: of its {len(keys)} edges none falls to the split {', '.join(lacking)}; too few"
+            )
+        self.rows = Edges(*graph_edges.compress(self._by_split[0], count), keys[split != 0])
         self.described = table is not None
         self.features = self._buckets() if table is None else table
         self.features.flags.writeable = False
@@ -129,6 +128,16 @@ class GraphSource:
         keys = [edges[:, 0].astype(np.int64) * self.nodes + edges[:, 1] for edges in self._by_split]
         return _ends(np.sort(np.concatenate(keys), kind="stable"), self.nodes)
 
+    @property
+    def indptr(self) -> NDArray[np.integer]:
+        """Where the neighbours of each node begin among `indices`, (N + 1,)."""
+        return self.rows.indptr
+
+    @property
+    def indices(self) -> NDArray[np.int32]:
+        """The neighbours of all nodes by train edges."""
+        return self.rows.indices
+
     @cached_property
     def degrees(self) -> NDArray[np.int32]:
         """How many train edges each node has, (N,)."""
@@ -143,15 +152,15 @@ class GraphSource:
 
     def pair_split(self, one: Nodes, other: Nodes) -> NDArray[np.int8]:
         """Return which split pairs of nodes belong to, as an index of `SPLITS`, whether they are joined or not."""
-        return graph_edges.splits(_PAIR, _bounds(EDGE_SHARES), one, other)
+        return graph_edges.splits(*PAIR_SPLITS, one, other)
 
     def joined(self, one: Nodes, other: Nodes) -> NDArray[np.bool_]:
         """Return which pairs of nodes are joined by an edge of any split; a node is not joined to itself."""
-        return graph_edges.joined((self.indptr, self.indices), self._held_out, self.nodes, one, other)
+        return graph_edges.joined(self.rows, one, other)
 
     def position(self, node: Nodes, neighbour: Nodes) -> Nodes:
         """Return the place of a neighbour among the train neighbours of a node, -1 where it is none."""
-        return graph_edges.locate((self.indptr, self.indices), node, neighbour)
+        return graph_edges.locate(self.rows, node, neighbour)
 
     def edges_of(self, split: str) -> NDArray[np.int32]:
         """Return the edges of a split, (m, 2), sorted."""
@@ -231,14 +240,16 @@ class GraphSource:
     @cached_property
     def entries(self) -> tuple[Nodes, NDArray[np.int32], NDArray[np.float32]]:
         """Compressed rows of the features that are not 0: `indptr` (N + 1,), sorted feature numbers, and the features."""
-        rows, columns = np.nonzero(self.features.view(np.uint32))  # so that -0.0 is kept
+        rows, columns = np.nonzero(self.features)
         counts = np.bincount(rows, minlength=self.nodes)
         return np.concatenate([[0], np.cumsum(counts)]), columns.astype(np.int32), self.features[rows, columns]
 
     @cached_property
     def sparse(self) -> bool:
         """Whether so few features are not 0 that they are shown sooner from `entries` than from the table."""
-        return int(np.count_nonzero(self.features)) <= SPARSE * self.features.size
+        entries = int(np.count_nonzero(self.features))
+        negative_zeros = int(np.count_nonzero(self.features.view(np.uint32))) - entries
+        return entries <= SPARSE * self.features.size and not negative_zeros
 
     def clusters(self, count: int) -> Nodes:
         """Return which of `count` groups of similar features each node belongs to, (N,); the same on every machine."""
@@ -333,6 +344,10 @@ def _row_hashes(table: NDArray[np.float32]) -> NDArray[np.uint64]:
 def _bounds(shares: tuple[float, ...]) -> NDArray[np.uint64]:
     """Return where splits of the given shares begin, behind the first, among the upper halves of words."""
     return np.array([round(share * 2**32) for share in np.cumsum(shares)[:-1]], np.uint64)
+
+
+PAIR_SPLITS = hash_seed("rows", "pair"), _bounds(EDGE_SHARES)
+"""What decides which split a pair of nodes belongs to: what it is hashed from, as by `hash_rows`, and where splits begin."""
 
 
 def _shares(words: NDArray[np.uint64], shares: tuple[float, ...]) -> NDArray[np.int8]:

@@ -37,32 +37,39 @@ def locate(out: Nodes, indptr: Pointers, indices: NDArray[np.int32], nodes: Node
 
 
 @jit
+def are_joined(indptr: Pointers, indices: NDArray[np.int32], held_out: Nodes, one: Any, other: Any) -> Any:
+    """Return whether two nodes are joined, whether that may be shown or not."""
+    if find(indices, np.int64(indptr[one]), np.int64(indptr[one + 1]), other) >= 0:
+        return True
+    return find(held_out, 0, len(held_out), min(one, other) * (len(indptr) - 1) + max(one, other)) >= 0
+
+
+@jit
+def split_of(key: Any, bounds: NDArray[np.uint64], one: Any, other: Any) -> Any:
+    """Return which split a pair belongs to."""
+    high = chain(chain(key, np.uint64(min(one, other))), np.uint64(max(one, other))) >> HALF
+    return (high >= bounds[0]) + (high >= bounds[1])
+
+
+@jit
 def joined(
     out: NDArray[np.bool_],
     indptr: Pointers,
     indices: NDArray[np.int32],
     held_out: Nodes,
-    nodes: Any,
     ones: Nodes,
     others: Nodes,
 ) -> Any:
     """See `kernels.graph_edges.joined`."""
     for i in range(len(out)):
-        one, other = ones[i], others[i]
-        first, after = np.int64(indptr[one]), np.int64(indptr[one + 1])
-        found = find(indices, first, after, other) >= 0
-        if not found:
-            found = find(held_out, 0, len(held_out), min(one, other) * nodes + max(one, other)) >= 0
-        out[i] = found
+        out[i] = are_joined(indptr, indices, held_out, ones[i], others[i])
 
 
 @jit
 def splits(out: NDArray[np.int8], key: Any, bounds: NDArray[np.uint64], ones: Nodes, others: Nodes) -> Any:
     """See `kernels.graph_edges.splits`."""
     for i in range(len(out)):
-        one, other = min(ones[i], others[i]), max(ones[i], others[i])
-        high = chain(chain(key, np.uint64(one)), np.uint64(other)) >> HALF
-        out[i] = (high >= bounds[0]) + (high >= bounds[1])
+        out[i] = split_of(key, bounds, ones[i], others[i])
 
 
 @jit
@@ -83,9 +90,7 @@ def compress(indptr: NDArray[Any], indices: NDArray[np.int32], pairs: NDArray[np
 
 
 @jit
-def distances(
-    out: Nodes, nodes: Nodes, edge_index: Nodes, edge_mask: NDArray[np.bool_], start: Nodes, most: int
-) -> Any:
+def distances(out: Nodes, nodes: Nodes, edge_index: Nodes, edge_mask: NDArray[np.bool_], start: Nodes, most: int) -> Any:
     """See `kernels.graph_edges.distances`."""
     for i in range(len(out)):
         for node in range(nodes.shape[1]):
@@ -104,7 +109,7 @@ def warm() -> None:
     compress(indptr, indices, np.array([[0, 1]], np.int32))
     one, mask = np.zeros(1, np.int64), np.zeros(1, np.bool_)
     locate(one, indptr, indices, one.copy(), one.copy())
-    joined(mask, indptr, indices, none, 2, one, one)
+    joined(mask, indptr, indices, none, one, one)
     splits(np.zeros(1, np.int8), np.uint64(0), np.ones(2, np.uint64), one, one)
     small = np.zeros((1, 1), np.int64)
     distances(small, small, np.zeros((1, 2, 1), np.int64), np.zeros((1, 1), np.bool_), one, 4)

@@ -36,12 +36,11 @@ def joined(
     indptr: Pointers,
     indices: NDArray[np.int32],
     held_out: Nodes,
-    nodes: int,
     ones: Nodes,
     others: Nodes,
 ) -> None:
     """See `kernels.graph_edges.joined`."""
-    key = np.minimum(ones, others) * nodes + np.maximum(ones, others)
+    key = np.minimum(ones, others) * (len(indptr) - 1) + np.maximum(ones, others)
     place = np.searchsorted(held_out, key)
     out[:] = places(indptr, indices, ones, others) >= 0
     if len(held_out):
@@ -65,9 +64,7 @@ def compress(indptr: NDArray[Any], indices: NDArray[np.int32], pairs: NDArray[np
     indices[:] = keys % nodes
 
 
-def distances(
-    out: Nodes, nodes: Nodes, edge_index: Nodes, edge_mask: NDArray[np.bool_], start: Nodes, most: int
-) -> None:
+def distances(out: Nodes, nodes: Nodes, edge_index: Nodes, edge_mask: NDArray[np.bool_], start: Nodes, most: int) -> None:
     """See `kernels.graph_edges.distances`."""
     count, width = nodes.shape
     near = np.zeros((count, width, width), np.float32)

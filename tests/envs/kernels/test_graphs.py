@@ -94,12 +94,61 @@ def test_edges_are_looked_up_as_by_the_reference_and_by_sets(size, count):
     places = same("graph_edges", "locate", (np.zeros(count, np.int64),), *rows, one, other)[0]
     assert places.tolist() == [near[a].index(b) if b in near[a] else -1 for a, b in zip(one, other, strict=True)]
     keys = held[:, 0] * nodes + held[:, 1]
-    found = same("graph_edges", "joined", (np.zeros(count, bool),), *rows, keys, nodes, one, other)[0]
+    found = same("graph_edges", "joined", (np.zeros(count, bool),), *rows, keys, one, other)[0]
     known = {tuple(pair) for pair in pairs.tolist()}
     assert found.tolist() == [(min(a, b), max(a, b)) in known for a, b in zip(one.tolist(), other.tolist(), strict=True)]
     key = np.uint64(size[2])
     split = same("graph_edges", "splits", (np.zeros(count, np.int8),), key, _bounds(EDGE_SHARES), one, other)[0]
     assert np.array_equal(split, graph_edges.splits(int(key), _bounds(EDGE_SHARES), other, one))
+
+
+@settings(max_examples=60, deadline=None)
+@given(size=SIZES, count=st.integers(0, 6), tries=st.integers(3, 12), chosen=st.integers(1, 3))
+def test_what_is_chosen_is_apart(size, count, tries, chosen):
+    """Each choice by hand from what it must be; the same in both."""
+    pairs, rng = pairs_of(*size), np.random.default_rng(size[2])
+    shown, held = np.split(pairs, [-(-len(pairs) // 2)])
+    edges = graph_edges.Edges(*graph_edges.compress(shown, size[0]), held[:, 0].astype(np.int64) * size[0] + held[:, 1])
+    known = {frozenset(pair) for pair in pairs.tolist()}
+    one, other = rng.integers(0, size[0], (2, count, tries))
+    key, bounds, split = np.uint64(size[2]), _bounds(EDGE_SHARES), int(rng.integers(0, 2))
+    outs = np.zeros(count, np.int64), np.zeros(count, bool)
+    first, found = same("graph_drafts", "first_apart", outs, *edges, key, bounds, split, one, other)
+    of = graph_edges.splits(int(key), bounds, one, other)
+    good = [
+        [a != b and {a, b} not in known for a, b in zip(*row, strict=True)]
+        for row in zip(one.tolist(), other.tolist(), strict=True)
+    ]
+    good = np.array(good, bool).reshape(count, tries) & (of == split)
+    assert np.array_equal(found, good.any(axis=1))
+    assert np.array_equal(first, good.argmax(axis=1))
+    ends, outs = pairs[rng.integers(0, len(pairs), count)].astype(np.int64), (np.zeros((count, chosen), np.int64), outs[1])
+    places, enough = same("graph_drafts", "distractors", outs, *edges, ends, one)
+    for row, pair in enumerate(ends.tolist()):
+        apart = [
+            node for node in dict.fromkeys(one[row].tolist()) if all({node, end} not in known and node != end for end in pair)
+        ]
+        nodes = one[row][places[row]].tolist()
+        assert len(set(places[row].tolist())) == chosen
+        fits = len(apart) >= chosen and not any({a, b} in known for a in nodes for b in nodes)
+        assert enough[row] == fits
+        assert nodes == apart[:chosen] or not fits
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), count=st.integers(0, 6), slots=st.integers(1, 3), common=st.integers(0, 3))
+def test_swapped_words_are_had_by_one_and_lacked_by_the_other(seed, count, slots, common):
+    rng = np.random.default_rng(seed)
+    table = rng.random((8, 12)) < 0.15
+    table[:, :common] = True
+    table[0] = False
+    _, columns = np.nonzero(table)
+    words = np.concatenate([[0], np.cumsum(table.sum(axis=1))]), columns.astype(np.int32)
+    one, other = rng.integers(0, 8, (2, count, slots))
+    outs = np.zeros(one.shape, np.int64), np.zeros(one.shape, np.int64), np.zeros(one.shape, bool)
+    keys = rng.integers(0, 2**64, count, np.uint64)
+    own, theirs, found = same("graph_drafts", "swapped_words", outs, *words, one, other, keys, np.uint64(3), 4)
+    assert (table[one, own] & ~table[other, own] & table[other, theirs] & ~table[one, theirs])[found].all()
 
 
 @settings(max_examples=40, deadline=None)

@@ -14,6 +14,7 @@ from ssl4rl_envs.drafts import until_askable
 from ssl4rl_envs.graphs import drawing
 from ssl4rl_envs.graphs.neighbourhoods import Neighbourhood, size_of
 from ssl4rl_envs.kernels import node_features
+from ssl4rl_envs.memory import recycled
 from ssl4rl_envs.sources.graph_builtin import GRAPHS, GraphSourceLike, load_graph
 from ssl4rl_envs.sources.graphs import GraphSource, Nodes
 from ssl4rl_envs.speech import MAX_PROMPT
@@ -157,7 +158,7 @@ class GraphTask(Task):
     def features_of(self, nodes: Nodes, seen: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Return the features of nodes (n, M) of the source, (n, M, F), zeros where they are not to be seen."""
         source = self.source
-        x = np.empty((*nodes.shape, source.features.shape[1]), np.float32)
+        x = recycled((*nodes.shape, source.features.shape[1]), np.float32)
         if source.sparse:
             node_features.expand(x, nodes, seen, source.entries)
         else:

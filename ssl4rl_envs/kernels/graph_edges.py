@@ -35,7 +35,8 @@ _PAIRS = 1 << 14
 def locate(edges: Edges, nodes: Nodes, neighbours: Nodes) -> Nodes:
     """Return the place of each neighbour among those of a node, -1 where it is none; (...) as they broadcast."""
     work = kernels.area("graph_edges").locate
-    return _each(nodes, neighbours, np.int64, lambda out, one, other: work(out, edges.indptr, edges.indices, one, other))
+    rows = edges.indptr, edges.indices
+    return _each(nodes, neighbours, np.int64, lambda out, one, other: work(out, *rows, one, other))
 
 
 def joined(edges: Edges, ones: Nodes, others: Nodes) -> NDArray[np.bool_]:

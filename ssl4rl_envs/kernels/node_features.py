@@ -14,8 +14,8 @@ Nodes = NDArray[np.int64]
 Compact = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]
 """Where the entries of each node begin, (N + 1,); their columns, rising within a node; and their values."""
 
-PAST_CACHES = 16 << 20
-"""Bytes from which on what is written will not be read from a cache: then it is streamed past them, which saves reading it."""
+PAST_CACHES = 4 << 20
+"""Bytes from which on what is written will hardly be found in a cache: then it is streamed past them."""
 
 _BYTES = 1 << 20
 """Bytes that are worth a thread."""

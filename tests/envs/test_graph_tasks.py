@@ -13,8 +13,8 @@ import ssl4rl_envs
 from ssl4rl_envs import Batch, Stream, make_task
 from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.graphs.neighbourhoods import sample_neighbourhoods, size_of
-from ssl4rl_envs.kernels.reference.neighbourhoods import distinct
 from ssl4rl_envs.graphs.observation import GraphObservation
+from ssl4rl_envs.kernels.reference.neighbourhoods import distinct
 from ssl4rl_envs.sources.graph_builtin import load_graph
 from ssl4rl_envs.sources.graphs import GraphSource
 from ssl4rl_envs.stream import SPLITS

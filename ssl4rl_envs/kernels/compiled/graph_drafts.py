@@ -84,10 +84,10 @@ def _fits(
     for earlier in range(enough):
         if drawn[chosen[earlier]] == node:
             return False
-    for end in pair:
-        if end == node or are_joined(indptr, indices, held_out, end, node):
-            return False
-    return True
+    one, other = pair[0], pair[1]
+    if node in (one, other):
+        return False
+    return not are_joined(indptr, indices, held_out, one, node) and not are_joined(indptr, indices, held_out, other, node)
 
 
 @jit

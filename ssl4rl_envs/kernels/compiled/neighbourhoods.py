@@ -175,7 +175,7 @@ def _join(
         if local[slot] < 0:
             continue
         one, other = local[upper[slot]], local[slot]
-        if upper[slot] >= asked and _among(other, local, asked):
+        if upper[slot] >= asked and (local[:asked] == other).any():
             continue
         words[0, met], marks[0, met] = min(one, other) * width + max(one, other), 0
         met += 1
@@ -197,15 +197,6 @@ def _join(
         out_edge_index[end, half + count :] = 0
     out_edge_mask[:count], out_edge_mask[half : half + count] = True, True
     out_edge_mask[count:half], out_edge_mask[half + count :] = False, False
-
-
-@jit
-def _among(node: int, local: Nodes, asked: int) -> Any:
-    """Return whether a node, by its local number, is one of the targets."""
-    for target in range(asked):
-        if local[target] == node:
-            return True
-    return False
 
 
 def warm() -> None:

@@ -89,7 +89,7 @@ def test_edges_are_looked_up_as_by_the_reference_and_by_sets(size, count):
     rows = same("graph_edges", "compress", (np.zeros(nodes + 1, np.int32), np.zeros(2 * len(shown), np.int32)), shown)
     near = [sorted(nx.Graph(shown.tolist()).neighbors(node)) if (shown == node).any() else [] for node in range(nodes)]
     assert np.split(rows[1], rows[0][1:-1])[0].tolist() == near[0]
-    assert rows[1].tolist() == sum(near, [])
+    assert rows[1].tolist() == [node for row in near for node in row]
     one, other = rng.integers(0, nodes, (2, count))
     places = same("graph_edges", "locate", (np.zeros(count, np.int64),), *rows, one, other)[0]
     assert places.tolist() == [near[a].index(b) if b in near[a] else -1 for a, b in zip(one, other, strict=True)]

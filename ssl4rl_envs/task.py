@@ -206,6 +206,17 @@ class Task(Speech):
         """Make the instances of a stream, one a row; a pure function of the task's configuration and the stream's keys."""
         return self.make(stream.keyed(self.stream_key))
 
+    def compact(self, stream: Stream) -> Batch:
+        """Make the same instances for who calls `complete` before anything is shown: what takes much memory may be left out.
+
+        By default nothing is.
+        """
+        return self.sample(stream)
+
+    def complete(self, batch: Batch) -> Batch:
+        """Return a batch whose observation is as in the `observation_space`, be it compact or not; what it has, it shares."""
+        return batch
+
     @abstractmethod
     def make(self, stream: Stream) -> Batch:
         """Make the instances of a stream that is the task's own (see `stream_key`), one a row."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -109,6 +110,28 @@ class GraphTask(Task):
         room = MAX_PROMPT - 2_000 - 10 * edges // 2
         self._told = max(0, min(TOLD, (room // nodes - 14) // 6))
 
+    def make(self, stream: Stream) -> Batch:
+        """Make the instances of a stream that is the task's own, one a row."""
+        return self.complete(self.lay_out(stream))
+
+    @abstractmethod
+    def lay_out(self, stream: Stream) -> Batch:
+        """Make the instances as `make`, with the observations that `observe` returns."""
+
+    def compact(self, stream: Stream) -> Batch:
+        """Make the instances as `sample`, `node_id` in the place of `x`; -1 where features are hidden or there is no node."""
+        return self.lay_out(stream.keyed(self.stream_key))
+
+    def complete(self, batch: Batch) -> Batch:
+        """Put `x` into the place of `node_id` where the task shows features inline."""
+        if not self.inline or "x" in batch.observation:
+            return batch
+        shown = {
+            ("x" if name == "node_id" else name): self.features_of(values) if name == "node_id" else values
+            for name, values in batch.observation.items()
+        }
+        return replace(batch, observation=shown)
+
     def check_source(self) -> None:
         """Draw a few instances of every split; the last line of a task's constructor.
 
@@ -117,7 +140,7 @@ class GraphTask(Task):
         """
         for split in SPLITS:
             try:
-                self.sample(Stream.span(split, 0, 0, CHECKED))
+                self.compact(Stream.span(split, 0, 0, CHECKED))
             except RuntimeError as error:
                 raise ValueError(f"{error} of the {split!r} split") from error
 
@@ -132,7 +155,7 @@ class GraphTask(Task):
         hide: NDArray[np.bool_] | None = None,
         query: Nodes | None = None,
     ) -> dict[str, NDArray[Any]]:
-        """Return what is shown of neighbourhoods.
+        """Return what is shown of neighbourhoods, `node_id` in the place of `x`; then it is -1 where features are hidden.
 
         Args:
             hood: of n instances.
@@ -142,27 +165,25 @@ class GraphTask(Task):
         """
         exists = hood.nodes >= 0
         seen = exists if hide is None else exists & ~hide
+        named = hood.nodes if hide is None or not self.inline else np.where(seen, hood.nodes, -1)
         shown: dict[str, NDArray[Any]] = {
             "edge_index": hood.edge_index,
             "edge_mask": hood.edge_mask.view(np.int8),
             "node_mask": exists.view(np.int8),
             "target": hood.targets if target is None else target,
             "x_mask": (seen.copy() if seen is exists else seen).view(np.int8),
+            "node_id": named,
         }
-        if self.inline:
-            shown["x"] = self.features_of(hood.nodes, seen)
-        else:
-            shown["node_id"] = hood.nodes
         return shown if query is None else {**shown, "query": query}
 
-    def features_of(self, nodes: Nodes, seen: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Return the features of nodes (n, M) of the source, (n, M, F), zeros where they are not to be seen."""
+    def features_of(self, nodes: Nodes) -> NDArray[np.float32]:
+        """Return the features of nodes (n, M) of the source, (n, M, F); zeros where a number is below 0."""
         source = self.source
         x = recycled((*nodes.shape, source.features.shape[1]), np.float32)
         if source.sparse:
-            node_features.expand(x, nodes, seen, source.entries)
+            node_features.expand(x, nodes, source.entries)
         else:
-            node_features.gather(x, nodes, seen, source.features)
+            node_features.gather(x, nodes, source.features)
         return x
 
     def twins_of(self, hood: Neighbourhood, target: Nodes) -> NDArray[np.bool_]:
@@ -180,28 +201,35 @@ class GraphTask(Task):
     def describe(self, batch: Batch, row: int) -> str:
         """Put a neighbourhood in words: its nodes, its edges, and words or numbers of the nodes whose features are shown."""
         shown = {name: values[row] for name, values in batch.observation.items()}
-        count = int(shown["node_mask"].sum())
-        one, other = shown["edge_index"][:, shown["edge_mask"] == 1]
-        edges = ", ".join(f"{a}-{b}" for a, b in zip(one.tolist(), other.tolist(), strict=True) if a < b)
+        count = int(np.count_nonzero(shown["node_mask"]))
+        pairs = shown["edge_index"].T[shown["edge_mask"] == 1].tolist()
+        edges = ", ".join([f"{a}-{b}" for a, b in pairs if a < b])
         text = f"A part of a graph has the nodes 0 to {count - 1}. Edges: {edges or 'none'}."
         if not self.source.described or not self._told:
             return text
-        x = shown["x"] if self.inline else self.source.features[np.maximum(shown["node_id"], 0)]
-        seen = np.flatnonzero(shown["x_mask"])
         kind = "Words" if self.source.binary else "Features"
-        told = "; ".join(f"node {node}: {self._words(x[node])}" for node in seen.tolist())
+        told = "; ".join([f"node {node}: {self._tell(shown, node)}" for node in np.flatnonzero(shown["x_mask"]).tolist()])
         return f"{text} {kind} of nodes (at most {self._told} each): {told}."
 
-    def _words(self, features: NDArray[np.float32]) -> str:
-        if self.source.binary:
-            return " ".join(str(word) for word in np.flatnonzero(features)[: self._told].tolist()) or "none"
-        return " ".join(f"{value:.2g}" for value in features[: self._told].tolist())
+    def _tell(self, shown: dict[str, NDArray[Any]], node: int) -> str:
+        """Put the first words or features of a node in words."""
+        if not self.source.binary:
+            return " ".join([f"{value:.2g}" for value in self._x(shown, node)[: self._told].tolist()])
+        if "x" in shown:
+            words = np.flatnonzero(shown["x"][node])
+        else:
+            indptr, columns, _ = self.source.entries
+            words = columns[indptr[shown["node_id"][node]] : indptr[shown["node_id"][node] + 1]]
+        return " ".join(map(str, words[: self._told].tolist())) or "none"
+
+    def _x(self, shown: dict[str, NDArray[Any]], nodes: Any = slice(None)) -> NDArray[np.float32]:
+        """Return the features of some nodes of an instance; arbitrary ones where they are hidden."""
+        return shown["x"][nodes] if "x" in shown else self.source.features[np.maximum(shown["node_id"][nodes], 0)]
 
     def pictures(self, batch: Batch, row: int) -> dict[str, NDArray[np.uint8]]:
         """Return a drawing of the neighbourhood, for people."""
         shown = {name: values[row] for name, values in batch.observation.items()}
-        x = shown["x"] if self.inline else self.source.features[np.maximum(shown["node_id"], 0)]
-        return {"neighbourhood": drawing.draw(shown, x, self.role)}
+        return {"neighbourhood": drawing.draw(shown, self._x(shown), self.role)}
 
 
 def code_of(split: str) -> int:

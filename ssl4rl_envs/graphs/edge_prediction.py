@@ -105,7 +105,7 @@ class EdgePrediction(GraphTask):
             self._by_degree = EdgeEnds(self.source, self.fanouts[0])
         self.check_source()
 
-    def make(self, stream: Stream) -> Batch:
+    def lay_out(self, stream: Stream) -> Batch:
         """Draw one pair a row; observation and target as the class's text says."""
         target = stream.integers(0, 2)
         joined, apart, partners = self.draw(stream.branch("pairs"), self._draft)

@@ -103,7 +103,7 @@ class GraphDistance(GraphTask):
         self.chance = 1 / len(HOPS)
         self.check_source()
 
-    def make(self, stream: Stream) -> Batch:
+    def lay_out(self, stream: Stream) -> Batch:
         """Draw one neighbourhood and two of its nodes a row; observation and target as the class's text says."""
         target = stream.integers(0, len(HOPS))
         parts = self.draw(stream.branch("neighbourhoods"), self._draft)

@@ -82,7 +82,7 @@ class MaskedFeatures(GraphTask):
         answer = super().read(body)
         return None if answer is None else np.atleast_1d(answer)
 
-    def make(self, stream: Stream) -> Batch:
+    def lay_out(self, stream: Stream) -> Batch:
         """Draw one neighbourhood and its masked nodes a row; observation and target as the class's text says."""
         answers, which = stream.integers(0, 2, (self.masked,)), stream.integers(0, 2)
         parts = self.draw(stream.branch("neighbourhoods"), self._draft)

@@ -91,7 +91,7 @@ class NeighborChoice(GraphTask):
         self._by_degree = EdgeEnds(self.source, self.fanouts[0])
         self.check_source()
 
-    def make(self, stream: Stream) -> Batch:
+    def lay_out(self, stream: Stream) -> Batch:
         """Draw one node and its candidates a row; observation and target as the class's text says."""
         target = stream.integers(0, self.candidates)
         edge, others, partners = self.draw(stream.branch("candidates"), self._draft)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -127,7 +128,7 @@ class NodeAttribute(GraphTask):
             self.chance = 1 / len(labels)
         self.check_source()
 
-    def make(self, stream: Stream) -> Batch:
+    def lay_out(self, stream: Stream) -> Batch:
         """Draw one node a row; observation and target as the class's text says."""
         query = None
         if self.attribute == "word":
@@ -250,7 +251,7 @@ class NodeAttribute(GraphTask):
         counts = np.stack([self.source.features[groups == group].sum(axis=0) for group in range(self.groups)])
         return np.argsort(-counts, axis=1, kind="stable")[:, :TYPICAL]
 
-    @property
+    @cached_property
     def _typical(self) -> str:
         """The commonest words of each group, in text."""
         told = zip(self._labels(), self.typical_words().tolist(), strict=True)

@@ -21,22 +21,22 @@ _BYTES = 1 << 20
 """Bytes that are worth a thread."""
 
 
-def gather(out: NDArray[np.float32], nodes: Nodes, seen: NDArray[np.bool_], table: NDArray[np.float32]) -> None:
-    """Write the rows of a table that nodes refer to, and zeros where they are not to be seen.
+def gather(out: NDArray[np.float32], nodes: Nodes, table: NDArray[np.float32]) -> None:
+    """Write the rows of a table that nodes refer to, and zeros where there is none.
 
     Args:
         out: (n, M, F), C-contiguous, which is written.
-        nodes: (n, M) rows of the table.
-        seen: (n, M).
+        nodes: (n, M) rows of the table, below 0 for none.
         table: (N, F).
     """
-    _share(kernels.area("node_features").gather, out, nodes, seen, table)
+    work = kernels.area("node_features").gather
+    threads.share(len(out), lambda part: work(out[part], nodes[part], table), _rows_of(out))
 
 
-def expand(out: NDArray[np.float32], nodes: Nodes, seen: NDArray[np.bool_], compact: Compact) -> None:
+def expand(out: NDArray[np.float32], nodes: Nodes, compact: Compact) -> None:
     """Write the same from a compact form of the table."""
-    past = out.nbytes >= PAST_CACHES
-    _share(kernels.area("node_features").expand, out, nodes, seen, *compact, past)
+    work, past = kernels.area("node_features").expand, out.nbytes >= PAST_CACHES
+    threads.share(len(out), lambda part: work(out[part], nodes[part], *compact, past), _rows_of(out))
 
 
 def alike(nodes: Nodes, targets: Nodes, kinds: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -48,11 +48,11 @@ def alike(nodes: Nodes, targets: Nodes, kinds: NDArray[np.int32]) -> NDArray[np.
         kinds: (N,) a number that nodes of one kind share.
     """
     out = np.empty(nodes.shape, np.bool_)
-    _share(kernels.area("node_features").alike, out, nodes, np.ascontiguousarray(targets), kinds)
+    work, asked = kernels.area("node_features").alike, np.ascontiguousarray(targets)
+    threads.share(len(out), lambda part: work(out[part], nodes[part], asked[part], kinds), _rows_of(out))
     return out
 
 
-def _share(work: Any, out: NDArray[Any], nodes: Nodes, beside: NDArray[Any], *whole: Any) -> None:
-    """Share the rows of `out` and of two other arrays among threads."""
-    least = max(1, _BYTES // max(1, out[:1].nbytes))
-    threads.share(len(out), lambda part: work(out[part], nodes[part], beside[part], *whole), least)
+def _rows_of(out: NDArray[Any]) -> int:
+    """Return how many rows of an array are worth a thread."""
+    return max(1, _BYTES // max(1, out[:1].nbytes))

@@ -15,11 +15,11 @@ Floats = NDArray[np.float32]
 
 
 @jit
-def gather(out: Floats, nodes: Nodes, seen: NDArray[np.bool_], table: Floats) -> Any:
+def gather(out: Floats, nodes: Nodes, table: Floats) -> Any:
     """See `kernels.node_features.gather`."""
     for i in range(nodes.shape[0]):
         for place in range(nodes.shape[1]):
-            if seen[i, place]:
+            if nodes[i, place] >= 0:
                 out[i, place] = table[nodes[i, place]]
             else:
                 out[i, place] = 0
@@ -29,7 +29,6 @@ def gather(out: Floats, nodes: Nodes, seen: NDArray[np.bool_], table: Floats) ->
 def expand(
     out: Floats,
     nodes: Nodes,
-    seen: NDArray[np.bool_],
     indptr: NDArray[np.int64],
     columns: NDArray[np.int32],
     values: Floats,
@@ -38,13 +37,13 @@ def expand(
     """See `kernels.node_features.expand`."""
     flat = out.reshape(out.size)
     if past:
-        _stream(flat, out.shape[2], nodes, seen, indptr, columns, values)
+        _stream(flat, out.shape[2], nodes, indptr, columns, values)
         return
     size = out.shape[1] * out.shape[2]
     for i in range(nodes.shape[0]):
         flat[i * size : (i + 1) * size] = 0
         for place in range(nodes.shape[1]):
-            if seen[i, place]:
+            if nodes[i, place] >= 0:
                 node, start = nodes[i, place], i * size + place * out.shape[2]
                 for entry in range(indptr[node], indptr[node + 1]):
                     flat[start + columns[entry]] = values[entry]
@@ -55,7 +54,6 @@ def _stream(
     flat: Floats,
     width: int,
     nodes: Nodes,
-    seen: NDArray[np.bool_],
     indptr: NDArray[np.int64],
     columns: NDArray[np.int32],
     values: Floats,
@@ -69,7 +67,7 @@ def _stream(
     into, current = flat.ctypes.data, head  # where the line that is being filled begins
     for i in range(nodes.shape[0]):
         for place in range(nodes.shape[1]):
-            if not seen[i, place]:
+            if nodes[i, place] < 0:
                 continue
             node, start = nodes[i, place], (i * nodes.shape[1] + place) * width
             for entry in range(indptr[node], indptr[node + 1]):
@@ -111,6 +109,6 @@ def warm() -> None:
     out, nodes, seen = np.zeros((1, 1, 1), np.float32), np.zeros((1, 1), np.int64), np.ones((1, 1), np.bool_)
     table = np.ones((1, 1), np.float32)
     table.flags.writeable = False  # as a source's table is
-    gather(out, nodes, seen, table)
-    expand(out, nodes, seen, np.array([0, 1]), np.zeros(1, np.int32), np.ones(1, np.float32), True)
+    gather(out, nodes, table)
+    expand(out, nodes, np.array([0, 1]), np.zeros(1, np.int32), np.ones(1, np.float32), True)
     alike(seen, nodes, nodes, np.zeros(1, np.int32))

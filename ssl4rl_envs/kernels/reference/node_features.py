@@ -8,16 +8,15 @@ from numpy.typing import NDArray
 Nodes = NDArray[np.int64]
 
 
-def gather(out: NDArray[np.float32], nodes: Nodes, seen: NDArray[np.bool_], table: NDArray[np.float32]) -> None:
+def gather(out: NDArray[np.float32], nodes: Nodes, table: NDArray[np.float32]) -> None:
     """See `kernels.node_features.gather`."""
-    np.take(table, np.where(seen, nodes, 0), axis=0, out=out)
-    out[~seen] = 0
+    np.take(table, np.maximum(nodes, 0), axis=0, out=out)
+    out[nodes < 0] = 0
 
 
 def expand(
     out: NDArray[np.float32],
     nodes: Nodes,
-    seen: NDArray[np.bool_],
     indptr: NDArray[np.int64],
     columns: NDArray[np.int32],
     values: NDArray[np.float32],
@@ -26,7 +25,7 @@ def expand(
     """See `kernels.node_features.expand`."""
     del past
     out[:] = 0
-    row, place = np.nonzero(seen)
+    row, place = np.nonzero(nodes >= 0)
     shown = nodes[row, place]
     counts = indptr[shown + 1] - indptr[shown]
     entry = np.arange(counts.sum()) + np.repeat(indptr[shown] - (np.cumsum(counts) - counts), counts)

@@ -1,21 +1,27 @@
-"""How fast neighbourhoods are sampled: beside PyTorch Geometric's LinkNeighborLoader, and by the size of the graph.
+"""How fast neighbourhoods are sampled: beside NetworkX and PyTorch Geometric's LinkNeighborLoader, and by the size of the graph.
 
 python -m ssl4rl_benchmarks.figures.graph_throughput --source NAME    pairs a second, on Cora by default
 python -m ssl4rl_benchmarks.figures.graph_throughput --sizes --out P  by number of edges, 10^4 to 10^7, with a picture in P
 
-Both sample [10, 5] neighbours of the ends of train edges and of as many negative pairs; the loader also gathers features,
-which ours leaves in the table (`features="id"`). LinkNeighborLoader needs pyg-lib or torch-sparse; else ours is alone.
+All sample [5, 3] neighbours of the ends of train edges and of as many negative pairs. Ours gives whole questions of
+EdgePrediction: "inline" with the features of all nodes, "by id" with their numbers in the table of features.
 
-An environment gives every pair a neighbourhood of its own, in which its edge is not. With torch-sparse the loader makes one
-subgraph a batch: "of its own" has it make one for each edge and its negative pair, which is the work that ours does; "joint"
-has it make one for the whole batch, where a node is sampled once whatever number of pairs it is near to, and the edges that
-are asked about are among those that are shown.
+NetworkX stands for what one writes by hand: it walks the neighbours of a pair and collects nodes and edges, without features,
+without numbering them, and leaving the edge that is asked about among them.
+
+The loader gathers features. It needs pyg-lib or torch-sparse; else it is left out. An environment gives every pair a
+neighbourhood of its own, in which its edge is not. The loader makes one subgraph a batch: "of its own" has it make one for each
+edge and its negative pair, which is the work that ours does; "joint" has it make one for the whole batch, where a node is
+sampled once whatever number of pairs it is near to, and the edges that are asked about are among those that are shown.
+
+One thread of ours is compared: set SSL4RL_THREADS=1.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import statistics
 import sys
 import time
@@ -23,6 +29,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import numpy as np
 
 from ssl4rl_envs import Stream
@@ -31,7 +38,7 @@ from ssl4rl_envs.sources.graph_builtin import load_graph
 from ssl4rl_envs.sources.graph_models import stochastic_block_model
 from ssl4rl_envs.sources.graphs import GraphSource
 
-FANOUTS = (10, 5)
+FANOUTS = (5, 3)
 EDGES = (10**4, 10**5, 10**6, 10**7)
 DEGREE = 10
 LOADER = "LinkNeighborLoader"
@@ -61,6 +68,37 @@ def ours(source: GraphSource, batch: int, features: str = "id") -> Callable[[], 
         return batch
 
     return step
+
+
+def by_hand(source: GraphSource, batch: int) -> Callable[[], int]:
+    """Return a step that walks the neighbours of pairs in a graph of NetworkX, half of them joined."""
+    graph: Any = nx.Graph()
+    graph.add_nodes_from(range(source.nodes))
+    graph.add_edges_from(source.edges_of("train").tolist())
+    pairs, rng = list(graph.edges), random.Random(0)
+
+    def step() -> int:
+        for number in range(batch):
+            pair = rng.choice(pairs) if number % 2 else (rng.randrange(source.nodes), rng.randrange(source.nodes))
+            walk(graph, pair, rng)
+        return batch
+
+    return step
+
+
+def walk(graph: Any, pair: tuple[int, int], rng: random.Random) -> tuple[set[int], set[tuple[int, int]]]:
+    """Return the nodes and edges of a sampled neighbourhood of a pair."""
+    nodes, edges, layer = set(pair), set(), list(pair)
+    for fanout in FANOUTS:
+        found = []
+        for node in layer:
+            near = list(graph.neighbors(node))
+            chosen = rng.sample(near, fanout) if len(near) > fanout else near
+            edges.update([(min(node, other), max(node, other)) for other in chosen])
+            found += chosen
+        nodes.update(found)
+        layer = found
+    return nodes, edges
 
 
 def theirs(source: GraphSource, batch: int) -> Callable[[], int]:
@@ -93,8 +131,12 @@ def theirs(source: GraphSource, batch: int) -> Callable[[], int]:
 
 
 def beside(source: GraphSource, batch: int, seconds: float) -> dict[str, float]:
-    """Measure both on a graph in turns; theirs is left out where it has nothing to sample with."""
-    steps: dict[str, Callable[[], int]] = {"ours": ours(source, batch), "ours, inline": ours(source, batch, "inline")}
+    """Measure all on a graph in turns; the loader is left out where it has nothing to sample with."""
+    steps: dict[str, Callable[[], int]] = {
+        "ours, by id": ours(source, batch),
+        "ours, inline": ours(source, batch, "inline"),
+        "NetworkX, no features": by_hand(source, batch),
+    }
     try:
         steps[f"{LOADER}, of its own"] = theirs(source, 2)
         steps[f"{LOADER}, joint"] = theirs(source, batch)
@@ -108,14 +150,31 @@ def beside(source: GraphSource, batch: int, seconds: float) -> dict[str, float]:
 
 
 def by_size(batch: int, seconds: float) -> list[dict[str, float]]:
-    """Measure ours on block models of rising size."""
+    """Measure ours on block models of rising size, and what a source holds beside features and labels."""
     rows = []
     for edges in EDGES:
         start = time.perf_counter()
         source = stochastic_block_model(2 * edges // DEGREE, blocks=4, degree=DEGREE, features=8, words=2)
         built = time.perf_counter() - start
-        rows.append({"edges": len(source), "pairs_per_second": rate(ours(source, batch), seconds), "seconds_to_build": built})
+        speed = rate(ours(source, batch), seconds)
+        held = bytes_of(vars(source)) - source.features.nbytes - (0 if source.labels is None else source.labels.nbytes)
+        rows.append(
+            {
+                "edges": len(source),
+                "pairs_per_second": speed,
+                "seconds_to_build": built,
+                "bytes_an_edge": held / len(source),
+            }
+        )
     return rows
+
+
+def bytes_of(held: Any) -> int:
+    """Return the bytes of all arrays in a value."""
+    if isinstance(held, np.ndarray):
+        return held.nbytes
+    parts = held.values() if isinstance(held, dict) else held if isinstance(held, (list, tuple)) else ()
+    return sum(map(bytes_of, parts))
 
 
 def draw(rows: list[dict[str, float]], file: Path) -> None:

@@ -69,7 +69,7 @@ def _build_gnn(config: PolicyConfig, task: Task, seed: int, device: torch.device
     from ssl4rl_agents.policies import gnn  # here, since PyG takes seconds to import
 
     sizes = gnn.sizes_of(task, config.model, config.gnn_hidden, config.gnn_layers)
-    table = gnn.feature_table(task) if sizes.by_id else None
+    table = gnn.feature_table(task)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return gnn.GNNPolicy(sizes, table, temperature=config.temperature).to(device)
@@ -78,6 +78,5 @@ def _build_gnn(config: PolicyConfig, task: Task, seed: int, device: torch.device
 def _load_gnn(checkpoint: Path, config: PolicyConfig, task: Task | None, device: torch.device) -> Policy:
     from ssl4rl_agents.policies import gnn
 
-    by_id = task is not None and "node_id" in task.observation_space.spaces
-    table = gnn.feature_table(task) if task is not None and by_id else None
+    table = None if task is None else gnn.feature_table(task)
     return gnn.load_gnn(checkpoint, table, temperature=config.temperature).to(device)

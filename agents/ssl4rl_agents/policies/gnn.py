@@ -23,6 +23,9 @@ from ssl4rl_agents.policies.graph_batches import GraphInputs, encode_graphs
 from ssl4rl_agents.policies.graph_layers import GraphEncoder, GraphHead
 from ssl4rl_agents.policies.policy import Evaluation, Policy, Samples, token_statistics
 from ssl4rl_envs import Task
+from ssl4rl_envs.graphs.base import GraphTask
+from ssl4rl_envs.interface import Interface
+from ssl4rl_envs.task import Batch
 
 SIZES, WEIGHTS = "gnn.json", "gnn.safetensors"
 ROLES = ("pair", "choice", "node")
@@ -79,14 +82,14 @@ def sizes_of(task: Task, kind: str, hidden: int, layers: int) -> GNNSizes:
     fitting = {"pair": (2, 1), "choice": (choices + 1, 1), "node": (slots, slots)}[role]
     if (targets, slots) != fitting:
         raise ValueError(f"{name} asks about {targets} nodes for {slots} answers of {choices}; its role {role} does not fit")
-    by_id = "node_id" in space.spaces
+    by_id, table = "node_id" in space.spaces, feature_table(task)
     query = space.spaces.get("query")
     return GNNSizes(
         kind=kind,
         hidden=hidden,
         layers=layers,
         role=role,
-        features=feature_table(task).shape[1] if by_id else _shape(space, "x")[-1],
+        features=_shape(space, "x")[-1] if table is None or not by_id else table.shape[1],
         choices=choices,
         slots=slots,
         start=start,
@@ -96,8 +99,10 @@ def sizes_of(task: Task, kind: str, hidden: int, layers: int) -> GNNSizes:
     )
 
 
-def feature_table(task: Task) -> NDArray[np.float32]:
-    """Return the features (N, F) that the nodes of a task refer to."""
+def feature_table(task: Task) -> NDArray[np.float32] | None:
+    """Return the features (N, F) that the nodes of a task refer to, be it only in compact questions; None if they do not."""
+    if not isinstance(task, GraphTask) and "node_id" not in task.observation_space.spaces:
+        return None
     source: Any = getattr(task, "source", None)
     return np.asarray(source.features, np.float32)
 
@@ -127,7 +132,8 @@ class GNNPolicy(Policy):
 
     Args:
         sizes: of network and answers.
-        table: (N, F) features that nodes refer to, where they come by their numbers. Not among the weights.
+        table: (N, F) features that nodes refer to, where they come by their numbers. Not among the weights. Where they come
+            with features, it spares the trainer's questions these: see `observe`.
         temperature: divides the logits wherever they are used.
 
     Raises:
@@ -138,7 +144,7 @@ class GNNPolicy(Policy):
 
     def __init__(self, sizes: GNNSizes, table: NDArray[np.float32] | None = None, *, temperature: float = 1.0) -> None:
         super().__init__()
-        if sizes.by_id and (table is None or table.ndim != 2 or table.shape[1] != sizes.features):
+        if (sizes.by_id and table is None) or (table is not None and (table.ndim != 2 or table.shape[1] != sizes.features)):
             given = "none" if table is None else f"one of shape {table.shape}"
             raise ValueError(f"the network needs a table of {sizes.features} features a node, got {given}")
         self.sizes, self.temperature, self.max_new_tokens = sizes, temperature, sizes.slots
@@ -148,7 +154,7 @@ class GNNPolicy(Policy):
         for last in self.value_head[-1].parameters():
             nn.init.zeros_(last)
         self.table: Tensor | None
-        self.register_buffer("table", torch.tensor(table) if sizes.by_id else None, persistent=False)
+        self.register_buffer("table", None if table is None else torch.tensor(table), persistent=False)
 
     @property
     def critic(self) -> nn.Module:
@@ -160,6 +166,14 @@ class GNNPolicy(Policy):
         """Where the weights are."""
         return self.encoder.unknown.device
 
+    def observe(self, interface: Interface, batch: Batch) -> dict[str, Any]:
+        """Return graphs with the numbers of nodes where the questions are compact and there is a table, else what is shown.
+
+        Of nodes whose features are hidden no number is read, so that nothing is known that is not shown.
+        """
+        by_number = self.table is not None and "node_id" in batch.observation
+        return batch.observation if by_number else interface.observe(batch)
+
     def encode(self, observations: dict[str, Any]) -> GraphInputs:
         """Bring graphs, as `encode_graphs` describes them, to where the weights are."""
         return encode_graphs(observations, self.device)
@@ -167,7 +181,7 @@ class GNNPolicy(Policy):
     def embed(self, inputs: GraphInputs) -> Tensor:
         """Return the representations (n, K, H) of the nodes that are asked about, before any head; under autograd."""
         with torch.autocast(self.device.type, enabled=False):
-            representations: Tensor = self.encoder(inputs, self.table)
+            representations: Tensor = self.encoder(inputs, self.table, whole=self.sizes.by_id)
         return representations
 
     def encode_answers(self, answers: Any) -> tuple[Tensor, Tensor]:
@@ -244,7 +258,7 @@ def load_gnn(folder: Path, table: NDArray[np.float32] | None = None, *, temperat
 
     Args:
         folder: where it lies.
-        table: (N, F) features that nodes refer to, where they come by their numbers; any table of the same width will do.
+        table: (N, F) features that nodes refer to, needed where they come by their numbers; any of the same width will do.
         temperature: divides the logits.
 
     Raises:

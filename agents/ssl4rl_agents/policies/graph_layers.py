@@ -55,26 +55,28 @@ class GraphEncoder(nn.Module):
         self.layers = nn.ModuleList(message_passing(kind, hidden) for _ in range(layers))
         self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(layers))
 
-    def forward(self, graphs: GraphInputs, table: Tensor | None = None) -> Tensor:
+    def forward(self, graphs: GraphInputs, table: Tensor | None = None, *, whole: bool = True) -> Tensor:
         """Return the representations (n, K, H) of the nodes that are asked about.
 
         Args:
             graphs: n of them.
             table: (N, F) features, which graphs with `node_id` refer to.
+            whole: whether the table may be projected as a whole, where that is less work. What is projected row by row has
+                the bits of the same features inline.
         """
         union = unite(graphs)
         nodes = self.unknown.expand(len(union.shown), -1).clone()
-        nodes[union.shown] = F.relu(self._project(union.x, union.node_id, table))
+        nodes[union.shown] = F.relu(self._project(union.x, union.node_id, table, whole))
         for layer, norm in zip(self.layers, self.norms, strict=True):
             nodes = norm(nodes + F.relu(layer(nodes, union.edge_index)))
         return nodes[union.target]
 
-    def _project(self, x: Tensor | None, node_id: Tensor | None, table: Tensor | None) -> Tensor:
+    def _project(self, x: Tensor | None, node_id: Tensor | None, table: Tensor | None, whole: bool) -> Tensor:
         if x is not None:
             return cast(Tensor, self.projection(x))
         assert node_id is not None
         assert table is not None
-        if len(table) < len(node_id):  # each row once, rather than as often as it is shown
+        if whole and len(table) < len(node_id):  # each row once, rather than as often as it is shown
             return cast(Tensor, self.projection(table))[node_id]
         return cast(Tensor, self.projection(table[node_id]))
 

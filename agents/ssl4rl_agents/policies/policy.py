@@ -17,6 +17,9 @@ from typing import Any, ClassVar, NamedTuple, Protocol, Self
 import torch
 from torch import Tensor, nn
 
+from ssl4rl_envs.interface import Interface
+from ssl4rl_envs.task import Batch
+
 
 class Inputs(Protocol):
     """Encoded observations of some prompts."""
@@ -96,6 +99,10 @@ class Policy(nn.Module, ABC):
     def initial(self) -> AbstractContextManager[None] | None:
         """Return a context in which the policy is what training began with, where that needs no copy; else None."""
         return None
+
+    def observe(self, interface: Interface, batch: Batch) -> dict[str, Any]:
+        """Return what `encode` takes of questions, be they compact or not; by default what an agent is shown."""
+        return interface.observe(batch)
 
     @abstractmethod
     def encode(self, observations: dict[str, Any]) -> Any:

@@ -51,13 +51,13 @@ class TrainingQuestions:
         self._ahead = Ahead(partial(_sampled, task, self._seed)) if config.prefetch and self.schedule is None else None
 
     def begin(self, iteration: int) -> Batch:
-        """Return this process's questions of the first round of an iteration, counted from 0."""
+        """Return this process's questions of the first round of an iteration, counted from 0; compact ones."""
         self._iteration = iteration
         self._first = iteration * self._count if self._next is None else self._next
         return self.ask(0)
 
     def ask(self, again: int) -> Batch:
-        """Return this process's questions of another round of the iteration, after so many."""
+        """Return this process's questions of another round of the iteration, after so many; compact ones."""
         first, part = self._first + again * self._count, self._part
         if self._dynamic:
             self._next = first + self._count
@@ -105,4 +105,4 @@ def _stream(seed: int, indices: range) -> Stream:
 
 def _sampled(task: Task, seed: int, indices: range) -> Batch:
     """Return the questions of some indices; a function of its own, so that the thread does not keep a run alive."""
-    return task.sample(_stream(seed, indices))
+    return task.compact(_stream(seed, indices))

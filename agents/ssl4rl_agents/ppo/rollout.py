@@ -126,11 +126,11 @@ class Player:
     def encode(self, batch: Batch) -> Any:
         """Return the prompts of questions as the policy takes them."""
         with autocast(self._randomness.processes.device):
-            return self.policy.encode(self._interface.observe(batch))
+            return self.policy.encode(self.policy.observe(self._interface, batch))
 
     def _answer(self, batch: Batch, generator: torch.Generator) -> tuple[Any, Samples]:
         """Return the encoded prompts and the answers to them."""
-        observations = self._interface.observe(batch)
+        observations = self.policy.observe(self._interface, batch)
 
         def work() -> tuple[Any, Samples]:
             generator.manual_seed(generator.initial_seed())  # what runs out of memory begins again

@@ -114,7 +114,7 @@ def learn_targets(
         generator: on the CPU; shuffles.
     """
     policy, processes = steps.policy, steps.processes
-    inputs = policy.encode(interface.observe(batch))
+    inputs = policy.encode(policy.observe(interface, batch))
     replies = written(interface, interface.task.oracle(batch), batch)
     found = []
     for _ in range(settings.epochs):

@@ -94,7 +94,7 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
 
         It is the environment's own and not to be written to.
         """
-        return self.questions.batch
+        return self.task.complete(self.questions.batch)
 
     def follow(self, schedule: Schedule, task: Task) -> None:
         """Let a schedule choose among the parts of a mixture from now on; see `ssl4rl_envs.curricula`."""
@@ -108,7 +108,7 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         Raises:
             ValueError: the task has no such mask.
         """
-        facts = self.task.info(self.batch)
+        facts = self.task.info(self.questions.batch)
         if "action_mask" not in facts:
             raise ValueError(f"{type(self.task).__name__} has no action mask: every action has an effect")
         return np.asarray(facts["action_mask"][0], bool)
@@ -155,9 +155,9 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         if self.questions.interface.text:
             info |= {"valid": bool(transition.answered[0]), "parsed": transition.written[0]}
         if self._ended:
-            info["target"] = self.batch.target[0].copy()
+            info["target"] = self.questions.batch.target[0].copy()
             if self.questions.interface.text:
-                info["truth"] = self.task.truths(self.batch)[0]
+                info["truth"] = self.task.truths(self.questions.batch)[0]
             self._outcome = transition.answers, Score(np.array([self._return], np.float32), score.success)
         if self.render_mode == "human":
             self.render()
@@ -172,8 +172,8 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         if self.render_mode is None:
             gym.logger.warn("render() needs a render mode; pass one to gym.make, e.g. render_mode='rgb_array'")
             return None
-        verdict = rendering.judge(self.task, self.batch, *self._outcome)[0] if self._outcome is not None else None
-        card = rendering.card(self.task, self.batch, 0, verdict)
+        verdict = rendering.judge(self.task, self.questions.batch, *self._outcome)[0] if self._outcome is not None else None
+        card = rendering.card(self.task, self.questions.batch, 0, verdict)
         if self.render_mode == "ansi":
             return rendering.to_ansi(card)
         self._canvas = self._canvas or rendering.canvas_for(self.task, self.split)  # all frames are of one size

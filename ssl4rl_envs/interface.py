@@ -73,12 +73,22 @@ class Interface:
 
     def observe(self, batch: Batch) -> dict[str, Any]:
         """Return copies of what is shown of n instances: arrays (n, ...) and, as text, the tuple of their prompts."""
-        shown: dict[str, Any] = {name: copy_of(values) for name, values in self.arrays(batch).items()}
+        shown: dict[str, Any] = self.copies(batch)
         return {**shown, "prompt": self.prompts(batch)} if self.text else shown
 
     def arrays(self, batch: Batch) -> dict[str, NDArray[Any]]:
-        """Return the arrays that are shown of n instances, (n, ...) by name: those of the batch, not copies."""
-        return {name: batch.observation[name] for name in self.task.images} if self.text else batch.observation
+        """Return the arrays that are shown of n instances, (n, ...) by name: those of the batch where it has them, not copies."""
+        if self.text:
+            return {name: batch.observation[name] for name in self.task.images}
+        return self.task.complete(batch).observation
+
+    def copies(self, batch: Batch) -> dict[str, NDArray[Any]]:
+        """Return the arrays that are shown of n instances, none of them the batch's own."""
+        held = batch.observation
+        return {
+            name: copy_of(values) if name in held and held[name] is values else values
+            for name, values in self.arrays(batch).items()
+        }
 
     def prompts(self, batch: Batch) -> tuple[str, ...]:
         """Return the prompts of n instances."""

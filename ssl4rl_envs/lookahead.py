@@ -59,7 +59,7 @@ class LookAhead:
         self._hold(seed, index, 1)
 
     def _hold(self, seed: int, index: int, size: int) -> None:
-        block = self._task.sample(Stream.span(self._split, seed, index, size))
+        block = self._task.compact(Stream.span(self._split, seed, index, size))
         self._block, self._seed, self._first, self._stop = block, seed, index, index + size
         if size == 1:
             self._most = max(1, min(MOST, MOST_BYTES // max(1, size_of(block))))

@@ -42,7 +42,7 @@ class Sampler:
 
     def __call__(self, keys: Keys) -> tuple[Batch, dict[str, Any] | None]:
         """Return the questions, and what is shown of them."""
-        batch = self.task.sample(Stream(self.split, keys.seeds, keys.indices))
+        batch = self.task.compact(Stream(self.split, keys.seeds, keys.indices))
         return batch, None if self.show is None else self.show(batch)
 
 

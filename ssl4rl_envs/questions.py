@@ -13,7 +13,6 @@ from ssl4rl_envs.arguments import whole_number
 from ssl4rl_envs.attempts import Attempts
 from ssl4rl_envs.interface import Interface, Transition
 from ssl4rl_envs.lookahead import LookAhead
-from ssl4rl_envs.memory import copy_of
 from ssl4rl_envs.prefetch import Keys, Prefetch
 from ssl4rl_envs.registration import build_task
 from ssl4rl_envs.schedules import Schedule
@@ -82,7 +81,8 @@ class Asking(ABC):
 
     def observe(self) -> dict[str, Any]:
         """Return copies of what is shown, batch-first: they are the agent's, who may write into them."""
-        return {name: copy_of(values) for name, values in self.interface.arrays(self.batch).items()} | self._prompt()
+        shown: dict[str, Any] = self.interface.copies(self.batch)
+        return shown | self._prompt()
 
     def _prompt(self) -> dict[str, Any]:
         """Return the prompts by their name, with text; they are made once for a state."""
@@ -298,7 +298,7 @@ class Questions(Asking):
             stream = Stream(self.split, seeds, episodes // self.group_size)
             return self.task.sample_parts(stream, self._chosen[rows]), None
         if self._ahead is None:
-            return self.task.sample(Stream(self.split, seeds, episodes // self.group_size)), None
+            return self.task.compact(Stream(self.split, seeds, episodes // self.group_size)), None
         keys, *following = (Keys(seeds, (episodes + k) // self.group_size) for k in range(self._prefetch + 1))
         return self._ahead.take(rows, keys, following)
 

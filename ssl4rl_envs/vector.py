@@ -99,7 +99,7 @@ class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[
 
         It is the environment's own and not to be written to; with the end of an episode its arrays become `final_obs`.
         """
-        return self.questions.batch
+        return self.task.complete(self.questions.batch)
 
     def follow(self, schedule: Schedule, task: Task) -> None:
         """Let a schedule choose among the parts of a mixture from now on; see `ssl4rl_envs.curricula`."""
@@ -177,7 +177,7 @@ class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[
         """Return one picture (or text) an environment of what is being asked; None without a render mode."""
         if self.render_mode is None:
             return None
-        cards = [rendering.card(self.task, self.batch, row, None) for row in range(self.num_envs)]
+        cards = [rendering.card(self.task, self.questions.batch, row, None) for row in range(self.num_envs)]
         if self.render_mode == "ansi":
             return tuple(map(rendering.to_ansi, cards))
         self._canvas = self._canvas or rendering.canvas_for(self.task, self.split)  # all frames are of one size
@@ -222,9 +222,9 @@ class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[
 
     def _truth(self) -> dict[str, NDArray[Any]]:
         """Return what `info` says of the truth where an episode has ended."""
-        truth: dict[str, NDArray[Any]] = {"target": self.batch.target}
+        truth: dict[str, NDArray[Any]] = {"target": self.questions.batch.target}
         if self.questions.interface.text:
-            truth["truth"] = np.array(self.task.truths(self.batch), object)
+            truth["truth"] = np.array(self.task.truths(self.questions.batch), object)
         return truth
 
     def _take_spaces(self) -> None:

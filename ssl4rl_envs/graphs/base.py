@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -126,11 +125,9 @@ class GraphTask(Task):
         """Put `x` into the place of `node_id` where the task shows features inline."""
         if not self.inline or "x" in batch.observation:
             return batch
-        shown = {
-            ("x" if name == "node_id" else name): self.features_of(values) if name == "node_id" else values
-            for name, values in batch.observation.items()
-        }
-        return replace(batch, observation=shown)
+        shown = {("x" if name == "node_id" else name): values for name, values in batch.observation.items()}
+        shown["x"] = self.features_of(batch.observation["node_id"])
+        return Batch(shown, batch.target, batch.items, batch.memory)
 
     def check_source(self) -> None:
         """Draw a few instances of every split; the last line of a task's constructor.

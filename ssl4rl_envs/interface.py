@@ -77,7 +77,7 @@ class Interface:
         return {**shown, "prompt": self.prompts(batch)} if self.text else shown
 
     def arrays(self, batch: Batch) -> dict[str, NDArray[Any]]:
-        """Return the arrays that are shown of n instances, (n, ...) by name: those of the batch where it has them, not copies."""
+        """Return the arrays that are shown of n instances, (n, ...) by name: not copies of what the batch has."""
         if self.text:
             return {name: batch.observation[name] for name in self.task.images}
         return self.task.complete(batch).observation

@@ -59,7 +59,7 @@ def splits(key: int, bounds: NDArray[np.uint64], ones: Nodes, others: Nodes) -> 
 
 
 def compress(pairs: NDArray[np.int32], nodes: int) -> tuple[NDArray[np.integer], NDArray[np.int32]]:
-    """Return compressed rows, `indptr` and `indices` of `Edges`, of pairs (m, 2): the smaller node first, sorted, each once."""
+    """Return `indptr` and `indices` of `Edges` for pairs (m, 2): the smaller node first, sorted, each once."""
     entries = 2 * len(pairs)
     indptr = np.zeros(nodes + 1, np.int32 if entries < 2**31 else np.int64)
     indices = np.empty(entries, np.int32)

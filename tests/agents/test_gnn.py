@@ -29,7 +29,7 @@ from ssl4rl_agents.runs.policy_agent import BATCH, PolicyAgent, load_run
 from ssl4rl_agents.runtime.microbatch import MicroBatches
 from ssl4rl_agents.settings import GRAPH_MODELS, PolicyConfig, TrainConfig
 from ssl4rl_benchmarks import cli
-from ssl4rl_envs import Stream
+from ssl4rl_envs import Stream, make_task
 from ssl4rl_envs.interface import Interface
 from tests.agents.graph_tasks import ITEMS, Groups, Guesses
 from tests.agents.rollouts import ONE
@@ -380,6 +380,17 @@ def test_features_by_number_are_the_same_as_inline(role, count):
     one, two = policy_for(inline), policy_for(by_id)
     two.load_state_dict(one.state_dict())
     assert_close(said(one, observed(inline, count)), said(two, observed(by_id, count)))
+
+
+@pytest.mark.parametrize("name", ["EdgePrediction", "NodeAttribute"])
+def test_questions_by_number_are_judged_as_their_features_are_bit_for_bit(name, model):
+    task = make_task(f"SSL4RL/{name}-v0", source="sbm")
+    policy, interface, stream = policy_for(task, model), Interface(task, "array", "direct"), Stream.span("train", 0, 0, 200)
+    seen = policy.observe(interface, task.compact(stream))
+    assert "x" not in seen
+    assert "x" in policy.observe(interface, task.sample(stream))
+    shown = interface.observe(task.compact(stream))
+    assert all(torch.equal(*pair) for pair in zip(said(policy, seen), said(policy, shown), strict=True))
 
 
 # What is kept

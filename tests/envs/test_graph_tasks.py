@@ -322,3 +322,33 @@ def test_graph_spaces_on_request(name):
 def test_graph_spaces_are_for_graphs():
     with pytest.raises(ValueError, match="shows no graph"):
         GraphObservation(gym.make("SSL4RL/Rotation-v0"))
+
+
+@pytest.mark.parametrize("name", GRAPH_IDS)
+def test_compact_questions_are_the_same_and_name_no_node_whose_features_are_hidden(name):
+    task = make_task(name)
+    stream = Stream.span("test", 3, 0, 40)
+    compact, whole = task.compact(stream), task.sample(stream)
+    assert "x" not in compact.observation
+    hidden = compact.observation["x_mask"] == 0
+    assert (compact.observation["node_id"][hidden] == -1).all()
+    assert not (compact.observation["node_id"][~hidden] == -1).any()
+    for again in (task.complete(compact), task.complete(whole), task.complete(compact.rows(slice(None)))):
+        assert list(again.observation) == list(whole.observation)
+        assert all(np.array_equal(again.observation[key], values) for key, values in whole.observation.items())
+    assert np.array_equal(compact.target, whole.target)
+    if task.answer_format is not None:
+        assert task.prompts(compact, "direct") == task.prompts(whole, "direct")
+    assert np.array_equal(task.pictures(compact, 0)["neighbourhood"], task.pictures(whole, 0)["neighbourhood"])
+
+
+def test_what_an_agent_writes_into_its_observation_changes_no_later_one():
+    env, fresh = gym.make("SSL4RL/EdgePrediction-v0"), gym.make("SSL4RL/EdgePrediction-v0")
+    seen, _ = env.reset(seed=0)
+    seen["x"][:] = 9
+    right, _ = fresh.reset(seed=0)
+    after = env.step(0)[0]
+    assert np.array_equal(after["x"], right["x"])
+    after["x"][:] = 9
+    assert np.array_equal(env.unwrapped.batch.observation["x"][0], right["x"])
+    assert np.array_equal(env.reset()[0]["x"], fresh.reset()[0]["x"])

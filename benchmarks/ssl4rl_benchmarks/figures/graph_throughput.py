@@ -1,4 +1,4 @@
-"""How fast neighbourhoods are sampled: beside NetworkX and PyTorch Geometric's LinkNeighborLoader, and by the size of the graph.
+"""How fast neighbourhoods are sampled: beside NetworkX, beside LinkNeighborLoader of PyTorch Geometric, by size of the graph.
 
 python -m ssl4rl_benchmarks.figures.graph_throughput --source NAME    pairs a second, on Cora by default
 python -m ssl4rl_benchmarks.figures.graph_throughput --sizes --out P  by number of edges, 10^4 to 10^7, with a picture in P
@@ -10,9 +10,9 @@ NetworkX stands for what one writes by hand: it walks the neighbours of a pair a
 without numbering them, and leaving the edge that is asked about among them.
 
 The loader gathers features. It needs pyg-lib or torch-sparse; else it is left out. An environment gives every pair a
-neighbourhood of its own, in which its edge is not. The loader makes one subgraph a batch: "of its own" has it make one for each
-edge and its negative pair, which is the work that ours does; "joint" has it make one for the whole batch, where a node is
-sampled once whatever number of pairs it is near to, and the edges that are asked about are among those that are shown.
+neighbourhood of its own, in which its edge is not. The loader makes one subgraph a batch: "of its own" has it make one for
+each edge and its negative pair, which is the work that ours does; "joint" has it make one for the whole batch, where a node
+is sampled once whatever number of pairs it is near to, and the edges that are asked about are among those that are shown.
 
 One thread of ours is compared: set SSL4RL_THREADS=1.
 """
@@ -75,7 +75,7 @@ def by_hand(source: GraphSource, batch: int) -> Callable[[], int]:
     graph: Any = nx.Graph()
     graph.add_nodes_from(range(source.nodes))
     graph.add_edges_from(source.edges_of("train").tolist())
-    pairs, rng = list(graph.edges), random.Random(0)
+    pairs, rng = list(graph.edges), random.Random(0)  # noqa: S311 - no secret
 
     def step() -> int:
         for number in range(batch):

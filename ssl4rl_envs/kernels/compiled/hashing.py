@@ -1,4 +1,4 @@
-"""The hash that streams draw by, compiled: what other kernels hash words with. See `stream._chain`."""
+"""What kernels need that draw as streams do, in the midst of other work."""
 
 from __future__ import annotations
 
@@ -7,27 +7,11 @@ from typing import Any
 import numpy as np
 
 from ssl4rl_envs.kernels.compiled import jit
+from ssl4rl_envs.kernels.compiled.stream import _chain as chain
 
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-ONE = np.uint64(1)
-HALF = np.uint64(32)
+__all__ = ["HALF", "ONE", "below", "chain"]
 
-
-@jit
-def mix(word: Any) -> Any:
-    """Scramble one word, uint64."""
-    word ^= word >> np.uint64(30)
-    word *= FIRST
-    word ^= word >> np.uint64(27)
-    word *= SECOND
-    return word ^ (word >> np.uint64(31))
-
-
-@jit
-def chain(key: Any, value: Any) -> Any:
-    """Hash one more value into a key, both uint64."""
-    return mix(mix(key + GOLDEN) ^ mix(value * GOLDEN + ONE))
+ONE, HALF = np.uint64(1), np.uint64(32)
 
 
 @jit

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_envs.kernels.reference import graph_edges
-from ssl4rl_envs.stream import words_of
+from ssl4rl_envs.kernels.reference.neighbourhoods import words_of
 
 Nodes = NDArray[np.int64]
 Pointers = NDArray[np.integer]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl4rl_envs.stream import _chain
+from ssl4rl_envs.kernels.reference.stream import chain
 
 Nodes = NDArray[np.int64]
 Pointers = NDArray[np.integer]
@@ -51,7 +51,7 @@ def splits(out: NDArray[np.int8], key: np.uint64, bounds: NDArray[np.uint64], on
     """See `kernels.graph_edges.splits`."""
     keys = np.full(ones.shape, key, np.uint64)
     for end in (np.minimum(ones, others), np.maximum(ones, others)):
-        keys = _chain(keys, end.astype(np.uint64))
+        keys = chain(keys, end.astype(np.uint64))
     out[:] = np.searchsorted(bounds, keys >> np.uint64(32), side="right")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_envs.kernels.reference.graph_edges import places as places_of
-from ssl4rl_envs.stream import words_of
+from ssl4rl_envs.kernels.reference.stream import words
 
 Nodes = NDArray[np.int64]
 Keys = NDArray[np.uint64]
@@ -103,6 +103,13 @@ def distinct(count: Nodes, size: int, keys: Keys, draw: int) -> Nodes:
         taken = (places[..., :j] == drawn[..., None]).any(axis=-1)
         places[..., j] = np.where(many, np.where(taken, last, drawn), places[..., j])
     return places
+
+
+def words_of(keys: Keys, draw: int, count: int) -> Keys:
+    """Return the words of a draw, (n, count)."""
+    found = np.empty((len(keys), count), np.uint64)
+    words(found, keys, np.uint64(draw))
+    return found
 
 
 def _edges(

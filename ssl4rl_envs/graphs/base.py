@@ -212,6 +212,7 @@ class GraphTask(Task):
         """Put the first words or features of a node in words."""
         if not self.source.binary:
             return " ".join([f"{value:.2g}" for value in self._x(shown, node)[: self._told].tolist()])
+        words: NDArray[np.integer]
         if "x" in shown:
             words = np.flatnonzero(shown["x"][node])
         else:
@@ -221,7 +222,10 @@ class GraphTask(Task):
 
     def _x(self, shown: dict[str, NDArray[Any]], nodes: Any = slice(None)) -> NDArray[np.float32]:
         """Return the features of some nodes of an instance; arbitrary ones where they are hidden."""
-        return shown["x"][nodes] if "x" in shown else self.source.features[np.maximum(shown["node_id"][nodes], 0)]
+        found: NDArray[np.float32] = (
+            shown["x"][nodes] if "x" in shown else self.source.features[np.maximum(shown["node_id"][nodes], 0)]
+        )
+        return found
 
     def pictures(self, batch: Batch, row: int) -> dict[str, NDArray[np.uint8]]:
         """Return a drawing of the neighbourhood, for people."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ssl4rl_envs.sources.graphs import GraphSource, Nodes
+from ssl4rl_envs.sources.graphs import GraphSource, Nodes, Numbers
 from ssl4rl_envs.stream import SPLITS, Stream, hash_seed
 
 POWERS = 2 ** np.arange(40, dtype=np.int64)
@@ -20,7 +20,7 @@ CHUNK = 200_000
 """Pairs whose neighbours are compared at a time."""
 
 
-def degree_key(shown: Nodes, limit: int) -> Nodes:
+def degree_key(shown: Numbers, limit: int) -> Nodes:
     """Return a number that nodes with equally many edges share.
 
     Up to `limit`, which is as many as are shown of a node, it is exact; beyond that 8 to 15 edges are one, 16 to 31, and so
@@ -41,9 +41,8 @@ class EdgeEnds:
         self._edges = source.edges
         train = source.pair_split(self._edges[:, 0], self._edges[:, 1]) == 0
         key = degree_key((source.degrees[self._edges] - train[:, None]).ravel(), limit)
-        self._order = np.argsort(key, kind="stable").astype(
-            np.int32 if len(key) < 2**31 else np.int64
-        )  # number 2 e + i is the end i of edge e
+        numbers = np.int32 if len(key) < 2**31 else np.int64
+        self._order = np.argsort(key, kind="stable").astype(numbers)  # number 2 e + i is the end i of edge e
         self._starts = np.concatenate([[0], np.cumsum(np.bincount(key))])
 
     def draw(self, keys: Nodes, size: int, stream: Stream) -> tuple[Nodes, Nodes]:
@@ -89,7 +88,7 @@ class SharingPairs:
 
     def __init__(self, source: GraphSource, split: str, limit: int) -> None:
         self._source, self._limit, self._hides = source, limit, int(split == SPLITS[0])
-        edges = source.edges_of(split)
+        edges: Nodes = source.edges_of(split).astype(np.int64)
         edges, _, groups = self._grouped(edges, np.full(edges.shape, -1, np.int64))
         draws = DRAWS_OF_EDGE * np.count_nonzero(groups[:, 2])
         apart, partners, others = self._grouped(*self._apart(split, int(np.clip(draws, *DRAWS)) if draws else 0))
@@ -127,7 +126,7 @@ class SharingPairs:
         """Draw pairs with a neighbour in common that are not joined and belong to the split, and partners of their ends."""
         source = self._source
         stream = Stream.span(split, hash_seed("sharing pairs"), 0, draws)
-        one = source.indices[stream.integers(0, len(source.indices))]
+        one = source.indices[stream.integers(0, len(source.indices))].astype(np.int64)
         other = self._step(self._step(one, stream), stream)
         pair = np.stack([one, other], axis=1)
         good = (one != other) & ~source.joined(one, other) & (source.pair_split(one, other) == SPLITS.index(split))
@@ -155,4 +154,7 @@ class SharingPairs:
 
     def _step(self, nodes: Nodes, stream: Stream) -> Nodes:
         """Walk along a random train edge of nodes that have some."""
-        return self._source.indices[self._source.indptr[nodes] + stream.below(self._source.degrees[nodes])]
+        source = self._source
+        place = source.indptr[nodes] + stream.below(source.degrees[nodes].astype(np.int64))
+        neighbours: Nodes = source.indices[place].astype(np.int64)
+        return neighbours

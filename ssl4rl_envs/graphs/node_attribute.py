@@ -207,7 +207,7 @@ class NodeAttribute(GraphTask):
         )
         return np.asarray((below + above) / len(rows) - 1, np.float32)  # the middle of its rank among equals
 
-    def _sorted(self) -> list[tuple[Nodes, Nodes]]:
+    def _sorted(self) -> list[tuple[NDArray[np.int32], Nodes]]:
         """Return for each split its nodes by answer, and where those of each answer start; every answer has some.
 
         Raises:

@@ -12,6 +12,7 @@ from ssl4rl_envs import kernels
 from ssl4rl_envs.kernels import threads
 
 Nodes = NDArray[np.int64]
+Numbers = NDArray[np.integer]
 
 
 class Edges(NamedTuple):
@@ -32,20 +33,20 @@ _PAIRS = 1 << 14
 """Pairs that are worth a thread."""
 
 
-def locate(edges: Edges, nodes: Nodes, neighbours: Nodes) -> Nodes:
+def locate(edges: Edges, nodes: Numbers, neighbours: Numbers) -> Nodes:
     """Return the place of each neighbour among those of a node, -1 where it is none; (...) as they broadcast."""
     work = kernels.area("graph_edges").locate
     rows = edges.indptr, edges.indices
     return _each(nodes, neighbours, np.int64, lambda out, one, other: work(out, *rows, one, other))
 
 
-def joined(edges: Edges, ones: Nodes, others: Nodes) -> NDArray[np.bool_]:
+def joined(edges: Edges, ones: Numbers, others: Numbers) -> NDArray[np.bool_]:
     """Return which pairs of nodes are joined, whether that may be shown or not; (...) as they broadcast."""
     work = kernels.area("graph_edges").joined
     return _each(ones, others, np.bool_, lambda out, one, other: work(out, *edges, one, other))
 
 
-def splits(key: int, bounds: NDArray[np.uint64], ones: Nodes, others: Nodes) -> NDArray[np.int8]:
+def splits(key: int, bounds: NDArray[np.uint64], ones: Numbers, others: Numbers) -> NDArray[np.int8]:
     """Return which split pairs belong to, whichever node comes first.
 
     Args:
@@ -61,7 +62,7 @@ def splits(key: int, bounds: NDArray[np.uint64], ones: Nodes, others: Nodes) -> 
 def compress(pairs: NDArray[np.int32], nodes: int) -> tuple[NDArray[np.integer], NDArray[np.int32]]:
     """Return `indptr` and `indices` of `Edges` for pairs (m, 2): the smaller node first, sorted, each once."""
     entries = 2 * len(pairs)
-    indptr = np.zeros(nodes + 1, np.int32 if entries < 2**31 else np.int64)
+    indptr: NDArray[Any] = np.zeros(nodes + 1, np.int32 if entries < 2**31 else np.int64)
     indices = np.empty(entries, np.int32)
     kernels.area("graph_edges").compress(indptr, indices, pairs)
     return indptr, indices
@@ -90,10 +91,10 @@ def distances(nodes: Nodes, edge_index: Nodes, edge_mask: NDArray[np.bool_], sta
     return far
 
 
-def _each(ones: Nodes, others: Nodes, dtype: type, work: Callable[..., None]) -> NDArray[Any]:
+def _each(ones: Numbers, others: Numbers, dtype: type, work: Callable[..., None]) -> NDArray[Any]:
     """Do something for each pair of nodes; (...) as they broadcast."""
     one, other = np.broadcast_arrays(np.asarray(ones, np.int64), np.asarray(others, np.int64))
     flat, beside = np.ascontiguousarray(one).ravel(), np.ascontiguousarray(other).ravel()
-    out = np.empty(flat.shape, dtype)
+    out: NDArray[Any] = np.empty(flat.shape, dtype)
     threads.share(len(out), lambda part: work(out[part], flat[part], beside[part]), _PAIRS)
     return out.reshape(one.shape)

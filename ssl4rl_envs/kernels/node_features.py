@@ -36,6 +36,9 @@ def gather(out: NDArray[np.float32], nodes: Nodes, table: NDArray[np.float32]) -
 def expand(out: NDArray[np.float32], nodes: Nodes, compact: Compact) -> None:
     """Write the same from a compact form of the table."""
     work, past = kernels.area("node_features").expand, out.nbytes >= PAST_CACHES
+    if len(out) == 1:  # of a single environment, where every call counts
+        work(out, nodes, *compact, past)
+        return
     threads.share(len(out), lambda part: work(out[part], nodes[part], *compact, past), _rows_of(out))
 
 

@@ -36,6 +36,8 @@ SPARSE = 1 / 8
 """The largest share of features that are not 0 in a table that is shown by these alone."""
 
 Nodes = NDArray[np.int64]
+Numbers = NDArray[np.integer]
+"""Numbers of any width."""
 
 
 class GraphSource:
@@ -150,15 +152,15 @@ class GraphSource:
         names.flags.writeable = False
         return names
 
-    def pair_split(self, one: Nodes, other: Nodes) -> NDArray[np.int8]:
+    def pair_split(self, one: Numbers, other: Numbers) -> NDArray[np.int8]:
         """Return which split pairs of nodes belong to, as an index of `SPLITS`, whether they are joined or not."""
         return graph_edges.splits(*PAIR_SPLITS, one, other)
 
-    def joined(self, one: Nodes, other: Nodes) -> NDArray[np.bool_]:
+    def joined(self, one: Numbers, other: Numbers) -> NDArray[np.bool_]:
         """Return which pairs of nodes are joined by an edge of any split; a node is not joined to itself."""
         return graph_edges.joined(self.rows, one, other)
 
-    def position(self, node: Nodes, neighbour: Nodes) -> Nodes:
+    def position(self, node: Numbers, neighbour: Numbers) -> Nodes:
         """Return the place of a neighbour among the train neighbours of a node, -1 where it is none."""
         return graph_edges.locate(self.rows, node, neighbour)
 
@@ -166,7 +168,7 @@ class GraphSource:
         """Return the edges of a split, (m, 2), sorted."""
         return self._by_split[SPLITS.index(split)]
 
-    def nodes_of(self, split: str) -> Nodes:
+    def nodes_of(self, split: str) -> NDArray[np.int32]:
         """Return the nodes of a split, (m,).
 
         Raises:
@@ -184,7 +186,7 @@ class GraphSource:
         edges = self.edges
         for start in range(0, len(edges), CHUNK):
             digest.update(edges[start : start + CHUNK].astype(np.int64).tobytes())
-        digest.update(self.features)
+        digest.update(self.features.data)
         return digest.hexdigest()
 
     @property
@@ -270,7 +272,7 @@ class GraphSource:
         return np.eye(int(bucket.max()) + 1, dtype=np.float32)[bucket]
 
 
-def degree_buckets(degrees: Nodes) -> Nodes:
+def degree_buckets(degrees: Numbers) -> Nodes:
     """Return 0 for degree 0, 1 for 1, 2 for 2 and 3, 3 for 4 to 7, and so on."""
     return np.array([int(degree).bit_length() for degree in range(int(degrees.max(initial=0)) + 1)], np.int64)[degrees]
 

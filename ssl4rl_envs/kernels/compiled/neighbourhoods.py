@@ -108,7 +108,7 @@ def _walk(
 
 
 @jit
-def _hide(skips: Nodes, node: int, hidden: Nodes, indices: NDArray[np.int32], first: int, after: int) -> Any:
+def _hide(skips: Nodes, node: int, hidden: Nodes, indices: NDArray[np.int32], first: Any, after: Any) -> Any:
     """Note the places of hidden neighbours of a node, rising, and return how many there are."""
     count = 0
     for pair in range(len(hidden)):

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+Function = Callable[..., Any]
+
+
+def inline(function: Function) -> Function:
+    """Make a function that writes instructions, and the type of what it writes, callable from compiled loops."""
+    return cast(Function, intrinsic(function))
+
+
 LINE = 16
 """Numbers of float32 in a line of the caches, 64 bytes."""
 
 
-@intrinsic
+@inline
 def stream_line(typing: Any, into: Any, source: Any) -> Any:
     """Write 64 bytes from one address to another, which is a multiple of 64, past the caches."""
     del typing
@@ -28,7 +37,7 @@ def stream_line(typing: Any, into: Any, source: Any) -> Any:
     return types.void(into, source), build
 
 
-@intrinsic
+@inline
 def settle(typing: Any) -> Any:
     """Wait until all that was streamed can be seen by other threads."""
     del typing

@@ -22,7 +22,8 @@ LEAST = 1 << 19
 """Arrays of fewer bytes are left to NumPy: the allocator keeps what they need anyway."""
 
 MOST_IDLE = 512 << 20
-"""So many bytes wait at most; of the rest, what is of a size that was not asked for lately goes back to the system."""
+"""So many bytes wait at most, or as many as are in use where that is more; of the rest, what is of a size that was not asked
+for lately goes back to the system."""
 
 _STEPS = 8
 """Sizes are rounded up to one of so many between a power of two and the next."""
@@ -55,7 +56,7 @@ class Pool:
         self._most = most_idle
         self._returned: deque[NDArray[np.uint8]] = deque()  # appended to wherever a reference dies, so without a lock
         self._idle: dict[int, list[NDArray[np.uint8]]] = {}  # by size; the size that was asked for last comes last
-        self._bytes = 0
+        self._bytes = self._in_use = 0
         self._lock = threading.Lock()
 
     @property
@@ -77,7 +78,7 @@ class Pool:
     def release(self) -> None:
         """Give all that waits back to the system."""
         with self._lock:
-            self._returned.clear()
+            self._collect()
             self._idle.clear()
             self._bytes = 0
 
@@ -92,15 +93,20 @@ class Pool:
             self._idle[size] = waiting
             if waiting:
                 self._bytes -= size
+                self._in_use += size
                 return waiting.pop()
-        return np.empty(size, np.uint8)
+        fresh = np.empty(size, np.uint8)
+        with self._lock:
+            self._in_use += size
+        return fresh
 
     def _collect(self) -> None:
         while self._returned:
             memory = self._returned.popleft()
             self._idle.setdefault(memory.nbytes, []).append(memory)
             self._bytes += memory.nbytes
-        while self._bytes > self._most:
+            self._in_use -= memory.nbytes
+        while self._bytes > max(self._most, self._in_use):
             size, waiting = next(iter(self._idle.items()))
             if waiting:
                 waiting.pop()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+
+import networkx as nx
 import numpy as np
 import pytest
 import torch
@@ -92,4 +95,14 @@ def test_the_sampler_is_measured_and_drawn(tmp_path, monkeypatch):
     assert [row["edges"] > 900 for row in rows] == [True, True]
     graph_throughput.draw(rows, tmp_path / "curve.png")
     assert (tmp_path / "curve.png").stat().st_size > 5_000
-    assert graph_throughput.beside(karate(), 16, 0.02)["ours"] > 0
+    assert all(0 < row["bytes_an_edge"] < 30 for row in rows)
+    found = graph_throughput.beside(karate(), 16, 0.02)
+    assert min(found["ours, by id"], found["ours, inline"], found["NetworkX, no features"]) > 0
+
+
+def test_the_walk_by_hand_collects_a_neighbourhood():
+    graph = nx.star_graph(9)
+    nodes, edges = graph_throughput.walk(graph, (0, 3), random.Random(0))
+    assert {0, 3} <= nodes <= set(range(10))
+    assert edges <= {tuple(sorted(edge)) for edge in graph.edges}
+    assert len([edge for edge in edges if 0 in edge]) >= 5

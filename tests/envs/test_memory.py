@@ -112,3 +112,17 @@ def test_a_process_that_was_forked_has_a_pool_of_its_own():
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
     assert said == "7\n"
+
+
+def test_as_much_waits_as_is_in_use():
+    """Batches that are larger than what waits at most are made again and again in the same pieces of memory."""
+    pool = Pool(most_idle=0)
+    held = [pool.array(LARGE, np.uint8) for _ in range(2)]
+    first = {address(array) for array in held}
+    more = [pool.array(LARGE, np.uint8) for _ in range(2)]
+    del held
+    assert pool.idle >= 2 * more[0].nbytes
+    again = [pool.array(LARGE, np.uint8) for _ in range(2)]
+    assert {address(array) for array in again} == first
+    del more, again
+    assert pool.idle == 0

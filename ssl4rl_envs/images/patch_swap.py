@@ -20,6 +20,9 @@ from ssl4rl_envs.task import Batch, Level, Score, Step
 _CANDIDATES = 48
 """Random orders drawn to find one that leaves no tile in its place; 1 in 10**9 rows takes the fallback."""
 
+_MOSTLY = 8
+"""So many of them are looked at first: they hold one in 97 of 100 rows."""
+
 
 class PatchSwap(TiledTask):
     """Swap two tiles a step until the picture is whole.
@@ -192,10 +195,18 @@ class PatchSwap(TiledTask):
 
 def derangement(stream: Stream, count: int) -> NDArray[np.int64]:
     """Return a uniform permutation without a fixed point for each row, (n, count)."""
-    orders = np.argsort(stream.words((_CANDIDATES, count)), axis=2, kind="stable").astype(np.int64)
-    moved = (orders != np.arange(count)).all(axis=2)
-    chosen = orders[np.arange(len(orders)), moved.argmax(axis=1)]
-    return np.where(moved.any(axis=1)[:, None], chosen, np.roll(np.arange(count), 1))
+    words = stream.words((_CANDIDATES, count))
+    result, moved = _first_derangement(words[:, :_MOSTLY])
+    rows = np.flatnonzero(~moved)
+    result[rows], moved[rows] = _first_derangement(words[rows])
+    return np.where(moved[:, None], result, np.roll(np.arange(count), 1))
+
+
+def _first_derangement(words: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the first order of words (n, m, count) without a fixed point for each row, and whether there is one."""
+    orders = np.argsort(words, axis=2, kind="stable").astype(np.int64)
+    moved = np.asarray((orders != np.arange(words.shape[2])).all(axis=2))
+    return orders[np.arange(len(orders)), moved.argmax(axis=1)], np.asarray(moved.any(axis=1))
 
 
 @lru_cache(maxsize=32)

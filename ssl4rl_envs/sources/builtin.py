@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 from functools import cache
-from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +13,7 @@ from PIL import Image
 
 from ssl4rl_envs.sources.base import PictureSource
 from ssl4rl_envs.sources.folder import folder
-from ssl4rl_envs.sources.images import ImageSource
+from ssl4rl_envs.sources.images import ImageSource, by_name
 from ssl4rl_envs.sources.named import SourceTable, count_of
 from ssl4rl_envs.sources.scene_bank import scene_bank
 from ssl4rl_envs.sources.scenes import scenes
@@ -41,7 +43,7 @@ def cut_regions(image: NDArray[np.uint8], side: int = REGION) -> list[NDArray[np
 @cache
 def photos() -> ImageSource:
     """Return regions of seven photographs. Regions of different splits share no pixel, but they share photographs."""
-    folder = files("skimage") / "data"
+    folder = _folder_of("skimage") / "data"
     regions: list[NDArray[np.uint8]] = []
     photographs: list[int] = []
     for number, name in enumerate(PHOTOGRAPHS):
@@ -49,25 +51,32 @@ def photos() -> ImageSource:
             cells = cut_regions(np.asarray(picture.convert("RGB")))
         regions += cells
         photographs += [number] * len(cells)
-    return ImageSource(regions, name="photos", min_zoom=0.7, photographs=photographs)
+    return by_name(ImageSource(regions, name="photos", min_zoom=0.7, photographs=photographs), "photos")
 
 
 @cache
 def faces() -> ImageSource:
     """Return the 100 grey faces, 25 x 25, of scikit-image's subset of Labeled Faces in the Wild."""
-    patches = np.load(str(files("skimage") / "data" / "lfw_subset.npy"))[:100]
+    patches = np.load(_folder_of("skimage") / "data" / "lfw_subset.npy")[:100]
     grey = np.rint(patches * 255).astype(np.uint8)
-    return ImageSource(list(grey), name="faces", min_zoom=0.85)
+    return by_name(ImageSource(list(grey), name="faces", min_zoom=0.85), "faces")
 
 
 @cache
 def digits() -> ImageSource:
     """Return scikit-learn's 1,797 handwritten digits, 8 x 8, grey, inside a black margin of one pixel."""
-    from sklearn.datasets import load_digits
+    with gzip.open(_folder_of("sklearn") / "datasets" / "data" / "digits.csv.gz", "rt") as file:  # without importing it
+        table = np.loadtxt(file, delimiter=",", dtype=np.uint8)
+    grey = np.rint(table[:, :64].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+    return by_name(ImageSource([np.pad(image, 1) for image in grey], name="digits", min_zoom=0.9), "digits")
 
-    images = load_digits().images
-    grey = np.rint(images * (255 / 16)).astype(np.uint8)
-    return ImageSource([np.pad(image, 1) for image in grey], name="digits", min_zoom=0.9)
+
+def _folder_of(package: str) -> Path:
+    """Return the folder of an installed package, which is not imported."""
+    found = find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        raise ImportError(f"{package} is not installed, whose pictures were asked for; pip install {package}")
+    return Path(next(iter(found.submodule_search_locations)))
 
 
 PICTURES: SourceTable[PictureSource] = SourceTable(
@@ -77,7 +86,7 @@ PICTURES: SourceTable[PictureSource] = SourceTable(
         "photos": photos,
         "faces": faces,
         "digits": digits,
-        "scenes:N": lambda count: scene_bank(count_of(count, "scenes:N")),
+        "scenes:N": lambda count: by_name(scene_bank(count_of(count, "scenes:N")), f"scenes:{int(count)}"),
         "folder:PATH": folder,
     },
 )

@@ -10,7 +10,6 @@ import sys
 import warnings
 from dataclasses import dataclass, field
 from io import BytesIO
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,11 +65,11 @@ class Account:
         return Decoded(pixels, tuple(dict.fromkeys([*self.notes, *more])), self.spread)
 
 
-def decode_file(file: Path, shared: Range | None = None) -> Decoded:
+def decode(data: bytes, shared: Range | None = None) -> Decoded:
     """Read the first frame of a picture file, upright.
 
     Args:
-        file: the file.
+        data: what the file holds.
         shared: which numbers are black and white, in pictures of more than 8 bits; by default its own numbers say so.
 
     Raises:
@@ -82,19 +81,19 @@ def decode_file(file: Path, shared: Range | None = None) -> Decoded:
             warnings.simplefilter("always", category)
         account = Account(shared)
         try:
-            pixels = _decode(file, account)
+            pixels = _decode(data, account, frames=True)
         except Exception:  # a reader's own error, of whatever type: the metadata may be to blame
-            bare = without_metadata(file.read_bytes())
+            bare = without_metadata(data)
             if bare is None:
                 raise
             account = Account(shared)
-            pixels = _decode(BytesIO(bare), account)
+            pixels = _decode(bare, account, frames=False)
             account.notes.append("its metadata are damaged and were left out: it is not turned")
     return account.decoded(pixels, *(str(warning.message) for warning in caught))
 
 
 def decode_picture(picture: Image.Image, shared: Range | None = None) -> Decoded:
-    """Convert a picture of any mode to RGB, upright; `shared` as for `decode_file`.
+    """Convert a picture of any mode to RGB, upright; `shared` as for `decode`.
 
     Raises:
         ValueError: it holds no finite number, or Pillow cannot convert its mode.
@@ -104,17 +103,16 @@ def decode_picture(picture: Image.Image, shared: Range | None = None) -> Decoded
     return account.decoded(_turned(to_rgb(picture, account), _orientation(picture, account.notes)))
 
 
-def _decode(file: Path | BytesIO, account: Account) -> NDArray[np.uint8]:
-    with Image.open(file) as opened:
+def _decode(data: bytes, account: Account, *, frames: bool) -> NDArray[np.uint8]:
+    """Return the pixels of a picture; `frames` says whether to note that the file holds more than one."""
+    with Image.open(BytesIO(data)) as opened:
         wide = _swapped(opened) if isinstance(opened, ImageFile.ImageFile) else None
         opened.load()
         if wide is None:
             pixels = _turned(to_rgb(opened, account), _orientation(opened, account.notes))
-            account.notes += [*_frames_left_out(file, opened.format), *_profile_left_out(opened)]
+            account.notes += [*(_frames_left_out(data, opened.format) if frames else []), *_profile_left_out(opened)]
             return pixels
-        if isinstance(file, BytesIO):
-            file.seek(0)
-        with Image.open(file) as lower:
+        with Image.open(BytesIO(data)) as lower:
             lower.tile = wide
             lower.load()
             pixels = _of_16_bits(np.asarray(opened), np.asarray(lower), opened.info.get("transparency"), account)
@@ -230,12 +228,12 @@ def _declared_missing(picture: Image.Image) -> float | None:
         return None
 
 
-def _frames_left_out(file: Path | BytesIO, kind: str | None) -> list[str]:
+def _frames_left_out(data: bytes, kind: str | None) -> list[str]:
     """Return a note if a file holds more than the one picture that is shown."""
-    if kind in _SINGLE or isinstance(file, BytesIO):
+    if kind in _SINGLE:
         return []
     try:
-        with Image.open(file) as again:
+        with Image.open(BytesIO(data)) as again:
             frames = getattr(again, "n_frames", 1)
     except Exception as error:  # a frame that is not shown is damaged
         return [f"its further frames are damaged ({type(error).__name__}: {error}); the first is shown"]

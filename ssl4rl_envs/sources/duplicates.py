@@ -10,12 +10,14 @@ ImageHash and SciPy are imported where they are used: they would double the time
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from ssl4rl_envs.kernels.copies import close_pairs
 
 HASH_SIDE, SIDE = 16, 16
 MAX_BITS = 102
@@ -24,28 +26,45 @@ MAX_BITS = 102
 MIN_SPREAD = 1.0
 """Pictures whose small versions spread less than this (standard deviation, of 255) are blank; only equal ones are grouped."""
 
+_MAX_ASPECT = 0.1  # of the logarithms of width / height
+_SCALE = 30_000.0  # integers a unit of tone; rounding moves a correlation by less than _ROUNDING
+_ROUNDING = 0.001
+_MOST_DETAIL = SIDE**2
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-_BLOCK = 1024
+_BLOCK = 1 << 14  # pairs that are looked at closely at a time
 
 
 class Look(NamedTuple):
     """What of a picture is compared.
 
     Attributes:
-        bits: (256,) bool, its perceptual hash.
+        bits: (4,) uint64, its perceptual hash of 256 bits.
         colours: uint8 RGB (16, 16, 3), its small version.
         aspect: width / height.
     """
 
-    bits: NDArray[np.bool_]
+    bits: NDArray[np.uint64]
     colours: NDArray[np.uint8]
     aspect: float
 
 
-class _Looks(NamedTuple):
-    """The looks of n pictures: hashes as -1 and 1, standardised tones (n, 256), their spread, detail, colour and aspect."""
+class Looks(NamedTuple):
+    """The looks of n pictures: (n, 4) uint64, (n, 16, 16, 3) uint8, (n,) float64; about 800 bytes each."""
 
-    signs: NDArray[np.float32]
+    bits: NDArray[np.uint64]
+    colours: NDArray[np.uint8]
+    aspect: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, looks: Sequence[Look]) -> Looks:
+        """Return the looks of some pictures, one or more."""
+        bits, colours, aspect = zip(*looks, strict=True)
+        return cls(np.stack(bits), np.stack(colours), np.array(aspect))
+
+
+class _Details(NamedTuple):
+    """What pairs are compared by: standardised tones (n, 256), their spread, detail, colour (n, 32), and log of aspect."""
+
     tones: NDArray[np.float32]
     spread: NDArray[np.float32]
     detail: NDArray[np.float32]
@@ -60,10 +79,10 @@ def look_of(pixels: NDArray[np.uint8]) -> Look:
     side = 4 * HASH_SIDE  # what `phash` reduces to; a third of a millisecond from 256 x 341 pixels
     small = Image.fromarray(pixels).resize((side, side), Image.Resampling.BILINEAR)
     bits = np.asarray(imagehash.phash(small, hash_size=HASH_SIDE).hash, bool).ravel()
-    return Look(bits, np.asarray(small.reduce(side // SIDE)), pixels.shape[1] / pixels.shape[0])
+    return Look(np.packbits(bits).view(np.uint64), np.asarray(small.reduce(side // SIDE)), pixels.shape[1] / pixels.shape[0])
 
 
-def groups_of_copies(looks: Sequence[Look], keys: Sequence[bytes]) -> list[NDArray[np.int64]]:
+def groups_of_copies(looks: Looks | Sequence[Look], keys: Sequence[bytes]) -> list[NDArray[np.int64]]:
     """Group pictures that are copies of each other.
 
     Args:
@@ -80,8 +99,11 @@ def groups_of_copies(looks: Sequence[Look], keys: Sequence[bytes]) -> list[NDArr
     _, same = np.unique(np.array(keys, dtype=np.bytes_), return_inverse=True)
     first = np.full(count, count)
     np.minimum.at(first, same, np.arange(count))
-    pairs = [np.stack([np.arange(count), first[same]], axis=1), *(_copies(_compiled(looks)) if len(looks) else [])]
-    one, other = np.concatenate(pairs).T
+    pairs = np.stack([np.arange(count), first[same]], axis=1)
+    looks = looks if isinstance(looks, Looks) else Looks.of(looks) if looks else None
+    if looks is not None:
+        pairs = np.concatenate([pairs, copies(looks)])
+    one, other = pairs.T
     links = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(count, count))
     label = connected_components(links, directed=False)[1]
     order = np.argsort(label, kind="stable")
@@ -94,7 +116,7 @@ def agreement_needed(bits: NDArray[np.int64], detail: NDArray[np.float32]) -> ND
 
     Args:
         bits: (n,) number of different bits.
-        detail: (n,) how many independent details the pictures have, see `_compiled`; white noise has about 90, scenes and
+        detail: (n,) how many independent details the pictures have, see `_details`; white noise has about 90, scenes and
             photographs 2 to 40, a digit 5, a gradient 1.
     """
     by_hash = np.minimum(0.81 + 0.9 * bits / HASH_SIDE**2, 0.99)
@@ -102,21 +124,28 @@ def agreement_needed(bits: NDArray[np.int64], detail: NDArray[np.float32]) -> ND
     return needed
 
 
-def _copies(looks: _Looks) -> Iterator[NDArray[np.int64]]:
-    """Yield pairs of copies, (pairs, 2), block by block; every pair of hashes is compared."""
-    count = len(looks.signs)
-    for start in range(0, count, _BLOCK):
-        products = looks.signs[start : start + _BLOCK] @ looks.signs[start:].T
-        one, other = np.nonzero(products >= HASH_SIDE**2 - 2 * MAX_BITS)
-        later = other > one
-        one, other = one[later], other[later]
-        bits = np.rint((HASH_SIDE**2 - products[one, other]) / 2).astype(np.int64)
-        one, other = one + start, other + start
-        alike = _agree(looks, one, other, bits)
-        yield np.stack([one[alike], other[alike]], axis=1)
+def copies(looks: Looks) -> NDArray[np.int64]:
+    """Return the pairs of pictures that are copies of each other, (pairs, 2).
+
+    Pictures of unlike shapes are never compared: sorted by shape, each is compared with the next ones alone.
+    """
+    details = _details(looks)
+    order = np.argsort(details.aspect, kind="stable")
+    aspect = details.aspect[order]
+    ends = np.searchsorted(aspect, aspect + 1.001 * _MAX_ASPECT, side="right")
+    hashes = np.ascontiguousarray(looks.bits[order].T)
+    whole = np.rint(details.tones[order] * (_SCALE / SIDE)).astype(np.int16)  # of length 1 before they are rounded
+    needed = agreement_needed(np.arange(MAX_BITS + 1), np.full(MAX_BITS + 1, _MOST_DETAIL, np.float32))
+    least = np.floor((needed - _ROUNDING) * _SCALE**2).astype(np.int64)
+    near = close_pairs(hashes, whole, ends.astype(np.int64), least)
+    (one, other), bits = np.sort(order[near[:, :2]], axis=1).T, near[:, 2]
+    parts = [slice(start, start + _BLOCK) for start in range(0, len(near), _BLOCK)]
+    alike = [_agree(details, one[part], other[part], bits[part]) for part in parts]
+    agreed = np.concatenate(alike) if alike else np.zeros(0, bool)
+    return np.stack([one[agreed], other[agreed]], axis=1)
 
 
-def _agree(looks: _Looks, one: NDArray[np.int64], other: NDArray[np.int64], bits: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _agree(looks: _Details, one: NDArray[np.int64], other: NDArray[np.int64], bits: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return which pairs agree in tones, contrast, colour and aspect, (pairs,)."""
     correlation: NDArray[np.float32] = np.einsum("ij,ij->i", looks.tones[one], looks.tones[other]) / SIDE**2
     detail = np.minimum(looks.detail[one], looks.detail[other])
@@ -124,7 +153,7 @@ def _agree(looks: _Looks, one: NDArray[np.int64], other: NDArray[np.int64], bits
     gain = looks.spread[other] / looks.spread[one]
     alike &= (gain > 0.4) & (gain < 2.5)
     alike &= np.minimum(looks.spread[one], looks.spread[other]) > MIN_SPREAD
-    alike &= np.abs(np.log(looks.aspect[one] / looks.aspect[other])) < 0.1
+    alike &= np.abs(looks.aspect[one] - looks.aspect[other]) < _MAX_ASPECT
     alike &= _same_colours(looks.chroma[one] * gain[:, None], looks.chroma[other])
     return alike
 
@@ -136,26 +165,30 @@ def _same_colours(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArr
     return same
 
 
-def _compiled(looks: Sequence[Look]) -> _Looks:
+def _details(looks: Looks) -> _Details:
     """Return what pairs are compared by.
 
     The detail of a picture is the participation ratio of the energies of its cosine transform: how many coefficients of equal
     energy would be as spread out.
     """
+    parts = [_details_of(looks.colours[start : start + _BLOCK]) for start in range(0, len(looks.colours), _BLOCK)]
+    tones, spread, detail, chroma = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return _Details(tones, spread, detail, chroma, np.log(looks.aspect))
+
+
+def _details_of(small: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
     from scipy.fft import dctn
 
-    colours = np.stack([look.colours for look in looks]).astype(np.float32)
+    colours = small.astype(np.float32)
     tones = colours @ _LUMA
     chroma = colours[..., [0, 2]] - tones[..., None]
     tones = tones - tones.mean(axis=(1, 2), keepdims=True)
     spread = np.sqrt(np.square(tones).mean(axis=(1, 2)))
     energy = np.square(dctn(tones, axes=(1, 2), norm="ortho")).reshape(len(tones), -1)
     detail = np.square(energy.sum(axis=1)) / np.maximum(np.square(energy).sum(axis=1), 1e-12)
-    return _Looks(
-        signs=np.stack([look.bits for look in looks]).astype(np.float32) * 2 - 1,
-        tones=tones.reshape(len(tones), -1) / np.maximum(spread, 1e-6)[:, None],
-        spread=np.maximum(spread, 1e-6),
-        detail=detail,
-        chroma=chroma.reshape(-1, 4, SIDE // 4, 4, SIDE // 4, 2).mean(axis=(2, 4)).reshape(len(tones), -1),
-        aspect=np.array([look.aspect for look in looks]),
+    return (
+        tones.reshape(len(tones), -1) / np.maximum(spread, 1e-6)[:, None],
+        np.maximum(spread, 1e-6),
+        detail,
+        chroma.reshape(-1, 4, SIDE // 4, 4, SIDE // 4, 2).mean(axis=(2, 4)).reshape(len(tones), -1),
     )

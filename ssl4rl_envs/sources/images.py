@@ -5,40 +5,22 @@ How views are cut, scaled and turned is in `pyramid`.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_envs.sources.arrays import rgb_pictures
 from ssl4rl_envs.sources.base import PictureSource, Views
+from ssl4rl_envs.sources.index import Index, content_key, heads_of, index_of
 from ssl4rl_envs.sources.pyramid import Pyramid
 from ssl4rl_envs.sources.smoothing import Smoothed
 from ssl4rl_envs.sources.stored import CHANNELS, HEIGHT, WIDTH, Stored, store
 from ssl4rl_envs.stream import SPLITS, Stream, check_split
 
-SPLIT_SHARES = {"train": 0.70, "validation": 0.15, "test": 0.15}
-
-
-def content_key(image: NDArray[np.uint8]) -> bytes:
-    """Return a digest of a picture's pixels and shape."""
-    return hashlib.blake2b(repr(image.shape).encode() + image.tobytes(), digest_size=16).digest()
-
-
-def split_of(key: bytes) -> str:
-    """Return the split of the item with this content digest: a fixed share of the digest's range each.
-
-    It depends on nothing else, so adding pictures to a collection never moves one across a split.
-    """
-    position = int.from_bytes(key[:8], "big") / 2**64
-    for split in SPLITS:
-        position -= SPLIT_SHARES[split]
-        if position < 0:
-            return split
-    return SPLITS[-1]
+Source = TypeVar("Source", bound="ImageSource")
 
 
 class ImageSource(PictureSource):
@@ -61,6 +43,9 @@ class ImageSource(PictureSource):
         ValueError: there is no picture, or one is none of these, or may be read in two ways.
     """
 
+    origin: str = ""
+    """The name by which `load_images` gives the same source in any process; pickles hold it, not the pixels."""
+
     def __init__(
         self,
         images: Sequence[Any] | NDArray[Any] | Stored,
@@ -73,43 +58,54 @@ class ImageSource(PictureSource):
         if not 0 < min_zoom <= 1:
             raise ValueError(f"min_zoom must lie in (0, 1], got {min_zoom}")
         stored = images if isinstance(images, Stored) else store(rgb_pictures(images, name))
+        self._hold(stored, name, min_zoom)
         count = len(stored)
-        self.name, self.min_zoom = name, min_zoom
-        self.heights, self.widths = (np.ascontiguousarray(stored.table[:, column]) for column in (HEIGHT, WIDTH))
-        self._pyramid = Pyramid(stored)
-        self._smooth: Smoothed | None = None
         keys = [content_key(self.picture(item)) for item in range(count)] if keys is None else keys
         if len(keys) != count:
             raise ValueError(f"source {name!r} holds {count} pictures but got {len(keys)} keys; give one for each")
-        self._assigned = np.array([SPLITS.index(split_of(key)) for key in keys])
-        self._items = {split: np.flatnonzero(self._assigned == i) for i, split in enumerate(SPLITS)}
         shown = np.unique(list(keys), return_inverse=True)[1] if photographs is None else np.asarray(photographs, np.int64)
         if shown.shape != (count,):
             raise ValueError(f"source {name!r} holds {count} pictures but got {len(shown)} photographs; give one for each")
-        self._photographs = shown.astype(np.int64)
-        self.splits = tuple(split for split, items in self._items.items() if len(items))
+        self._split(index_of(heads_of(keys), shown.astype(np.int64)))
+
+    def _hold(self, stored: Stored, name: str, min_zoom: float) -> None:
+        """Take in pictures as they are stored, without copying them."""
+        self.name, self.min_zoom = name, min_zoom
+        self.heights, self.widths = stored.table[:, HEIGHT], stored.table[:, WIDTH]
+        self._pyramid = Pyramid(stored)
+        self._smooth: Smoothed | None = None
         self.smallest = int(np.minimum(self.heights, self.widths).min())
         self.grey = bool((stored.table[:, CHANNELS] == 1).all())
+
+    def _split(self, index: Index) -> None:
+        """Take in which pictures are in which split."""
+        self._index = index
+        self.splits = index.splits
 
     def __len__(self) -> int:
         return len(self.heights)
 
     def __repr__(self) -> str:
-        sizes = ", ".join(f"{split} {len(items)}" for split, items in self._items.items())
+        sizes = ", ".join(f"{split} {len(items)}" for split, items in zip(SPLITS, self._index.items, strict=True))
         return f"<{type(self).__name__} {self.name!r}: {sizes}>"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ImageSource:
         return self
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if self.origin:
+            return reloaded, (self.origin, self.fingerprint)
+        return super().__reduce_ex__(protocol)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a pickle holds: the pixels once, and nothing that can be computed from them."""
+        return {**self.__dict__, "_smooth": None}
+
     @cached_property
     def fingerprint(self) -> str:
         """A hex digest of all pixels in the order of the items, of splits and photographs, and of how views are drawn."""
-        digest = hashlib.blake2b(repr(self.min_zoom).encode(), digest_size=16)
-        for numbers in (self._assigned, self._photographs):
-            digest.update(numbers.astype("<i8").tobytes())
-        for item in range(len(self)):
-            digest.update(content_key(self.picture(item)))
-        return digest.hexdigest()
+        shown = b"".join(content_key(self.picture(item)) for item in range(len(self)))
+        return self._index.fingerprint(self.min_zoom, np.frombuffer(shown, np.uint8))
 
     @property
     def stored(self) -> Stored:
@@ -122,7 +118,7 @@ class ImageSource(PictureSource):
         Raises:
             ValueError: the split is unknown or got no item.
         """
-        items = self._items[check_split(split)]
+        items = self._index.items[SPLITS.index(check_split(split))]
         if not len(items):
             raise ValueError(
                 f"source {self.name!r} has {len(self)} pictures and none of them falls into the split {split!r}; "
@@ -141,11 +137,12 @@ class ImageSource(PictureSource):
 
     def photographs(self, items: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return which photograph each item shows (a part of), (n,)."""
-        return self._photographs[items]
+        return self._index.photographs[items]
 
     def variety(self, split: str) -> int:
         """Return how many different photographs a split holds."""
-        return len(np.unique(self._photographs[self.items(split)]))
+        self.items(split)
+        return self._index.variety[SPLITS.index(split)]
 
     def picture(self, item: int) -> NDArray[np.uint8]:
         """Return a picture, uint8 (height, width, 3)."""
@@ -161,3 +158,26 @@ class ImageSource(PictureSource):
         if self._smooth is None:
             self._smooth = Smoothed(self._pyramid.stored)
         return self._smooth.pixels(views, size, angle)
+
+
+def by_name(source: Source, name: str) -> Source:
+    """Return a source after noting the name by which `load_images` gives the same in any process."""
+    source.origin = name
+    return source
+
+
+def reloaded(name: str, fingerprint: str) -> PictureSource:
+    """Return the source that a pickle names.
+
+    Raises:
+        ValueError: its pictures are not those that were pickled.
+    """
+    from ssl4rl_envs.sources import load_images
+
+    source = load_images(name)
+    if source.fingerprint != fingerprint:
+        raise ValueError(
+            f"source {name!r} has changed since it was pickled: its fingerprint was {fingerprint} and is "
+            f"{source.fingerprint}; pickle it again, or restore the pictures"
+        )
+    return source

@@ -3,53 +3,79 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
-from PIL import Image
+from ssl4rl_envs.sources.collection import Stamp
 
 _NOT_PICTURES = {"BUFR", "GRIB", "HDF5", "MPEG", "WMF"}  # formats that Pillow knows by name alone
-_READABLE = {".mpo"} | frozenset(  # several JPEG pictures in one file, which Pillow opens as JPEG
-    ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN and kind not in _NOT_PICTURES
-)
 
 
-def list_pictures(root: Path) -> tuple[list[Path], dict[Path, str]]:
+class Found(NamedTuple):
+    """What a folder holds: its picture files by their names within it, and what looks like one and cannot be read."""
+
+    files: list[Stamp]
+    left_out: dict[str, str]
+
+
+@cache
+def readable_endings() -> frozenset[str]:
+    """Return how names of files end that Pillow can read, in lower case, each with its dot."""
+    from PIL import Image
+
+    known = (
+        ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN and kind not in _NOT_PICTURES
+    )
+    return frozenset({".mpo", *known})  # several JPEG pictures in one file, which Pillow opens as JPEG
+
+
+def list_pictures(root: Path) -> Found:
     """Return the picture files of a folder at any depth, sorted, and what looks like one and cannot be read, with the reason.
 
     Links to files and folders are followed, and every real folder is read once, so that links in a circle end: under its own
     name where it lies in the folder itself, else under that of the first link to it. Names that begin with a dot are not
     looked at.
     """
-    files: list[Path] = []
-    left_out: dict[Path, str] = {}
+    endings = readable_endings()
+    files: list[Stamp] = []
+    left_out: dict[str, str] = {}
     seen: set[tuple[int, int]] = set()
-    folders: list[Path] = [root]
-    links: list[Path] = []
+    folders: list[str] = [""]
+    links: list[str] = []
     while folders or links:
         folder = folders.pop() if folders else links.pop(0)
         try:
-            if (identity := _identity(folder)) in seen:
+            if (identity := _identity(root / folder)) in seen:
                 continue
-            with os.scandir(folder) as scan:
+            with os.scandir(root / folder) as scan:
                 entries = sorted(scan, key=lambda entry: entry.name)
         except OSError as error:
-            left_out[folder] = f"the folder cannot be read: {error.strerror}"
+            left_out[folder or "."] = f"the folder cannot be read: {error.strerror}"
             continue
         seen.add(identity)
+        before = f"{folder}/" if folder else ""
         for entry in entries:
-            path = folder / entry.name
-            looks_like_one = path.suffix.lower() in _READABLE
             if entry.name.startswith("."):
                 continue
-            if path.is_dir():
-                (links if entry.is_symlink() else folders).append(path)
-            elif path.is_file():
-                files += [path] * looks_like_one
-            elif entry.is_symlink() and (looks_like_one or not path.suffix):
-                left_out[path] = f"a link to {path.readlink()}, which is not there"
-            elif looks_like_one:
-                left_out[path] = "not a file"
-    return sorted(files), left_out
+            ending = os.path.splitext(entry.name)[1].lower()
+            if _is(entry, os.DirEntry.is_dir):
+                (links if entry.is_symlink() else folders).append(before + entry.name)
+            elif _is(entry, os.DirEntry.is_file):
+                if ending in endings:
+                    files.append(Stamp.of(before + entry.name, entry.stat()))
+            elif entry.is_symlink() and (ending in endings or not ending):
+                left_out[before + entry.name] = f"a link to {os.readlink(entry.path)}, which is not there"
+            elif ending in endings:
+                left_out[before + entry.name] = "not a file"
+    return Found(sorted(files, key=lambda file: file.name.split("/")), left_out)
+
+
+def _is(entry: os.DirEntry[str], kind: object) -> bool:
+    try:
+        return bool(kind(entry))  # type: ignore[operator]
+    except OSError:  # a link in a circle
+        return False
 
 
 def _identity(folder: Path) -> tuple[int, int]:

@@ -32,6 +32,9 @@ class Pyramid:
         self.stored = stored
         self._pixels, self._table = (_read_only(array) for array in (stored.pixels, stored.table))
 
+    def __reduce__(self) -> tuple[type[Pyramid], tuple[Stored]]:
+        return Pyramid, (self.stored,)  # the views of its arrays would be pickled as copies
+
     def pixels(self, views: Views, size: int, angle: NDArray[np.int64] | int) -> NDArray[np.uint8]:
         """Draw views, turned by `angle`, (n,) or one for all; see `PictureSource.pixels`."""
         where = placed(views, angle)

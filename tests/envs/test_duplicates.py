@@ -13,8 +13,10 @@ from PIL import Image
 from ssl4rl_benchmarks.figures.near_duplicates import COPIES, cropped, resized
 from ssl4rl_envs.sources import FolderSource, load_images
 from ssl4rl_envs.sources.duplicates import agreement_needed, groups_of_copies, look_of
-from ssl4rl_envs.sources.folder import folder, read_picture
-from ssl4rl_envs.sources.images import content_key, split_of
+from ssl4rl_envs.sources.folder import folder
+from ssl4rl_envs.sources.options import Settings
+from ssl4rl_envs.sources.reading import read_picture
+from ssl4rl_envs.sources.index import content_key, split_of
 from ssl4rl_envs.stream import SPLITS
 
 COUNT = 24
@@ -195,7 +197,7 @@ def test_a_folder_of_such_a_name_is_read(tmp_path):
 def test_a_group_goes_where_its_largest_picture_goes(doubled):
     source = loaded(doubled)
     for group in source.groups:
-        key = read_picture(source.files[group[0]]).key
+        key = read_picture(source.files[group[0]].read_bytes(), Settings()).key
         assert all(split_of(key) == split for item in group for split in SPLITS if item in source.items(split))
 
 

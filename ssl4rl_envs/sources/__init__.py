@@ -13,6 +13,7 @@ from ssl4rl_envs.sources.arrays import is_arraylike
 from ssl4rl_envs.sources.base import PictureSource, Views
 from ssl4rl_envs.sources.builtin import PICTURES
 from ssl4rl_envs.sources.folder import FolderSource, folder
+from ssl4rl_envs.sources.huggingface import is_dataset, of_dataset
 from ssl4rl_envs.sources.images import ImageSource
 
 ImageSourceLike = str | Path | PictureSource | NDArray[Any] | Sequence[Any]
@@ -25,13 +26,15 @@ def load_images(source: ImageSourceLike | Any) -> PictureSource:
 
     Args:
         source: a name of `PICTURES`: "scenes" (drawn on demand), "scenes:N" (the first N, drawn once), "photos", "faces",
-            "digits", "folder:PATH"; a `Path` (see `FolderSource`; "folder:PATH?dedup=false" does not look for
-            near-duplicates), a `PictureSource`, an array or tensor of pictures, or a list of pictures of any sizes: arrays,
-            tensors, Pillow's pictures (`arrays.rgb_pictures` says how they are read).
+            "digits", "folder:PATH", "parquet:PATH", "webdataset:PATH", "hf:PATH" (options stand behind the path: see
+            `options`, and `folder`, `parquet`, `webdataset`, `huggingface`); a `Path` (see `FolderSource`), a `PictureSource`,
+            a `datasets.Dataset`, an array or tensor of pictures, or a list of pictures of any sizes: arrays, tensors,
+            Pillow's pictures (`arrays.rgb_pictures` says how they are read).
 
     Raises:
         ValueError: no source has this name, or the arrays are not pictures.
-        FileNotFoundError, NotADirectoryError: there is no such folder.
+        FileNotFoundError, NotADirectoryError: there is no such folder or file.
+        ImportError: a package is not installed that reads such files; the message names it.
         TypeError: it is none of these.
     """
     if isinstance(source, PictureSource):
@@ -41,6 +44,8 @@ def load_images(source: ImageSourceLike | Any) -> PictureSource:
     if isinstance(source, str):
         hint = f"; it is a folder: name it 'folder:{source}'" if Path(source).expanduser().is_dir() else ""
         return PICTURES.load(source, hint)
+    if is_dataset(source):
+        return of_dataset(source)
     if isinstance(source, Image.Image):
         raise TypeError("one picture is no source; give a list of them")
     if is_arraylike(source) or (isinstance(source, Sequence) and not isinstance(source, (bytes, bytearray))):

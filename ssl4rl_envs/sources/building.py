@@ -77,13 +77,13 @@ class Decode:
         result = Chunk([], {}, b"")
         digests = []
         for number, shared in self.chosen[chunk.start : chunk.stop] or ((number, None) for number in chunk):
-            data = b""
+            data = None
             try:
                 data = self.collection.read(number)
                 result.kept.append(self._kept(number, read_picture(data, self.settings, shared), shared))
             except Exception as error:  # Pillow's readers raise errors of many types; none ends the collection
                 result.failed[number] = reason_of(data, error)
-            digests.append(digest(data))
+            digests.append(digest(data or b""))
         return result._replace(digests=b"".join(digests))
 
     def _kept(self, number: int, reading: Reading, shared: Range | None) -> Kept:

@@ -13,10 +13,13 @@ from PIL import Image
 
 from ssl4rl_envs.sources.base import PictureSource
 from ssl4rl_envs.sources.folder import folder
+from ssl4rl_envs.sources.huggingface import huggingface
 from ssl4rl_envs.sources.images import ImageSource, by_name
 from ssl4rl_envs.sources.named import SourceTable, count_of
+from ssl4rl_envs.sources.parquet import parquet
 from ssl4rl_envs.sources.scene_bank import scene_bank
 from ssl4rl_envs.sources.scenes import scenes
+from ssl4rl_envs.sources.webdataset import webdataset
 
 PHOTOGRAPHS: tuple[str, ...] = (
     "astronaut.png",
@@ -88,6 +91,9 @@ PICTURES: SourceTable[PictureSource] = SourceTable(
         "digits": digits,
         "scenes:N": lambda count: by_name(scene_bank(count_of(count, "scenes:N")), f"scenes:{int(count)}"),
         "folder:PATH": folder,
+        "parquet:PATH": parquet,
+        "webdataset:PATH": webdataset,
+        "hf:PATH": huggingface,
     },
 )
 """The sources of pictures by name, one row each; see `named`. A row that is added here is a source like these."""

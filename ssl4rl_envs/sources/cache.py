@@ -182,12 +182,9 @@ class Cache:
                 )
         return sorted(found, key=lambda kept: -kept.used)
 
-    def clear(self, name: str | None = None) -> tuple[list[Kept], list[Kept]]:
-        """Delete all entries, or those of a source's name or digest; return which, and which are in use and stay."""
-        self.sweep()
-        chosen = [kept for kept in self.listed() if name is None or name in (kept.name, kept.key)]
-        gone = [kept for kept in chosen if _unlink_unused(self.entries / kept.key)]
-        return gone, [kept for kept in chosen if kept not in gone]
+    def delete(self, content: str) -> bool:
+        """Delete an entry unless it is in use; return whether it is gone."""
+        return _unlink_unused(self.entries / content)
 
 
 def cache() -> Cache | None:

@@ -47,6 +47,7 @@ class CollectedSource(ImageSource):
         origin: the name by which `load_images` gives the same source again; "" where there is none.
 
     Attributes:
+        entry: what the pictures are drawn from, in the cache or in memory.
         grouped: how many items are in a group that holds unequal pictures; a warning says so too.
 
     Raises:
@@ -61,7 +62,7 @@ class CollectedSource(ImageSource):
 
     def _take(self, entry: Entry, name: str) -> None:
         arrays, facts = entry.arrays, entry.facts
-        self._entry = entry
+        self.entry = entry
         self._hold(Stored(arrays[PIXELS], arrays["table"]), name, facts["min_zoom"])
         items = tuple(arrays[f"items {number}"] for number in range(len(SPLITS)))
         self._split(Index(items, arrays["photographs"], tuple(facts["variety"])))
@@ -74,12 +75,12 @@ class CollectedSource(ImageSource):
     def __reduce_ex__(self, protocol: Any) -> Any:
         if self.origin:
             return super().__reduce_ex__(protocol)
-        return _reopened, (self._entry.facts["content"], self.name, self.fingerprint)
+        return _reopened, (self.entry.facts["content"], self.name, self.fingerprint)
 
     @cached_property
     def files(self) -> list[Any]:
         """The picture files or members, in the order of the items."""
-        return [self._where(name) for name in _text_of(self._entry.arrays["names"]).split("\0")]
+        return [self._where(name) for name in _text_of(self.entry.arrays["names"]).split("\0")]
 
     @property
     def skipped(self) -> dict[Any, str]:
@@ -94,17 +95,17 @@ class CollectedSource(ImageSource):
     @cached_property
     def groups(self) -> list[NDArray[np.int64]]:
         """The items that are near-duplicates of or equal to each other, (2 or more,) each."""
-        members, sizes = self._entry.arrays["grouped"], self._entry.arrays["group_sizes"]
+        members, sizes = self.entry.arrays["grouped"], self.entry.arrays["group_sizes"]
         return np.split(members, np.cumsum(sizes)[:-1]) if len(sizes) else []
 
     @cached_property
     def _remarks(self) -> dict[str, dict[Any, str]]:
-        told = json.loads(_text_of(self._entry.arrays["remarks"]))
+        told = json.loads(_text_of(self.entry.arrays["remarks"]))
         return {kind: {self._where(name): reason for name, reason in reasons.items()} for kind, reasons in told.items()}
 
     def _tell(self, what: str) -> None:
         """Warn of what was left out or read with a reservation, and of near-duplicates."""
-        count, facts = len(self), self._entry.facts
+        count, facts = len(self), self.entry.facts
         if facts["skipped"]:
             whole = count + len(self.skipped)
             warn(f"{len(self.skipped)} of {whole} pictures in {what} could not be read:\n{listed(self.skipped)}")
@@ -113,7 +114,7 @@ class CollectedSource(ImageSource):
         if self.grouped:
             warn(
                 f"{self.grouped} of {count} pictures in {what} are near-duplicates of others and were grouped: they "
-                f"stay in one split and count as one photograph ({len(self._entry.arrays['group_sizes'])} groups, the "
+                f"stay in one split and count as one photograph ({len(self.entry.arrays['group_sizes'])} groups, the "
                 f"largest of {facts['largest_group']}); dedup=False, or ?dedup=false behind the name, groups equal pictures "
                 "alone"
             )
@@ -138,6 +139,8 @@ def obtain(collection: Collection, settings: Settings) -> Entry:
             found = kept.find(quick)  # another process may have been faster
             return found or _compared(kept, collection, settings, shape) or _built(kept, collection, settings, shape)
     except OSError as error:
+        if error.filename is not None and not str(error.filename).startswith(str(kept.root)):
+            raise  # the pictures cannot be read
         warn(
             f"pictures of {collection.what} cannot be kept in {kept.root} ({error}): they are held in memory, and decoded "
             f"again by every process; {PLACE} names another folder, and `ssl4rl cache` says what takes room there"

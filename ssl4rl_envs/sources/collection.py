@@ -10,28 +10,39 @@ import hashlib
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 YOUNG = 2.0
 """Files that were changed less than so many seconds ago may change again without showing it in their times."""
 
 
-class Stamp(NamedTuple):
-    """A file, and by what it is known to be the one it was: size in bytes, times of its content and of its inode in ns."""
+class Files(NamedTuple):
+    """Files, and by what they are known to be the ones they were.
 
-    name: str
-    size: int
-    mtime: int
-    ctime: int
+    Attributes:
+        names: as the collection calls them.
+        stamps: (files, 3) int64: sizes in bytes, times of the content and of the inode in nanoseconds.
+    """
+
+    names: list[str]
+    stamps: NDArray[np.int64]
 
     @classmethod
-    def of(cls, name: str, status: os.stat_result) -> Stamp:
-        """Return the stamp of a file."""
-        return cls(name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    def of(cls, paths: Iterable[str | Path]) -> Files:
+        """Return files by their full names."""
+        names = [str(path) for path in paths]
+        return cls(names, stamps_of([os.stat(name) for name in names]))
+
+
+def stamps_of(states: Sequence[os.stat_result]) -> NDArray[np.int64]:
+    """Return the stamps of files; see `Files`."""
+    flat = [number for state in states for number in (state.st_size, state.st_mtime_ns, state.st_ctime_ns)]
+    return np.array(flat, np.int64).reshape(-1, 3)
 
 
 class Members(NamedTuple):
@@ -53,14 +64,14 @@ class Collection(ABC):
         name: of the source, e.g. "folder:/data/pictures".
         what: how to call it in messages, e.g. "/data/pictures".
         place: where it lies, the same for all names of it.
-        stamps: its files, in an order of their own.
+        files: in which its pictures lie.
         trouble: what of its files cannot be read at all, with the reason.
     """
 
     name: str
     what: str
     place: str
-    stamps: list[Stamp]
+    files: Files
     trouble: Mapping[str, str] = {}  # noqa: RUF012 (never changed)
 
     @abstractmethod
@@ -90,20 +101,23 @@ class Collection(ABC):
 
     def quick_key(self, settings: object) -> str:
         """Return a digest of names, sizes and times of all files, and of how they are kept."""
-        return digest_of("quick", self.kind, settings, self.place, *self._files(4))
+        return digest_of("quick", self.kind, settings, self.place, dict(self.trouble), *self._files(3))
 
     def shape_key(self, settings: object) -> str:
         """Return a digest that stays when files are touched or copied elsewhere: of names and sizes alone."""
-        return digest_of("shape", self.kind, settings, *self._files(2))
+        return digest_of("shape", self.kind, settings, dict(self.trouble), *self._files(1))
 
-    def _files(self, columns: int) -> tuple[object, ...]:
-        names, *numbers = zip(*self.stamps, strict=True) if self.stamps else [()] * 4
-        return (*(np.array(column, np.int64).tobytes() for column in numbers[: columns - 1]), names, dict(self.trouble))
+    def own_names(self) -> list[str]:
+        """Return the names of the files as they are wherever the collection lies."""
+        return self.files.names
 
-    def settled(self, now: float | None = None) -> bool:
+    def _files(self, columns: int) -> tuple[bytes, bytes]:
+        names = "\0".join(self.files.names if columns > 1 else self.own_names()).encode("utf-8", "surrogateescape")
+        return names, self.files.stamps[:, :columns].tobytes()
+
+    def settled(self) -> bool:
         """Return whether every file is old enough that a change to it must show in its times."""
-        before = int(((time.time() if now is None else now) - YOUNG) * 1e9)
-        return all(max(stamp.mtime, stamp.ctime) < before for stamp in self.stamps)
+        return bool((self.files.stamps[:, 1:] < (time.time() - YOUNG) * 1e9).all())
 
 
 def digest_of(*parts: object) -> str:
@@ -112,8 +126,3 @@ def digest_of(*parts: object) -> str:
     for part in parts:
         digest.update((part if isinstance(part, bytes) else repr(part).encode()) + b"\0")
     return digest.hexdigest()
-
-
-def stamps_of(files: Iterable[Path]) -> list[Stamp]:
-    """Return the stamps of files, by their full names."""
-    return [Stamp.of(str(file), file.stat()) for file in files]

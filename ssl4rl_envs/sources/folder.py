@@ -31,17 +31,17 @@ class Folder(Collection):
             raise NotADirectoryError(f"{root} is a file; name the folder that holds the pictures")
         self.root, self.what, self.name = root, str(root), f"folder:{root}"
         self.place = str(root.resolve())
-        self.stamps, self.trouble = list_pictures(root)
-        if not self.stamps and not self.trouble:
+        self.files, self.trouble = list_pictures(root)
+        if not self.files.names and not self.trouble:
             raise ValueError(f"the image folder {root} holds no picture; looked for names ending in .png, .jpg, .webp, ...")
 
     @override
     def members(self) -> Members:
-        return Members([stamp.name for stamp in self.stamps], dict(self.trouble))
+        return Members(self.files.names, dict(self.trouble))
 
     @override
     def read(self, number: int) -> bytes:
-        return (self.root / self.stamps[number].name).read_bytes()
+        return (self.root / self.files.names[number]).read_bytes()
 
     @override
     def where(self) -> Callable[[str], Path]:

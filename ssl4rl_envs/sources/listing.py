@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from ssl4rl_envs.sources.collection import Stamp
+from ssl4rl_envs.sources.collection import Files, stamps_of
 
 _NOT_PICTURES = {"BUFR", "GRIB", "HDF5", "MPEG", "WMF"}  # formats that Pillow knows by name alone
 
@@ -15,7 +16,7 @@ _NOT_PICTURES = {"BUFR", "GRIB", "HDF5", "MPEG", "WMF"}  # formats that Pillow k
 class Found(NamedTuple):
     """What a folder holds: its picture files by their names within it, and what looks like one and cannot be read."""
 
-    files: list[Stamp]
+    files: Files
     left_out: dict[str, str]
 
 
@@ -38,7 +39,7 @@ def list_pictures(root: Path) -> Found:
     looked at.
     """
     endings = readable_endings()
-    files: list[Stamp] = []
+    files: dict[str, os.stat_result] = {}
     left_out: dict[str, str] = {}
     seen: set[tuple[int, int]] = set()
     folders: list[str] = [""]
@@ -56,24 +57,26 @@ def list_pictures(root: Path) -> Found:
         seen.add(identity)
         before = f"{folder}/" if folder else ""
         for entry in entries:
-            if entry.name.startswith("."):
+            name = entry.name
+            if name[0] == ".":
                 continue
-            ending = os.path.splitext(entry.name)[1].lower()
-            if _is(entry, os.DirEntry.is_dir):
-                (links if entry.is_symlink() else folders).append(before + entry.name)
-            elif _is(entry, os.DirEntry.is_file):
+            ending = "." + name.rpartition(".")[2].lower() if "." in name else ""
+            if _is(entry.is_dir):
+                (links if entry.is_symlink() else folders).append(before + name)
+            elif _is(entry.is_file):
                 if ending in endings:
-                    files.append(Stamp.of(before + entry.name, entry.stat()))
+                    files[before + name] = entry.stat()
             elif entry.is_symlink() and (ending in endings or not ending):
-                left_out[before + entry.name] = f"a link to {os.readlink(entry.path)}, which is not there"
+                left_out[before + name] = f"a link to {os.readlink(entry.path)}, which is not there"
             elif ending in endings:
-                left_out[before + entry.name] = "not a file"
-    return Found(sorted(files, key=lambda file: file.name.split("/")), left_out)
+                left_out[before + name] = "not a file"
+    names = sorted(files, key=lambda name: name.replace("/", "\0"))  # folder by folder
+    return Found(Files(names, stamps_of([files[name] for name in names])), left_out)
 
 
-def _is(entry: os.DirEntry[str], kind: object) -> bool:
+def _is(kind: Callable[[], bool]) -> bool:
     try:
-        return bool(kind(entry))  # type: ignore[operator]
+        return kind()
     except OSError:  # a link in a circle
         return False
 

@@ -53,11 +53,13 @@ def read_picture(data: bytes, settings: Settings, shared: Range | None = None) -
     return Reading(pixels, key, height * width, notes, spread)
 
 
-def reason_of(data: bytes, error: Exception) -> str:
-    """Return in words why a member cannot be read that holds these bytes."""
+def reason_of(data: bytes | None, error: Exception) -> str:
+    """Return in words why a member cannot be read that holds these bytes; None where not even they could be read."""
+    if data is not None and not data:
+        return "the file is empty"
     if isinstance(error, UnidentifiedImageError):
-        return "not a picture that Pillow can read" if data else "the file is empty"
-    return ("the file is empty" if not data else str(error)) or type(error).__name__
+        return "not a picture that Pillow can read"
+    return str(error) or type(error).__name__
 
 
 def digest(data: bytes) -> bytes:

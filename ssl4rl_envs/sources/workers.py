@@ -6,7 +6,6 @@ be guarded against it, or fork a process whose threads hold locks. They end when
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import pickle
@@ -17,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -99,11 +99,12 @@ class _Worker:
             [sys.executable, "-c", _START, json.dumps(sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            bufsize=1 << 20,
             env=environment,
         )
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self._to, self._back = self.process.stdin, io.BufferedReader(self.process.stdout, 1 << 20)  # type: ignore[arg-type]
+        self._to, self._back = self.process.stdin, self.process.stdout
         self._job: bytes | None = job
 
     def __call__(self, chunk: range) -> Any:
@@ -127,7 +128,8 @@ class _Worker:
     def stop(self) -> None:
         self.process.kill()
         self.process.wait()
-        self._to.close()
+        with suppress(OSError):  # of what it was never sent
+            self._to.close()
         self._back.close()
 
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from ssl4rl_benchmarks.figures.near_duplicates import COPIES, cropped, resized
+from ssl4rl_envs.kernels import copies as kernels
 from ssl4rl_envs.sources import FolderSource, load_images
 from ssl4rl_envs.sources.duplicates import agreement_needed, groups_of_copies, look_of
 from ssl4rl_envs.sources.folder import folder
@@ -109,6 +110,7 @@ def test_groups_do_not_depend_on_the_order_or_on_blocks(monkeypatch):
     both = [*pictures, *map(COPIES["JPEG, quality 50"], pictures)]
     order = np.random.default_rng(0).permutation(len(both))
     monkeypatch.setitem(groups_of_copies.__globals__, "_BLOCK", 5)
+    monkeypatch.setattr(kernels, "_BLOCK", 5)
     shuffled = groups([both[item] for item in order])
     assert sorted(sorted(order[group].tolist()) for group in map(np.array, shuffled)) == groups(both)
 

@@ -23,7 +23,7 @@ def save(path: Path, seed: int = 0) -> Path:
 
 
 def names(root: Path) -> list[str]:
-    return [file.name for file in list_pictures(root).files]
+    return list_pictures(root).files.names
 
 
 def test_linked_folders_are_read(tmp_path):

@@ -6,6 +6,8 @@ import copy
 import io
 import os
 import pickle
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -85,6 +87,29 @@ def test_builtin_sources_have_every_split_and_are_loaded_once(name):
     assert source.splits == SPLITS
     assert load_images(name) is source
     assert len(source.items("train")) > len(source.items("validation")) + len(source.items("test"))
+
+
+def test_digits_are_those_of_scikit_learn_which_is_not_imported():
+    from sklearn.datasets import load_digits
+
+    source, images = load_images("digits"), load_digits().images
+    assert len(source) == len(images)
+    for item, image in enumerate(images):
+        grey = np.pad(np.rint(image * (255 / 16)).astype(np.uint8), 1)
+        assert np.array_equal(source.picture(item), np.repeat(grey[..., None], 3, axis=2))
+
+
+@pytest.mark.parametrize("name", PICTURES.whole())
+def test_sources_by_name_import_none_of_the_libraries_they_come_with(name):
+    libraries = "sklearn, skimage, networkx, imagehash, pandas, datasets, pyarrow"
+    code = f"""
+import sys
+from ssl4rl_envs.sources import load_images
+load_images({name!r})
+found = [name for name in "{libraries}".split(", ") if name in sys.modules]
+assert not found, found
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_duplicates_fall_into_one_split():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-
 import os
 import tempfile
 
@@ -13,7 +12,6 @@ import numpy as np
 from ssl4rl_envs import Stream
 from ssl4rl_envs.sources import PICTURES, ImageSource
 from ssl4rl_envs.sources.scenes import scenes
-
 
 _cache = tempfile.TemporaryDirectory(prefix="ssl4rl-tests-")
 os.environ["SSL4RL_CACHE"] = _cache.name  # nothing is left in the user's, nor found there

@@ -27,9 +27,9 @@ def load_images(source: ImageSourceLike | Any) -> PictureSource:
     Args:
         source: a name of `PICTURES`: "scenes" (drawn on demand), "scenes:N" (the first N, drawn once), "photos", "faces",
             "digits", "folder:PATH", "parquet:PATH", "webdataset:PATH", "hf:PATH" (options stand behind the path: see
-            `options`, and `folder`, `parquet`, `webdataset`, `huggingface`); a `Path` (see `FolderSource`), a `PictureSource`,
-            a `datasets.Dataset`, an array or tensor of pictures, or a list of pictures of any sizes: arrays, tensors,
-            Pillow's pictures (`arrays.rgb_pictures` says how they are read).
+            `options`, and `folder`, `parquet`, `webdataset`, `huggingface`); a `Path` (see `FolderSource`), a
+            `PictureSource`, a `datasets.Dataset`, an array or tensor of pictures, or a list of pictures of any sizes: arrays,
+            tensors, Pillow's pictures (`arrays.rgb_pictures` says how they are read).
 
     Raises:
         ValueError: no source has this name, or the arrays are not pictures.

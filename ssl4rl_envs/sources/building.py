@@ -10,10 +10,11 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl4rl_envs import kernels
 from ssl4rl_envs.sources.collection import Collection, digest_of
 from ssl4rl_envs.sources.duplicates import Look, Looks, groups_of_copies, look_of
 from ssl4rl_envs.sources.entry import FORMAT, Writer
-from ssl4rl_envs.sources.index import as_words, content_key, index_of
+from ssl4rl_envs.sources.index import as_words, index_of
 from ssl4rl_envs.sources.intensity import Range, Spread, shared_ranges
 from ssl4rl_envs.sources.notices import listed, warn
 from ssl4rl_envs.sources.options import Settings
@@ -93,10 +94,8 @@ class Decode:
         look = look_of(reading.pixels) if self.settings.dedup and shared is None else None
         data = b"" if waits else reduced(picture).tobytes()
         height, width, channels = picture.shape
-        shown = content_key(reading.pixels)
-        return Kept(
-            number, data, (height, width, channels), shown, reading.key, reading.size, reading.notes, reading.spread, look
-        )
+        shape = (height, width, channels)
+        return Kept(number, data, shape, reading.shown, reading.key, reading.size, reading.notes, reading.spread, look)
 
 
 @dataclass(frozen=True)
@@ -124,9 +123,7 @@ def content_of(collection: Collection, settings: Settings) -> str:
     return _content(collection, settings, names, left_out, digests)
 
 
-def _content(
-    collection: Collection, settings: Settings, names: list[str], left_out: dict[str, str], digests: bytes
-) -> str:
+def _content(collection: Collection, settings: Settings, names: list[str], left_out: dict[str, str], digests: bytes) -> str:
     return digest_of("content", FORMAT, collection.kind, settings, names, sorted(left_out.items()), digests)
 
 
@@ -190,6 +187,7 @@ def build(collection: Collection, settings: Settings, file: BinaryIO) -> str:
         OSError: the file cannot be written.
     """
     names, left_out = collection.members()
+    kernels.area("reductions")  # compiled here, if at all, and not by every process that decodes
     writer, growing, digests = Writer(file), _Growing(), []
     failed: dict[str, str] = {}
     for chunk in in_chunks(Decode(collection, settings), len(names), f"decoding {collection.what}"):
@@ -245,7 +243,7 @@ def _worked_out(growing: _Growing) -> tuple[dict[str, NDArray[Any]], dict[str, A
     index = index_of(np.ascontiguousarray(decisive[:, :8]).view(">u8")[:, 0].astype(np.uint64), photographs)
     table = np.array(growing.rows, np.int64)
     shown = _digests(growing.shown)
-    tables = {
+    tables: dict[str, NDArray[Any]] = {
         "table": table,
         "photographs": index.photographs,
         "keys": keys,
@@ -254,7 +252,7 @@ def _worked_out(growing: _Growing) -> tuple[dict[str, NDArray[Any]], dict[str, A
         "group_sizes": np.array([len(group) for group in groups], np.int64),
         **{f"items {number}": items for number, items in enumerate(index.items)},
     }
-    facts = {
+    facts: dict[str, Any] = {
         "items": len(table),
         "variety": list(index.variety),
         "min_zoom": MIN_ZOOM,

@@ -177,9 +177,7 @@ class Cache:
             with suppress(FileNotFoundError):
                 status = path.stat()
                 facts = facts_of(path)
-                found.append(
-                    Kept(path.name, facts.get("name", ""), facts.get("items", 0), status.st_size, status.st_mtime)
-                )
+                found.append(Kept(path.name, facts.get("name", ""), facts.get("items", 0), status.st_size, status.st_mtime))
         return sorted(found, key=lambda kept: -kept.used)
 
     def delete(self, content: str) -> bool:

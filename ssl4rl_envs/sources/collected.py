@@ -22,7 +22,6 @@ from ssl4rl_envs.sources.options import Settings
 from ssl4rl_envs.sources.stored import Stored
 from ssl4rl_envs.stream import SPLITS
 
-
 _RECENT = 4
 _recent: dict[tuple[str, str], Any] = {}
 
@@ -75,7 +74,7 @@ class CollectedSource(ImageSource):
     def __reduce_ex__(self, protocol: Any) -> Any:
         if self.origin:
             return super().__reduce_ex__(protocol)
-        return _reopened, (self.entry.facts["content"], self.name, self.fingerprint)
+        return _reopened, (self.entry.facts["content"], self.name)
 
     @cached_property
     def files(self) -> list[Any]:
@@ -149,7 +148,7 @@ def obtain(collection: Collection, settings: Settings) -> Entry:
 
 
 def _compared(kept: Cache, collection: Collection, settings: Settings, shape: str) -> Entry | None:
-    """Return the entry that files of the same names and sizes led to, if their bytes are the same: they were touched, or copied."""
+    """Return the entry that files of the same names and sizes led to, if their bytes are the same: touched, or copied."""
     from ssl4rl_envs.sources.building import content_of
 
     content = kept.leads_to(shape)
@@ -190,11 +189,11 @@ def _in_memory(collection: Collection, settings: Settings) -> Entry:
 def _nameless() -> BinaryIO:
     """Return a file in memory, or where there is no such thing one that nobody else sees."""
     if hasattr(os, "memfd_create"):
-        return open(os.memfd_create("ssl4rl"), "w+b")
-    return tempfile.TemporaryFile()  # noqa: SIM115 (the caller closes it)
+        return os.fdopen(os.memfd_create("ssl4rl"), "w+b")
+    return tempfile.TemporaryFile()
 
 
-def _reopened(content: str, name: str, fingerprint: str) -> CollectedSource:
+def _reopened(content: str, name: str) -> CollectedSource:
     """Return the source of an entry, for pickles of sources that no name loads."""
     kept = cache()
     entry = None if kept is None else kept.open(content)

@@ -36,7 +36,7 @@ class Files(NamedTuple):
     def of(cls, paths: Iterable[str | Path]) -> Files:
         """Return files by their full names."""
         names = [str(path) for path in paths]
-        return cls(names, stamps_of([os.stat(name) for name in names]))
+        return cls(names, stamps_of([Path(name).stat() for name in names]))
 
 
 def stamps_of(states: Sequence[os.stat_result]) -> NDArray[np.int64]:
@@ -72,7 +72,7 @@ class Collection(ABC):
     what: str
     place: str
     files: Files
-    trouble: Mapping[str, str] = {}  # noqa: RUF012 (never changed)
+    trouble: Mapping[str, str] = {}
 
     @abstractmethod
     def members(self) -> Members:

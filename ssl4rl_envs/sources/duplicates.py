@@ -100,9 +100,8 @@ def groups_of_copies(looks: Looks | Sequence[Look], keys: Sequence[bytes]) -> li
     first = np.full(count, count)
     np.minimum.at(first, same, np.arange(count))
     pairs = np.stack([np.arange(count), first[same]], axis=1)
-    looks = looks if isinstance(looks, Looks) else Looks.of(looks) if looks else None
-    if looks is not None:
-        pairs = np.concatenate([pairs, copies(looks)])
+    if len(looks):
+        pairs = np.concatenate([pairs, copies(looks if isinstance(looks, Looks) else Looks.of(looks))])
     one, other = pairs.T
     links = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(count, count))
     label = connected_components(links, directed=False)[1]

@@ -64,7 +64,7 @@ class Writer:
         for name, table in tables.items():
             data = np.ascontiguousarray(table)
             self._write(bytes(-self.end % _ALIGNED))
-            raw = memoryview(data).cast("B") if data.size else memoryview(b"")
+            raw = _raw(data)
             self._arrays[name] = [data.dtype.str, list(data.shape), self.end, zlib.crc32(raw)]
             self._write(raw)
         description = json.dumps({"arrays": self._arrays, "facts": facts}).encode()
@@ -140,7 +140,7 @@ class Entry:
 
     def _check(self, name: str) -> None:
         array = self.arrays[name]
-        if zlib.crc32(memoryview(array).cast("B") if array.size else b"") != self._checksums[name]:
+        if zlib.crc32(_raw(array)) != self._checksums[name]:
             raise DamagedError(f"its {name} have changed")
 
 
@@ -174,6 +174,11 @@ def _description(end: bytes | memoryview, size: int, read: Callable[[int, int], 
         raise DamagedError("its description has changed")
     known: dict[str, Any] = json.loads(description)
     return known
+
+
+def _raw(array: NDArray[Any]) -> memoryview:
+    """Return the bytes of an array that lies in one piece."""
+    return memoryview(array.reshape(-1).view(np.uint8)) if array.size else memoryview(b"")  # type: ignore[arg-type]
 
 
 def lock(handle: int, *, shared: bool = False, wait: bool = True) -> bool:

@@ -6,6 +6,7 @@ import glob
 import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
@@ -28,24 +29,28 @@ def matching(pattern: str, endings: Sequence[str], what: str) -> list[str]:
     """
     if "://" in pattern:
         raise ValueError(f"{pattern!r} is an address; {what} files are read from the disk, so copy them there first")
-    pattern = os.path.expanduser(pattern)
-    if os.path.isdir(pattern):
-        found = [
-            os.path.join(folder, name) for folder, _, names in os.walk(pattern, followlinks=True) for name in sorted(names)
-        ]
-        found = sorted(path for path in found if path.endswith(tuple(endings)) and not os.path.basename(path).startswith("."))
+    path = Path(pattern).expanduser()
+    if path.is_dir():
+        below = [Path(folder, name) for folder, _, names in os.walk(path, followlinks=True) for name in names]
+        found = sorted(str(file) for file in below if file.name.endswith(tuple(endings)) and not file.name.startswith("."))
         if not found:
-            raise FileNotFoundError(f"the folder {pattern} holds no {what} file; looked for names ending in {', '.join(endings)}")
+            wanted = ", ".join(endings)
+            raise FileNotFoundError(f"the folder {path} holds no {what} file; looked for names ending in {wanted}")
         return found
-    if os.path.exists(pattern):
-        return [pattern]
+    if path.exists():
+        return [str(path)]
     files: list[str] = []
-    for alternative in alternatives(pattern):
-        here = sorted(glob.glob(alternative, recursive=True)) if glob.has_magic(alternative) else [alternative]
-        if not here or not os.path.exists(here[0]):
+    for alternative in alternatives(str(path)):
+        here = sorted(glob.glob(alternative, recursive=True)) if glob.has_magic(alternative) else [alternative]  # noqa: PTH207
+        if not here or not Path(here[0]).exists():
             raise FileNotFoundError(f"there is no {what} file {alternative}")
         files += here
     return files
+
+
+def absolute(pattern: str) -> str:
+    """Return a pattern that means the same files from any folder."""
+    return str(Path(pattern).expanduser().absolute())
 
 
 def alternatives(pattern: str) -> list[str]:
@@ -74,5 +79,6 @@ def alternatives(pattern: str) -> list[str]:
 
 def shortened(files: Sequence[str]) -> list[str]:
     """Return the names of files without the folder that all lie in, so that a copy of it elsewhere has the same ones."""
-    folder = os.path.commonpath([os.path.dirname(os.path.abspath(name)) for name in files])
-    return [os.path.relpath(os.path.abspath(name), folder) for name in files]
+    whole = [Path(name).absolute() for name in files]
+    folder = os.path.commonpath([path.parent for path in whole])
+    return [path.relative_to(folder).as_posix() for path in whole]

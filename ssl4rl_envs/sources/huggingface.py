@@ -36,6 +36,7 @@ class Rows(Collection):
         self.column, self.name, self.what = column, name, name
         self.place = digest_of(dataset._fingerprint, len(dataset))
         self.files = Files([self.place], np.zeros((1, 3), np.int64))
+        self._block: tuple[int, Any] | None = None
         self._take(dataset)
 
     @property
@@ -63,7 +64,6 @@ class Rows(Collection):
         if column not in dataset.column_names:
             raise ValueError(f"{self.what} has no column {column!r}; it has {', '.join(dataset.column_names)}")
         self._dataset = dataset.select_columns([column]).with_format("arrow")
-        self._block: tuple[int, Any] | None = None
 
 
 class Saved(Rows):
@@ -80,7 +80,7 @@ class Saved(Rows):
         self.column, self.name, self.what, self._split = column, name, str(path), split
         self.place = str(path.resolve())
         self.files = Files.of(sorted(file for file in path.rglob("*") if file.is_file()))
-        self._path = path
+        self._path, self._block = path, None
 
     @property
     @override

@@ -49,7 +49,7 @@ class Index(NamedTuple):
         digest = hashlib.blake2b(repr(min_zoom).encode(), digest_size=16)
         for numbers in (self.assigned(), self.photographs):
             digest.update(numbers.astype("<i8").tobytes())
-        digest.update(np.ascontiguousarray(shown).reshape(-1))
+        digest.update(shown.tobytes())
         return digest.hexdigest()
 
 

@@ -67,7 +67,7 @@ def list_pictures(root: Path) -> Found:
                 if ending in endings:
                     files[before + name] = entry.stat()
             elif entry.is_symlink() and (ending in endings or not ending):
-                left_out[before + name] = f"a link to {os.readlink(entry.path)}, which is not there"
+                left_out[before + name] = f"a link to {Path(entry.path).readlink()}, which is not there"
             elif ending in endings:
                 left_out[before + name] = "not a file"
     names = sorted(files, key=lambda name: name.replace("/", "\0"))  # folder by folder

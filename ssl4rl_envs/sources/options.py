@@ -34,6 +34,9 @@ class Settings(NamedTuple):
         return "&".join(words)
 
 
+USUAL = Settings()
+
+
 def checked(side: int | str | None, dedup: bool) -> Settings:
     """Return settings that were given in Python.
 
@@ -48,7 +51,9 @@ def checked(side: int | str | None, dedup: bool) -> Settings:
 
 
 def split_name(
-    text: str, settings: Settings = Settings(), more: Sequence[str] = ()  # noqa: B008 (never changed)
+    text: str,
+    settings: Settings = USUAL,
+    more: Sequence[str] = (),
 ) -> tuple[str, Settings, dict[str, str]]:
     """Take apart what stands behind the colon of a name.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from typing_extensions import override
 
 from ssl4rl_envs.sources.collected import CollectedSource, recent
 from ssl4rl_envs.sources.collection import Collection, Files, Members
-from ssl4rl_envs.sources.files import matching, shortened
+from ssl4rl_envs.sources.files import absolute, matching, shortened
 from ssl4rl_envs.sources.options import joined, split_name
 
 NEEDED = "it needs pyarrow, which is not installed; pip install 'ssl4rl[data]', or pyarrow"
@@ -22,8 +21,8 @@ class Parquet(Collection):
 
     Args:
         pattern: of the files; see `files.matching`.
-        column: that holds the pictures: as bytes, or as a struct of `bytes` and `path` as Hugging Face's `datasets` writes it;
-            "" for the only one that does. Where the bytes are missing, the path is read, seen from the Parquet file.
+        column: that holds the pictures: as bytes, or as a struct of `bytes` and `path` as Hugging Face's `datasets` writes
+            it; "" for the only one that does. Where the bytes are missing, the path is read, seen from the Parquet file.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -32,7 +31,8 @@ class Parquet(Collection):
     def __init__(self, pattern: str, column: str = "") -> None:
         self.files = Files.of(matching(pattern, (".parquet",), "Parquet"))
         self.what, self.name, self.column = pattern, f"parquet:{pattern}", column
-        self.place = os.path.abspath(os.path.expanduser(pattern))
+        self.place = absolute(pattern)
+        self._column = ""
         self._firsts: list[int] = []
         self._groups: list[tuple[int, int, int]] = []
         self._open: tuple[int, Any] | None = None
@@ -57,9 +57,9 @@ class Parquet(Collection):
                 opened = parquet.ParquetFile(name)
             except Exception as error:  # pyarrow's errors are of several types
                 raise ValueError(f"{name} cannot be read as a Parquet file: {error}") from error
-            self.column = self.column or image_column(opened.schema_arrow, name)
-            if self.column not in opened.schema_arrow.names:
-                raise ValueError(f"{name} has no column {self.column!r}; it has {', '.join(opened.schema_arrow.names)}")
+            self._column = self._column or self.column or image_column(opened.schema_arrow, name)
+            if self._column not in opened.schema_arrow.names:
+                raise ValueError(f"{name} has no column {self._column!r}; it has {', '.join(opened.schema_arrow.names)}")
             row = 0
             for group in range(opened.metadata.num_row_groups):
                 self._firsts.append(len(names))
@@ -74,7 +74,7 @@ class Parquet(Collection):
         place = bisect.bisect_right(self._firsts, number) - 1
         if self._open is None or self._open[0] != place:  # members are read in order
             name, group = self.files.names[self._groups[place][0]], self._groups[place][1]
-            table = _pyarrow_parquet().ParquetFile(name).read_row_group(group, columns=[self.column])
+            table = _pyarrow_parquet().ParquetFile(name).read_row_group(group, columns=[self._column])
             self._open = place, table.column(0)
         value = self._open[1][number - self._firsts[place]].as_py()
         return picture_bytes(value, Path(self.files.names[self._groups[place][0]]).parent)
@@ -102,8 +102,12 @@ def holds_pictures(kind: Any) -> bool:
     import pyarrow
 
     if pyarrow.types.is_struct(kind):
-        return any(kind.field(place).name == "bytes" and holds_pictures(kind.field(place).type) for place in range(kind.num_fields))
-    return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind) or pyarrow.types.is_fixed_size_binary(kind))
+        return any(
+            kind.field(place).name == "bytes" and holds_pictures(kind.field(place).type) for place in range(kind.num_fields)
+        )
+    return bool(
+        pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind) or pyarrow.types.is_fixed_size_binary(kind)
+    )
 
 
 def picture_bytes(value: Any, folder: Path) -> bytes:
@@ -116,7 +120,7 @@ def picture_bytes(value: Any, folder: Path) -> bytes:
     if isinstance(value, dict):
         data, path = value.get("bytes"), value.get("path")
         if data is None and path:
-            return (folder / path).read_bytes()
+            return Path(folder, path).read_bytes()
         value = data
     if value is None:
         raise ValueError("the row holds no picture")

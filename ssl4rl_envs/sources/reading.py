@@ -22,6 +22,7 @@ class Reading(NamedTuple):
     Attributes:
         pixels: uint8 RGB (height, width, 3), upright, reduced as the settings say.
         key: the content digest of the full-size pixels.
+        shown: the content digest of these.
         size: how many pixels the file has.
         notes: what a user should know of how it was read.
         spread: how its numbers lie, where they are more than bytes.
@@ -29,6 +30,7 @@ class Reading(NamedTuple):
 
     pixels: NDArray[np.uint8]
     key: bytes
+    shown: bytes
     size: int
     notes: tuple[str, ...]
     spread: Spread | None
@@ -45,12 +47,13 @@ def read_picture(data: bytes, settings: Settings, shared: Range | None = None) -
     height, width = pixels.shape[:2]
     if min(height, width) < SMALLEST:
         raise ValueError(f"only {width} x {height} pixels; at least {SMALLEST} x {SMALLEST} are needed")
-    key = content_key(pixels)
+    key = shown = content_key(pixels)
     if settings.side is not None and min(height, width) > settings.side:
         share = settings.side / min(height, width)
         size = (round(width * share), round(height * share))
         pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
-    return Reading(pixels, key, height * width, notes, spread)
+        shown = content_key(pixels)
+    return Reading(pixels, key, shown, height * width, notes, spread)
 
 
 def reason_of(data: bytes | None, error: Exception) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import tarfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from typing_extensions import override
 
 from ssl4rl_envs.sources.collected import CollectedSource, recent
 from ssl4rl_envs.sources.collection import Collection, Files, Members
-from ssl4rl_envs.sources.files import matching, shortened
+from ssl4rl_envs.sources.files import absolute, matching, shortened
 from ssl4rl_envs.sources.listing import readable_endings
 from ssl4rl_envs.sources.options import joined, split_name
 
@@ -42,7 +41,7 @@ class Shards(Collection):
     def __init__(self, pattern: str, column: str = "") -> None:
         self.files = Files.of(matching(pattern, (".tar",), "tar"))
         self.what, self.name, self.column = pattern, f"webdataset:{pattern}", column.lower()
-        self.place = os.path.abspath(os.path.expanduser(pattern))
+        self.place = absolute(pattern)
         self._places: list[Place] = []
 
     @property
@@ -76,7 +75,7 @@ class Shards(Collection):
 
 
 def pictures_of(shard: str, column: str = "") -> tuple[dict[str, tuple[int, int]], str]:
-    """Return the pictures of a tar file, where their bytes begin and how many they are; and what keeps the rest from being read.
+    """Return the pictures of a tar file, where their bytes begin and how many they are; and what of the rest cannot be read.
 
     Raises:
         ValueError: it is no tar file, is compressed, or has several pictures in a sample; the message names it.
@@ -88,35 +87,37 @@ def pictures_of(shard: str, column: str = "") -> tuple[dict[str, tuple[int, int]
         with tarfile.open(shard, "r:") as archive:
             for member in archive:
                 key, ending = _sample(member.name)
-                if not member.isfile() or os.path.basename(member.name).startswith("."):
+                if not member.isfile() or PurePosixPath(member.name).name.startswith("."):
                     continue
                 if ending != column if column else f".{ending.rpartition('.')[2]}" not in readable_endings():
                     continue
                 if key in samples:
-                    raise _Several(
+                    raise _SeveralError(
                         f"{shard}: sample {key!r} holds more than one picture, {samples[key]} and {ending}; say which by "
                         f"?column={ending} behind the name"
                     )
                 samples[key] = ending
                 found[member.name] = (member.offset_data, member.size)
-    except _Several:
+    except _SeveralError:
         raise
     except (tarfile.TarError, EOFError) as error:
         if not found:
-            raise ValueError(f"{shard} is no tar file that is not compressed ({error}); unpack it, e.g. with gunzip") from error
+            raise ValueError(
+                f"{shard} is no tar file that is not compressed ({error}); unpack it, e.g. with gunzip"
+            ) from error
         trouble = f"damaged behind {next(reversed(found))} ({error}); what follows was not read"
     return found, trouble
 
 
-class _Several(ValueError):
+class _SeveralError(ValueError):
     """A sample holds several pictures."""
 
 
 def _sample(name: str) -> tuple[str, str]:
     """Return the key of a sample and what distinguishes its files: what stands before the first dot of a name, and behind."""
-    folder, base = os.path.split(name)
+    folder, slash, base = name.rpartition("/")
     key, _, ending = base.partition(".")
-    return os.path.join(folder, key), ending.lower()
+    return folder + slash + key, ending.lower()
 
 
 def webdataset(pattern: str) -> CollectedSource:

@@ -1,7 +1,7 @@
-"""Work on the members of a collection in processes of their own, in order, with a word on standard error where it takes long.
+"""Work on the members of a collection in processes of their own, in order, with a word on standard error if it takes long.
 
-The processes are started as ``python -c``, not by `multiprocessing`: that would import the user's script again, which need not
-be guarded against it, or fork a process whose threads hold locks. They end when their input does, however this one ends.
+The processes are started as ``python -c``, not by `multiprocessing`: that would import the user's script again, which need
+not be guarded against it, or fork a process whose threads hold locks. They end when their input does, however this one ends.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class _Worker:
 
     def __init__(self, job: bytes) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", threads.VARIABLE: "1"}
-        self.process = subprocess.Popen(
+        self.process = subprocess.Popen(  # noqa: S603 (this interpreter, and code from here)
             [sys.executable, "-c", _START, json.dumps(sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -114,7 +114,7 @@ class _Worker:
                 self._job = None
             self._to.write(pickle.dumps(chunk))
             self._to.flush()
-            result, error = pickle.load(self._back)
+            result, error = pickle.load(self._back)  # noqa: S301 (our own process)
         except (EOFError, BrokenPipeError, pickle.UnpicklingError):
             status = self.process.wait()
             raise RuntimeError(
@@ -173,9 +173,10 @@ def serve() -> None:
     source, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb", 1 << 20)
     os.dup2(2, 1)  # what a decoder prints is no answer
     try:
-        work = pickle.load(source)
+        work = pickle.load(source)  # noqa: S301 (from the process that started this one)
         while True:
-            chunk = pickle.load(source)
+            chunk = pickle.load(source)  # noqa: S301
+            answer: tuple[Any, Exception | None]
             try:
                 answer = (work(chunk), None)
             except Exception as error:

@@ -15,9 +15,9 @@ from ssl4rl_envs.kernels import copies as kernels
 from ssl4rl_envs.sources import FolderSource, load_images
 from ssl4rl_envs.sources.duplicates import agreement_needed, groups_of_copies, look_of
 from ssl4rl_envs.sources.folder import folder
+from ssl4rl_envs.sources.index import content_key, split_of
 from ssl4rl_envs.sources.options import Settings
 from ssl4rl_envs.sources.reading import read_picture
-from ssl4rl_envs.sources.index import content_key, split_of
 from ssl4rl_envs.stream import SPLITS
 
 COUNT = 24

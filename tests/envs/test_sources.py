@@ -20,9 +20,9 @@ from PIL import Image, features
 from ssl4rl_envs.sources import PICTURES, FolderSource, ImageSource, load_images
 from ssl4rl_envs.sources.base import TURN, UNIT, Views
 from ssl4rl_envs.sources.builtin import PHOTOGRAPHS, REGION, cut_regions
+from ssl4rl_envs.sources.index import SPLIT_SHARES, content_key, split_of
 from ssl4rl_envs.sources.options import SHORT_SIDE, Settings
 from ssl4rl_envs.sources.reading import read_picture
-from ssl4rl_envs.sources.index import SPLIT_SHARES, content_key, split_of
 from ssl4rl_envs.sources.stored import Stored, store
 from ssl4rl_envs.stream import SPLITS
 

@@ -69,7 +69,9 @@ def table(kept: list[Kept]) -> str:
         used = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.used))
         lines.append((each.name or "damaged", f"{each.items:,}", _size(each.size), used, each.key))
     widths = [max(len(line[column]) for line in lines) for column in range(5)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
 
 
 def _built(name: str, json: bool) -> Outcome:
@@ -77,7 +79,12 @@ def _built(name: str, json: bool) -> Outcome:
     if not isinstance(source, CollectedSource):
         raise ValueError(f"{name} is no source of files: it needs no cache")
     entry = source.entry
-    row: dict[str, Any] = {"source": source.name, "pictures": len(source), "bytes": entry.size, "kept": entry.path is not None}
+    row: dict[str, Any] = {
+        "source": source.name,
+        "pictures": len(source),
+        "bytes": entry.size,
+        "kept": entry.path is not None,
+    }
     if not json:
         where = Path("memory alone; nothing is kept") if entry.path is None else entry.path
         print(f"{source.name}: {len(source):,} pictures, {_size(entry.size)}, in {where}")

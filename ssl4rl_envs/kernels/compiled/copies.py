@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 from numba import types
@@ -12,10 +13,12 @@ from numpy.typing import NDArray
 from ssl4rl_envs.kernels.compiled import jit
 
 
-@intrinsic
-def _ones(context: Any, word: Any) -> Any:
+def _count_ones(_context: Any, _word: Any) -> Any:
     """Return how many bits of a word of 64 are set: one instruction, or a few for several words at once."""
-    return types.uint64(types.uint64), lambda context, builder, signature, words: builder.ctpop(words[0])
+    return types.uint64(types.uint64), lambda _context, builder, _signature, words: builder.ctpop(words[0])
+
+
+_ones = cast(Callable[[Any], Any], intrinsic(_count_ones))
 
 
 @jit

@@ -68,16 +68,18 @@ class Progress:
 
     def __init__(self, what: str, total: int) -> None:
         self._what, self._total, self._begun = what, total, time.monotonic()
+        self._first: tuple[float, int] | None = None
         self._terminal = sys.stderr.isatty()
         self._next = self._begun + PATIENCE
 
     def tell(self, done: int) -> None:
-        """Say that so much is done, if it is time for it."""
+        """Say that so much is done, if it is time for it; the rate is that since the first time, when all has started."""
         now = time.monotonic()
-        if now < self._next:
+        self._first = self._first or (now, done)
+        if now < self._next or done == self._first[1]:
             return
         self._next = now + (0.5 if self._terminal else _EVERY)
-        rate = done / (now - self._begun)
+        rate = (done - self._first[1]) / (now - self._first[0])
         left = (self._total - done) / rate
         line = f"ssl4rl: {self._what}: {done:,} of {self._total:,}, {rate:,.0f} a second, {left:,.0f} s left"
         print(f"\r{line}\x1b[K" if self._terminal else line, end="" if self._terminal else "\n", file=sys.stderr, flush=True)

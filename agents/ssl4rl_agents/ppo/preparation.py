@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+import torch
 from torch import Tensor
 
 from ssl4rl_agents.policies.policy import Policy
@@ -15,6 +16,7 @@ from ssl4rl_agents.settings import ObjectiveConfig, TrainConfig
 from ssl4rl_envs import Stream, Task
 from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.mixture import Parts
+from ssl4rl_envs.on_device import on_device
 from ssl4rl_envs.registration import build_task, registered_task
 
 if TYPE_CHECKING:
@@ -79,3 +81,8 @@ def example_pass(policy: Policy, interface: Interface, randomness: Randomness) -
         inputs = policy.encode(interface.observe(batch))
         samples = policy.generate(inputs, deterministic=True)
     return inputs, samples.tokens, samples.mask
+
+
+def drawn_beside(task: Task, device: torch.device) -> Task:
+    """Return the task with its pictures drawn on a GPU where the policy is on one, so that they need not travel."""
+    return on_device(task, device) if device.type == "cuda" else task

@@ -20,7 +20,7 @@ from ssl4rl_agents.ppo import supervised
 from ssl4rl_agents.ppo.credit import judge
 from ssl4rl_agents.ppo.critic import critic_alone
 from ssl4rl_agents.ppo.dynamic_sampling import Asked, play_until_informative
-from ssl4rl_agents.ppo.preparation import check_zero, example_pass, format_task, own_part, require_readable
+from ssl4rl_agents.ppo.preparation import check_zero, drawn_beside, example_pass, format_task, own_part, require_readable
 from ssl4rl_agents.ppo.questions import TrainingQuestions
 from ssl4rl_agents.ppo.randomness import Randomness
 from ssl4rl_agents.ppo.reference import Reference, score_again
@@ -146,7 +146,9 @@ class Trainer:
             )
         self.skips = Skips(self._counters.get("skipped_recently", ()))
         self.readability = Readability(self.interface, aloud=processes.is_main)
-        self.questions = TrainingQuestions(self.task, config.rollout, config.seed, processes, part, config.iterations)
+        self.questions = TrainingQuestions(
+            drawn_beside(self.task, self.device), config.rollout, config.seed, processes, part, config.iterations
+        )
         self.questions.load_state_dict(self._counters)
         self._usual = {
             "micro_batch": config.optimizer.micro_batch or len(part) // config.optimizer.minibatches,

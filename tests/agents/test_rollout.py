@@ -217,7 +217,7 @@ DYNAMIC: dict[str, Any] = {
     "iterations": 4,
     "format_warmup": 10,
     "eval_every": 4,
-    "rollout": {"prompts": 8, "group_size": 2, "dynamic_sampling": True, "max_rounds": 3},
+    "rollout": {"prompts": 8, "group_size": 2, "dynamic_sampling": True, "max_rounds": 3, "prefetch": False},
     "objective": {"advantage": "dr_grpo", "aggregation": "sequence_sum"},
 }
 

@@ -60,6 +60,10 @@ class PolicyConfig(Settings):
     """Keep only the inputs of each layer for the way back: far less memory in the update for about a third more time."""
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
     """Which implementation; auto takes sdpa where the model has it. flash_attention_2 needs flash-attn and a GPU."""
+    cache: Literal["auto", "static", "dynamic"] = "auto"
+    """What answers grow in when they are sampled. static: keys and values of a fixed size, whose steps a GPU records as CUDA
+    graphs; dynamic: memory that grows, and every step launched by the host; auto: static on a GPU, where model and attention
+    allow it. (cache_implementation in transformers; vLLM's enforce_eager switches recording off.)"""
     weights: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision that weights are kept in. auto: bfloat16 with LoRA on a GPU (the adapters stay float32), else float32."""
     compile: bool = False

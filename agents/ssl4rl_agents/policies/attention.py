@@ -60,6 +60,27 @@ def step_mask(prompt: Tensor, abreast: int, grown: int, window: int | None = Non
     return torch.cat([seen[:, None].expand(-1, abreast, -1), own[None].expand(len(prompt), -1, -1)], dim=2)
 
 
+def places_mask(prompt: Tensor, abreast: int, grown: Tensor, places: int, window: int | None = None) -> Tensor:
+    """Do as `step_mask` does for a cache of fixed size, (N, G, places); nothing of it waits for the device.
+
+    Args:
+        prompt: (N, L) bool, False where a place before the answers holds nothing; what it holds stands at the end.
+        abreast: G, answers a row.
+        grown: () int64, tokens that each answer had before.
+        places: how many of the cache's are seen: L, then G a step.
+        window: as in `answers_mask`.
+    """
+    length, device = prompt.shape[1], prompt.device
+    behind = torch.arange(places - length, device=device)
+    age = grown - torch.div(behind, abreast, rounding_mode="floor")
+    own = (behind % abreast == torch.arange(abreast, device=device)[:, None]) & (age >= 0)
+    seen = prompt
+    if window is not None:
+        own = own & (age < window)
+        seen = prompt & (length + grown - torch.arange(length, device=device) < window)
+    return torch.cat([seen[:, None].expand(-1, abreast, -1), own[None].expand(len(prompt), -1, -1)], dim=2)
+
+
 def rows_mask(prompt: Tensor, answers: Tensor, window: int | None = None, blocks: Tensor | None = None) -> Tensor:
     """Return what all tokens of rows [prompt, answers] see, (N, L + G * T, L + G * T).
 

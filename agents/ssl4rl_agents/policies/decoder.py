@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
+from transformers import Cache, DynamicCache
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from ssl4rl_agents.policies.attention import answers_mask, rows_mask, step_mask, windows_of
+from ssl4rl_agents.policies.attention import answers_mask, places_mask, rows_mask, step_mask, windows_of
 from ssl4rl_agents.policies.pictures import Features, picture_features
 from ssl4rl_agents.policies.prompts import VLMInputs, two_way_type
+from ssl4rl_agents.policies.static_cache import PLACES, Kept, Shape, StaticSteps
 from ssl4rl_agents.policies.support import RUNS, UnsupportedModelError, base_of
+
+LOGGER = logging.getLogger("ssl4rl_agents")
 
 EXPLICIT = ("sdpa", "eager")
 """Attention that takes a mask of any shape."""
@@ -34,6 +39,8 @@ class Prefix:
         axes: how many axes positions have.
         abreast: how many answers stand side by side in a row of the cache.
         grown: how many tokens each of these has.
+        longest: most tokens of an answer.
+        steps: the answers' memory of fixed size, where they grow in one; the cache is empty then.
     """
 
     hidden: Tensor
@@ -43,6 +50,8 @@ class Prefix:
     axes: int
     abreast: int = 1
     grown: int = 0
+    longest: int = 0
+    steps: StaticSteps | None = None
 
 
 class Decoder:
@@ -51,12 +60,13 @@ class Decoder:
     Args:
         model: of transformers.
         gradient_checkpointing: keep only the inputs of each layer for the way back.
+        static: let answers grow in memory of a fixed size (`static_cache`); None does so on a GPU.
 
     Raises:
         ValueError: the model's layers or its attention cannot be run this way.
     """
 
-    def __init__(self, model: Any, *, gradient_checkpointing: bool) -> None:
+    def __init__(self, model: Any, *, gradient_checkpointing: bool, static: bool | None = None) -> None:
         self.model = model
         self.base = base_of(model)
         self._name = type(model).__name__
@@ -74,6 +84,9 @@ class Decoder:
         self.windows = windows_of(model.config.get_text_config(), self._name)
         self._check_attention(gradient_checkpointing)
         self._same_passes = False
+        self.static = static
+        """Whether answers grow in memory of a fixed size, where the attention takes masks; None: on a GPU."""
+        self._kept = Kept()
         self._layers: list[GradientCheckpointingLayer] = []
         if gradient_checkpointing:
             model.activation_checkpointing_enable()
@@ -101,7 +114,13 @@ class Decoder:
         """
         if not self.takes_masks:
             raise ValueError(f"{self.attention} takes no masks, which weights in parts (FSDP) need here; use attention sdpa")
-        self._same_passes = True
+        self._same_passes, self.static = True, False  # weights that come and go lie at no fixed place
+
+    def stay_dynamic(self) -> bool:
+        """Let answers grow in memory that grows from now on; return whether they did not before."""
+        before = self._takes_steps(self.model.device)
+        self.static, self._kept = False, Kept()
+        return before
 
     def features(self, pictures: dict[str, Tensor]) -> Features:
         """Run the vision tower and connector over the pictures of `VLMInputs`."""
@@ -127,20 +146,76 @@ class Decoder:
         Answers that are short beside their prompt share its row of the cache, which is then not repeated for them. Long ones
         have a row each: side by side, every one of them would be passed over, masked, by all the others.
         """
-        if repeats == 1:
-            return
-        prefix.hidden, prefix.following = (
-            values.repeat_interleave(repeats, 0) for values in (prefix.hidden, prefix.following)
-        )
-        if self.takes_masks and (repeats - 1) * longest <= prefix.mask.shape[1]:
-            prefix.abreast = repeats
-            return
-        prefix.cache.batch_repeat_interleave(repeats)
-        prefix.mask = prefix.mask.repeat_interleave(repeats, 0)
+        prefix.longest = longest
+        if repeats > 1:
+            prefix.hidden, prefix.following = (
+                values.repeat_interleave(repeats, 0) for values in (prefix.hidden, prefix.following)
+            )
+            if self.takes_masks and (repeats - 1) * longest <= prefix.mask.shape[1]:
+                prefix.abreast = repeats
 
     def extend(self, prefix: Prefix, tokens: Tensor, alive: Tensor) -> None:
         """Run one more token (n,) of each answer; those that are not `alive` will not be seen."""
-        rows, abreast = len(prefix.mask), prefix.abreast
+        if prefix.grown == 0 and self._takes_steps(tokens.device):
+            self._begin_steps(prefix, tokens)
+        elif prefix.steps is not None:
+            prefix.hidden = prefix.steps.extend(tokens)
+        if prefix.steps is None:
+            self._extend_cache(prefix, tokens, alive)
+        prefix.grown += 1
+
+    def finish(self, prefix: Prefix) -> None:
+        """Give back what the answers grew in."""
+        prefix.steps = None
+        self._kept.tidy()
+
+    def _takes_steps(self, device: torch.device) -> bool:
+        return self.takes_masks and (device.type == "cuda" if self.static is None else self.static)
+
+    def _begin_steps(self, prefix: Prefix, tokens: Tensor) -> None:
+        """Move the prompts to memory of fixed size, and run the first token there; stay where they are if that fails."""
+        rows = len(tokens) // prefix.abreast
+        start = PLACES * -(-prefix.mask.shape[1] // PLACES)
+        shape = Shape(rows, prefix.abreast, start, prefix.longest - 1, self._mode(prefix))
+        try:
+            graphs = tokens.device.type == "cuda" and not (self.one_mask and len(self.windows) > 1)
+            prompts = [(layer.keys, layer.values) for layer in cast(list[Any], prefix.cache.layers)]
+            steps = self._kept.take(shape, prompts, partial(self._run_fixed, prefix.axes), graphs=graphs)
+            steps.begin(prompts, prefix.mask, prefix.following)
+            prefix.hidden, prefix.steps = steps.extend(tokens), steps
+        except torch.OutOfMemoryError:
+            self._kept = Kept()
+            raise
+        except Exception as error:  # the code of every model runs here, and each fails in its own way
+            self.static, self._kept = False, Kept()
+            LOGGER.warning(
+                "%s cannot answer in memory of a fixed size, and goes on in memory that grows, which is slower: %s: %s",
+                self._name,
+                type(error).__name__,
+                error,
+            )
+            return
+        prefix.cache = DynamicCache()
+
+    def _mode(self, prefix: Prefix) -> tuple[Any, ...]:
+        """Return what recorded steps depend on beside their shape."""
+        where = hash(tuple(parameter.data_ptr() for parameter in self.model.parameters()))
+        device, kept = prefix.hidden.device, cast(Any, prefix.cache.layers[0]).keys.dtype
+        cast_to = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else None
+        return device, kept, cast_to, prefix.axes, tuple(self.windows.items()), where
+
+    def _run_fixed(self, axes: int, tokens: Tensor, places: Tensor, grown: Tensor, end: int, steps: StaticSteps) -> Tensor:
+        """Run the next tokens in memory of fixed size, as `static_cache.Run` says."""
+        abreast = tokens.shape[1]
+        sees = {kind: places_mask(steps.seen, abreast, grown, end, window) for kind, window in self.windows.items()}
+        positions = places[:, None].expand(-1, axes, -1)
+        return self._run(tokens, self._masks(sees), positions, steps.cache).flatten(0, 1)
+
+    def _extend_cache(self, prefix: Prefix, tokens: Tensor, alive: Tensor) -> None:
+        rows, abreast = len(tokens) // prefix.abreast, prefix.abreast
+        if rows > len(prefix.mask):
+            prefix.cache.batch_repeat_interleave(rows // len(prefix.mask))
+            prefix.mask = prefix.mask.repeat_interleave(rows // len(prefix.mask), 0)
         places = prefix.following.reshape(rows, 1, abreast).expand(-1, prefix.axes, -1)
         mask: Any
         if abreast == 1:
@@ -151,7 +226,6 @@ class Decoder:
             mask = self._masks(sees)
         prefix.hidden = self._run(tokens.reshape(rows, abreast), mask, places, prefix.cache).flatten(0, 1)
         prefix.following = prefix.following + 1
-        prefix.grown += 1
 
     def answers(self, inputs: VLMInputs, tokens: Tensor, mask: Tensor) -> Tensor:
         """Return the hidden states from which the tokens of answers (n, T) are chosen, (n, T, hidden)."""
@@ -241,7 +315,7 @@ class Decoder:
         lowest = max(torch.finfo(torch.bfloat16).min, torch.finfo(self.model.dtype).min)  # added to the scores, in either
         return torch.zeros(seen.shape, dtype=self.model.dtype, device=seen.device).masked_fill(~seen, lowest)
 
-    def _run(self, tokens: Tensor, mask: Any, positions: Tensor, cache: DynamicCache | None, **told: Any) -> Tensor:
+    def _run(self, tokens: Tensor, mask: Any, positions: Tensor, cache: Cache | None, **told: Any) -> Tensor:
         outputs = self.base(
             input_ids=tokens,
             attention_mask=mask,

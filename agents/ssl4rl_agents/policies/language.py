@@ -76,6 +76,7 @@ def wrap_model(
         lora_alpha=config.lora_alpha,
         prompt_style=prompt_style,
         template_arguments=config.template_arguments,
+        cache=config.cache,
     ).to(device)
     if config.compile:
         policy.compile_layers()

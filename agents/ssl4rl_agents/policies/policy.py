@@ -148,6 +148,12 @@ class Policy(nn.Module, ABC):
         """Read the weights that `save` wrote; raises ValueError unless every key arrives."""
 
 
+def token_logprobs(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Return log-probabilities of tokens alone, as `token_statistics` does."""
+    logits = logits.float()
+    return logits.gather(-1, tokens.unsqueeze(-1)).squeeze(-1) - torch.logsumexp(logits, dim=-1)
+
+
 def token_statistics(logits: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
     """Return log-probabilities of tokens and entropies of their distributions, in float32.
 

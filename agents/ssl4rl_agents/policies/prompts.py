@@ -273,9 +273,7 @@ class PromptEncoder:
 
 
 def _as_images(pictures: Sequence[Pictures], prompts: int) -> list[list[Image.Image]] | None:
-    """Return the pictures of each prompt as PIL images: some processors take nothing else, and none has to guess which axis is
-    which.
-    """
+    """Return each prompt's pictures as PIL images: some processors take nothing else, and none has to guess what an axis is."""
     if not pictures:
         return None
     arrays = [_on_host(seen) for seen in pictures]

@@ -101,6 +101,14 @@ def check_model(policy: VLMPolicy) -> None:
         if not found.equal and not _head_is_known(policy, case):
             policy.leave_logits_alone()
             found = compare(policy, case)
+        if not found.equal and policy.decoder.stay_dynamic():
+            found = compare(policy, case)
+            if found.equal:
+                LOGGER.warning(
+                    "%s says something else in a cache of fixed size (policy.cache static); its answers are sampled in one that "
+                    "grows, which is slower",
+                    type(policy.model).__name__,
+                )
         if found.equal:
             _name_what_is_trusted(policy)
             return

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 import torch._dynamo as dynamo
@@ -28,12 +28,16 @@ from ssl4rl_agents.policies.limits import position_limit, require_room
 from ssl4rl_agents.policies.loading import load_weights_checked
 from ssl4rl_agents.policies.lora import add_lora, has_lora, merged_weights, train_lora, without_lora
 from ssl4rl_agents.policies.pictures import vision_parameters
-from ssl4rl_agents.policies.policy import Evaluation, Policy, Samples, Together, token_statistics
+from ssl4rl_agents.policies.policy import Evaluation, Policy, Samples, Together, token_logprobs, token_statistics
 from ssl4rl_agents.policies.prompts import PromptEncoder, VLMInputs
 from ssl4rl_agents.policies.selfcheck import check_model
 from ssl4rl_agents.policies.support import explained
 from ssl4rl_agents.policies.templates import said_of, whole_reply
+from ssl4rl_agents.policies.watch import Watch
 from ssl4rl_envs.answers import check_style
+
+STATIC = {"auto": None, "static": True, "dynamic": False}
+"""By `cache`, what `Decoder` is told."""
 
 IMPOSSIBLE = -1e9
 """Logit of a token that cannot be said: its probability is exactly 0, and finite times 0 stays 0 in gradients."""
@@ -61,6 +65,8 @@ class VLMPolicy(Policy):
         lora_alpha: scale of the adapters; twice the rank if None.
         prompt_style: how the model is asked to reply, "direct" or "think".
         template_arguments: what its chat template is told beside the prompt, e.g. {"enable_thinking": False}.
+        cache: what answers grow in when they are sampled: "static", memory of a fixed size, whose steps a GPU records as CUDA
+            graphs; "dynamic", memory that grows; "auto", the former on a GPU.
 
     Raises:
         ValueError: the model cannot be run this way; the message names it and says why.
@@ -81,6 +87,7 @@ class VLMPolicy(Policy):
         lora_alpha: int | None = None,
         prompt_style: str = "direct",
         template_arguments: Mapping[str, Any] | None = None,
+        cache: Literal["auto", "static", "dynamic"] = "auto",
     ) -> None:
         super().__init__()
         if temperature <= 0:
@@ -96,18 +103,18 @@ class VLMPolicy(Policy):
         self.prompt_style, self.freeze_vision = check_style(prompt_style), False
         with explained(model):
             self.encoder = PromptEncoder(model, processor, template_arguments)
-            self._take_apart(ends, freeze_vision=freeze_vision, gradient_checkpointing=gradient_checkpointing)
+            self.decoder = Decoder(model, gradient_checkpointing=gradient_checkpointing, static=STATIC[cache])
+            self._take_apart(ends, freeze_vision=freeze_vision)
             self._prepare_weights(lora_rank, lora_alpha, freeze_vision)
         self.eval()
         check_model(self)
         self._no_split_modules = getattr(model, "_no_split_modules", None)  # what accelerate wraps in one piece
 
-    def _take_apart(self, ends: int | list[int], *, freeze_vision: bool, gradient_checkpointing: bool) -> None:
+    def _take_apart(self, ends: int | list[int], *, freeze_vision: bool) -> None:
         """Find the parts of the model: what reads prompts, what runs them, what makes logits of hidden states."""
         model, tokenizer = self.model, self.processor.tokenizer
         text_config = model.config.get_text_config()
         self.freeze_vision = freeze_vision and self.encoder.image_token_id is not None
-        self.decoder = Decoder(model, gradient_checkpointing=gradient_checkpointing)
         self._scale_logits = _logit_scaling(text_config)
         self._positions = position_limit(model.config)
         head = model.get_output_embeddings()
@@ -164,6 +171,7 @@ class VLMPolicy(Policy):
             backend: of torch.compile.
         """
         layers = [module for module in self.model.modules() if isinstance(module, GradientCheckpointingLayer)]
+        self.decoder.static = False  # what is compiled anew in the middle of a step cannot be recorded
         # Layers share their code, and each is compiled for its place in the cache, with gradients and without.
         dynamo.config.recompile_limit = max(dynamo.config.recompile_limit, 8 * len(layers))
         for layer in layers:
@@ -204,14 +212,20 @@ class VLMPolicy(Policy):
         self, inputs: VLMInputs, repeats: int = 1, *, generator: torch.Generator | None = None, deterministic: bool = False
     ) -> Samples:
         """Sample answers."""
+        states: list[Tensor] = []
 
         def choose(logits: Tensor, position: int) -> Tensor:
             del position
             if deterministic:
                 return logits.argmax(-1)
+            if generator is not None:
+                states.append(generator.get_state())
             return torch.multinomial(logits.softmax(-1), 1, generator=generator).squeeze(-1)
 
-        return self.grow(inputs, repeats, self.max_new_tokens, choose)
+        samples = self.grow(inputs, repeats, self.max_new_tokens, choose)
+        if generator is not None and len(states) > samples.tokens.shape[1]:
+            generator.set_state(states[samples.tokens.shape[1]])  # tokens that were sampled for nothing change no luck
+        return samples
 
     @torch.no_grad()
     def grow(self, inputs: VLMInputs, repeats: int, longest: int, choose: Callable[[Tensor, int], Tensor]) -> Samples:
@@ -225,6 +239,7 @@ class VLMPolicy(Policy):
         """
         prefix = self.decoder.prefill(inputs)
         self.decoder.spread(prefix, repeats, longest)
+        watch = Watch(self.device, longest)
         alive = torch.ones(len(prefix.hidden), dtype=torch.bool, device=self.device)
         columns: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         for position in range(longest):
@@ -232,14 +247,17 @@ class VLMPolicy(Policy):
             if position == 0:  # once, since a GPU is waited for
                 require_probabilities(logits)
             token = torch.where(alive, choose(logits, position), self.pad_token_id)
-            logprob, _ = token_statistics(logits, token)
+            logprob = token_logprobs(logits, token)
             value = self._values(prefix.hidden)
             columns.append((token, alive, torch.where(alive, logprob, 0.0), torch.where(alive, value, 0.0)))
             alive = alive & ~torch.isin(token, cast(Tensor, self._ends))
-            ended = not bool(alive.any())
+            ended = watch.ended(alive)
             if (ended if self.together is None else self.together.everywhere(ended)) or position == longest - 1:
                 break
             self.decoder.extend(prefix, token, columns[-1][1])
+        self.decoder.finish(prefix)
+        if watch.late:
+            columns = columns[: int(torch.stack([within.any() for _, within, _, _ in columns]).sum())]
         tokens, within, logprobs, values = (torch.stack(column, dim=1) for column in zip(*columns, strict=True))
         return Samples(tokens, within, logprobs, values, truncated=alive)
 

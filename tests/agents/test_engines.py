@@ -41,7 +41,8 @@ class FakeEngine:
         self.seeds.append(sampling.seed)
         policy = self.policy
         policy.max_new_tokens, policy.temperature = sampling.max_tokens, sampling.temperature
-        policy.encoder.formatted = lambda _: ([r.text for r in requests], [r.pictures for r in requests])  # type: ignore[method-assign]
+        columns = [np.stack(column) for column in zip(*(request.pictures for request in requests), strict=True)]
+        policy.encoder._read = lambda _: ([request.text for request in requests], columns)  # type: ignore[method-assign]
         generator = torch.Generator().manual_seed(sampling.seed % 2**63)
         samples = policy.generate(policy.encode({}), repeats, generator=generator)
         return [

@@ -364,7 +364,7 @@ def test_gradients_do_not_depend_on_the_micro_batch(kind, aggregation, kl_loss, 
         sums: dict[str, float] = {}
         for part in batch.split(prompts_each):
             for name, value in backward(policy, part, objective)[0].items():
-                sums[name] = sums.get(name, 0.0) + value
+                sums[name] = sums.get(name, 0.0) + float(value)
         return sums, torch.cat([p.grad.flatten() for p in policy.parameters() if p.grad is not None])
 
     logged, whole = gradients(4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -20,12 +21,13 @@ from ssl4rl_agents.policies.policy import Evaluation, Samples, token_statistics
 from ssl4rl_agents.ppo import losses
 from ssl4rl_agents.ppo.credit import Credit
 from ssl4rl_agents.ppo.first_ratio import FirstRatioError, require_first_ratio
+from ssl4rl_agents.ppo.reference import recall, score_again
 from ssl4rl_agents.ppo.rollout import Rollout
 from ssl4rl_agents.ppo.update import Minibatch, Updater, UpdateStatistics, backward, minibatch_of
 from ssl4rl_agents.runtime.microbatch import MicroBatches
 from ssl4rl_agents.runtime.optimizer import Skips
 from ssl4rl_agents.runtime.processes import Processes
-from ssl4rl_agents.settings import ObjectiveConfig, OptimizerConfig
+from ssl4rl_agents.settings import ObjectiveConfig, OptimizerConfig, TrainConfig
 from tests.agents.rollouts import ONE, Summing, one_turn
 
 WORDS, LONGEST, GROUP = 5, 4, 2
@@ -206,10 +208,9 @@ def test_a_minibatch_holds_what_belongs_to_its_questions_in_their_order():
     samples = rollout.turns[0].samples
     samples.sampler_logprobs = samples.logprobs - torch.linspace(-1, 1, 8)[:, None] * samples.mask
     reference = samples.logprobs + 1
-    batch = minibatch(rollout, advantages, reference, torch.tensor([2, 0]), ObjectiveConfig(importance_cap=2.0))
+    batch = minibatch(rollout, advantages, reference, torch.tensor([2, 0]), ObjectiveConfig())
     rows = [4, 5, 0, 1]
     assert batch.inputs.numbers.tolist() == [2, 0]
-    importance = losses.importance_weights(samples.logprobs, samples.sampler_logprobs, 2.0)
     pairs = (
         (batch.tokens, samples.tokens),
         (batch.mask, samples.mask),
@@ -218,7 +219,7 @@ def test_a_minibatch_holds_what_belongs_to_its_questions_in_their_order():
         (batch.advantages, advantages.advantages),
         (batch.returns, advantages.returns),
         (batch.reference, reference),
-        (batch.importance, importance),
+        (batch.sampler_logprobs, samples.sampler_logprobs),
     )
     for found, whole in pairs:
         assert torch.equal(found, whole[rows])
@@ -480,7 +481,7 @@ def policy_gradient(rollout: Rollout, advantages: Advantages, objective: Objecti
     logged: dict[str, float] = {}
     for part in batch.split(3):
         for name, value in backward(policy, part, objective)[0].items():  # type: ignore[arg-type]
-            logged[name] = logged.get(name, 0.0) + value
+            logged[name] = logged.get(name, 0.0) + float(value)
     assert policy.logits.grad is not None
     return policy.logits.grad, logged
 
@@ -502,3 +503,98 @@ def test_the_policys_loss_is_weighted_by_the_importance_of_tokens_and_nothing_el
     assert after["loss/value"] == before["loss/value"]
     uncorrected, _ = policy_gradient(foreign, advantages, ObjectiveConfig(importance_cap=None, clip_low=1.0, clip_high=100.0))
     assert torch.equal(uncorrected, plain)
+
+
+# What the answers were before the update, where sampling gave something else
+
+
+def config_of(advantage: str = "grpo", epochs: int = 1, minibatches: int = 1, **objective: Any) -> TrainConfig:
+    return TrainConfig(
+        optimizer=OptimizerConfig(epochs=epochs, minibatches=minibatches),
+        objective=ObjectiveConfig(advantage=advantage, **{"kl_coefficient": 0.0, **objective}),
+    )
+
+
+REPLAYED = {
+    "several epochs": config_of(epochs=2),
+    "several minibatches": config_of(minibatches=2),
+    "a critic's values": config_of("gae"),
+    "penalties in the reward": config_of("reinforce++", kl_coefficient=0.1),
+}
+OPEN = {
+    "groups": config_of(),
+    "returns": config_of("reinforce++"),
+    "a divergence in the loss": config_of(kl_coefficient=0.1, kl_loss="k3"),
+}
+
+
+def rounded(rollout: Rollout, engine: bool = False) -> None:
+    """Make the log-probabilities of a rollout those of other passes, or of another engine."""
+    samples = rollout.turns[0].samples
+    if engine:
+        samples.sampler_logprobs = samples.logprobs
+        samples.logprobs = torch.zeros_like(samples.logprobs)
+
+
+@pytest.mark.parametrize("engine", [False, True], ids=["bfloat16", "engine"])
+@pytest.mark.parametrize(
+    ("settings", "opened"),
+    [*((config, False) for config in REPLAYED.values()), *((config, True) for config in OPEN.values())],
+    ids=[*REPLAYED, *OPEN],
+)
+def test_answers_are_passed_again_only_where_it_changes_something(settings, opened, engine):
+    rollout, _ = rollout_of(4)
+    rounded(rollout, engine)
+    policy = Table(4)
+    recall(policy, rollout, settings, MicroBatches(4, ONE), torch.float32 if engine else torch.bfloat16)  # type: ignore[arg-type]
+    assert rollout.open == opened
+    assert len(policy.sizes) == (0 if opened else 1)
+    samples = rollout.turns[0].samples
+    now = policy.evaluate(rollout.turns[0].inputs, samples.tokens, samples.mask).logprobs
+    assert torch.equal(samples.logprobs, now) != opened
+
+
+def test_in_float32_what_sampling_said_stays():
+    rollout, _ = rollout_of(4)
+    before = rollout.turns[0].samples.logprobs
+    for settings in (*REPLAYED.values(), *OPEN.values()):
+        recall(Table(4), rollout, settings, MicroBatches(4, ONE), torch.float32)  # type: ignore[arg-type]
+        assert rollout.turns[0].samples.logprobs is before
+        assert not rollout.open
+
+
+@pytest.mark.parametrize("engine", [False, True], ids=["bfloat16", "engine"])
+@pytest.mark.parametrize("objective", [config.objective for config in OPEN.values()], ids=OPEN)
+@pytest.mark.parametrize("size", [1, 3, 4])
+def test_the_only_pass_of_an_update_learns_what_it_would_after_another_one(objective, engine, size):
+    """The same weights after the step, the same numbers, and the same log-probabilities left behind."""
+    objective = dataclasses.replace(objective, entropy_coefficient=0.01)
+    policies, found, rollouts = [Table(4), Table(4)], [], []
+    for policy, opened in zip(policies, (False, True), strict=True):
+        rollout, advantages = rollout_of(4)
+        rounded(rollout, engine)
+        reference = [rollout.turns[0].samples.mask * -0.5] if objective.kl_coefficient else None
+        if opened:
+            rollout.open = True
+        else:
+            turn = rollout.turns[0]
+            turn.samples.logprobs = score_again(policy, turn, MicroBatches(4, ONE)).logprobs  # type: ignore[arg-type]
+        updater = Updater(
+            policy,  # type: ignore[arg-type]
+            torch.optim.SGD(policy.parameters(), lr=0.5),
+            objective,
+            OptimizerConfig(epochs=1, minibatches=1, max_grad_norm=1e6),
+            ONE,
+            MicroBatches(size, ONE),
+            Skips(),
+            torch.bfloat16,
+        )
+        credit = Credit([Advantages(advantages.advantages, None)], reference)
+        found.append(updater.update(rollout, credit, torch.Generator().manual_seed(0)))
+        rollouts.append(rollout)
+    assert distance(*policies) < 1e-6
+    assert distance(policies[0], Table(4)) > 1e-2
+    assert found[0].means() == pytest.approx(found[1].means(), abs=1e-6)
+    assert found[1].first_ratio_error == 0
+    one, other = (rollout.turns[0].samples.logprobs for rollout in rollouts)
+    torch.testing.assert_close(one, other)

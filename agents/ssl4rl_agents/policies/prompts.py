@@ -273,7 +273,7 @@ class PromptEncoder:
 
 
 def _as_images(pictures: Sequence[Pictures], prompts: int) -> list[list[Image.Image]] | None:
-    """Return each prompt's pictures as PIL images: some processors take nothing else, and none has to guess what an axis is."""
+    """Return each prompt's pictures as PIL images: some processors take nothing else, and none has to guess its axes."""
     if not pictures:
         return None
     arrays = [_on_host(seen) for seen in pictures]

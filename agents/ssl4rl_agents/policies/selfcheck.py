@@ -105,8 +105,8 @@ def check_model(policy: VLMPolicy) -> None:
             found = compare(policy, case)
             if found.equal:
                 LOGGER.warning(
-                    "%s says something else in a cache of fixed size (policy.cache static); its answers are sampled in one that "
-                    "grows, which is slower",
+                    "%s says something else in a cache of fixed size (policy.cache static); its answers are sampled in one "
+                    "that grows, which is slower",
                     type(policy.model).__name__,
                 )
         if found.equal:

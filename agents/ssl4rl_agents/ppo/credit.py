@@ -29,12 +29,10 @@ class Credit:
     Args:
         turns: advantages and returns of each turn.
         reference: (n, T) log-probabilities of each turn under the initial policy; None where they do not count.
-        divergence: (n, T) the policy's from it, estimated by token, for each turn; or None.
     """
 
     turns: list[Advantages]
     reference: list[Tensor] | None = None
-    divergence: list[Tensor] | None = None
 
 
 def judge(rollout: Rollout, reference: list[Tensor] | None, objective: ObjectiveConfig, processes: Processes) -> Credit:
@@ -46,13 +44,16 @@ def judge(rollout: Rollout, reference: list[Tensor] | None, objective: Objective
         objective: names the algorithm.
         processes: which share the rollout.
     """
-    divergence = penalties = None
-    if reference is not None:
-        pairs = zip(rollout.turns, reference, strict=True)
-        divergence = [losses.kl_estimate(turn.samples.logprobs, initial, "k1") for turn, initial in pairs]
-        if form(objective) == "none":
-            penalties = [(objective.kl_coefficient or 0.0) * kl for kl in divergence]
-    return Credit(estimate(objective, rollout, penalties, processes), reference, divergence)
+    penalties = None
+    if reference is not None and form(objective) == "none":
+        penalties = [(objective.kl_coefficient or 0.0) * kl for kl in divergences(rollout, reference)]
+    return Credit(estimate(objective, rollout, penalties, processes), reference)
+
+
+def divergences(rollout: Rollout, reference: list[Tensor]) -> list[Tensor]:
+    """Return the policy's divergence from the initial one, estimated by token, (n, T) for each turn."""
+    pairs = zip(rollout.turns, reference, strict=True)
+    return [losses.kl_estimate(turn.samples.logprobs, initial, "k1") for turn, initial in pairs]
 
 
 def estimate(

@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ssl4rl_agents.algorithms.advantages import ADVANTAGES
+from ssl4rl_agents.divergence import form
 from ssl4rl_agents.policies.build import load_policy
 from ssl4rl_agents.policies.policy import Evaluation, Policy
 from ssl4rl_agents.ppo.rollout import Rollout, Turn
@@ -16,7 +18,7 @@ from ssl4rl_agents.runs import checkpoint
 from ssl4rl_agents.runtime.device import autocast
 from ssl4rl_agents.runtime.microbatch import MicroBatches
 from ssl4rl_agents.runtime.processes import Processes
-from ssl4rl_agents.settings import PolicyConfig
+from ssl4rl_agents.settings import PolicyConfig, TrainConfig
 from ssl4rl_envs import Task
 
 
@@ -34,6 +36,37 @@ def score_again(policy: Policy, turn: Turn, micro_batches: MicroBatches) -> Eval
 
     with autocast(samples.tokens.device):
         return micro_batches.run(work)
+
+
+def recall(
+    policy: Policy, rollout: Rollout, config: TrainConfig, micro_batches: MicroBatches, precision: torch.dtype
+) -> None:
+    """Make the answers' log-probabilities and values those of the passes of the update, where sampling gave others.
+
+    In bfloat16, and where another engine sampled, the same weights say something else in other passes. All answers are passed
+    through the policy again then, unless the update passes only once over all of them: its log-probabilities are the ones that
+    are looked for, and ratios to them are 1 (`Rollout.open`). A critic's values are needed before, and so are log-probabilities
+    where the divergence from the initial policy is taken off the rewards.
+
+    Args:
+        policy: before the update.
+        rollout: what was played.
+        config: how it will be learned from.
+        micro_batches: how many questions a pass takes.
+        precision: of the passes.
+    """
+    objective, optimizer = config.objective, config.optimizer
+    foreign = any(turn.samples.sampler_logprobs is not None for turn in rollout.turns)
+    if precision == torch.float32 and not foreign:
+        return
+    once = optimizer.epochs == 1 and optimizer.minibatches == 1
+    penalised = bool(objective.kl_coefficient) and form(objective) == "none"
+    rollout.open = once and not penalised and not ADVANTAGES[objective.advantage].critic
+    if rollout.open:
+        return
+    for turn in rollout.turns:
+        now = score_again(policy, turn, micro_batches)
+        turn.samples.logprobs, turn.samples.values = now.logprobs, now.values
 
 
 class Reference:

@@ -47,11 +47,14 @@ class Rollout:
         turns: one after the other; with tasks of one decision there is one.
         success: (E,) bool.
         group_size: G; episodes k * G ... k * G + G - 1 are of question k.
+        open: whether the log-probabilities of the answers before the update are left to its only pass, which finds them and
+            puts them in the place of those that sampling gave.
     """
 
     turns: list[Turn]
     success: Tensor
     group_size: int
+    open: bool = False
 
     @property
     def scores(self) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ssl4rl_agents.ppo.credit import Credit, moments
+from ssl4rl_agents.ppo.credit import Credit, divergences, moments
 from ssl4rl_agents.ppo.dynamic_sampling import Asked
 from ssl4rl_agents.ppo.losses import importance_statistics
 from ssl4rl_agents.ppo.rollout import Rollout
@@ -65,8 +65,9 @@ def _of_tokens(
         own = [processes.gather(samples.logprobs) for samples in answers]
         theirs = [processes.gather(logprobs) for logprobs in foreign]
         values |= importance_statistics(_tokens(own, masks), _tokens(theirs, masks), importance_cap)
-    if credit.divergence is not None:
-        values["kl/reference"] = float(_tokens([processes.gather(kl) for kl in credit.divergence], masks).mean())
+    if credit.reference is not None:
+        divergence = [processes.gather(kl) for kl in divergences(rollout, credit.reference)]
+        values["kl/reference"] = float(_tokens(divergence, masks).mean())
     returns = [judged.returns for judged in credit.turns if judged.returns is not None]
     if returns:
         kept = [samples.mask for samples in answers]

@@ -23,7 +23,7 @@ from ssl4rl_agents.ppo.dynamic_sampling import Asked, play_until_informative
 from ssl4rl_agents.ppo.preparation import check_zero, drawn_beside, example_pass, format_task, own_part, require_readable
 from ssl4rl_agents.ppo.questions import TrainingQuestions
 from ssl4rl_agents.ppo.randomness import Randomness
-from ssl4rl_agents.ppo.reference import Reference, score_again
+from ssl4rl_agents.ppo.reference import Reference, recall
 from ssl4rl_agents.ppo.rollout import Player, Rollout
 from ssl4rl_agents.ppo.summary import summarise, summarise_asked, summarise_readable
 from ssl4rl_agents.ppo.update import Updater
@@ -274,11 +274,7 @@ class Trainer:
             rollout, asked = play_until_informative(self.player, self.questions, batch, settings.max_rounds, self.processes)
         else:
             rollout = self.player.play(batch)
-        for turn in rollout.turns:
-            if self.device.type == "cuda" or turn.samples.sampler_logprobs is not None:
-                # What the update's own passes say: in bfloat16, or of another engine's answers, it is something else.
-                now = score_again(self.policy, turn, self.micro_batches)
-                turn.samples.logprobs, turn.samples.values = now.logprobs, now.values
+        recall(self.policy, rollout, self.config, self.micro_batches, precision(self.policy, self.device))
         return rollout, asked
 
     def _learn_targets(self) -> dict[str, float]:

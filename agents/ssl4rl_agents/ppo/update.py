@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ssl4rl_agents.algorithms.surrogates import SURROGATES, PolicyLoss
 from ssl4rl_agents.divergence import form
-from ssl4rl_agents.policies.policy import Evaluate, Policy
+from ssl4rl_agents.policies.policy import Evaluate, Policy, Samples
 from ssl4rl_agents.ppo import losses
 from ssl4rl_agents.ppo.credit import Credit
 from ssl4rl_agents.ppo.first_ratio import require_first_ratio
@@ -53,7 +53,8 @@ class Minibatch:
     group_size: int
     tokens: Tensor
     mask: Tensor
-    old_logprobs: Tensor
+    old_logprobs: Tensor | None
+    """None where they are those of the update's only pass, which are put into `samples`."""
     old_values: Tensor
     advantages: Tensor
     returns: Tensor | None
@@ -62,8 +63,12 @@ class Minibatch:
     """Of each token in the loss."""
     shares: Tensor
     """Of each token in what is logged: one over the number of tokens in the optimizer step."""
-    importance: Tensor | None = None
-    """Of each token's surrogate, where another engine sampled."""
+    sampler_logprobs: Tensor | None
+    """Where another engine sampled, its own."""
+    samples: Samples
+    """All answers of the turn."""
+    rows: Tensor
+    """Which of these they are."""
 
     def split(self, prompts: int) -> list[Minibatch]:
         """Cut into micro-batches of at most `prompts` prompts."""
@@ -97,21 +102,22 @@ def minibatch_of(
     found = []
     for number, (turn, (prompts, rows)) in enumerate(zip(rollout.turns, places, strict=True)):
         samples, judged = turn.samples, credit.turns[number]
-        old, sampler, cap = samples.logprobs[rows], samples.sampler_logprobs, objective.importance_cap
         found.append(
             Minibatch(
                 turn.inputs.rows(prompts),
                 turn.group_size,
                 samples.tokens[rows],
                 masks[number],
-                old,
+                None if rollout.open else samples.logprobs[rows],
                 samples.values[rows],
                 judged.advantages[rows],
                 None if judged.returns is None else judged.returns[rows],
                 None if credit.reference is None else credit.reference[number][rows],
                 weights[number],
                 shares[number],
-                None if sampler is None or cap is None else losses.importance_weights(old, sampler[rows], cap),
+                None if samples.sampler_logprobs is None else samples.sampler_logprobs[rows],
+                samples,
+                rows,
             )
         )
     return found
@@ -127,13 +133,22 @@ def _places(turn: Turn, questions: Tensor, group_size: int) -> tuple[Tensor, Ten
 
 def backward(
     policy: Evaluate, batch: Minibatch, objective: ObjectiveConfig, scale: float = 1.0
-) -> tuple[dict[str, float], Tensor]:
-    """Add the gradients of one micro-batch, times `scale`; return the weighted sums of what is logged, and its ratios."""
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Add the gradients of one micro-batch, times `scale`.
+
+    Returns:
+        The weighted sums of what is logged, () float64 each, left on the device; and the ratios of the tokens.
+    """
     with autocast(batch.tokens.device):
         now = policy(batch.inputs, batch.tokens, batch.mask)
+    old = batch.old_logprobs
+    if old is None:
+        old = batch.samples.logprobs[batch.rows] = now.logprobs.detach()
     row = SURROGATES[objective.surrogate]
-    loss: PolicyLoss = row(objective, now.logprobs, batch.old_logprobs, batch.advantages, batch.mask)
-    of_policy = loss.loss if batch.importance is None else loss.loss * batch.importance
+    loss: PolicyLoss = row(objective, now.logprobs, old, batch.advantages, batch.mask)
+    of_policy = loss.loss
+    if batch.sampler_logprobs is not None and objective.importance_cap is not None:
+        of_policy = of_policy * losses.importance_weights(old, batch.sampler_logprobs, objective.importance_cap)
     by_token = of_policy - objective.entropy_coefficient * now.entropies
     logged = {"loss/policy": of_policy, "entropy": now.entropies}
     if batch.returns is not None:
@@ -144,9 +159,9 @@ def backward(
         divergence = losses.kl_estimate(now.logprobs, batch.reference, form(objective))
         by_token = by_token + (objective.kl_coefficient or 0.0) * divergence
     torch.autograd.backward((by_token * batch.weights).sum() * scale)
-    logged["approx_kl"] = losses.approx_kl(now.logprobs, batch.old_logprobs)
+    logged["approx_kl"] = losses.approx_kl(now.logprobs, old)
     logged["clipped_low"], logged["clipped_high"] = loss.clipped_low.float(), loss.clipped_high.float()
-    sums = {name: float((value.detach() * batch.shares).sum()) for name, value in logged.items()}
+    sums = {name: (value.detach() * batch.shares).sum().double() for name, value in logged.items()}
     return sums, loss.ratio.detach()[batch.mask]
 
 
@@ -203,7 +218,7 @@ class Updater:
         clear = partial(optimizer.zero_grad, set_to_none=True)
         own, ratio = self._micro_batches.run(partial(self._gradients, batch), clear)
         processes.reduce(self._policy.parameters())
-        everybodys = processes.total(torch.tensor(list(own.values()), dtype=torch.float64, device=ratio.device))
+        everybodys = processes.total(torch.stack(list(own.values())))
         sums = dict(zip(own, everybodys.tolist(), strict=True))
         statistics.max_ratio = max(statistics.max_ratio, float(ratio.max()))
         if statistics.steps == 0:
@@ -219,15 +234,15 @@ class Updater:
         statistics.add(sums if norm is None else {**sums, "grad_norm": norm})
         return True
 
-    def _gradients(self, batch: list[Minibatch]) -> tuple[dict[str, float], Tensor]:
+    def _gradients(self, batch: list[Minibatch]) -> tuple[dict[str, Tensor], Tensor]:
         """Sum the gradients of an optimizer step; return the sums of what is logged, and the ratios of its tokens."""
         learner, processes = self._processes.learner(self._policy, self._optimizer), self._processes
         parts = [part for turn in batch for part in turn.split(self._micro_batches.size_for(len(turn.inputs)))]
-        sums: dict[str, float] = {}
+        sums: dict[str, Tensor] = {}
         ratios = []
         for index, part in enumerate(parts):
             with processes.synchronise(index == len(parts) - 1):
                 part_sums, ratio = backward(learner, part, self._objective, processes.scale)
-            sums = {name: sums.get(name, 0.0) + value for name, value in part_sums.items()}
+            sums = {name: sums[name] + value if name in sums else value for name, value in part_sums.items()}
             ratios.append(ratio)
         return sums, torch.cat(ratios)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ssl4rl_agents.policies.attention import answers_mask, rows_mask, step_mask, windows_of
+from ssl4rl_agents.policies.attention import answers_mask, apart, apart_with_prompts, rows_mask, step_mask, windows_of
 
 
 def shown(mask: Tensor) -> list[str]:
@@ -123,3 +123,16 @@ def test_layers_that_are_no_attention_are_refused_by_name():
     config = SimpleNamespace(layer_types=["full_attention", "linear_attention"])
     with pytest.raises(ValueError, match="SomeModel has layers of linear_attention"):
         windows_of(config, "SomeModel")
+
+
+def test_answers_stand_apart_where_that_is_less_work():
+    """Behind 90 tokens: eight answers of 8 share a row, eight of 512 do not; running the prompt again must be worth it."""
+    assert not apart(90, 8, 8)
+    assert not apart(90, 4, 85)  # 255 tokens of others
+    assert apart(90, 4, 86)
+    assert not apart(700, 4, 200)
+    assert not apart(90, 1, 4096)
+    # (90 + 8 * 512)^2 - 8 * (90 + 512)^2 = 14,623,364 places against 7 prompts of 90 tokens
+    assert apart_with_prompts(90, 8, 512, hidden=3868)
+    assert not apart_with_prompts(90, 8, 512, hidden=3869)
+    assert not apart_with_prompts(90, 8, 8, hidden=1)

@@ -511,3 +511,23 @@ def test_compiled_layers_say_the_same(make, ask):
     close(now.logprobs, samples.logprobs)
     assert compiled
     now.logprobs.sum().backward()
+
+
+@pytest.mark.parametrize("checkpointing", [False, True], ids=["behind", "recomputed"])
+def test_long_answers_in_rows_of_their_own_give_the_same_gradients(family, make, ask, monkeypatch, checkpointing):
+    policy = make(family, gradient_checkpointing=checkpointing)
+    inputs = policy.encode(ask(family))
+    samples = sample(policy, inputs)
+    rows: list[int] = []
+    policy.model.get_input_embeddings().register_forward_hook(lambda _, args, __: rows.append(len(args[0])))
+    found = []
+    for chosen in (False, True):
+        for name in ("apart", "apart_with_prompts"):
+            monkeypatch.setattr(f"ssl4rl_agents.policies.decoder.{name}", lambda *_, chosen=chosen: chosen)
+        rows.clear()
+        now = policy.evaluate(inputs, samples.tokens, samples.mask)
+        assert (len(samples.tokens) in rows) == chosen
+        found.append((now, gradients(policy, (now.logprobs, now.entropies, now.values))))
+    for one, other in zip(found[0][0], found[1][0], strict=True):
+        close(one, other)
+    same(found[1][1], found[0][1])

@@ -11,7 +11,36 @@ from torch import Tensor
 
 from ssl4rl_agents.policies.support import RUNS, UnsupportedModelError
 
+LONG = 256
+"""Answers that are together no longer than so many tokens stand side by side, whatever their prompt."""
+
 KINDS = ("full_attention", "sliding_attention")
+
+
+def apart(length: int, group: int, width: int) -> bool:
+    """Return whether answers are better run in rows of their own than side by side behind their prompt.
+
+    Side by side, each passes over all others, masked: work and masks grow with the square of their number.
+
+    Args:
+        length: of the prompt, whose keys and values are repeated for rows of their own.
+        group: answers to a prompt.
+        width: of an answer.
+    """
+    return (group - 1) * width > max(length, LONG)
+
+
+def apart_with_prompts(length: int, group: int, width: int, hidden: int) -> bool:
+    """Do as `apart` does where rows of their own run the prompt again, by the operations of a layer.
+
+    A token costs a layer about 24 hidden^2 operations, and 4 hidden for each place that it passes over.
+
+    Args:
+        length, group, width: as in `apart`.
+        hidden: size of a token in the decoder.
+    """
+    saved = (length + group * width) ** 2 - group * (length + width) ** 2
+    return apart(length, group, width) and saved > 6 * hidden * (group - 1) * length
 
 
 def answers_mask(prompt: Tensor, answers: Tensor, window: int | None = None) -> Tensor:

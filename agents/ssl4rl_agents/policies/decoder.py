@@ -6,7 +6,7 @@ import inspect
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
@@ -15,7 +15,15 @@ from torch import Tensor
 from transformers import Cache, DynamicCache
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from ssl4rl_agents.policies.attention import answers_mask, places_mask, rows_mask, step_mask, windows_of
+from ssl4rl_agents.policies.attention import (
+    answers_mask,
+    apart,
+    apart_with_prompts,
+    places_mask,
+    rows_mask,
+    step_mask,
+    windows_of,
+)
 from ssl4rl_agents.policies.pictures import Features, picture_features
 from ssl4rl_agents.policies.prompts import VLMInputs, two_way_type
 from ssl4rl_agents.policies.static_cache import PLACES, Kept, Shape, StaticSteps
@@ -252,21 +260,31 @@ class Decoder:
         first = prefix.hidden.repeat_interleave(group, 0)[:, None]
         if not length:
             return first
+        if not self.takes_masks or apart(prefix.mask.shape[1], group, length):
+            prefix.cache.batch_repeat_interleave(group)
+            prefix.mask, prefix.following = (rows.repeat_interleave(group, 0) for rows in (prefix.mask, prefix.following))
+            prompts, group = len(tokens), 1
         places = self._places(prefix.following, group, length, prefix.axes)
-        if self.takes_masks:
-            sees = {kind: answers_mask(prefix.mask.bool(), mask, window) for kind, window in self.windows.items()}
-            rest = self._run(tokens.reshape(prompts, -1), self._masks(sees), places, prefix.cache)
-            return torch.cat([first, rest.reshape(len(tokens), length, -1)], dim=1)
-        prefix.cache.batch_repeat_interleave(group)
-        both = torch.cat([prefix.mask.repeat_interleave(group, 0), mask.to(prefix.mask)], dim=1)
-        alone = places.reshape(prompts, prefix.axes, group, length).transpose(1, 2).flatten(0, 1)
-        return torch.cat([first, self._run(tokens, both, alone, prefix.cache)], dim=1)
+        if not self.takes_masks:
+            both = torch.cat([prefix.mask, mask.to(prefix.mask)], dim=1)
+            return torch.cat([first, self._run(tokens, both, places, prefix.cache)], dim=1)
+        sees = {kind: answers_mask(prefix.mask.bool(), mask, window) for kind, window in self.windows.items()}
+        rest = self._run(tokens.reshape(prompts, -1), self._masks(sees), places, prefix.cache)
+        return torch.cat([first, rest.reshape(len(tokens), length, -1)], dim=1)
 
     def in_rows(self, inputs: VLMInputs, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Do as `answers` does, from all but the last tokens: each prompt and its answers as one row, without a cache."""
-        prompts, length = len(inputs), tokens.shape[1]
-        group = len(tokens) // prompts
-        start = inputs.input_ids.shape[1]
+        """Do as `answers` does, from all but the last tokens: each prompt and its answers as one row, without a cache.
+
+        Where answers are long, each has a row with its prompt to itself.
+        """
+        length, start = tokens.shape[1], inputs.input_ids.shape[1]
+        group = len(tokens) // len(inputs)
+        hidden = self.model.config.get_text_config().hidden_size
+        if apart_with_prompts(start, group, length, hidden):
+            repeated = torch.arange(len(inputs), device=tokens.device).repeat_interleave(group)
+            inputs = replace(inputs, features=self._features(inputs), pictures={}).rows(repeated)
+            group = 1
+        prompts = len(inputs)
         prompt, blocks = inputs.attention_mask.bool(), self._blocks(inputs)
         sees = {kind: rows_mask(prompt, mask, window, blocks) for kind, window in self.windows.items()}
         places = self._places(inputs.positions.amax((1, 2)) + 1, group, length, inputs.positions.shape[1])
@@ -279,8 +297,12 @@ class Decoder:
 
     def _told(self, inputs: VLMInputs) -> dict[str, Any]:
         """Return what the model is told of the pictures of prompts."""
-        features = inputs.features or (self.features(inputs.pictures) if inputs.pictures else None)
+        features = self._features(inputs)
         return {} if features is None else {"mm_encoder_outputs": features.outputs()}
+
+    def _features(self, inputs: VLMInputs) -> Features | None:
+        """Return what the vision tower makes, or made, of the pictures of prompts."""
+        return inputs.features or (self.features(inputs.pictures) if inputs.pictures else None)
 
     @staticmethod
     def _places(following: Tensor, group: int, length: int, axes: int) -> Tensor:

@@ -44,9 +44,9 @@ def recall(
     """Make the answers' log-probabilities and values those of the passes of the update, where sampling gave others.
 
     In bfloat16, and where another engine sampled, the same weights say something else in other passes. All answers are passed
-    through the policy again then, unless the update passes only once over all of them: its log-probabilities are the ones that
-    are looked for, and ratios to them are 1 (`Rollout.open`). A critic's values are needed before, and so are log-probabilities
-    where the divergence from the initial policy is taken off the rewards.
+    through the policy again then, unless the update passes only once over all of them: its log-probabilities are the ones
+    that are looked for, and ratios to them are 1 (`Rollout.open`). A critic's values are needed before, and so are
+    log-probabilities where the divergence from the initial policy is taken off the rewards.
 
     Args:
         policy: before the update.

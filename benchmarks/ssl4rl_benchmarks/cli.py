@@ -14,6 +14,7 @@ from importlib import import_module
 
 from ssl4rl_agents.runs.files import finite
 from ssl4rl_benchmarks.commands.calls import INTERRUPTED, Outcome, UserError, need, wants_help
+from ssl4rl_benchmarks.spinning import sleep_soon
 
 USAGE = """usage: ssl4rl COMMAND ...
 
@@ -59,8 +60,7 @@ def call(arguments: Sequence[str]) -> Outcome:
     name = " ".join(arguments[:words])
     need("tyro", *COMMANDS[name])
     if "torch" in COMMANDS[name]:
-        # Before torch is imported: its threads are to sleep soon where a core is busy with something else, rather than spin.
-        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+        sleep_soon()
     outcome: Outcome = import_module(f"ssl4rl_benchmarks.commands.{name.split()[-1]}").run(list(arguments[words:]))
     return outcome
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -146,7 +149,7 @@ def test_without_trl_the_command_says_how_to_get_it(no_trl):
 def test_both_reports_name_every_figure():
     figures = {"episodes": 12.34, "generated": 98.7, "processed": 4321.0, "memory": 100.0, "steps": 4}
     result = {
-        "settings": {"model": "tiny", "prompts": 64, "group": 4, "advantage": "gae", "epochs": 4},
+        "settings": {"model": "tiny", "prompts": 64, "group": 4, "new_tokens": 8, "advantage": "gae", "epochs": 4},
         "figures": {"ours": figures, "trl": {**figures, "episodes": 6.17}},
         "update": {"flops": 1, "per_second": 2e9, "matmul_per_second": 8e9, "share": 0.25},
         "formula": "FORMULA",
@@ -202,3 +205,32 @@ def test_both_sides_train_the_same_weights_on_the_same_prompts(options, saved, t
     seen = trainer.state.num_input_tokens_seen
     prompts = ours.prompt_tokens()[0] * settings.group
     assert prompts + 8 <= seen <= prompts + 8 * 3
+
+
+@pytest.mark.parametrize("model", ["tiny", "qwen-tiny"])
+def test_no_answer_ends_early_at_full_length(model, tmp_path):
+    settings = Settings(model=model, full_length=True, **{**SMALL, "new_tokens": 40})
+    task = make_task(ENV, **settings.env_args)
+    texts = task.prompts(task.sample(Stream.span("train", 0, 0, 2)))
+    save_model(model, tmp_path / "model", texts, torch.float32)
+    (step,) = Ours(settings, tmp_path / "model", tmp_path / "run").run(1)
+    assert step.tokens == 4 * 2 * 40
+    assert settings_from("--full-length", "--new-tokens", "512").full_length
+    assert not settings_from().full_length
+
+
+def test_threads_sleep_soon_as_those_of_the_command_do():
+    """Set before torch is imported, which reads it; what the user has set stays."""
+    look = "import os, sys; import {}; {}; print(os.environ['GOMP_SPINCOUNT'], 'torch' in sys.modules)"
+    modules = (
+        ("ssl4rl_benchmarks.versus_trl", "pass"),
+        ("ssl4rl_benchmarks.spinning", "sys.modules['ssl4rl_benchmarks.spinning'].sleep_soon()"),
+    )
+    for module, then in modules:
+        for given in (None, "7"):
+            environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+            environment |= {} if given is None else {"GOMP_SPINCOUNT": given}
+            done = subprocess.run(
+                [sys.executable, "-c", look.format(module, then)], env=environment, capture_output=True, text=True, check=True
+            )
+            assert done.stdout.split() == [given or "10000", "False"]

@@ -146,6 +146,11 @@ class VLMPolicy(Policy):
         """The tokens that cannot be said: those that stand for pictures, and ids that the tokenizer has no token for."""
         return cast(list[int], cast(Tensor, self._unsaid).tolist())
 
+    def forbid(self, tokens: list[int]) -> None:
+        """Let no answer hold these tokens from now on; without those that end one, all are of the greatest length."""
+        cast(Tensor, self._forbidden)[tokens] = True
+        self._unsaid = cast(Tensor, self._forbidden).nonzero().flatten()
+
     def initial(self) -> AbstractContextManager[None] | None:
         """With adapters, the model without them is what training began with."""
         return without_lora(self.model) if has_lora(self.model) else None

@@ -8,3 +8,7 @@ both; memory is measured in a process of its own for each. TRL is an extra: ``pi
 
 Weights are random, so no answer is right and the gradients are zero; both sides compute them all the same.
 """
+
+from ssl4rl_benchmarks.spinning import sleep_soon
+
+sleep_soon()  # as `ssl4rl` does; here, since the modules of this package import torch

@@ -34,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--prompts", type=int, default=default.prompts, help="questions a step")
     found.add_argument("--group", type=int, default=default.group, help="answers to each")
     found.add_argument("--new-tokens", type=int, default=default.new_tokens, help="longest answer in tokens")
+    found.add_argument("--full-length", action="store_true", help="no answer ends before its longest length")
     found.add_argument("--lora-rank", type=int, help=f"of both; 0 trains all weights; by default {LORA_RANKS}, else 0")
     found.add_argument(
         "--gradient-checkpointing",
@@ -74,6 +75,7 @@ def settings_of(flags: argparse.Namespace) -> Settings:
         prompts=prompts,
         group=flags.group,
         new_tokens=flags.new_tokens,
+        full_length=flags.full_length,
         lora_rank=LORA_RANKS.get(flags.model, 0) if rank is None else rank,
         gradient_checkpointing=flags.model in CHECKPOINTED if checkpointing is None else checkpointing,
         micro_batch=micro_batch,

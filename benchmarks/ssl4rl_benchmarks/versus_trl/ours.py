@@ -52,6 +52,8 @@ class Ours:
         )
         self.settings = settings
         self.trainer = Trainer(config, folder, quiet=True)
+        if settings.full_length:
+            self.policy.forbid(self.policy.ends)
         for parameters in self.trainer.optimizer.param_groups:
             parameters["lr"] = LEARNING_RATE
 

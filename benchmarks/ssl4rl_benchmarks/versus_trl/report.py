@@ -37,7 +37,7 @@ def markdown(result: dict[str, Any]) -> str:
         "ours": f"SSL4RL, {method}, {epochs}",
         "trl": f"TRL {result['versions'].get('trl', '')} GRPOTrainer, 1 epoch",
     }
-    title = f"{settings['model']}, {settings['prompts']} x {settings['group']}"
+    title = f"{settings['model']}, {settings['prompts']} x {settings['group']}, answers of {settings['new_tokens']} tokens"
     rows = [
         f"| {title} | episodes/s | generated tokens/s | processed tokens/s | peak memory |",
         "| --- | --- | --- | --- | --- |",

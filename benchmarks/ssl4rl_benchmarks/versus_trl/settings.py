@@ -28,6 +28,7 @@ class Settings:
         prompts: questions a step.
         group: answers to each.
         new_tokens: longest answer.
+        full_length: let no answer end before; random weights end answers by chance, and each side's chance is another.
         lora_rank: of adapters for the decoder's linear layers, the rest frozen; 0 trains all weights.
         gradient_checkpointing: keep only the inputs of layers for the way back.
         micro_batch: questions, with all their answers, a forward and backward pass; None takes all at once.
@@ -43,6 +44,7 @@ class Settings:
     prompts: int = 64
     group: int = 4
     new_tokens: int = 8
+    full_length: bool = False
     lora_rank: int = 0
     gradient_checkpointing: bool = False
     micro_batch: int | None = None

@@ -87,7 +87,8 @@ class Theirs:
         model: Any = AutoModelForImageTextToText.from_pretrained(self._model, dtype=settings.weights_dtype)
         processor = load_processor(str(self._model))
         processor.tokenizer.padding_side = "left"
-        pictures = [getattr(model.config, f"{kind}_token_id", None) for kind in ("image", "video")]
+        unsaid = [getattr(model.config, f"{kind}_token_id", None) for kind in ("image", "video")]
+        unsaid += [processor.tokenizer.eos_token_id] * settings.full_length
         config = GRPOConfig(
             output_dir=str(self._folder),
             per_device_train_batch_size=a_pass * settings.group,
@@ -95,7 +96,7 @@ class Theirs:
             num_generations=settings.group,
             max_completion_length=settings.new_tokens,
             # As with us: a picture's token in an answer would ask for a picture that is not there.
-            generation_kwargs={"suppress_tokens": [token for token in pictures if token is not None]},
+            generation_kwargs={"suppress_tokens": [token for token in unsaid if token is not None]},
             max_steps=steps,
             learning_rate=LEARNING_RATE,
             lr_scheduler_type="constant",

@@ -29,6 +29,8 @@ IDLE: tuple[tuple[tuple[str, ...], Counts, str], ...] = (
             "policy.gradient_checkpointing",
             "policy.attention",
             "policy.weights",
+            "policy.cache",
+            "policy.precision",
             "policy.compile",
         ),
         lambda config: config.policy.interface == "text",

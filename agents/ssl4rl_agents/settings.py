@@ -66,6 +66,10 @@ class PolicyConfig(Settings):
     allow it. (cache_implementation in transformers; vLLM's enforce_eager switches recording off.)"""
     weights: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision that weights are kept in. auto: bfloat16 with LoRA on a GPU (the adapters stay float32), else float32."""
+    precision: Literal["auto", "bfloat16"] = "auto"
+    """Precision of the passes, by autocast; weights, log-probabilities and losses stay float32. auto: bfloat16 on a GPU,
+    float32 elsewhere. bfloat16 is worth a try on CPUs with AMX or AVX512-BF16, whose matrix products are then several times
+    as fast; a small model gains nothing."""
     compile: bool = False
     """Compile the layers with torch.compile: minutes at the start, faster afterwards; needs a C++ compiler."""
     nano_hidden: int = 64

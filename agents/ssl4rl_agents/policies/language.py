@@ -78,6 +78,7 @@ def wrap_model(
         template_arguments=config.template_arguments,
         cache=config.cache,
     ).to(device)
+    policy.precision = config.precision
     if config.compile:
         policy.compile_layers()
     return policy

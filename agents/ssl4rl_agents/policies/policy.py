@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -83,6 +83,9 @@ class Policy(nn.Module, ABC):
 
     max_new_tokens: int
     """Most tokens of an answer."""
+
+    precision: Literal["auto", "bfloat16"] = "auto"
+    """Of its passes, by autocast; its weights stay as they are. auto: bfloat16 on a GPU, float32 elsewhere."""
 
     together: Together | None = None
     """The processes that hold a part of the weights each; None where this process has them whole."""

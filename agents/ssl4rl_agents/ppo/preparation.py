@@ -77,7 +77,7 @@ def check_zero(objective: ObjectiveConfig) -> None:
 def example_pass(policy: Policy, interface: Interface, randomness: Randomness) -> tuple[Any, Tensor, Tensor]:
     """Return a question and an answer as a policy takes them."""
     batch = interface.task.sample(Stream.span("train", randomness.seed("questions"), 0, 1))
-    with autocast(randomness.processes.device):
+    with autocast(policy, randomness.processes.device):
         inputs = policy.encode(interface.observe(batch))
         samples = policy.generate(inputs, deterministic=True)
     return inputs, samples.tokens, samples.mask

@@ -34,7 +34,7 @@ def score_again(policy: Policy, turn: Turn, micro_batches: MicroBatches) -> Eval
         ]
         return Evaluation(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
-    with autocast(samples.tokens.device):
+    with autocast(policy, samples.tokens.device):
         return micro_batches.run(work)
 
 

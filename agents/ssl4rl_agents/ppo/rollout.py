@@ -128,7 +128,7 @@ class Player:
 
     def encode(self, batch: Batch) -> Any:
         """Return the prompts of questions as the policy takes them."""
-        with autocast(self._randomness.processes.device):
+        with autocast(self.policy, self._randomness.processes.device):
             return self.policy.encode(self.policy.observe(self._interface, batch))
 
     def _answer(self, batch: Batch, generator: torch.Generator) -> tuple[Any, Samples]:
@@ -146,7 +146,7 @@ class Player:
             ]
             return inputs, parts[0] if len(parts) == 1 else joined(parts)
 
-        with autocast(generator.device):
+        with autocast(self.policy, generator.device):
             if self._sampler is None:
                 return self.micro_batches.run(work)
             inputs = self.policy.encode(observations)

@@ -93,7 +93,7 @@ class CrossEntropy:
         parts = list(self.micro_batches.parts(len(inputs), len(tokens) // len(inputs), tokens.device))
         for index, (prompts, rows) in enumerate(parts):
             with processes.synchronise(index == len(parts) - 1):
-                with autocast(tokens.device):
+                with autocast(self.policy, tokens.device):
                     said = learner(inputs.rows(prompts), tokens[rows], mask[rows])
                 part = -said.logprobs.sum() * processes.scale / count
                 torch.autograd.backward(part)
@@ -158,7 +158,7 @@ def teach_format(
         for number, (shown, replies) in enumerate(lessons):
             if stopping():
                 return
-            with autocast(randomness.processes.device):
+            with autocast(steps.policy, randomness.processes.device):
                 inputs = steps.policy.encode(shown)
             steps.descend(inputs, replies)
             display.update(number + 1, {"skipped_in_a_row": steps.skips.in_a_row})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -132,14 +133,25 @@ def _places(turn: Turn, questions: Tensor, group_size: int) -> tuple[Tensor, Ten
 
 
 def backward(
-    policy: Evaluate, batch: Minibatch, objective: ObjectiveConfig, scale: float = 1.0
+    policy: Evaluate,
+    batch: Minibatch,
+    objective: ObjectiveConfig,
+    scale: float = 1.0,
+    context: AbstractContextManager[Any] = nullcontext(),  # noqa: B008 - it holds nothing
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Add the gradients of one micro-batch, times `scale`.
+
+    Args:
+        policy: what is trained.
+        batch: what from.
+        objective: names the terms of the loss.
+        scale: of the gradients.
+        context: the policy's pass runs in it.
 
     Returns:
         The weighted sums of what is logged, () float64 each, left on the device; and the ratios of the tokens.
     """
-    with autocast(batch.tokens.device):
+    with context:
         now = policy(batch.inputs, batch.tokens, batch.mask)
     old = batch.old_logprobs
     if old is None:
@@ -242,7 +254,8 @@ class Updater:
         ratios = []
         for index, part in enumerate(parts):
             with processes.synchronise(index == len(parts) - 1):
-                part_sums, ratio = backward(learner, part, self._objective, processes.scale)
+                context = autocast(self._policy, part.tokens.device)
+                part_sums, ratio = backward(learner, part, self._objective, processes.scale, context)
             sums = {name: sums[name] + value if name in sums else value for name, value in part_sums.items()}
             ratios.append(ratio)
         return sums, torch.cat(ratios)

@@ -25,6 +25,9 @@ from ssl4rl_agents.runtime.processes import Processes, like, whole_shape, whole_
 from ssl4rl_envs.arguments import checked, whole_number
 
 BEST = "best.json"
+KERNELS = ("fused", "foreach")
+"""By which kernels an optimizer steps: what it is told of the device."""
+
 OPTIMIZER, TRAINER = "optimizer.safetensors", "trainer.json"
 _PREFIX = "iteration-"
 
@@ -263,7 +266,8 @@ def _restore(
             raise ValueError(f"the checkpoint's optimizer does not fit: {key} has the shape {shapes}")
         entries.setdefault(index[name], {})[entry] = like(value, parameter) if value.ndim else value
     numbered, first = [], 0
-    for group in param_groups:
-        numbered.append({**group, "params": list(range(first, first + len(group["params"])))})
+    for group, own in zip(param_groups, optimizer.param_groups, strict=True):
+        kernels = {name: own[name] for name in KERNELS if name in own}  # of this device, not of the one that saved
+        numbered.append({**group, **kernels, "params": list(range(first, first + len(group["params"])))})
         first += len(group["params"])
     optimizer.load_state_dict({"state": entries, "param_groups": numbered})

@@ -33,7 +33,7 @@ class PolicyAgent:
         actions: list[Any] = []
         for start in range(0, count, BATCH):
             part = {name: values[start : start + BATCH] for name, values in observations.items()}
-            with autocast(self._device):
+            with autocast(self.policy, self._device):
                 inputs = self.policy.encode(part)
                 samples = self.policy.generate(inputs, generator=self._generator, deterministic=deterministic)
             actions += list(self.policy.decode(samples.tokens, samples.mask, samples.truncated))

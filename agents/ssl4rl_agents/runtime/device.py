@@ -35,15 +35,19 @@ def find_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def autocast(device: torch.device) -> AbstractContextManager[Any]:
-    """Return bfloat16 autocast on a GPU; float32 elsewhere."""
-    return torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
+def autocast(policy: nn.Module, device: torch.device) -> AbstractContextManager[Any]:
+    """Return what a policy's passes run in: bfloat16 autocast on a GPU, or where the policy asks for it; else float32."""
+    return torch.autocast(device.type, torch.bfloat16) if _in_bfloat16(policy, device) else nullcontext()
 
 
-def precision(module: nn.Module, device: torch.device) -> torch.dtype:
-    """Return the precision of a module's passes: bfloat16 under `autocast` or where weights are kept in less than float32."""
-    whole = all(parameter.dtype.itemsize >= 4 for parameter in module.parameters())
-    return torch.float32 if device.type != "cuda" and whole else torch.bfloat16
+def precision(policy: nn.Module, device: torch.device) -> torch.dtype:
+    """Return the precision of a policy's passes: bfloat16 under `autocast` or where weights are kept in less than float32."""
+    whole = all(parameter.dtype.itemsize >= 4 for parameter in policy.parameters())
+    return torch.float32 if whole and not _in_bfloat16(policy, device) else torch.bfloat16
+
+
+def _in_bfloat16(policy: nn.Module, device: torch.device) -> bool:
+    return device.type == "cuda" or getattr(policy, "precision", "auto") == "bfloat16"
 
 
 def peak_memory(device: torch.device) -> float:

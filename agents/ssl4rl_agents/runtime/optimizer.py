@@ -103,5 +103,8 @@ def build_optimizer(
         example: gives arguments of the policy, to try it on where DeepSpeed steps.
     """
     learning = [parameter for parameter in policy.parameters() if parameter.requires_grad]
-    adamw = torch.optim.AdamW(learning, lr=0.0, betas=settings.betas, weight_decay=settings.weight_decay)
+    # One kernel for all weights. What cuts weights into parts makes optimizers of its own of this one.
+    fused = processes.device.type == "cuda" and not processes.sharded and not processes.deepspeed
+    how: dict[str, Any] = {"betas": settings.betas, "weight_decay": settings.weight_decay, "fused": fused or None}
+    adamw = torch.optim.AdamW(learning, lr=0.0, **how)
     return processes.distribute(policy, adamw, settings.max_grad_norm, example)

@@ -1,4 +1,4 @@
-"""What only a GPU shows: bfloat16, real shortage of memory, compiled layers. Skipped where there is none."""
+"""What only a GPU shows: bfloat16, real shortage of memory, compiled layers, recorded steps. Skipped where there is none."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ import logging
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from ssl4rl_agents.agent import load_agent
+from ssl4rl_agents.policies import vlm
+from ssl4rl_agents.policies.policy import Samples
+from ssl4rl_agents.policies.prompts import PromptEncoder
 from ssl4rl_agents.policies.vlm import VLMPolicy
+from ssl4rl_agents.policies.watch import Watch
+from ssl4rl_agents.ppo import reference
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_benchmarks.versus_trl.models import save_model
@@ -121,6 +127,149 @@ def test_passes_are_halved_where_memory_really_runs_out(tmp_path, caplog):
     assert caplog.text.count("out of memory") == math.log2(256 / found) + math.log2(
         256 / trainer._counters.get("sampling_batch", 256)
     )
+
+
+def test_pictures_processed_on_a_gpu_are_those_of_the_processor(picture_family):
+    """To the bit, from arrays and from tensors that lie there already; equal pictures travel once."""
+    policy = policy_of(picture_family)
+    for size in (32, 36, 64):
+        pictures = np.random.default_rng(size).integers(0, 256, (4, size, size, 3), dtype=np.uint8)[[0, 1, 2, 3, 1]]
+        prompts = ("Angle?", "0 or 90?", "Angle?", "Which?", "0 or 90?")
+        expected = PromptEncoder(policy.model, policy.processor)({"image": pictures, "prompt": prompts}, torch.device("cpu"))
+        for given in (pictures, torch.from_numpy(pictures).cuda()):
+            found = policy.encode({"image": given, "prompt": prompts})
+            assert found.pictures.keys() == expected.pictures.keys()
+            for name, values in expected.pictures.items():
+                assert found.pictures[name].is_cuda
+                assert torch.equal(found.pictures[name].cpu(), values), (name, size)
+    assert None not in policy.encoder._plans.values()
+
+
+def sampled(policy: VLMPolicy, inputs: Any, repeats: int = 3, seed: int = 0) -> Samples:
+    return policy.generate(inputs, repeats, generator=torch.Generator("cuda").manual_seed(seed))
+
+
+def same_samples(one: Samples, other: Samples) -> None:
+    assert torch.equal(one.tokens, other.tokens)
+    assert torch.equal(one.mask, other.mask)
+    torch.testing.assert_close(one.logprobs, other.logprobs, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(one.values, other.values, atol=1e-3, rtol=1e-3)
+
+
+def ending(family: str, **settings: Any) -> VLMPolicy:
+    """A policy whose answers end after some ten tokens."""
+    policy = policy_of(family, **settings)
+    size = len(policy.processor.tokenizer)
+    policy._ends = torch.cat([policy._ends, torch.arange(size - 30, size, device="cuda")])
+    return policy
+
+
+@pytest.mark.parametrize("longest", [6, 80], ids=["side by side", "in rows of their own"])
+def test_recorded_steps_sample_what_others_do(family, longest, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    policy = ending(family, max_new_tokens=longest)
+    inputs = policy.encode(asked(family))
+    policy.decoder.static = False
+    expected = [sampled(policy, inputs, seed=seed) for seed in range(2)]
+    policy.decoder.static = None
+    for _ in range(2):  # recorded, and played again
+        for seed, samples in enumerate(expected):
+            same_samples(sampled(policy, inputs, seed=seed), samples)
+    steps = policy.decoder._kept.steps
+    assert policy.decoder.static is None
+    assert steps is not None
+    assert steps.graphs == (family != "paligemma2")
+    assert bool(steps._recorded) == steps.graphs
+    with torch.no_grad():  # an update moves weights in their places, and recorded steps read them there
+        for parameter in policy.model.parameters():
+            parameter.mul_(1.05)
+    inputs = policy.encode(asked(family))
+    now = sampled(policy, inputs)
+    assert policy.decoder._kept.steps is steps
+    policy.decoder.static = False
+    same_samples(now, sampled(policy, inputs))
+
+
+def test_recorded_steps_under_autocast_say_what_others_do():
+    policy = ending("qwen2_5_vl", max_new_tokens=40)
+    inputs = policy.encode(asked("qwen2_5_vl"))
+    for _ in range(2):
+        with torch.autocast("cuda", torch.bfloat16):
+            samples = sampled(policy, inputs)
+            scored = policy.evaluate(inputs, samples.tokens, samples.mask)
+        torch.testing.assert_close(samples.logprobs, scored.logprobs.detach(), atol=0.1, rtol=0.1)
+    assert policy.decoder._kept.steps is not None
+    assert policy.decoder._kept.steps._recorded
+
+
+def test_no_step_waits_for_the_gpu(family, monkeypatch):
+    policy = ending(family, max_new_tokens=20)
+    inputs = policy.encode(asked(family))
+    sampled(policy, inputs)
+    if family == "paligemma2":
+        pytest.skip("its masks are compared in every step")
+    inner = policy.decoder.extend
+
+    def extend(*given: Any) -> None:
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            inner(*given)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    monkeypatch.setattr(policy.decoder, "extend", extend)
+    sampled(policy, inputs)
+
+
+def test_what_is_heard_late_changes_neither_answers_nor_luck(monkeypatch):
+    policy = ending("llama", max_new_tokens=70)
+    inputs, lucks, found = policy.encode(asked("llama")), [], []
+    for late in (False, True):
+        monkeypatch.setattr(vlm, "Watch", lambda device, longest, late=late: Watch(device, longest, late=late))
+        luck = torch.Generator("cuda").manual_seed(3)
+        found.append([policy.generate(inputs, 3, generator=luck) for _ in range(2)])
+        lucks.append(luck.get_state())
+    assert found[0][0].tokens.shape[1] < 70
+    for now, then in zip(*found, strict=True):
+        same_samples(now, then)
+    assert torch.equal(*lucks)
+
+
+def test_a_model_whose_steps_cannot_be_recorded_samples_without(caplog):
+    """Layers that ask the GPU for a number in the middle of a step."""
+
+    def asks(layer: Any, given: Any, output: Any) -> None:
+        output[0].sum().item()
+
+    policy = ending("llama", max_new_tokens=20)
+    inputs = policy.encode(asked("llama"))
+    before = sampled(policy, inputs)
+    policy.decoder._kept.steps = None
+    policy.decoder.base.layers[0].register_forward_hook(asks)
+    with caplog.at_level(logging.WARNING, "ssl4rl_agents"):
+        for _ in range(2):
+            same_samples(sampled(policy, inputs), before)
+    assert caplog.text.count("cannot be recorded as CUDA graphs") >= 1
+    torch.cuda.synchronize()
+
+
+@pytest.mark.parametrize("advantage", ["grpo", "gae"])
+def test_answers_are_passed_again_for_the_sake_of_values_alone(tmp_path, monkeypatch, advantage):
+    passes: list[int] = []
+    inner = reference.score_again
+
+    def counted(*given: Any) -> Any:
+        passes.append(1)
+        return inner(*given)
+
+    monkeypatch.setattr(reference, "score_again", counted)
+    settings: dict[str, Any] = {**ONE_PASS, "objective": {"advantage": advantage, "kl_coefficient": 0.0}}
+    trainer = train(tmp_path, device="auto", iterations=2, **settings)
+    assert len(passes) == (2 if advantage == "gae" else 0)
+    assert trainer.optimizer.param_groups[0]["fused"]
+    resumed = Trainer(trainer.config, tmp_path, resume=True, quiet=True)
+    assert {state["step"].device.type for state in resumed.optimizer.state.values()} == {"cuda"}
+    assert resumed.iterate()["optimizer_steps"] == 1
 
 
 def test_compiled_layers_say_the_same():

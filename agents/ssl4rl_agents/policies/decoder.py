@@ -94,7 +94,7 @@ class Decoder:
         self._same_passes = False
         self.static = static
         """Whether answers grow in memory of a fixed size, where the attention takes masks; None: on a GPU."""
-        self._kept = Kept()
+        self._kept, self._records = Kept(), True
         self._layers: list[GradientCheckpointingLayer] = []
         if gradient_checkpointing:
             model.activation_checkpointing_enable()
@@ -174,7 +174,9 @@ class Decoder:
 
     def finish(self, prefix: Prefix) -> None:
         """Give back what the answers grew in."""
-        prefix.steps = None
+        if prefix.steps is not None:
+            self._records = prefix.steps.graphs  # what could not be recorded once is not tried again
+            prefix.steps = None
         self._kept.tidy()
 
     def _takes_steps(self, device: torch.device) -> bool:
@@ -186,7 +188,7 @@ class Decoder:
         start = PLACES * -(-prefix.mask.shape[1] // PLACES)
         shape = Shape(rows, prefix.abreast, start, prefix.longest - 1, self._mode(prefix))
         try:
-            graphs = tokens.device.type == "cuda" and not (self.one_mask and len(self.windows) > 1)
+            graphs = tokens.device.type == "cuda" and self._records and not (self.one_mask and len(self.windows) > 1)
             prompts = [(layer.keys, layer.values) for layer in cast(list[Any], prefix.cache.layers)]
             steps = self._kept.take(shape, prompts, partial(self._run_fixed, prefix.axes), graphs=graphs)
             steps.begin(prompts, prefix.mask, prefix.following)

@@ -27,7 +27,7 @@ PLACES = 64
 CLASSES = 4
 """Into how many lengths steps are sorted: a step reads at most a quarter of the answers' places too many."""
 
-KEPT = 0.1
+KEPT = 0.02
 """Memory of at most this share of a GPU's is kept for the next batch, with its recorded steps."""
 
 Pairs = list[tuple[Tensor, Tensor]]

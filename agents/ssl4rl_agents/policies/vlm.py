@@ -148,8 +148,9 @@ class VLMPolicy(Policy):
 
     def forbid(self, tokens: list[int]) -> None:
         """Let no answer hold these tokens from now on; without those that end one, all are of the greatest length."""
-        cast(Tensor, self._forbidden)[tokens] = True
-        self._unsaid = cast(Tensor, self._forbidden).nonzero().flatten()
+        forbidden = cast(Tensor, self._forbidden)
+        forbidden[tokens] = True
+        self._unsaid = forbidden.nonzero().flatten()
 
     def initial(self) -> AbstractContextManager[None] | None:
         """With adapters, the model without them is what training began with."""
@@ -351,7 +352,8 @@ class VLMPolicy(Policy):
 
     def sayable(self, logits: Tensor) -> Tensor:
         """Return a model's logits divided by the temperature; what cannot be said, as a picture's token, has no chance."""
-        return (logits.float() / self.temperature).masked_fill(cast(Tensor, self._forbidden), IMPOSSIBLE)
+        logits = logits.float() if self.temperature == 1 else logits.float() / self.temperature  # which may be large
+        return logits.masked_fill(cast(Tensor, self._forbidden), IMPOSSIBLE)
 
     def _values(self, hidden: Tensor) -> Tensor:
         with torch.autocast(hidden.device.type, enabled=False):

@@ -150,7 +150,7 @@ class VLMPolicy(Policy):
         """Let no answer hold these tokens from now on; without those that end one, all are of the greatest length."""
         forbidden = cast(Tensor, self._forbidden)
         forbidden[tokens] = True
-        self._unsaid = forbidden.nonzero().flatten()
+        self.register_buffer("_unsaid", forbidden.nonzero().flatten(), persistent=False)
 
     def initial(self) -> AbstractContextManager[None] | None:
         """With adapters, the model without them is what training began with."""

@@ -35,7 +35,7 @@ PROMPTS, GROUP = 4, 2
 
 def joint_rollout(policy: Policy) -> Rollout:
     """Answers of mixed lengths to four questions, with random scores; old values and log-probabilities are a bit off."""
-    generator = torch.Generator().manual_seed(7)
+    generator = torch.Generator().manual_seed(10)
     inputs = policy.encode(questions(("Angle 12?", "Angle 17?", "90 or 180, which one?", "Angle 34?")))
     samples = policy.generate(inputs, GROUP, generator=generator)
     for values in (samples.logprobs, samples.values):

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -21,45 +24,88 @@ from ssl4rl_benchmarks.versus_build.pictures import write_folder
 
 BATCH = 64
 PROCESSES = 8
-FIRST = f"""
-import sys
+CHILD = """
+import os, sys, time
 import gymnasium as gym
 import ssl4rl_envs
-envs = gym.make_vec("SSL4RL/Rotation-v0", num_envs={BATCH}, source=sys.argv[1])
+envs = gym.make_vec("SSL4RL/Rotation-v0", num_envs=BATCH, source=sys.argv[1])
 envs.reset(seed=0)
-print("ready", flush=True)
-sys.stdin.readline()
-"""
+print("ready", time.process_time(), flush=True)
+sys.stdin.readline()  # told to look at every picture, in as many processes
+pids = [os.getpid()]
+for _ in range(int(sys.argv[2]) - 1):
+    pid = os.fork()
+    if not pid:
+        pids = []
+        break
+    pids.append(pid)
+import numpy as np
+source = envs.unwrapped.task.source
+for start in range(0, len(source), 256):
+    source.pixels(source.whole(np.arange(start, min(start + 256, len(source)))), 32)
+print("touched", *pids, flush=True)
+time.sleep(600)
+""".replace("BATCH", str(BATCH))
 
 
 class Holder:
-    """A process that makes a vector environment and one batch, and holds them until it is closed."""
+    """A process that makes a vector environment and one batch, and then looks at all pictures, in itself and its forks.
 
-    def __init__(self, tree: Path, source: str, place: Path) -> None:
+    Args:
+        tree: whose packages it imports.
+        source: of pictures.
+        place: for a cache.
+        processes: itself and forks.
+
+    Attributes:
+        seconds, cpu_seconds: from its start to its first batch.
+    """
+
+    def __init__(self, tree: Path, source: str, place: Path, processes: int = 1) -> None:
         start = time.perf_counter()
+        self._pids: list[int] = []
         self._process = subprocess.Popen(  # noqa: S603 - our own words
-            [sys.executable, "-c", FIRST, source],
+            [sys.executable, "-c", CHILD, source, str(processes)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=place,
             env={**environment(tree, 1), "SSL4RL_CACHE": str(place)},
         )
-        assert self._process.stdout is not None
-        if self._process.stdout.readline() != "ready\n":
-            raise RuntimeError(f"a process over {source} ended before its first batch")
+        self.cpu_seconds = float(self._hear("ready")[0])
         self.seconds = time.perf_counter() - start
+        self._processes = processes
+
+    def touch(self) -> None:
+        """Look at every picture."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        heard = [self._hear("touched") for _ in range(self._processes)]
+        self._pids = [int(pid) for pids in heard for pid in pids]
 
     @property
     def mebibytes(self) -> float:
-        """What it holds, with a share of what it shares with others (Linux's Pss)."""
-        lines = Path(f"/proc/{self._process.pid}/smaps_rollup").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+        """What they hold, with a share of what they share with others (Linux's Pss)."""
+        total = 0
+        for pid in self._pids:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        return total / 1024
 
     def close(self) -> None:
-        """End the process."""
+        """End the processes."""
+        for pid in self._pids[1:]:
+            os.kill(pid, signal.SIGKILL)
         self._process.kill()
         self._process.communicate()
+
+    def _hear(self, word: str) -> list[str]:
+        assert self._process.stdout is not None
+        said = self._process.stdout.readline().split()
+        if not said or said[0] != word:
+            raise RuntimeError(f"a process ended before it was {word}")
+        return said[1:]
 
 
 def measure(tree: Path, source: str, place: Path, rounds: int, processes: int = PROCESSES) -> dict[str, float]:
@@ -67,29 +113,30 @@ def measure(tree: Path, source: str, place: Path, rounds: int, processes: int = 
 
     Returns:
         `first` and `second`: seconds from the start of a process to its first batch, in the first one, which may leave
-        something on the disk, and in later ones (the median of `rounds`); `one` and `all`: MiB held by one process and by
-        all together; `ratio` of these.
+        something on the disk, and in later ones (the median of `rounds`), and those of the processor; `one`, `apart` and
+        `forked`: MiB held by one process that has seen all pictures, by several that were started one by one, and by as many
+        that were forked from one.
     """
-    first = Holder(tree, source, place)
-    first.close()
-    waits = []
-    for _ in range(rounds):
-        again = Holder(tree, source, place)
-        waits.append(again.seconds)
-        again.close()
+    waits: list[tuple[float, float]] = []
+    for _ in range(1 + rounds):
+        holder = Holder(tree, source, place)
+        waits.append((holder.seconds, holder.cpu_seconds))
+        holder.close()
+    seconds, cpu_seconds = zip(*waits[1:], strict=True)
+    found = {"first": waits[0][0], "second": statistics.median(seconds), "second, cpu": statistics.median(cpu_seconds)}
     holders = [Holder(tree, source, place)]
-    one = holders[0].mebibytes
-    holders += [Holder(tree, source, place) for _ in range(processes - 1)]
-    together = sum(holder.mebibytes for holder in holders)
+    holders[0].touch()
+    found["one"] = holders[0].mebibytes
+    for _ in range(processes - 1):
+        holders.append(Holder(tree, source, place))
+        holders[-1].touch()
+    found["apart"] = sum(holder.mebibytes for holder in holders)
     for holder in holders:
         holder.close()
-    found = {
-        "first": first.seconds,
-        "second": sorted(waits)[rounds // 2],
-        "one": one,
-        "all": together,
-        "ratio": together / one,
-    }
+    forked = Holder(tree, source, place, processes)
+    forked.touch()
+    found["forked"] = forked.mebibytes
+    forked.close()
     return {name: round(value, 3) for name, value in found.items()}
 
 

@@ -4,29 +4,87 @@ An area is three modules of one name: here, what the rest of the package calls, 
 and in `compiled`, the two implementations. Functions take and give plain arrays; they know no task and no source.
 
 numba is used where it can be imported; the environment variable ``SSL4RL_KERNELS`` forces one of them: "numpy" or "numba".
+Where what it compiled lies on the disk already, NumPy makes the first questions of a process: to load numba takes longer than
+they do.
 The rows of a large batch are shared among ``SSL4RL_THREADS`` threads (`threads`).
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import os
 import sys
 import threading
+import time
+from contextlib import suppress
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from types import ModuleType
 
 VARIABLE = "SSL4RL_KERNELS"
 
 PACKAGES = {"numpy": "ssl4rl_envs.kernels.reference", "numba": "ssl4rl_envs.kernels.compiled"}
 
+COMPILED_FROM = ("kernels/**/*.py", "sources/scene*.py", "sources/base.py", "stream.py")
+"""What compiled kernels are made of: the loops, and the tables and numbers that are built into them."""
+
 PATIENCE = 2.0
 """Compiling that takes longer than so many seconds is announced."""
 
 
+HEAD_START = 0.25
+"""Seconds from the first kernel that is called, in which NumPy works where the compiled ones need only be loaded."""
+
+_begun: float | None = None
+_met: set[str] = set()
+
+
 def area(name: str) -> ModuleType:
     """Return the implementation of an area that is used, e.g. ``area("pictures")``; raises as `implementation`."""
-    return implementation(name, os.environ.get(VARIABLE, ""))
+    forced = os.environ.get(VARIABLE, "")
+    if forced or "numba" in sys.modules or not _at_the_beginning(name):
+        return implementation(name, forced)
+    return implementation(name, "numpy")
+
+
+def _at_the_beginning(name: str) -> bool:
+    """Return whether the first questions of a process are being made, and the compiled kernels are on the disk for later."""
+    global _begun
+    if _begun is None:
+        _begun = time.monotonic()
+    _met.add(name)
+    return time.monotonic() - _begun < HEAD_START and _mark(name).exists()
+
+
+def _mark(name: str) -> Path:
+    """Return the file that says that an area has been compiled, by this numba, from these files."""
+    return Path(__file__).parent / "compiled" / "__pycache__" / f"{name}.{_stamp()}.compiled"
+
+
+@cache
+def _stamp() -> str:
+    package = Path(__file__).parents[1]
+    files = [path for name in COMPILED_FROM for path in sorted(package.glob(name))]
+    known = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    try:
+        numba = version("numba")
+    except PackageNotFoundError:
+        numba = ""
+    told = repr((known, numba, sys.version, os.environ.get("NUMBA_CACHE_DIR")))
+    return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
+
+
+def _load_for_children() -> None:
+    """Load before a fork what each of the children would load for itself otherwise, and share with nobody."""
+    if _begun is not None and "numba" not in sys.modules and not os.environ.get(VARIABLE):
+        for name in _met:
+            implementation(name)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_load_for_children)
 
 
 @cache
@@ -70,3 +128,8 @@ def _warm(module: ModuleType) -> None:
         module.warm()
     finally:
         word.cancel()
+    if not _mark(name).exists():
+        with suppress(OSError):  # where nothing can be written, numba is loaded at once in every process
+            for old in _mark(name).parent.glob(f"{name}.*.compiled"):
+                old.unlink(missing_ok=True)
+            _mark(name).touch()

@@ -98,3 +98,49 @@ def test_threads_are_started_anew_after_a_fork(monkeypatch):
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
     assert said == "7\n"
+
+
+FIRST = (
+    "import sys, time\n"
+    "from ssl4rl_envs import Stream, kernels, make_task\n"
+    "kernels.HEAD_START = {head_start}\n"
+    "task = make_task('SSL4RL/Rotation-v0', source='digits', image_size=36)\n"
+    "first = task.sample(Stream.span('train', 0, 0, 3)).observation['image']\n"
+    "print('numba' in sys.modules)\n"
+)
+
+
+def said_by(code: str, **environment: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **environment},
+        timeout=300,
+    )
+    return done.stdout.split()
+
+
+def test_numpy_makes_the_first_questions_where_the_compiled_kernels_need_only_be_loaded():
+    pytest.importorskip("numba")
+    said_by(FIRST.format(head_start=0))  # compiled by now, if it was not
+    code = FIRST.format(head_start=600) + (
+        "kernels.HEAD_START = 0\n"
+        "again = task.sample(Stream.span('train', 0, 0, 3)).observation['image']\n"
+        "print('numba' in sys.modules, (first == again).all())\n"
+    )
+    assert said_by(code) == ["False", "True", "True"]
+
+
+def test_numba_is_loaded_before_a_fork_so_that_children_share_it():
+    pytest.importorskip("numba")
+    said_by(FIRST.format(head_start=0))
+    code = FIRST.format(head_start=600) + (
+        "import os\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    os._exit('numba' in sys.modules)\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 'numba' in sys.modules)\n"
+    )
+    assert said_by(code) == ["False", "1", "True"]

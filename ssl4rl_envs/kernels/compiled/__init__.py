@@ -13,15 +13,17 @@ from typing import Any, TypeVar, cast
 
 import numba
 
+from ssl4rl_envs.kernels import COMPILED_FROM
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _njit: Any = numba.njit  # whose annotations leave out half of its options
 _OPTIONS = {"nogil": True, "error_model": "numpy"}
 
 _PACKAGE = Path(__file__).parents[2]
-_READ = ("kernels/**/*.py", "sources/scene*.py", "sources/base.py", "stream.py")
-_SOURCES = hashlib.blake2b(b"".join(path.read_bytes() for name in _READ for path in sorted(_PACKAGE.glob(name)))).digest()
-"""Of all that kernels are compiled from: the loops, and the tables and numbers that are built into them."""
+_SOURCES = hashlib.blake2b(
+    b"".join(path.read_bytes() for name in COMPILED_FROM for path in sorted(_PACKAGE.glob(name)))
+).digest()
 
 
 def jit(function: Function) -> Function:

@@ -86,7 +86,7 @@ class Parts(Composite):
         """Make the instances of a stream, each of the part that `chosen` (n,) names."""
         count = len(stream)
         ones = self._one_of_each(stream.split)
-        beside = ones[0].observation[self.tasks[0].images[0]] if self.images else None
+        beside = ones[0].observation[self.tasks[0].images[0]]
         observation: dict[str, NDArray[Any]] = {
             name: room_beside(beside, (count, *(self.observation_space[name].shape or ())), 0) for name in self.images
         }

@@ -28,7 +28,7 @@ torch.set_num_threads(1)
 KINDS = ("nano", "llava")
 CORPUS = ["By how many degrees was this picture turned? Reply like this: <answer>90</answer>", "Angle 12?"]
 UNEQUAL = ("Angle?", "By how many degrees was this picture turned: 0, 90, 180 or 270?", "90 or 180, which one?")
-EQUAL = ("Angle 12?", "Angle 17?", "Angle 34?")
+EQUAL = ("Angle 14?", "Angle 17?", "Angle 31?")  # as many tokens in every tokenizer
 
 
 @functools.cache

@@ -176,6 +176,8 @@ def test_a_cut_off_answer_scores_nothing(tmp_path):
     class Cut:
         """Says the right answers, every other of which was cut off, and would decode them regardless."""
 
+        def observe(self, *_: Any) -> None: ...
+
         def encode(self, _: Any) -> None: ...
 
         def generate(self, inputs: Any, repeats: int, **_: Any) -> Samples:

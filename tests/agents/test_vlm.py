@@ -322,7 +322,7 @@ def test_what_all_prompts_begin_with_may_run_once(kind, make_policy, make_questi
             "{% for m in messages %}USER: {% for p in m['content'] %}"
             "{% if p['type'] == 'image' %}<image>{% else %}{{ p['text'] }}{% endif %}{% endfor %}{% endfor %}"
         )
-    inputs = policy.encode(make_questions(("Angle 12?", "Angle 17?", "Angle 34?")))
+    inputs = policy.encode(make_questions(("Angle 14?", "Angle 17?", "Angle 13?")))
     assert policy.decoder.common_prefix(inputs) > 1
 
     def run() -> tuple[Any, list[Tensor]]:
@@ -431,7 +431,7 @@ def test_a_temperature_that_is_not_positive_is_refused(kind, temperature, make_p
 def test_an_answer_that_does_not_fit_is_refused(kind, make_policy):
     policy = make_policy(kind, max_new_tokens=4)
     with pytest.raises(ValueError, match="does not fit max_new_tokens=4"):
-        policy.encode_answers(["<answer>90</answer>"])
+        policy.encode_answers(["<answer>12345</answer>"])
 
 
 # What models and environments may differ in

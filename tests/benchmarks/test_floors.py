@@ -17,6 +17,7 @@ from ssl4rl_benchmarks.cli import COMMANDS
 NAME = "ssl4rl_benchmarks"
 ROOT = Path(ssl4rl_benchmarks.__file__).parent
 FLOORS = {
+    "spinning": -1,  # what must be set before torch is imported
     "bench": 0,  # grids, runs, rows, searches
     "audits": 0,
     "versus_trl": 0,

@@ -21,6 +21,9 @@ OF_THE_CLASS = {"levels", "legitimate", "sources"}
 MADE_OF_OTHERS = {"sample", "score_texts"}
 """What `Task` makes of methods that are passed on."""
 
+WHOLE = {"compact", "complete"}
+"""What a composite lays out is whole from the beginning, so it leaves these as `Task` has them."""
+
 ITS_OWN = {"make", "advance", "chance", "stream_key"}
 """What makes a composite another task; each class says it itself."""
 
@@ -30,8 +33,10 @@ COMPOSITES = (Attempts, Parts)
 
 
 def test_everything_of_a_task_is_passed_on_or_named_here():
-    assert {name for name in vars(Composite) if not name.startswith("_")} >= SURFACE - OF_THE_CLASS - MADE_OF_OTHERS - ITS_OWN
-    assert SURFACE >= OF_THE_CLASS | MADE_OF_OTHERS | ITS_OWN, "a name above is no longer one of a task"
+    assert {
+        name for name in vars(Composite) if not name.startswith("_")
+    } >= SURFACE - OF_THE_CLASS - MADE_OF_OTHERS - WHOLE - ITS_OWN
+    assert SURFACE >= OF_THE_CLASS | MADE_OF_OTHERS | WHOLE | ITS_OWN, "a name above is no longer one of a task"
 
 
 @pytest.mark.parametrize("cls", COMPOSITES)
@@ -93,7 +98,7 @@ def _arguments(task: Task, stream: Stream) -> dict[str, tuple]:
     }
 
 
-@pytest.mark.parametrize("name", sorted(SURFACE - OF_THE_CLASS - {"chance"}))
+@pytest.mark.parametrize("name", sorted(SURFACE - OF_THE_CLASS - WHOLE - {"chance"}))
 @pytest.mark.parametrize("kind", ["attempts", "one part", "two parts"])
 def test_the_task_inside_is_asked(kind, name, calls):
     inner = Rotation("digits", 36)
@@ -133,3 +138,12 @@ def test_the_card_of_a_graph_is_as_high_under_attempts(name):
 def test_attempts_give_the_reasons_of_the_task_inside():
     assert Attempts(Rotation("digits", 36), 2).reason_for("spectrum") == Rotation.legitimate["spectrum"]
     assert Attempts(Rotation("digits", 36), 2).reason_for("matcher") is None
+
+
+def test_what_is_laid_out_by_a_composite_is_whole():
+    """Over a graph too, whose tasks lay their questions out without features."""
+    task = Attempts(make_task("SSL4RL/EdgePrediction-v0", source="karate"), 2)
+    stream = Stream.span("train", 0, 0, 3)
+    batch, compact = task.sample(stream), task.complete(task.compact(stream))
+    assert set(compact.observation) == set(batch.observation) >= {"x"}
+    assert all(np.array_equal(values, compact.observation[name]) for name, values in batch.observation.items())

@@ -12,7 +12,7 @@ from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.images.base import ImageTask
 from ssl4rl_envs.images.tiles import mirrored
 from ssl4rl_envs.images.views import LOOK, draw_views
-from ssl4rl_envs.kernels import likeness
+from ssl4rl_envs.kernels import likeness, looks
 from ssl4rl_envs.kernels.tiles import MIRRORED, UPENDED
 from ssl4rl_envs.sources import ImageSourceLike, Views
 from ssl4rl_envs.stream import Stream
@@ -32,6 +32,9 @@ OTHER_WORDS = {
     **dict.fromkeys(("both horizontal and vertical", "both horizontally and vertically"), "both"),
 }
 """What else the mirrors are called, for the lenient grammar."""
+
+
+_EVERYWHERE = np.zeros(LOOK, np.int64)
 
 
 class FlipPrediction(ImageTask[Views]):
@@ -103,7 +106,7 @@ class FlipPrediction(ImageTask[Views]):
     def askable(self, draft: Views) -> NDArray[np.bool_]:
         """Return which views differ from themselves in every mirror."""
         look = self.source.pixels(draft, LOOK)
-        return likeness.unlike_itself(look, self._mirrors[1:], likeness.least(MIN_DIFFERENCE, LOOK))
+        return looks.lie_apart(look, tuple(self._mirrors[1:].tolist()), _EVERYWHERE, likeness.least(MIN_DIFFERENCE, LOOK))
 
     def make(self, stream: Stream) -> Batch:
         """Mirror one view a row; observation and target as the class's text says."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_envs.kernels import looks, places
+from ssl4rl_envs.kernels.tiles import QUARTERS
 from ssl4rl_envs.sources.base import TURN, UNIT, PictureSource, Views
 from ssl4rl_envs.stream import Stream
 
@@ -158,7 +159,7 @@ def turned_differs(
     outside = _outside_disk(size)
     least = math.ceil(threshold * 3 * int((size - 2 * outside).sum()))
     upright = source.pixels(views, size)
-    exact = tuple(looks.QUARTERS[angle * 4 // TURN % 4] for angle in angles.tolist() if angle * 4 % TURN == 0)
+    exact = tuple(int(QUARTERS[angle * 4 // TURN % 4]) for angle in angles.tolist() if angle * 4 % TURN == 0)
     result = looks.lie_apart(upright, exact, outside, least)
     for angle in angles[angles * 4 % TURN != 0].tolist():
         one, other = (_within_disk(drawn, outside) for drawn in (upright, source.pixels(views, size, angle)))

@@ -49,12 +49,6 @@ def differ(first: Bytes, at: Whole, second: Bytes, there: Whole, side: int, how:
     return result
 
 
-def unlike_itself(pictures: Bytes, how: Bytes, least: int) -> Truths:
-    """Return which pictures (n, side, side, 3) differ from themselves in every one of the turns `how` (m,)."""
-    corners = np.zeros((1, len(how), 2), np.int64)
-    return differ(pictures, corners, pictures, corners, pictures.shape[1], how[None], least)
-
-
 @over_tensors
 def coloured(pictures: Bytes, least: int) -> Truths:
     """Return which pictures (n, h, w, 3) have three channels of which no two differ by less than `least` in sum, (n,)."""

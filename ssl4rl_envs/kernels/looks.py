@@ -9,12 +9,6 @@ from ssl4rl_envs import kernels
 from ssl4rl_envs.kernels import threads
 from ssl4rl_envs.kernels.tensors import over_tensors
 
-TRANSPOSED, UPSIDE_DOWN, MIRRORED = 1, 2, 4
-"""How a picture lies: (r, c) shows what was at (c, r), then in the last row but r, then in the last column but c."""
-
-QUARTERS = (0, TRANSPOSED | MIRRORED, UPSIDE_DOWN | MIRRORED, TRANSPOSED | UPSIDE_DOWN)
-"""Turns by 0, 90, 180 and 270 degrees counter-clockwise."""
-
 _NUMBERS = 1 << 15
 """Numbers to be compared that are worth a thread."""
 
@@ -35,7 +29,7 @@ def lie_apart(pictures: NDArray[np.uint8], ways: tuple[int, ...], inside: NDArra
 
     Args:
         pictures: uint8.
-        ways: sums of `TRANSPOSED`, `UPSIDE_DOWN` and `MIRRORED`.
+        ways: of `MIRRORED`, `UPENDED` and `TRANSPOSED`; see `kernels.tiles`.
         inside: (side,) how many pixels at either end of each row do not count; the same figure after each of the ways.
         least: see above.
     """

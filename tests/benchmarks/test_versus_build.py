@@ -56,6 +56,16 @@ def _importable(name: str) -> bool:
     return subprocess.run([sys.executable, "-c", f"import {name}"], capture_output=True, check=False).returncode == 0
 
 
+def test_a_case_that_fails_is_a_row_and_the_others_are_measured():
+    flags = argparse.Namespace(rounds=1, seconds=0.01, warm=0)
+    bad = Case("large", "vector", {"env": "Rotation-v0", "source": "nothing", "count": 2})
+    good = Case("large", "vector", {"env": "Rotation-v0", "source": "digits", "count": 2})
+    rows, _ = run([bad, good], [], {"head": ROOT}, flags)
+    assert "unknown source" in rows[0]["error"]
+    assert rows[1]["head"] > 0
+    assert "1 cases were not measured" in table(rows, {})
+
+
 def test_the_table_has_medians_ratios_and_what_was_asked():
     rows = [
         {"group": "vector folder", "base": 10.0, "head": head, "ratio": head / 10.0, "case": "x"}

@@ -63,6 +63,10 @@ def run(
         try:
             sides = {name: Worker("worker", tree, case, flags.warm) for name, tree in trees.items()}
             measured = compare(sides, case, flags.rounds, flags.seconds)
+        except RuntimeError as error:
+            print(f"{case.group} | {case.name} | not measured: {error}", file=sys.stderr)
+            rows.append({"group": case.group, "case": case.name, "error": str(error)})
+            continue
         finally:
             for worker in sides.values():
                 worker.close()
@@ -89,7 +93,10 @@ def table(rows: Sequence[dict[str, Any]], rivals: dict[str, Any]) -> str:
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, group in GROUPS.items():
-        of = [row for row in rows if row["group"] == name]
+        of = [row for row in rows if row["group"] == name and "error" not in row]
+        failed = sum(row["group"] == name and "error" in row for row in rows)
+        if failed:
+            lines.append(f"| {group.title} | {failed} cases were not measured, see the errors | | | | | | |")
         if not of:
             continue
         base, head = (statistics.median(row.get(side, float("nan")) for row in of) for side in ("base", "head"))

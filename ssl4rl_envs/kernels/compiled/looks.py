@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_envs.kernels.compiled import jit
-from ssl4rl_envs.kernels.looks import MIRRORED, TRANSPOSED, UPSIDE_DOWN
+from ssl4rl_envs.kernels.tiles import MIRRORED, TRANSPOSED, UPENDED
 
 _PIECE = 192  # numbers that are added up before the sum is looked at
 
@@ -56,7 +56,7 @@ def _lies_apart(picture: NDArray[np.uint8], way: int, inside: NDArray[np.int64],
             break
         for column in range(inside[row], side - inside[row]):
             a, b = (column, row) if way & TRANSPOSED else (row, column)
-            if way & UPSIDE_DOWN:
+            if way & UPENDED:
                 a = side - 1 - a
             if way & MIRRORED:
                 b = side - 1 - b

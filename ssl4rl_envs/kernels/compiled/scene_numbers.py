@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_envs.kernels.compiled import part
+from ssl4rl_envs.kernels.compiled.hashing import ONE, below, chain, mix
+from ssl4rl_envs.kernels.reference.stream import GOLDEN
 from ssl4rl_envs.stream import hash_seed
 
 _SIZES = ((9,), (14, 3), (3, 5), (3, 8), (6, 3), (9, 3), (14, 3), (3,), (4, 7), ())
@@ -23,24 +25,7 @@ TOTAL = int(_COUNTS.sum())
 SETTING, STARS, CLOUDS, HILLS, BUSHES, GLITTER, MARKS, KINDS, THINGS, MIRROR = (int(start) for start in _STARTS)
 """Where the numbers of each draw begin."""
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-_ONE, _HALF = np.uint64(1), np.uint64(32)
 _ROLE = np.uint64(hash_seed("split", "train"))
-
-
-@part
-def mix(value: Any) -> Any:
-    """See `stream._mix`."""
-    z = (value ^ (value >> np.uint64(30))) * _FIRST
-    z = (z ^ (z >> np.uint64(27))) * _SECOND
-    return z ^ (z >> np.uint64(31))
-
-
-@part
-def chain(key: Any, value: Any) -> Any:
-    """See `stream._chain`."""
-    return mix(mix(key + _GOLDEN) ^ mix(value * _GOLDEN + _ONE))
 
 
 @part
@@ -52,8 +37,7 @@ def key_of(item: int) -> Any:
 @part
 def whole(key: Any, call: int, bound: int) -> Any:
     """Return an integer in [0, bound)."""
-    high = chain(chain(key, np.uint64(call)), np.uint64(0)) >> _HALF
-    return np.int64((high * np.uint64(bound)) >> _HALF)
+    return below(chain(chain(key, np.uint64(call)), np.uint64(0)), bound)
 
 
 @part
@@ -72,7 +56,7 @@ def permutation(key: Any, call: int, out: NDArray[np.int64]) -> None:
 def uniform(key: Any, out: NDArray[np.float64]) -> None:
     """Write all `TOTAL` uniform numbers of a scene."""
     for draw in range(len(_CALLS)):
-        inner, start = mix(chain(key, np.uint64(_CALLS[draw])) + _GOLDEN), _STARTS[draw]
+        inner, start = mix(chain(key, np.uint64(_CALLS[draw])) + GOLDEN), _STARTS[draw]
         for counter in range(_COUNTS[draw]):
-            word = mix(inner ^ mix(np.uint64(counter) * _GOLDEN + _ONE))
+            word = mix(inner ^ mix(np.uint64(counter) * GOLDEN + ONE))
             out[start + counter] = np.float64(np.int64(word >> np.uint64(11))) * 2.0**-53

@@ -8,37 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_envs.kernels.compiled import jit
+from ssl4rl_envs.kernels.compiled.hashing import chain, mix
 from ssl4rl_envs.kernels.reference.stream import GOLDEN
 
 Words = NDArray[np.uint64]
 
 
 @jit
-def _mix(z: Any) -> Any:
-    z = z ^ (z >> np.uint64(30))
-    z = z * np.uint64(0xBF58476D1CE4E5B9)
-    z = z ^ (z >> np.uint64(27))
-    z = z * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-@jit
-def _chain(key: Any, value: Any) -> Any:
-    return _mix(_mix(key + GOLDEN) ^ _mix(value * GOLDEN + np.uint64(1)))
-
-
-@jit
 def begin(keys: Words, role: Any, seeds: Words, indices: Words) -> Any:
     """See `kernels.stream.begin`."""
     for i in range(len(keys)):
-        keys[i] = _chain(_chain(role, seeds[i]), indices[i])
+        keys[i] = chain(chain(role, seeds[i]), indices[i])
 
 
 @jit
 def derive(derived: Words, keys: Words, others: Words) -> Any:
     """See `kernels.stream.derive`."""
     for i in range(len(keys)):
-        derived[i] = _chain(keys[i], others[min(i, len(others) - 1)])
+        derived[i] = chain(keys[i], others[min(i, len(others) - 1)])
 
 
 @jit
@@ -46,16 +33,16 @@ def fold(keys: Words, columns: Words) -> Any:
     """See `kernels.stream.fold`."""
     for i in range(len(keys)):
         for j in range(columns.shape[1]):
-            keys[i] = _chain(keys[i], columns[i, j])
+            keys[i] = chain(keys[i], columns[i, j])
 
 
 @jit
 def words(out: Words, keys: Words, call: Any) -> Any:
     """See `kernels.stream.words`."""
     for i in range(len(keys)):
-        key = _mix(_chain(keys[i], call) + GOLDEN)
+        key = mix(chain(keys[i], call) + GOLDEN)
         for j in range(out.shape[1]):
-            out[i, j] = _mix(key ^ _mix(np.uint64(j) * GOLDEN + np.uint64(1)))
+            out[i, j] = mix(key ^ mix(np.uint64(j) * GOLDEN + np.uint64(1)))
 
 
 @jit
@@ -63,25 +50,25 @@ def several(out: Words, keys: Words, call: Any) -> Any:
     """See `kernels.stream.several`."""
     for i in range(len(keys)):
         for j in range(out.shape[1]):
-            out[i, j] = _chain(_chain(keys[i], call + np.uint64(j)), np.uint64(0))
+            out[i, j] = chain(chain(keys[i], call + np.uint64(j)), np.uint64(0))
 
 
 @jit
 def uniform(out: NDArray[np.float64], keys: Words, call: Any) -> Any:
     """See `kernels.stream.uniform`."""
     for i in range(len(keys)):
-        key = _chain(keys[i], call)
+        key = chain(keys[i], call)
         for j in range(out.shape[1]):
-            out[i, j] = np.float64(_chain(key, np.uint64(j)) >> np.uint64(11)) * 2.0**-53
+            out[i, j] = np.float64(chain(key, np.uint64(j)) >> np.uint64(11)) * 2.0**-53
 
 
 @jit
 def integers(out: NDArray[np.int64], keys: Words, call: Any, low: Any, width: Any) -> Any:
     """See `kernels.stream.integers`."""
     for i in range(len(keys)):
-        key = _chain(keys[i], call)
+        key = chain(keys[i], call)
         for j in range(out.shape[1]):
-            high = _chain(key, np.uint64(j)) >> np.uint64(32)
+            high = chain(key, np.uint64(j)) >> np.uint64(32)
             out[i, j] = low + np.int64((high * width) >> np.uint64(32))
 
 
@@ -89,9 +76,9 @@ def integers(out: NDArray[np.int64], keys: Words, call: Any, low: Any, width: An
 def bounded(out: NDArray[np.int64], keys: Words, call: Any, low: NDArray[np.int64], width: NDArray[np.int64]) -> Any:
     """See `kernels.stream.bounded`."""
     for i in range(len(keys)):
-        key = _chain(keys[i], call)
+        key = chain(keys[i], call)
         for j in range(out.shape[1]):
-            high = _chain(key, np.uint64(j)) >> np.uint64(32)
+            high = chain(key, np.uint64(j)) >> np.uint64(32)
             out[i, j] = low[i, j] + np.int64((high * np.uint64(max(width[i, j], 1))) >> np.uint64(32))
 
 
@@ -101,9 +88,9 @@ def permutation(out: NDArray[np.int64], keys: Words, call: Any) -> Any:
     count = out.shape[1]
     drawn = np.empty(count, np.uint64)
     for i in range(len(keys)):
-        key = _chain(keys[i], call)
+        key = chain(keys[i], call)
         for j in range(count):
-            word, place = _chain(key, np.uint64(j)), j
+            word, place = chain(key, np.uint64(j)), j
             while place > 0 and drawn[place - 1] > word:
                 drawn[place], out[i, place] = drawn[place - 1], out[i, place - 1]
                 place -= 1

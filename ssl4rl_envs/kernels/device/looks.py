@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ssl4rl_envs.kernels.looks import MIRRORED, TRANSPOSED, UPSIDE_DOWN
+from ssl4rl_envs.kernels.tiles import MIRRORED, TRANSPOSED, UPENDED
 
 
 def differ(first: Tensor, second: Tensor, least: int) -> NDArray[np.bool_]:
@@ -24,8 +24,8 @@ def lie_apart(pictures: Tensor, ways: tuple[int, ...], inside: NDArray[np.int64]
     for way in ways:
         crossed = bool(way & TRANSPOSED)
         other = upright.transpose(1, 2) if crossed else upright
-        other = other.flip(2) if way & (UPSIDE_DOWN if crossed else MIRRORED) else other
-        other = other.flip(1) if way & (MIRRORED if crossed else UPSIDE_DOWN) else other
+        other = other.flip(2) if way & (UPENDED if crossed else MIRRORED) else other
+        other = other.flip(1) if way & (MIRRORED if crossed else UPENDED) else other
         result &= _said(((upright - other).abs() * disk).sum(dim=(1, 2, 3)) >= least)
     return result
 

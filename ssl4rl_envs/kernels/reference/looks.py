@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl4rl_envs.kernels.looks import MIRRORED, TRANSPOSED, UPSIDE_DOWN
+from ssl4rl_envs.kernels.tiles import MIRRORED, TRANSPOSED, UPENDED
 
 
 def differ(out: NDArray[np.bool_], first: NDArray[np.uint8], second: NDArray[np.uint8], least: int) -> None:
@@ -23,6 +23,6 @@ def lie_apart(
     out[...] = True
     for way in ways:
         other = values.swapaxes(1, 2) if way & TRANSPOSED else values
-        flipped = other[:, :, ::-1] if way & (UPSIDE_DOWN if way & TRANSPOSED else MIRRORED) else other
-        flipped = flipped[:, ::-1] if way & (MIRRORED if way & TRANSPOSED else UPSIDE_DOWN) else flipped
+        flipped = other[:, :, ::-1] if way & (UPENDED if way & TRANSPOSED else MIRRORED) else other
+        flipped = flipped[:, ::-1] if way & (MIRRORED if way & TRANSPOSED else UPENDED) else flipped
         out &= (np.abs(values - flipped) * counts[:, :, None]).sum(axis=(1, 2, 3)) >= least

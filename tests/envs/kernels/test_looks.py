@@ -11,6 +11,7 @@ from ssl4rl_envs import Stream
 from ssl4rl_envs.images.views import _outside_disk, draw_views, turned_differs
 from ssl4rl_envs.kernels import looks
 from ssl4rl_envs.kernels.reference import looks as reference
+from ssl4rl_envs.kernels.tiles import QUARTERS
 from ssl4rl_envs.sources import load_images
 from ssl4rl_envs.sources.base import TURN
 
@@ -58,8 +59,8 @@ def test_the_quarters_are_turns_counter_clockwise(quarter):
     both = np.concatenate([picture, (picture // 2 + turned // 2)])
     apart = int(np.abs(picture.astype(int) - turned).sum())
     inside = np.zeros(5, np.int64)
-    assert looks.lie_apart(both, (looks.QUARTERS[quarter],), inside, apart)[0]
-    assert not looks.lie_apart(both, (looks.QUARTERS[quarter],), inside, apart + 1)[0]
+    assert looks.lie_apart(both, (int(QUARTERS[quarter]),), inside, apart)[0]
+    assert not looks.lie_apart(both, (int(QUARTERS[quarter]),), inside, apart + 1)[0]
 
 
 @pytest.mark.parametrize("source", ["photos", "scenes"])

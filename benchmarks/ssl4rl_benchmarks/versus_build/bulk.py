@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -32,7 +32,7 @@ envs = gym.make_vec("SSL4RL/Rotation-v0", num_envs=BATCH, source=sys.argv[1])
 envs.reset(seed=0)
 print("ready", time.process_time(), flush=True)
 sys.stdin.readline()  # told to look at every picture, in as many processes
-pids = [os.getpid()]
+pids, (heard, told) = [os.getpid()], os.pipe()
 for _ in range(int(sys.argv[2]) - 1):
     pid = os.fork()
     if not pid:
@@ -43,7 +43,12 @@ import numpy as np
 source = envs.unwrapped.task.source
 for start in range(0, len(source), 256):
     source.pixels(source.whole(np.arange(start, min(start + 256, len(source)))), 32)
-print("touched", *pids, flush=True)
+if pids:
+    for _ in pids[1:]:
+        os.read(heard, 1)
+    print("touched", *pids, flush=True)
+else:
+    os.write(told, b".")
 time.sleep(600)
 """.replace("BATCH", str(BATCH))
 
@@ -71,18 +76,17 @@ class Holder:
             text=True,
             cwd=place,
             env={**environment(tree, 1), "SSL4RL_CACHE": str(place)},
+            start_new_session=True,  # so that its forks end with it
         )
         self.cpu_seconds = float(self._hear("ready")[0])
         self.seconds = time.perf_counter() - start
-        self._processes = processes
 
     def touch(self) -> None:
         """Look at every picture."""
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
-        heard = [self._hear("touched") for _ in range(self._processes)]
-        self._pids = [int(pid) for pids in heard for pid in pids]
+        self._pids = [int(pid) for pid in self._hear("touched")]
 
     @property
     def mebibytes(self) -> float:
@@ -95,15 +99,15 @@ class Holder:
 
     def close(self) -> None:
         """End the processes."""
-        for pid in self._pids[1:]:
-            os.kill(pid, signal.SIGKILL)
-        self._process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.communicate()
 
     def _hear(self, word: str) -> list[str]:
         assert self._process.stdout is not None
         said = self._process.stdout.readline().split()
         if not said or said[0] != word:
+            self.close()
             raise RuntimeError(f"a process ended before it was {word}")
         return said[1:]
 

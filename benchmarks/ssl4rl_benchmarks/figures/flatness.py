@@ -116,7 +116,7 @@ def draw(found: dict[str, list[tuple[int, float]]], file: Path) -> None:
         axes.set(xscale="log", xlabel=TITLES[kind], ylim=(0, 1.3 * max(costs)))
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-    panels[0].set_ylabel("microseconds a question, one thread")
+    panels[0].set_ylabel("µs a question, one thread")
     figure.tight_layout()
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file)

@@ -27,9 +27,21 @@ def on_device(task: TaskT, device: torch.device | str) -> TaskT:
         device: of torch: "cuda", "cpu", ...
 
     Raises:
-        RuntimeError: torch has no such device.
+        ValueError: torch cannot use the device.
     """
-    return _placed(task, torch.empty(0, device=torch.device(device)).device, {})
+    return _placed(task, usable(device), {})
+
+
+def usable(device: torch.device | str) -> torch.device:
+    """Return a device of torch, with its number.
+
+    Raises:
+        ValueError: torch cannot use it here.
+    """
+    try:
+        return torch.empty(0, device=torch.device(device)).device
+    except (AssertionError, RuntimeError) as error:  # the former where torch was built without CUDA
+        raise ValueError(f"torch cannot use the device {str(device)!r} here ({error}); device='cpu' always works") from error
 
 
 def _placed(task: TaskT, device: torch.device, sources: dict[int, PictureSource]) -> TaskT:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ssl4rl_envs.kernels.tensors import as_array
-from ssl4rl_envs.on_device.placement import on_device
+from ssl4rl_envs.on_device.placement import on_device, usable
 from ssl4rl_envs.on_device.sources import to_device
 from ssl4rl_envs.registration import make_task
 from ssl4rl_envs.task import Batch, Task
@@ -33,8 +33,7 @@ class SSLTorchVectorEnv(SSLVectorEnv):
         settings: as of `SSLVectorEnv`: `autoreset_mode`, `split`, `interface`, `prefetch`, ...; and the task's arguments.
 
     Raises:
-        ValueError: an argument is not one of its values.
-        RuntimeError: torch has no such device.
+        ValueError: an argument is not one of its values, or torch cannot use the device.
     """
 
     def __init__(self, task: Task | str, num_envs: int = 1, *, device: torch.device | str = "cuda", **settings: Any) -> None:
@@ -43,7 +42,7 @@ class SSLTorchVectorEnv(SSLVectorEnv):
         if not isinstance(task, str) and settings:
             raise ValueError(f"{', '.join(settings)} are arguments of a task that is named; this one is built already")
         placed = on_device(built, device)
-        self.device = torch.empty(0, device=torch.device(device)).device
+        self.device = usable(device)
         super().__init__(placed, num_envs=num_envs, **own)
 
     @property

@@ -117,8 +117,11 @@ def test_a_source_on_a_device_is_pickled_without_its_pixels_there():
 
 
 def test_mistakes_are_told():
-    with pytest.raises(RuntimeError, match="nothing"):
+    with pytest.raises(ValueError, match="cannot use the device 'nothing' here"):
         SSLTorchVectorEnv("SSL4RL/Rotation-v0", num_envs=2, device="nothing")
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="cannot use the device 'cuda' here"):
+            SSLTorchVectorEnv("SSL4RL/Rotation-v0", num_envs=2)
     with pytest.raises(ValueError, match="image_size are arguments of a task that is named"):
         SSLTorchVectorEnv(make_task("SSL4RL/Rotation-v0"), num_envs=2, device="cpu", image_size=64)
     envs = SSLTorchVectorEnv("SSL4RL/Rotation-v0", num_envs=2, device="cpu", source="digits", image_size=40)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
@@ -11,6 +12,9 @@ from ssl4rl_envs.sources.collected import CollectedSource, recent
 from ssl4rl_envs.sources.collection import Collection, Members
 from ssl4rl_envs.sources.listing import list_pictures
 from ssl4rl_envs.sources.options import SHORT_SIDE, checked, joined, split_name
+
+if TYPE_CHECKING:
+    from ssl4rl_envs.sources.reading import Reading
 
 
 class Folder(Collection):
@@ -46,6 +50,25 @@ class Folder(Collection):
     @override
     def where(self) -> Callable[[str], Path]:
         return self.root.__truediv__
+
+
+def read_picture(file: str | Path, side: int | str | None = SHORT_SIDE) -> Reading:
+    """Read one picture file as a folder's are read, apart from what its numbers have in common with others.
+
+    Args:
+        file: the picture.
+        side: as of `FolderSource`.
+
+    Returns:
+        `pixels`, uint8 RGB (height, width, 3), upright, and what is to be known of how they were read.
+
+    Raises:
+        Exception: Pillow cannot read it, for which its readers raise errors of many types.
+        ValueError: it is smaller than 4 pixels, or holds no finite number.
+    """
+    from ssl4rl_envs.sources import reading  # with Pillow's readers, which who finds a folder in the cache never needs
+
+    return reading.read_picture(Path(file).read_bytes(), checked(side, dedup=False))
 
 
 class FolderSource(CollectedSource):

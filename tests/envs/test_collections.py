@@ -16,6 +16,7 @@ from PIL import Image
 import ssl4rl_envs
 from ssl4rl_envs.sources import FolderSource, ImageSource, building, collected, collection, load_images
 from ssl4rl_envs.sources.files import alternatives, matching
+from ssl4rl_envs.sources.folder import folder, read_picture
 from ssl4rl_envs.sources.options import SHORT_SIDE, Settings, joined, split_name
 
 COUNT = 30
@@ -284,3 +285,11 @@ def test_the_side_of_pictures_is_chosen_and_moves_no_picture_across_splits(tmp_p
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert native.fingerprint != usual.fingerprint
+
+
+def test_one_picture_is_read_as_its_folder_reads_it(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (300, 280, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    alone = read_picture(tmp_path / "a.png")
+    assert np.array_equal(alone.pixels, folder(tmp_path).picture(0))
+    assert np.array_equal(read_picture(tmp_path / "a.png", side="native").pixels, noise)

@@ -79,7 +79,7 @@ def _stamp() -> str:
 def _load_for_children() -> None:
     """Load before a fork what each of the children would load for itself otherwise, and share with nobody."""
     if _begun is not None and "numba" not in sys.modules and not os.environ.get(VARIABLE):
-        for name in _met:
+        for name in tuple(_met):
             implementation(name)
 
 

@@ -52,7 +52,7 @@ def place(out: Bytes, to: Whole, pictures: Bytes, at: Whole, side: int, how: Byt
 
 @over_tensors
 def fill(out: Bytes, at: Whole, side: int, value: int) -> None:
-    """Write one value into one square of each of the pictures (n, height, width, 3); corners (n, 1, 2)."""
+    """Write one value into one square of each of the pictures (n, height, width, 3); corners (n or 1, 1, 2)."""
     paint = kernels.area("tiles").fill
     _share(len(out), 3 * side * side, lambda rows: paint(out[rows], part(at, rows), side, value))
 

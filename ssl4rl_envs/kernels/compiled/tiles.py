@@ -78,7 +78,8 @@ def _copy_turned(written: Bytes, start: int, width: int, read: Bytes, origin: in
 def fill(out: Bytes, at: Whole, side: int, value: int) -> Any:
     """See `kernels.tiles.fill`."""
     for i in range(len(out)):
-        top, left = at[i, 0, 0], at[i, 0, 1]
+        ai = min(i, len(at) - 1)
+        top, left = at[ai, 0, 0], at[ai, 0, 1]
         for r in range(side):
             for c in range(side):
                 for channel in range(3):

@@ -76,7 +76,7 @@ def test_squares(device, seed, count, side, many):
         same = tiles.equal(kind(shown), *pairs, side)
         tiles.recolour(out, to, kind(other), channels)
         tiles.relight(lit, *light)
-        tiles.fill(lit.reshape(count * many, side, side, 3), np.zeros((count * many, 1, 2), np.int64), side // 2, 7)
+        tiles.fill(lit.reshape(count * many, side, side, 3), np.zeros((1, 1, 2), np.int64), side // 2, 7)
         return out, lit, same
 
     for by_array, by_tensor in zip(done(np.copy), done(lambda array: torch.tensor(array, device=device)), strict=True):

@@ -14,6 +14,7 @@ import transformers
 from PIL import Image
 from torch import Tensor
 from transformers import AutoProcessor, AutoTokenizer, Qwen2VLProcessor
+from transformers.image_processing_backends import PilBackend
 from transformers.models.auto import video_processing_auto
 from transformers.utils.import_utils import is_num2words_available, is_torchvision_available
 from transformers.video_processing_utils import BaseVideoProcessor
@@ -226,6 +227,8 @@ def test_a_copy_of_a_copy_is_the_same_files(picture_family, tmp_path):
         for settings in (before, after):  # differ between a tokenizer made and a tokenizer read
             for key in ("is_local", "local_files_only", "tokenizer_class", "name_or_path"):
                 settings.pop(key, None)
+            if is_torchvision_available():  # with which a video processor is read, and writes all its settings
+                settings.pop("video_processor", None)
         assert before == after, name
 
 
@@ -263,6 +266,11 @@ def test_the_real_class_reads_what_the_one_without_videos_wrote(name, tmp_path):
     assert torch.equal(mine["input_ids"], theirs["input_ids"])
 
 
+def test_pictures_are_processed_by_pillow_whether_or_not_torchvision_is_there(picture_family, tmp_path):
+    zoo.save(picture_family, tmp_path)
+    assert isinstance(load_processor(str(tmp_path)).image_processor, PilBackend)
+
+
 @pytest.mark.parametrize("name", WITH_VIDEOS)
 def test_the_real_class_constructs_with_a_stand_in_for_its_videos(name, tmp_path, monkeypatch):
     """The files hold what the real class's own loading needs, as far as that can be seen without torchvision."""
@@ -285,6 +293,7 @@ def test_the_real_class_constructs_with_a_stand_in_for_its_videos(name, tmp_path
     real = AutoProcessor.from_pretrained(tmp_path)
     assert type(real) is kind
     assert real.video_processor.video_processor_type == processor.video_processor.video_processor_type
+    real.image_processor = processor.image_processor  # which may work with torchvision there
     (texts, encoded), (other_texts, others) = encode(processor, pictures()), encode(real, pictures())
     assert texts == other_texts
     assert_same(encoded, others)

@@ -78,6 +78,16 @@ def test_a_lock_keeps_other_processes_out_until_its_own_is_killed(tmp_path, hold
     assert not (tmp_path / LOCK).exists()
 
 
+def test_a_process_that_ends_leaves_no_lock_and_says_nothing_of_it(tmp_path):
+    script = textwrap.dedent(HOLDER) + "import sys; sys.held_to_the_end = lock\n"  # kept longer than modules are
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "held"
+    assert "Exception" not in done.stderr
+    assert not (tmp_path / LOCK).exists()
+
+
 def test_a_lock_may_be_taken_again_by_its_holder_alone(tmp_path):
     lock = FolderLock(tmp_path, "a trainer")
     with lock:

@@ -4,6 +4,9 @@ Every model brings its own processor class, with its own way to expand a picture
 read videos, and do not construct where the libraries for that (torchvision, num2words) are missing. Here they do, without
 the videos: the class's own code, image processor, tokenizer and chat template are used as they are. What is saved names the
 original class and keeps its video settings, so that plain `AutoProcessor` reads it wherever those libraries exist.
+
+Pictures are processed by Pillow, where a model has a processor for that: torchvision resizes them to slightly other bytes,
+and what a model sees must not depend on whether it is installed.
 """
 
 from __future__ import annotations
@@ -14,7 +17,15 @@ from os import PathLike
 from types import FunctionType
 from typing import Any
 
-from transformers import AutoConfig, AutoProcessor, BatchEncoding, PreTrainedTokenizerBase, ProcessorMixin
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoProcessor,
+    BatchEncoding,
+    PreTrainedTokenizerBase,
+    ProcessorMixin,
+)
+from transformers.image_processing_backends import TorchvisionBackend
 from transformers.image_processing_base import ImageProcessingMixin
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING, processor_class_from_name
 from transformers.utils.import_utils import is_num2words_available, is_torchvision_available
@@ -39,6 +50,7 @@ def load_processor(name: str) -> Any:
         raise OSError(f"cannot load the processor of {name!r}: {type(error).__name__}: {error}") from error
     if isinstance(processor, PreTrainedTokenizerBase):
         processor = TextProcessor(processor)
+    _take_pillow(processor, name)
     tokenizer = getattr(processor, "tokenizer", None)
     if tokenizer is None:
         raise OSError(f"cannot load the processor of {name!r}: there is a {type(processor).__name__}, but no tokenizer")
@@ -62,6 +74,14 @@ def _load(name: str) -> Any:
         if kind is None or not _takes_videos(kind):
             raise
     return without_videos(kind).from_pretrained(name)
+
+
+def _take_pillow(processor: Any, name: str) -> None:
+    """Give a processor the image processor that works with Pillow, if its own works with torchvision and there is another."""
+    if isinstance(getattr(processor, "image_processor", None), TorchvisionBackend):
+        other = AutoImageProcessor.from_pretrained(name, backend="pil")
+        if not isinstance(other, TorchvisionBackend):
+            processor.image_processor = other
 
 
 def _processor_class(name: str) -> Any:

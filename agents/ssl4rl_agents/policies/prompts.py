@@ -266,10 +266,16 @@ class PromptEncoder:
         if place is None:
             return (mask.cumsum(-1) - 1).clamp(min=0)[:, None]
         takes = inspect.signature(place).parameters
-        known = {name: value for name, value in {**by_token, **seen}.items() if name in takes}
+        known = {name: value.cpu() for name, value in {**by_token, **seen}.items() if name in takes}  # it loops over prompts
         if "mm_token_type_ids" in takes:
-            known.setdefault("mm_token_type_ids", torch.eq(ids, self.image_token_id or -1).int())
-        return cast(Tensor, place(**known)[0]).permute(1, 0, 2)
+            known.setdefault("mm_token_type_ids", torch.eq(known["input_ids"], self.image_token_id or -1).int())
+        shares = split_pictures(known, len(ids), self.name)
+        alike: dict[tuple[bytes, ...], int] = {}
+        rows = [tuple(share[row].numpy().tobytes() for share in shares.values()) for row in range(len(ids))]
+        which = torch.tensor([alike.setdefault(row, len(alike)) for row in rows])
+        chosen = torch.tensor([rows.index(row) for row in alike])
+        distinct = {name: share[chosen].flatten(0, 1) for name, share in shares.items()}
+        return cast(Tensor, place(**distinct)[0]).permute(1, 0, 2)[which].to(ids.device)
 
 
 def _as_images(pictures: Sequence[Pictures], prompts: int) -> list[list[Image.Image]] | None:

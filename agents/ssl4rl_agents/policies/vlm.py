@@ -9,7 +9,7 @@ checkpointing a prompt and its answers are one row without a cache, since what i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -24,6 +24,7 @@ from typing_extensions import override
 
 from ssl4rl_agents.policies.decoder import Decoder
 from ssl4rl_agents.policies.finite import require_probabilities
+from ssl4rl_agents.policies.fused_norms import fuse_norms
 from ssl4rl_agents.policies.limits import position_limit, require_room
 from ssl4rl_agents.policies.loading import load_weights_checked
 from ssl4rl_agents.policies.lora import add_lora, has_lora, merged_weights, train_lora, without_lora
@@ -31,9 +32,10 @@ from ssl4rl_agents.policies.pictures import vision_parameters
 from ssl4rl_agents.policies.policy import Evaluation, Policy, Samples, Together, token_logprobs, token_statistics
 from ssl4rl_agents.policies.prompts import PromptEncoder, VLMInputs
 from ssl4rl_agents.policies.selfcheck import check_model
-from ssl4rl_agents.policies.support import explained
+from ssl4rl_agents.policies.support import base_of, explained
 from ssl4rl_agents.policies.templates import said_of, whole_reply
 from ssl4rl_agents.policies.watch import Watch
+from ssl4rl_agents.policies.windows import batch_windows
 from ssl4rl_envs.answers import check_style
 
 STATIC = {"auto": None, "static": True, "dynamic": False}
@@ -102,6 +104,8 @@ class VLMPolicy(Policy):
         self.pad_token_id = int(tokenizer.pad_token_id)
         self.prompt_style, self.freeze_vision = check_style(prompt_style), False
         with explained(model):
+            batch_windows(base_of(model))
+            fuse_norms(model)
             self.encoder = PromptEncoder(model, processor, template_arguments)
             self.decoder = Decoder(model, gradient_checkpointing=gradient_checkpointing, static=STATIC[cache])
             self._take_apart(ends, freeze_vision=freeze_vision)
@@ -168,6 +172,8 @@ class VLMPolicy(Policy):
             ValueError: the attention takes no masks, and without them the passes depend on what is read.
         """
         super().work_together(processes)
+        if self.adapters is not None:
+            self.adapters.leave()
         self.decoder.make_same_passes()
 
     def compile_layers(self, backend: str = "inductor") -> None:
@@ -243,6 +249,10 @@ class VLMPolicy(Policy):
             longest: most tokens of an answer.
             choose: from logits (n, vocabulary) and a position to the tokens (n,) there.
         """
+        with self._copied_adapters():
+            return self._grow(inputs, repeats, longest, choose)
+
+    def _grow(self, inputs: VLMInputs, repeats: int, longest: int, choose: Callable[[Tensor, int], Tensor]) -> Samples:
         prefix = self.decoder.prefill(inputs)
         self.decoder.spread(prefix, repeats, longest)
         watch = Watch(self.device, longest)
@@ -266,6 +276,13 @@ class VLMPolicy(Policy):
             columns = columns[: int(torch.stack([within.any() for _, within, _, _ in columns]).sum())]
         tokens, within, logprobs, values = (torch.stack(column, dim=1) for column in zip(*columns, strict=True))
         return Samples(tokens, within, logprobs, values, truncated=alive)
+
+    def _copied_adapters(self) -> AbstractContextManager[None]:
+        """Keep adapters in the precision of autocast for a while, where it is on."""
+        kind = self.device.type
+        if self.adapters is None or not torch.is_autocast_enabled(kind):
+            return nullcontext()
+        return self.adapters.copied(torch.get_autocast_dtype(kind))
 
     def evaluate(self, inputs: VLMInputs, tokens: Tensor, mask: Tensor) -> Evaluation:
         """Score answers with the prompts run once each, under autograd if it is on."""
@@ -324,6 +341,11 @@ class VLMPolicy(Policy):
             train_lora(model)
         elif lora_rank:
             add_lora(model, lora_rank, lora_alpha or 2 * lora_rank, vision=not freeze_vision)
+        self.adapters = None
+        if has_lora(model):
+            from ssl4rl_agents.policies.slim_lora import SlimAdapters  # which needs peft
+
+            self.adapters = SlimAdapters(model)
         if self.freeze_vision:
             for parameter in vision_parameters(getattr(model, model.base_model_prefix), type(model).__name__):
                 parameter.requires_grad_(False)

@@ -10,6 +10,7 @@ import platform
 import shutil
 import time
 import warnings
+import weakref
 from pathlib import Path
 from typing import Any, Self
 
@@ -98,6 +99,7 @@ class FolderLock:
     def __init__(self, folder: Path, who: str, *, active: bool = True) -> None:
         self._folder, self._who, self._active = folder, who, active
         self._handle: int | None = None
+        self._letting_go: weakref.finalize[Any, FolderLock] | None = None
         self._holds = 0
 
     def acquire(self, patience: float = 0.0) -> None:
@@ -122,11 +124,9 @@ class FolderLock:
     def release(self) -> None:
         """Let go of the lock once; nothing happens where it is not held."""
         self._holds = max(0, self._holds - 1)
-        if self._holds == 0 and self._handle is not None:
-            if self._is_there(self._handle):
-                self._file.unlink()  # while it is held, or somebody else's might be deleted
-            os.close(self._handle)
-            self._handle = None
+        if self._holds == 0 and self._letting_go is not None:
+            self._letting_go()
+            self._handle = self._letting_go = None
 
     def require(self) -> None:
         """Check that the folder is still the one that was locked.
@@ -144,10 +144,6 @@ class FolderLock:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.release()
-
-    def __del__(self) -> None:
-        self._holds = 0
         self.release()
 
     @property
@@ -170,13 +166,12 @@ class FolderLock:
         since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
         os.write(handle, json.dumps({"pid": os.getpid(), "host": platform.node(), "since": since}).encode())
         self._handle = handle
+        # Also where nobody lets go of it: at the end of the process this is done while there is still an interpreter.
+        self._letting_go = weakref.finalize(self, _let_go, handle, self._file, os.getpid())
         return True
 
     def _is_there(self, handle: int) -> bool:
-        try:
-            return os.path.samestat(os.fstat(handle), self._file.stat())
-        except FileNotFoundError:
-            return False
+        return _same_file(handle, self._file)
 
     def _holder(self) -> str:
         try:
@@ -184,3 +179,16 @@ class FolderLock:
             return f"since {held['since']}, as process {held['pid']} on {held['host']}"
         except (OSError, ValueError, KeyError, TypeError):
             return "since a moment ago"
+
+
+def _same_file(handle: int, file: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), file.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _let_go(handle: int, file: Path, holder: int) -> None:
+    if os.getpid() == holder and _same_file(handle, file):  # a fork of the holder holds nothing
+        file.unlink()  # while it is held, or somebody else's might be deleted
+    os.close(handle)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from ssl4rl_benchmarks.versus_build import training
 from ssl4rl_benchmarks.versus_build.__main__ import compare, main, run, table
 from ssl4rl_benchmarks.versus_build.builds import ROOT, Worker, checked_out
 from ssl4rl_benchmarks.versus_build.bulk import measure
@@ -102,3 +106,19 @@ def test_a_large_folder_is_measured_twice_and_by_several_processes(tmp_path):
     found = measure(ROOT, f"folder:{pictures}", cache, 1, processes=2)
     assert set(found) == {"first", "second", "second, cpu", "one", "apart", "forked"}
     assert min(found["apart"], found["forked"]) > found["one"] > 0
+
+
+def test_a_step_of_training_is_taken_by_both_in_turns(monkeypatch, capsys):
+    @contextmanager
+    def here(commit: str) -> Iterator[Path]:
+        assert commit == "some-commit"
+        yield ROOT
+
+    monkeypatch.setattr(training, "checked_out", here)
+    small = ["--model", "qwen-tiny", "--device", "cpu", "--prompts", "2", "--group", "2", "--new-tokens", "3", "--steps", "1"]
+    training.main(["some-commit", *small])
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| step", "| answers", "| update", "| tokens of answers"]
+    assert lines[-1] == "| tokens of answers | 12 | 12 | |"
+    with pytest.raises(SystemExit, match="--group must be at least 2"):
+        training.main(["some-commit", "--group", "1"])

@@ -19,7 +19,7 @@ import threading
 import time
 from contextlib import suppress
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -67,12 +67,10 @@ def _mark(name: str) -> Path:
 def _stamp() -> str:
     package = Path(__file__).parents[1]
     files = [path for name in COMPILED_FROM for path in sorted(package.glob(name))]
-    known = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    try:
-        numba = version("numba")
-    except PackageNotFoundError:
-        numba = ""
-    told = repr((known, numba, sys.version, os.environ.get("NUMBA_CACHE_DIR")))
+    numba = find_spec("numba")  # whose version is told by a file that is written anew with it; to ask for it takes longer
+    files += [] if numba is None else [Path(place, "_version.py") for place in numba.submodule_search_locations or ()]
+    known = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.exists()]
+    told = repr((known, sys.version, os.environ.get("NUMBA_CACHE_DIR")))
     return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core.caching import FunctionCache
+from numba.core.runtime.nrt import rtsys
 
 from ssl4rl_envs.kernels import COMPILED_FROM
 
@@ -26,16 +28,37 @@ _SOURCES = hashlib.blake2b(
 ).digest()
 
 
+class _Kept(FunctionCache):
+    """What numba keeps of a loop on the disk.
+
+    numba knows what it kept by the file of the function alone; what it calls from other files is compiled into it, too.
+
+    To compile anything, numba first loads its versions of all of Python and NumPy, with half of SciPy: 20 MiB that no other
+    process shares, and 0.2 seconds. What is machine code already needs none of it but numba's memory for arrays. Where
+    something has to be compiled after all, the compiler loads the rest by itself.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)  # type: ignore[no-untyped-call]
+        index = self._cache_file
+        index._source_stamp = (index._source_stamp, _SOURCES)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return what was compiled for a signature; None if nothing was. As the method that it overrides, without loading."""
+        rtsys.initialize(target_context)
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        return None
+
+
 def jit(function: Function) -> Function:
     """Compile a loop: without the interpreter's lock, kept on the disk, and with no other rounding than NumPy's.
 
     No fast mathematics, and no multiplication that is contracted with an addition; divisions by zero give what NumPy gives.
     """
-    compiled = _njit(cache=True, **_OPTIONS)(function)
+    compiled = _njit(**_OPTIONS)(function)
     if hasattr(compiled, "_cache"):  # not where NUMBA_DISABLE_JIT is set
-        # numba knows what it kept by the file of the function alone; what it calls from other files is compiled into it, too.
-        index = compiled._cache._cache_file
-        index._source_stamp = (index._source_stamp, _SOURCES)
+        compiled._cache = _Kept(function)
     return cast(Function, compiled)
 
 

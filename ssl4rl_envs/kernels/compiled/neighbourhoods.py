@@ -39,8 +39,11 @@ def sample(
     asked = targets.shape[1]
     slots, upper, group, ranked, numbers = np.empty((5, width), np.int64)
     words, marks = np.empty((2, width), np.uint64), np.empty((2, width), np.int64)
-    spare = np.empty((3, max(hidden.shape[1], fanouts.max())), np.int64)
-    last = draw + np.uint64(fanouts.sum())
+    widest, draws = hidden.shape[1], 0
+    for fanout in fanouts:
+        widest, draws = max(widest, fanout), draws + fanout
+    spare = np.empty((3, widest), np.int64)
+    last = draw + np.uint64(draws)
     for i in range(count):
         slots[:asked] = targets[i]
         _walk(slots, upper, asked, indptr, indices, fanouts, hidden[i], keys[i], draw, spare)
@@ -175,7 +178,7 @@ def _join(
         if local[slot] < 0:
             continue
         one, other = local[upper[slot]], local[slot]
-        if upper[slot] >= asked and (local[:asked] == other).any():
+        if upper[slot] >= asked and _holds(local[:asked], other):
             continue
         words[0, met], marks[0, met] = min(one, other) * width + max(one, other), 0
         met += 1
@@ -197,6 +200,15 @@ def _join(
         out_edge_index[end, half + count :] = 0
     out_edge_mask[:count], out_edge_mask[half : half + count] = True, True
     out_edge_mask[count:half], out_edge_mask[half + count :] = False, False
+
+
+@jit
+def _holds(values: Nodes, value: int) -> Any:
+    """Return whether a value is among others: without `any`, with which every process would load all of numba's NumPy."""
+    found = False
+    for one in values:
+        found = found or one == value
+    return found
 
 
 def warm() -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 
 import pytest
+
+from ssl4rl_envs import kernels
 
 compiled = pytest.importorskip("ssl4rl_envs.kernels.compiled", exc_type=ImportError)
 
@@ -37,3 +40,24 @@ def test_what_is_kept_is_compiled_anew_when_another_file_has_changed(tmp_path, m
         return sum(module.loop.stats.cache_misses.values())
 
     assert [compilations(sources) for sources in (b"one", b"one", b"two", b"two")] == [1, 0, 1, 0]
+
+
+LOADED = """
+import sys
+import numpy as np
+from ssl4rl_envs import kernels
+looks, neighbourhoods = (kernels.implementation(area, "numba") for area in ("looks", "neighbourhoods"))
+misses = sum(sum(loop.stats.cache_misses.values()) for loop in (looks.differ, looks.lie_apart, neighbourhoods.sample))
+lean = "numba.np.arraymath" not in sys.modules  # one of numba's versions of NumPy
+import numba
+total = numba.njit(lambda values: np.sort(values)[1:].sum() + np.linalg.norm(values))(np.array([3.0, 0.0, 4.0]))
+kernels.implementation("tiles", "numba")
+print(misses, lean, total)
+"""
+
+
+def test_what_was_compiled_is_loaded_without_what_compiles_and_something_else_can_be_compiled_then():
+    for area in ("looks", "neighbourhoods", "tiles"):
+        kernels.implementation(area, "numba")
+    run = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["0", "True", "12.0"]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from ssl4rl_envs import memory, rendering
+from ssl4rl_envs import memory, windows
 from ssl4rl_envs.questions import Question
 from ssl4rl_envs.registration import PlainSpec
 from ssl4rl_envs.schedules import Schedule
 from ssl4rl_envs.task import Batch, Score, Task
+
+if TYPE_CHECKING:
+    from ssl4rl_envs.rendering import Canvas
 
 
 class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
@@ -47,7 +50,7 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         ValueError: an argument is not one of its values, or "human" was asked for on a machine without a display.
     """
 
-    metadata: dict[str, Any] = {"render_modes": list(rendering.MODES), "render_fps": 2}  # noqa: RUF012 (Gymnasium's own)
+    metadata: dict[str, Any] = {"render_modes": list(windows.MODES), "render_fps": 2}  # noqa: RUF012 (Gymnasium's own)
 
     def __init__(
         self,
@@ -62,16 +65,16 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         render_mode: str | None = None,
         **arguments: Any,
     ) -> None:
-        self.render_mode = rendering.check_mode(render_mode)
+        self.render_mode = windows.check_mode(render_mode)
         self.questions = Question(task, arguments, split, interface, prompt_style, group_size, attempts, grammar)
         # The class declares every mode, so that gym.make passes "human" on; an instance those that work on this machine.
-        self.metadata = {**type(self).metadata, "render_modes": rendering.usable_modes()}
+        self.metadata = {**type(self).metadata, "render_modes": windows.usable_modes()}
         self._take_spaces()
         self._ended = True
         self._return = 0.0
         self._outcome: tuple[NDArray[Any], Score] | None = None
-        self._window: rendering.Window | None = None
-        self._canvas: rendering.Canvas | None = None
+        self._window: windows.Window | None = None
+        self._canvas: Canvas | None = None
 
     @property
     def task(self) -> Task:
@@ -172,6 +175,8 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         if self.render_mode is None:
             gym.logger.warn("render() needs a render mode; pass one to gym.make, e.g. render_mode='rgb_array'")
             return None
+        from ssl4rl_envs import rendering  # with fonts and what draws, which who never renders does without
+
         verdict = rendering.judge(self.task, self.questions.batch, *self._outcome)[0] if self._outcome is not None else None
         card = rendering.card(self.task, self.questions.batch, 0, verdict)
         if self.render_mode == "ansi":
@@ -180,7 +185,7 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         picture = rendering.draw(card, self._canvas)
         if self.render_mode == "rgb_array":
             return picture
-        self._window = self._window or rendering.Window()
+        self._window = self._window or windows.Window()
         self._window.show(picture)
         return None
 

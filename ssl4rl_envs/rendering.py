@@ -6,13 +6,10 @@ Everything here works from what a task declares (its pictures, prompts and answe
 from __future__ import annotations
 
 import operator
-import os
-import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, reduce
-from importlib.util import find_spec
 from itertools import zip_longest
 from typing import Any
 
@@ -22,8 +19,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Score, Task
-
-MODES: tuple[str, ...] = ("rgb_array", "ansi", "human")
 
 _WIDTH = 360  # of a card, in pixels
 _MARGIN = 14
@@ -277,55 +272,3 @@ def to_ansi(card: Card, columns: int = 32) -> str:
 def _half_block(upper: NDArray[np.uint8], lower: NDArray[np.uint8]) -> str:
     (r, g, b), (r2, g2, b2) = upper, lower
     return f"\x1b[38;2;{r};{g};{b}m\x1b[48;2;{r2};{g2};{b2}m\u2580"
-
-
-def has_display() -> bool:
-    """Return whether a window can be opened: a display is announced, and Python has tkinter."""
-    if sys.platform not in ("win32", "darwin") and not os.environ.get("DISPLAY"):
-        return False
-    return find_spec("_tkinter") is not None and find_spec("tkinter") is not None
-
-
-def usable_modes() -> list[str]:
-    """Return the render modes that work on this machine."""
-    return [mode for mode in MODES if mode != "human" or has_display()]
-
-
-def check_mode(mode: str | None) -> str | None:
-    """Return `mode` if it can be used here.
-
-    Raises:
-        ValueError: it is no render mode, or "human" without a display.
-    """
-    if mode is not None and mode not in MODES:
-        raise ValueError(f"render_mode must be one of {', '.join(MODES)} or None, got {mode!r}")
-    if mode == "human" and not has_display():
-        raise ValueError(
-            "render_mode='human' opens a window, and this machine has no display (or Python lacks tkinter); "
-            "use render_mode='rgb_array' and save the picture"
-        )
-    return mode
-
-
-class Window:
-    """A window that shows one picture at a time."""
-
-    def __init__(self) -> None:
-        import tkinter
-
-        self._root = tkinter.Tk()
-        self._root.title("SSL4RL")
-        self._label = tkinter.Label(self._root)
-        self._label.pack()
-
-    def show(self, picture: NDArray[np.uint8]) -> None:
-        """Show a uint8 picture (height, width, 3)."""
-        from PIL import ImageTk
-
-        self._photo = ImageTk.PhotoImage(Image.fromarray(picture), master=self._root)
-        self._label.configure(image=str(self._photo))
-        self._root.update()
-
-    def close(self) -> None:
-        """Close the window."""
-        self._root.destroy()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
@@ -11,13 +11,16 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from ssl4rl_envs import memory, rendering
+from ssl4rl_envs import memory
 from ssl4rl_envs.arguments import whole_number
 from ssl4rl_envs.interface import Transition
 from ssl4rl_envs.questions import Questions
 from ssl4rl_envs.registration import PlainSpec
 from ssl4rl_envs.schedules import Schedule
 from ssl4rl_envs.task import Batch, Task
+
+if TYPE_CHECKING:
+    from ssl4rl_envs.rendering import Canvas
 
 
 class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[Any]]):
@@ -72,7 +75,7 @@ class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[
         self.autoreset_mode = _mode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
         self._ended = np.zeros(num_envs, bool)
-        self._canvas: rendering.Canvas | None = None
+        self._canvas: Canvas | None = None
         ahead = int(prefetch) if isinstance(prefetch, bool) else prefetch
         how = (split, interface, prompt_style, group_size, attempts, grammar)
         self.questions = Questions(task, arguments, num_envs, ahead, *how)
@@ -177,6 +180,8 @@ class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[
         """Return one picture (or text) an environment of what is being asked; None without a render mode."""
         if self.render_mode is None:
             return None
+        from ssl4rl_envs import rendering  # with fonts and what draws, which who never renders does without
+
         cards = [rendering.card(self.task, self.questions.batch, row, None) for row in range(self.num_envs)]
         if self.render_mode == "ansi":
             return tuple(map(rendering.to_ansi, cards))

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
-from PIL import Image
 
-from ssl4rl_envs.sources.arrays import is_arraylike
 from ssl4rl_envs.sources.base import PictureSource, Views
 from ssl4rl_envs.sources.builtin import PICTURES
 from ssl4rl_envs.sources.folder import FolderSource, folder
@@ -46,6 +44,10 @@ def load_images(source: ImageSourceLike | Any) -> PictureSource:
         return PICTURES.load(source, hint)
     if is_dataset(source):
         return of_dataset(source)
+    from PIL import Image  # which what is drawn, or lies decoded in the cache, does without
+
+    from ssl4rl_envs.sources.arrays import is_arraylike
+
     if isinstance(source, Image.Image):
         raise TypeError("one picture is no source; give a list of them")
     if is_arraylike(source) or (isinstance(source, Sequence) and not isinstance(source, (bytes, bytearray))):

@@ -22,9 +22,7 @@ from ssl4rl_envs.sources.intensity import (
     together,
 )
 from ssl4rl_envs.sources.notices import listed, warn
-
-SMALLEST = 4
-"""A picture has at least this many pixels on its shorter side."""
+from ssl4rl_envs.sources.options import SMALLEST
 
 _NUMPYS_FLOATS = ("torch.float16", "torch.float32", "torch.float64")
 

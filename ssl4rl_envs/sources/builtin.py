@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ssl4rl_envs.sources.base import PictureSource
 from ssl4rl_envs.sources.folder import folder
@@ -17,9 +16,6 @@ from ssl4rl_envs.sources.huggingface import huggingface
 from ssl4rl_envs.sources.images import ImageSource, by_name
 from ssl4rl_envs.sources.named import SourceTable, count_of
 from ssl4rl_envs.sources.parquet import parquet
-from ssl4rl_envs.sources.scene_bank import scene_bank
-from ssl4rl_envs.sources.scenes import scenes
-from ssl4rl_envs.sources.webdataset import webdataset
 
 PHOTOGRAPHS: tuple[str, ...] = (
     "astronaut.png",
@@ -46,6 +42,8 @@ def cut_regions(image: NDArray[np.uint8], side: int = REGION) -> list[NDArray[np
 @cache
 def photos() -> ImageSource:
     """Return regions of seven photographs. Regions of different splits share no pixel, but they share photographs."""
+    from PIL import Image  # which other sources do without
+
     folder = _folder_of("skimage") / "data"
     regions: list[NDArray[np.uint8]] = []
     photographs: list[int] = []
@@ -82,17 +80,38 @@ def _folder_of(package: str) -> Path:
     return Path(next(iter(found.submodule_search_locations)))
 
 
+# What draws scenes, and what reads archives, is imported with the first source of its kind: nobody else needs it in memory.
+
+
+def _scenes() -> PictureSource:
+    from ssl4rl_envs.sources.scenes import scenes
+
+    return scenes()
+
+
+def _scene_bank(count: str) -> PictureSource:
+    from ssl4rl_envs.sources.scene_bank import scene_bank
+
+    return by_name(scene_bank(count_of(count, "scenes:N")), f"scenes:{int(count)}")
+
+
+def _webdataset(pattern: str) -> PictureSource:
+    from ssl4rl_envs.sources.webdataset import webdataset
+
+    return webdataset(pattern)
+
+
 PICTURES: SourceTable[PictureSource] = SourceTable(
     "source",
     {
-        "scenes": scenes,
+        "scenes": _scenes,
         "photos": photos,
         "faces": faces,
         "digits": digits,
-        "scenes:N": lambda count: by_name(scene_bank(count_of(count, "scenes:N")), f"scenes:{int(count)}"),
+        "scenes:N": _scene_bank,
         "folder:PATH": folder,
         "parquet:PATH": parquet,
-        "webdataset:PATH": webdataset,
+        "webdataset:PATH": _webdataset,
         "hf:PATH": huggingface,
     },
 )

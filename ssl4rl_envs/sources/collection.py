@@ -10,7 +10,7 @@ import hashlib
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,13 +36,12 @@ class Files(NamedTuple):
     def of(cls, paths: Iterable[str | Path]) -> Files:
         """Return files by their full names."""
         names = [str(path) for path in paths]
-        return cls(names, stamps_of([Path(name).stat() for name in names]))
+        return cls(names, np.array([stamp_of(Path(name).stat()) for name in names], np.int64).reshape(-1, 3))
 
 
-def stamps_of(states: Sequence[os.stat_result]) -> NDArray[np.int64]:
-    """Return the stamps of files; see `Files`."""
-    flat = [number for state in states for number in (state.st_size, state.st_mtime_ns, state.st_ctime_ns)]
-    return np.array(flat, np.int64).reshape(-1, 3)
+def stamp_of(state: os.stat_result) -> tuple[int, int, int]:
+    """Return the stamp of a file; see `Files`."""
+    return state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
 
 class Members(NamedTuple):

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl4rl_envs.sources.arrays import rgb_pictures
 from ssl4rl_envs.sources.base import PictureSource, Views
 from ssl4rl_envs.sources.index import Index, content_key, heads_of, index_of
 from ssl4rl_envs.sources.pyramid import Pyramid
@@ -57,7 +56,7 @@ class ImageSource(PictureSource):
     ) -> None:
         if not 0 < min_zoom <= 1:
             raise ValueError(f"min_zoom must lie in (0, 1], got {min_zoom}")
-        stored = images if isinstance(images, Stored) else store(rgb_pictures(images, name))
+        stored = images if isinstance(images, Stored) else _stored(images, name)
         self._hold(stored, name, min_zoom)
         count = len(stored)
         keys = [content_key(self.picture(item)) for item in range(count)] if keys is None else keys
@@ -158,6 +157,12 @@ class ImageSource(PictureSource):
         if self._smooth is None:
             self._smooth = Smoothed(self._pyramid.stored)
         return self._smooth.pixels(views, size, angle)
+
+
+def _stored(images: Sequence[Any] | NDArray[Any], name: str) -> Stored:
+    from ssl4rl_envs.sources.arrays import rgb_pictures  # with Pillow, which pictures that are stored do without
+
+    return store(rgb_pictures(images, name))
 
 
 def by_name(source: Source, name: str) -> Source:

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import os
+import sys
+from array import array
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ssl4rl_envs.sources.collection import Files, stamps_of
+import numpy as np
 
-_NOT_PICTURES = {"BUFR", "GRIB", "HDF5", "MPEG", "WMF"}  # formats that Pillow knows by name alone
+from ssl4rl_envs.sources.collection import Files, stamp_of
+
+# fmt: off
+OF_PILLOW = frozenset({
+    ".apng", ".avif", ".avifs", ".blp", ".bmp", ".bw", ".cur", ".dcx", ".dds", ".dib", ".eps", ".fit", ".fits", ".flc",
+    ".fli", ".ftc", ".ftu", ".gbr", ".gif", ".icb", ".icns", ".ico", ".iim", ".im", ".j2c", ".j2k", ".jfif", ".jp2",
+    ".jpc", ".jpe", ".jpeg", ".jpf", ".jpg", ".jpx", ".mpo", ".msp", ".pbm", ".pcd", ".pcx", ".pfm", ".pgm", ".png",
+    ".pnm", ".ppm", ".ps", ".psd", ".pxr", ".qoi", ".ras", ".rgb", ".rgba", ".sgi", ".tga", ".tif", ".tiff", ".vda",
+    ".vst", ".webp", ".xbm", ".xpm"
+})
+# fmt: on
+"""How names of pictures end that Pillow reads without further packages. It says nothing of ``.mpo``: several JPEG pictures in
+one file, which it opens as JPEG."""
+
+NOT_PICTURES = frozenset({"BUFR", "GRIB", "HDF5", "MPEG", "WMF"})
+"""Formats that Pillow knows by name alone."""
 
 
 class Found(NamedTuple):
@@ -20,15 +36,15 @@ class Found(NamedTuple):
     left_out: dict[str, str]
 
 
-@cache
 def readable_endings() -> frozenset[str]:
-    """Return how names of files end that Pillow can read, in lower case, each with its dot."""
-    from PIL import Image
+    """Return how names of files end that Pillow can read, in lower case, each with its dot.
 
-    known = (
-        ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN and kind not in _NOT_PICTURES
-    )
-    return frozenset({".mpo", *known})  # several JPEG pictures in one file, which Pillow opens as JPEG
+    Those that it knows by itself are written down here, so that who finds a folder in the cache does without Pillow; to ask
+    would load all of its readers. What others plugged into it is asked for.
+    """
+    pillow: Any = sys.modules.get("PIL.Image")
+    plugged = {} if pillow is None else pillow.EXTENSION
+    return OF_PILLOW | {ending for ending, kind in plugged.items() if kind in pillow.OPEN and kind not in NOT_PICTURES}
 
 
 def list_pictures(root: Path) -> Found:
@@ -39,7 +55,8 @@ def list_pictures(root: Path) -> Found:
     looked at.
     """
     endings = readable_endings()
-    files: dict[str, os.stat_result] = {}
+    files: list[str] = []
+    stamps = array("q")  # rather than all that the system says of each file, which would take a kilobyte
     left_out: dict[str, str] = {}
     seen: set[tuple[int, int]] = set()
     folders: list[str] = [""]
@@ -65,13 +82,14 @@ def list_pictures(root: Path) -> Found:
                 (links if entry.is_symlink() else folders).append(before + name)
             elif _is(entry.is_file):
                 if ending in endings:
-                    files[before + name] = entry.stat()
+                    stamps.extend(stamp_of(entry.stat()))
+                    files.append(before + name)
             elif entry.is_symlink() and (ending in endings or not ending):
                 left_out[before + name] = f"a link to {Path(entry.path).readlink()}, which is not there"
             elif ending in endings:
                 left_out[before + name] = "not a file"
-    names = sorted(files, key=lambda name: name.replace("/", "\0"))  # folder by folder
-    return Found(Files(names, stamps_of([files[name] for name in names])), left_out)
+    order = sorted(range(len(files)), key=lambda number: files[number].replace("/", "\0"))  # folder by folder
+    return Found(Files([files[number] for number in order], np.array(stamps, np.int64).reshape(-1, 3)[order]), left_out)
 
 
 def _is(kind: Callable[[], bool]) -> bool:

@@ -7,7 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from ssl4rl_envs.sources.arrays import SMALLEST
+SMALLEST = 4
+"""A picture has at least this many pixels on its shorter side."""
 
 SHORT_SIDE = 256
 """Pictures are kept at most this large on their shorter side, in pixels, unless told otherwise."""

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from ssl4rl_envs.sources.arrays import SMALLEST
 from ssl4rl_envs.sources.decoding import decode
 from ssl4rl_envs.sources.index import content_key
 from ssl4rl_envs.sources.intensity import Range, Spread
-from ssl4rl_envs.sources.options import Settings
+from ssl4rl_envs.sources.options import SMALLEST, Settings
 
 
 class Reading(NamedTuple):

@@ -83,13 +83,14 @@ def pictures_of(shard: str, column: str = "") -> tuple[dict[str, tuple[int, int]
     found: dict[str, tuple[int, int]] = {}
     samples: dict[str, str] = {}
     trouble = ""
+    endings = {column} if column else {ending[1:] for ending in readable_endings()}
     try:
         with tarfile.open(shard, "r:") as archive:
             for member in archive:
                 key, ending = _sample(member.name)
                 if not member.isfile() or PurePosixPath(member.name).name.startswith("."):
                     continue
-                if ending != column if column else f".{ending.rpartition('.')[2]}" not in readable_endings():
+                if (ending if column else ending.rpartition(".")[2]) not in endings:
                     continue
                 if key in samples:
                     raise _SeveralError(

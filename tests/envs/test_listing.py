@@ -13,7 +13,7 @@ from PIL import Image
 
 import ssl4rl_envs
 from ssl4rl_envs.sources import FolderSource, load_images
-from ssl4rl_envs.sources.listing import list_pictures
+from ssl4rl_envs.sources.listing import NOT_PICTURES, OF_PILLOW, list_pictures
 
 
 def save(path: Path, seed: int = 0) -> Path:
@@ -142,3 +142,24 @@ def test_files_added_behind_a_link_are_seen(tmp_path):
         assert len(load_images(tmp_path / "mine")) == 1
         save(tmp_path / "other" / "b.png", 1)
         assert len(load_images(tmp_path / "mine")) == 2
+
+
+def test_no_ending_is_left_out_that_pillow_reads():
+    known = {ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    assert OF_PILLOW - {".mpo"} == {ending for ending in known if Image.EXTENSION[ending] not in NOT_PICTURES} - {".mpo"}
+
+
+def test_files_of_readers_that_were_plugged_into_pillow_are_read(tmp_path, monkeypatch):
+    save(tmp_path / "a.png").rename(tmp_path / "a.plugged")
+    save(tmp_path / "b.png")
+    assert names(tmp_path) == ["b.png"]
+    monkeypatch.setitem(Image.EXTENSION, ".plugged", "PNG")
+    assert names(tmp_path) == ["a.plugged", "b.png"]
+
+
+def test_stamps_are_those_of_the_files_in_their_order(tmp_path):
+    for number, name in enumerate(("b/1.png", "a.png", "b.png", "a/2.png")):
+        os.utime(save(tmp_path / name), ns=(10**18 + number, 10**18 + number))
+    files = list_pictures(tmp_path).files
+    states = [(tmp_path / name).stat() for name in files.names]
+    assert files.stamps.tolist() == [[state.st_size, state.st_mtime_ns, state.st_ctime_ns] for state in states]

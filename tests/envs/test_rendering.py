@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from ssl4rl_envs import Stream, rendering
+from ssl4rl_envs import Stream, rendering, windows
 from ssl4rl_envs.rendering import Card, Verdict
 
 
@@ -126,14 +126,14 @@ def test_every_task_draws_itself_with_and_without_a_verdict(env_id, build):
 @pytest.mark.parametrize("mode", ["rgb", "rgb_array_list", "", "Human", 3])
 def test_unknown_render_modes_are_errors_that_list_the_known(mode):
     with pytest.raises(ValueError, match="rgb_array, ansi, human"):
-        rendering.check_mode(mode)
+        windows.check_mode(mode)
 
 
 def test_without_a_display_there_is_no_human_mode(headless):
-    assert rendering.usable_modes() == ["rgb_array", "ansi"]
+    assert windows.usable_modes() == ["rgb_array", "ansi"]
     with pytest.raises(ValueError, match=r"no display.*rgb_array"):
-        rendering.check_mode("human")
-    assert [rendering.check_mode(mode) for mode in ("rgb_array", "ansi", None)] == ["rgb_array", "ansi", None]
+        windows.check_mode("human")
+    assert [windows.check_mode(mode) for mode in ("rgb_array", "ansi", None)] == ["rgb_array", "ansi", None]
 
 
 @pytest.mark.parametrize(

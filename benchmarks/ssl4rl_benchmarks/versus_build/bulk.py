@@ -64,11 +64,12 @@ class Holder:
 
     Attributes:
         seconds, cpu_seconds: from its start to its first batch.
+        pids: of the processes, once they have looked.
     """
 
     def __init__(self, tree: Path, source: str, place: Path, processes: int = 1) -> None:
         start = time.perf_counter()
-        self._pids: list[int] = []
+        self.pids: list[int] = []
         self._process = subprocess.Popen(  # noqa: S603 - our own words
             [sys.executable, "-c", CHILD, source, str(processes)],
             stdin=subprocess.PIPE,
@@ -86,16 +87,7 @@ class Holder:
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
-        self._pids = [int(pid) for pid in self._hear("touched")]
-
-    @property
-    def mebibytes(self) -> float:
-        """What they hold, with a share of what they share with others (Linux's Pss)."""
-        total = 0
-        for pid in self._pids:
-            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-        return total / 1024
+        self.pids = [int(pid) for pid in self._hear("touched")]
 
     def close(self) -> None:
         """End the processes."""
@@ -110,6 +102,20 @@ class Holder:
             self.close()
             raise RuntimeError(f"a process ended before it was {word}")
         return said[1:]
+
+
+def together(pids: Sequence[int]) -> float:
+    """Return how many MiB processes hold: what each has to itself, and once what they share.
+
+    Not the sum of Linux's Pss, in which whatever else runs on the machine pays for a part of NumPy and LLVM.
+    """
+    own, shared = 0, 0
+    for pid in pids:
+        lines = (line.split() for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
+        sizes = {name.rstrip(":"): int(size) for name, size, *_ in lines}
+        own += sizes["Private_Clean"] + sizes["Private_Dirty"]
+        shared = max(shared, sizes["Shared_Clean"] + sizes["Shared_Dirty"])
+    return (own + shared) / 1024
 
 
 def measure(tree: Path, source: str, place: Path, rounds: int, processes: int = PROCESSES) -> dict[str, float]:
@@ -130,16 +136,16 @@ def measure(tree: Path, source: str, place: Path, rounds: int, processes: int = 
     found = {"first": waits[0][0], "second": statistics.median(seconds), "second, cpu": statistics.median(cpu_seconds)}
     holders = [Holder(tree, source, place)]
     holders[0].touch()
-    found["one"] = holders[0].mebibytes
+    found["one"] = together(holders[0].pids)
     for _ in range(processes - 1):
         holders.append(Holder(tree, source, place))
         holders[-1].touch()
-    found["apart"] = sum(holder.mebibytes for holder in holders)
+    found["apart"] = together([pid for holder in holders for pid in holder.pids])
     for holder in holders:
         holder.close()
     forked = Holder(tree, source, place, processes)
     forked.touch()
-    found["forked"] = forked.mebibytes
+    found["forked"] = together(forked.pids)
     forked.close()
     return {name: round(value, 3) for name, value in found.items()}
 

@@ -17,6 +17,7 @@ import os
 import sys
 import threading
 import time
+import warnings
 from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
@@ -102,14 +103,21 @@ def implementation(name: str, forced: str = "") -> ModuleType:
     if forced != "numpy":
         try:
             module = importlib.import_module(f"{PACKAGES['numba']}.{name}")
+            _warm(module)
+            return module
+        except AttributeError as error:  # of numba's insides, which another version may have elsewhere
+            if forced:
+                raise
+            warnings.warn(
+                f"this numba is unlike those that ssl4rl knows ({error}), so kernels run in NumPy, which is slower; "
+                "pip install 'numba==0.68.1'",
+                stacklevel=3,
+            )
         except (ImportError, RuntimeError) as error:  # the latter where numba may nowhere keep what it compiled
             if forced:
                 raise ImportError(
                     f"{VARIABLE}={forced} needs numba, which cannot be imported ({error}); pip install numba"
                 ) from error
-        else:
-            _warm(module)
-            return module
     return importlib.import_module(f"{PACKAGES['numpy']}.{name}")
 
 

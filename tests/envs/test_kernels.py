@@ -141,3 +141,19 @@ def test_numba_is_loaded_before_a_fork_so_that_children_share_it():
         "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 'numba' in sys.modules)\n"
     )
     assert said_by(code) == ["False", "1", "True"]
+
+
+def test_a_numba_of_another_build_is_told_of_and_done_without(monkeypatch):
+    def warm(module):
+        raise AttributeError("'Dispatcher' object has no attribute '_cache'")
+
+    monkeypatch.setattr(kernels, "_warm", warm)
+    kernels.implementation.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match="unlike those that ssl4rl knows .*'_cache'.* run in NumPy"):
+            found = kernels.implementation("looks")
+        assert found.__name__ == "ssl4rl_envs.kernels.reference.looks"
+        with pytest.raises(AttributeError):
+            kernels.implementation("looks", "numba")
+    finally:
+        kernels.implementation.cache_clear()

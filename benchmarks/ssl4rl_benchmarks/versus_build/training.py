@@ -1,7 +1,7 @@
-"""A step of training a vision-language model, of this working tree beside another commit.
+r"""A step of training a vision-language model, of this working tree beside another commit.
 
     python -m ssl4rl_benchmarks.versus_build.training BASE --model qwen2.5-vl-3b --prompts 64 --group 8
-    python -m ssl4rl_benchmarks.versus_build.training BASE --model qwen2.5-vl-3b --prompts 16 --group 8 \\
+    python -m ssl4rl_benchmarks.versus_build.training BASE --model qwen2.5-vl-3b --prompts 16 --group 8 \
         --new-tokens 512 --micro-batch 8
 
 Both load one model with random weights, each in a process of its own, and take steps in turns. Where the commits know how, no
@@ -16,7 +16,7 @@ import json
 import statistics
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     base.add_argument("base", help="the commit that this is compared with")
     flags, others = base.parse_known_args(arguments)
     given = parser().parse_args(others)
-    with ExitStack() as stack:
+    with ExitStack() as stack, redirect_stdout(sys.stderr):  # DeepSpeed chats on standard output when it is imported
         try:
             settings = dataclasses.replace(settings_of(given), full_length=True)
             tree = stack.enter_context(checked_out(flags.base))

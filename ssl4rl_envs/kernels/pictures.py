@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ssl4rl_envs import kernels
 from ssl4rl_envs.kernels import threads
 from ssl4rl_envs.kernels.tensors import over_tensors
+from ssl4rl_envs.kernels.tiles import part
 from ssl4rl_envs.sources.base import TURN
 
 ONE = 1 << 14
@@ -17,6 +18,9 @@ ONE = 1 << 14
 
 COSINES = np.array([round(math.cos(2 * math.pi * k / TURN) * ONE) for k in range(TURN)], np.int64)
 """The cosine of every angle."""
+
+WHOLE = np.zeros((1, 1, 2), np.int64)
+"""Where the one tile lies that is the whole view."""
 
 _PIXELS = 1 << 14
 """Output pixels that are worth a thread."""
@@ -28,6 +32,7 @@ def draw(
     pixels: NDArray[np.uint8],
     table: NDArray[np.int64],
     where: NDArray[np.int64],
+    to: NDArray[np.int64] = WHOLE,
 ) -> None:
     """Draw turned square views of pictures, blending the four pixels round each position with one rounding.
 
@@ -42,10 +47,19 @@ def draw(
         table: (items, 5) of them, read-only; see `sources.stored.Stored`.
         where: (n, 5), a row a view: the number of its picture, x and y of its middle from the picture's left and upper edge
             and its side, in 1/4096 of a pixel of the picture before it was enlarged, and its angle.
+        to: (n or 1, m, 2) where the tiles of a view are to lie that is cut into a square grid of m: their upper left corners,
+            rows and columns, tile by tile from left to right, top to bottom. By default the view is one tile.
 
     Raises:
         IndexError: there is no picture of such a number.
     """
     drawn = kernels.area("pictures").draw
     least = _PIXELS // max(1, out.shape[1] ** 2)
-    threads.share(len(out), lambda rows: drawn(out[rows], pixels, table, where[rows]), least)
+    threads.share(len(out), lambda rows: drawn(out[rows], pixels, table, where[rows], part(to, rows)), least)
+
+
+def lattice(size: int, many: int) -> tuple[NDArray[np.int64], int]:
+    """Return the corners (1, many, 2) of the tiles of a square in reading order, and the side of each."""
+    grid = math.isqrt(many)
+    side = size // grid
+    return np.stack(np.divmod(np.arange(many, dtype=np.int64), grid), axis=1)[None] * side, side

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from functools import cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from ssl4rl_envs.kernels.pictures import COSINES, ONE
+from ssl4rl_envs.kernels.device import tiles
+from ssl4rl_envs.kernels.pictures import COSINES, ONE, WHOLE, lattice
 from ssl4rl_envs.kernels.reductions import LEAST
 from ssl4rl_envs.sources.base import TURN, UNIT, UNIT_BITS
 
 _CHUNK = 1 << 24  # output pixels worked on at once: each takes about a hundred bytes on the way
 
 
-def draw(out: Tensor, pixels: Tensor, table: Tensor, where: Tensor) -> None:
+def draw(out: Tensor, pixels: Tensor, table: Tensor, where: Tensor, to: NDArray[np.int64] = WHOLE) -> None:
     """See `kernels.pictures.draw`."""
     size = out.shape[1]
     chunk = max(1, _CHUNK // max(1, size * size))
     for start in range(0, len(out), chunk):
         rows = slice(start, start + chunk)
         _draw(out[rows], pixels, table[where[rows, 0]], where[rows])
+    if to.shape[1] > 1:
+        tiles.place(out, to, out.clone(), *lattice(size, to.shape[1]))
 
 
 @cache

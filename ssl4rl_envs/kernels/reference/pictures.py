@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl4rl_envs.kernels.pictures import COSINES, ONE
+from ssl4rl_envs.kernels.pictures import COSINES, ONE, lattice
 from ssl4rl_envs.kernels.reductions import LEAST
+from ssl4rl_envs.kernels.reference import tiles
+from ssl4rl_envs.kernels.tiles import AS_IT_IS, part
 from ssl4rl_envs.sources.base import TURN, UNIT, UNIT_BITS
 
 _CHUNK = 1 << 16  # output pixels worked on at once: what fits a core's cache
@@ -14,7 +16,7 @@ _CHUNK = 1 << 16  # output pixels worked on at once: what fits a core's cache
 Ints = NDArray[np.int64]
 
 
-def draw(out: NDArray[np.uint8], pixels: NDArray[np.uint8], table: Ints, where: Ints) -> None:
+def draw(out: NDArray[np.uint8], pixels: NDArray[np.uint8], table: Ints, where: Ints, to: Ints) -> None:
     """See `kernels.pictures.draw`."""
     if ((where[:, 0] < 0) | (where[:, 0] >= len(table))).any():
         raise IndexError("a view is of a picture that there is not")
@@ -23,6 +25,8 @@ def draw(out: NDArray[np.uint8], pixels: NDArray[np.uint8], table: Ints, where: 
     for start in range(0, len(out), chunk):
         rows = slice(start, start + chunk)
         _draw(out[rows], pixels, table[where[rows, 0]].T, where[rows].T)
+        if to.shape[1] > 1:
+            tiles.place(out[rows], part(to, rows), out[rows].copy(), *lattice(size, to.shape[1]), AS_IT_IS)
 
 
 def _draw(out: NDArray[np.uint8], pixels: NDArray[np.uint8], pictures: Ints, views: Ints) -> None:

@@ -25,10 +25,10 @@ def pile(rng: np.random.Generator, count: int, most: int) -> Stored:
     return store(images, rng.integers(0, 3, count).tolist())
 
 
-def drawn(draw, stored: Stored, where: np.ndarray, size: int) -> np.ndarray:
+def drawn(draw, stored: Stored, where: np.ndarray, size: int, to: np.ndarray = pictures.WHOLE) -> np.ndarray:
     out = np.full((len(where), size, size, 3), 7, np.uint8)
     plain = Pyramid(stored)
-    draw(out, plain._pixels, plain._table, where)
+    draw(out, plain._pixels, plain._table, where, to)
     return out
 
 
@@ -40,9 +40,10 @@ def drawn(draw, stored: Stored, where: np.ndarray, size: int) -> np.ndarray:
     most=st.sampled_from([3, 9, 40, 150]),
     quarter=st.none() | QUARTERS,
     far=st.sampled_from([0, 1, 100]),
+    grid=st.integers(1, 3),
 )
-def test_compiled_views_have_the_bits_of_the_reference(seed, count, size, most, quarter, far):
-    """Pictures of all sizes, views inside them, across their edges and beyond, exact turns and others."""
+def test_compiled_views_have_the_bits_of_the_reference(seed, count, size, most, quarter, far, grid):
+    """Pictures of all sizes, views inside them, across their edges and beyond, exact turns and others, whole and in tiles."""
     compiled = pytest.importorskip("ssl4rl_envs.kernels.compiled.pictures", exc_type=ImportError)
     rng = np.random.default_rng(seed)
     stored = pile(rng, 5, most)
@@ -51,7 +52,11 @@ def test_compiled_views_have_the_bits_of_the_reference(seed, count, size, most, 
     where[:, 1:3] = rng.integers(-far * UNIT, (most + far) * UNIT, (count, 2))
     where[:, 3] = rng.integers(0, rng.choice((UNIT, most * UNIT, 4 * most * UNIT)), count)
     where[:, 4] = rng.integers(-TURN, 2 * TURN, count) if quarter is None else quarter * TURN // 4
-    assert np.array_equal(drawn(reference.draw, stored, where, size), drawn(compiled.draw, stored, where, size))
+    size = -(-size // grid) * grid
+    corners, _ = pictures.lattice(size, grid * grid)
+    to = rng.permuted(np.broadcast_to(np.arange(grid * grid), (count, grid * grid)), axis=1)
+    to = corners[0][to] if count and grid > 1 else corners
+    assert np.array_equal(drawn(reference.draw, stored, where, size, to), drawn(compiled.draw, stored, where, size, to))
 
 
 @settings(max_examples=40, deadline=None)
@@ -76,6 +81,21 @@ def test_a_turn_by_a_quarter_is_an_exact_transpose_of_the_upright_view(seed, siz
     upright = drawn(pictures.draw, stored, where, size)
     where[:, 4] = quarter * TURN // 4
     assert np.array_equal(drawn(pictures.draw, stored, where, size), np.rot90(upright, quarter, axes=(1, 2)))
+
+
+@pytest.mark.parametrize("forced", ["numpy", "numba"])
+@pytest.mark.parametrize("quarter", [0, 1, 0.3])
+def test_tiles_lie_where_they_are_to_lie(forced, quarter, monkeypatch):
+    pytest.importorskip("numba")
+    monkeypatch.setenv(kernels.VARIABLE, forced)
+    stored = pile(np.random.default_rng(0), 2, 40)
+    where = np.array([[item, 9 * UNIT, 8 * UNIT, 12 * UNIT, quarter * TURN // 4] for item in range(2)], np.int64)
+    whole = drawn(pictures.draw, stored, where, 24)
+    shuffled = drawn(pictures.draw, stored, where, 24, np.array([[[12, 0], [0, 0], [0, 12], [12, 12]]]))
+    assert np.array_equal(shuffled[:, 12:, :12], whole[:, :12, :12])
+    assert np.array_equal(shuffled[:, :12, :12], whole[:, :12, 12:])
+    assert np.array_equal(shuffled[:, :12, 12:], whole[:, 12:, :12])
+    assert np.array_equal(shuffled[:, 12:, 12:], whole[:, 12:, 12:])
 
 
 def test_grey_pictures_look_as_they_do_in_three_channels():

@@ -42,8 +42,9 @@ class TiledTask(ImageTask[Draft]):
     def shuffled(self, stream: Stream, order: NDArray[np.int64]) -> Batch:
         """Show one view a row with tile `order[:, j]` at place j; the target says which belongs at each place."""
         views, corners = self.draw(stream)
-        tiles = self.tiling.draw(stream, self.source, views, corners)
-        return Batch({"image": tiles.joined(order)}, np.argsort(order, axis=1, kind="stable"), views.items)
+        target = np.argsort(order, axis=1, kind="stable")
+        image = self.tiling.shuffled(stream, self.source, views, corners, target)
+        return Batch({"image": image}, target, views.items)
 
     @property
     def shuffle_in_words(self) -> str:

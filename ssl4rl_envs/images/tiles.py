@@ -163,6 +163,18 @@ class Tiling:
         tiles = self._parts(source, views, corners, self.tile, 0)
         return stacked(relit(tiles.copies(), stream, self.light)) if self.light else tiles
 
+    def shuffled(
+        self, stream: Stream, source: PictureSource, views: Views, corners: NDArray[np.int64], target: NDArray[np.int64]
+    ) -> NDArray[np.uint8]:
+        """Draw views with tile j at place `target[:, j]`, (n, image_size, image_size, 3)."""
+        to = places(self.grid, self.tile)[0][target]
+        if not self.apart and not self.light:
+            return source.tiles(views, self.image_size, to)
+        tiles = self.draw(stream, source, views, corners)
+        result = room_beside(tiles.pictures, (len(views), self.image_size, self.image_size, 3))
+        kernels.place(result, to, tiles.pictures, tiles.at, self.tile)
+        return result
+
     def look(self, source: PictureSource, views: Views, corners: NDArray[np.int64]) -> Tiles:
         """Draw reductions of the tiles, 8 pixels wide, without edges that hold some of the neighbours."""
         return self._parts(source, views, corners, _LOOK, 1)

@@ -56,10 +56,3 @@ def draw(
     drawn = kernels.area("pictures").draw
     least = _PIXELS // max(1, out.shape[1] ** 2)
     threads.share(len(out), lambda rows: drawn(out[rows], pixels, table, where[rows], part(to, rows)), least)
-
-
-def lattice(size: int, many: int) -> tuple[NDArray[np.int64], int]:
-    """Return the corners (1, many, 2) of the tiles of a square in reading order, and the side of each."""
-    grid = math.isqrt(many)
-    side = size // grid
-    return np.stack(np.divmod(np.arange(many, dtype=np.int64), grid), axis=1)[None] * side, side

@@ -6,6 +6,7 @@ are those of all pictures.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -109,6 +110,13 @@ def relight(tiles: Bytes, gain: Whole, level: Whole, slope: Whole) -> None:
 def part(array: NDArray[Any], rows: slice) -> NDArray[Any]:
     """Return the rows of an array that holds one a picture; all of one that holds one for all pictures."""
     return np.ascontiguousarray(array if len(array) == 1 else array[rows])
+
+
+def lattice(size: int, many: int) -> tuple[Whole, int]:
+    """Return the corners (1, many, 2) of the tiles of a square in reading order, and the side of each."""
+    grid = math.isqrt(many)
+    side = size // grid
+    return np.stack(np.divmod(np.arange(many, dtype=np.int64), grid), axis=1)[None] * side, side
 
 
 def _share(rows: int, size: int, work: Callable[[slice], None]) -> None:

@@ -30,11 +30,13 @@ class Pool:
         self.pixels = torch.tensor(np.asarray(stored.pixels), device=device)
         self.table = torch.tensor(np.asarray(stored.table), device=device)
 
-    def draw(self, views: Views, size: int, angle: NDArray[np.int64] | int) -> Any:
+    def draw(
+        self, views: Views, size: int, angle: NDArray[np.int64] | int, to: NDArray[np.int64] = pictures.WHOLE
+    ) -> Any:
         """Draw views, a tensor, as `Pyramid.pixels`."""
         result: Any = self.pixels.new_empty((len(views), size, size, 3))
         draw: Any = pictures.draw  # for arrays, and for tensors as these are
-        draw(result, self.pixels, self.table, torch.as_tensor(placed(views, angle), device=self.pixels.device))
+        draw(result, self.pixels, self.table, torch.as_tensor(placed(views, angle), device=self.pixels.device), to)
         return result
 
 
@@ -90,6 +92,12 @@ class DeviceSource(PictureSource):
         if self._pool is None or fine:
             return to_device(self.source.pixels(views, size, angle, fine=fine), self.device)
         return self._pool.draw(views, size, angle)
+
+    def tiles(self, views: Views, size: int, to: NDArray[np.int64]) -> Any:
+        """Draw views with their tiles elsewhere, a uint8 tensor; see `PictureSource.tiles`."""
+        if self._pool is None:
+            return to_device(self.source.tiles(views, size, to), self.device)
+        return self._pool.draw(views, size, 0, to)
 
 
 def to_device(array: NDArray[Any], device: torch.device) -> Tensor:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl4rl_envs.kernels import tiles
 from ssl4rl_envs.memory import recycled
 from ssl4rl_envs.stream import Stream
 
@@ -103,6 +104,13 @@ class PictureSource(ABC):
         Returns:
             uint8 RGB (n, size, size, 3). A turn by a multiple of 90 degrees is an exact transpose of the upright view.
         """
+
+    def tiles(self, views: Views, size: int, to: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Draw views with their tiles elsewhere: uint8 RGB (n, size, size, 3); of `to` see `kernels.pictures.draw`."""
+        drawn = self.pixels(views, size)
+        result = self.room(drawn.shape)
+        tiles.place(result, to, drawn, *tiles.lattice(size, to.shape[1]))
+        return result
 
     def room(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """Return room for pixels like those that `pixels` gives, of any values: an array, or a tensor of their device."""

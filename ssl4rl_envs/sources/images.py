@@ -158,6 +158,10 @@ class ImageSource(PictureSource):
             self._smooth = Smoothed(self._pyramid.stored)
         return self._smooth.pixels(views, size, angle)
 
+    def tiles(self, views: Views, size: int, to: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Draw views with their tiles elsewhere; see `PictureSource.tiles`."""
+        return self._pyramid.pixels(views, size, 0, to)
+
 
 def _stored(images: Sequence[Any] | NDArray[Any], name: str) -> Stored:
     from ssl4rl_envs.sources.arrays import rgb_pictures  # with Pillow, which pictures that are stored do without

@@ -35,11 +35,12 @@ class Pyramid:
     def __reduce__(self) -> tuple[type[Pyramid], tuple[Stored]]:
         return Pyramid, (self.stored,)  # the views of its arrays would be pickled as copies
 
-    def pixels(self, views: Views, size: int, angle: NDArray[np.int64] | int) -> NDArray[np.uint8]:
-        """Draw views, turned by `angle`, (n,) or one for all; see `PictureSource.pixels`."""
-        where = placed(views, angle)
+    def pixels(
+        self, views: Views, size: int, angle: NDArray[np.int64] | int, to: NDArray[np.int64] = kernels.WHOLE
+    ) -> NDArray[np.uint8]:
+        """Draw views, turned by `angle`, (n,) or one for all, with their tiles at `to`; see `PictureSource`."""
         result = recycled((len(views), size, size, 3), np.uint8)
-        kernels.draw(result, self._pixels, self._table, where)
+        kernels.draw(result, self._pixels, self._table, placed(views, angle), to)
         return result
 
     def halved(self, views: Views, size: int, angle: NDArray[np.int64] | int) -> NDArray[np.uint8]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl4rl_envs.kernels.pictures import COSINES, ONE, lattice
+from ssl4rl_envs.kernels.pictures import COSINES, ONE
 from ssl4rl_envs.kernels.reductions import LEAST
 from ssl4rl_envs.kernels.reference import tiles
-from ssl4rl_envs.kernels.tiles import AS_IT_IS, part
+from ssl4rl_envs.kernels.tiles import AS_IT_IS, lattice, part
 from ssl4rl_envs.sources.base import TURN, UNIT, UNIT_BITS
 
 _CHUNK = 1 << 16  # output pixels worked on at once: what fits a core's cache

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssl4rl_envs import kernels
-from ssl4rl_envs.kernels import pictures, threads
+from ssl4rl_envs.kernels import pictures, threads, tiles
 from ssl4rl_envs.kernels.reference import pictures as reference
 from ssl4rl_envs.sources.base import TURN, UNIT
 from ssl4rl_envs.sources.pyramid import Pyramid
@@ -53,7 +53,7 @@ def test_compiled_views_have_the_bits_of_the_reference(seed, count, size, most, 
     where[:, 3] = rng.integers(0, rng.choice((UNIT, most * UNIT, 4 * most * UNIT)), count)
     where[:, 4] = rng.integers(-TURN, 2 * TURN, count) if quarter is None else quarter * TURN // 4
     size = -(-size // grid) * grid
-    corners, _ = pictures.lattice(size, grid * grid)
+    corners, _ = tiles.lattice(size, grid * grid)
     to = rng.permuted(np.broadcast_to(np.arange(grid * grid), (count, grid * grid)), axis=1)
     to = corners[0][to] if count and grid > 1 else corners
     assert np.array_equal(drawn(reference.draw, stored, where, size, to), drawn(compiled.draw, stored, where, size, to))

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.images.base import ImageTask
-from ssl4rl_envs.images.tiles import mirrored
 from ssl4rl_envs.images.views import LOOK, draw_views
 from ssl4rl_envs.kernels import likeness, looks
 from ssl4rl_envs.kernels.tiles import MIRRORED, UPENDED
@@ -112,8 +111,7 @@ class FlipPrediction(ImageTask[Views]):
         """Mirror one view a row; observation and target as the class's text says."""
         target = stream.integers(0, len(self.flips))
         views = self.draw(stream)
-        upright = self.source.pixels(views, self.image_size)
-        image = mirrored(upright, self._mirrors[target])
+        upright, image = self.source.twice(views, self.image_size, self._mirrors[target])
         observation = {"image": image, "reference": upright} if self.reference else {"image": image}
         return Batch(observation, target, views.items)
 

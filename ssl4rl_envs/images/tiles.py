@@ -266,13 +266,6 @@ def panel_grid(many: int) -> int:
     return int(np.ceil(np.sqrt(many)))
 
 
-def mirrored(pictures: NDArray[np.uint8], how: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return square pictures (n, side, side, 3), each turned as `how` (n,) says; see `kernels.tiles`."""
-    result, corner = room_beside(pictures, pictures.shape), places(1, 0)
-    kernels.place(result, corner, pictures, corner, pictures.shape[1], how[:, None])
-    return result
-
-
 def permuted(tiles: NDArray[np.uint8], order: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Return tiles (n, m, ...) in another order: tile `order[:, j]` stands at place j."""
     return tiles[np.arange(len(tiles))[:, None], order]

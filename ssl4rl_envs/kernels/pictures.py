@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ssl4rl_envs import kernels
 from ssl4rl_envs.kernels import threads
 from ssl4rl_envs.kernels.tensors import over_tensors
-from ssl4rl_envs.kernels.tiles import part
+from ssl4rl_envs.kernels.tiles import WHOLE, part
 from ssl4rl_envs.sources.base import TURN
 
 ONE = 1 << 14
@@ -19,8 +19,8 @@ ONE = 1 << 14
 COSINES = np.array([round(math.cos(2 * math.pi * k / TURN) * ONE) for k in range(TURN)], np.int64)
 """The cosine of every angle."""
 
-WHOLE = np.zeros((1, 1, 2), np.int64)
-"""Where the one tile lies that is the whole view."""
+NOWHERE, NOHOW = np.empty((0, 1, 1, 3), np.uint8), np.empty(0, np.uint8)
+"""No second picture."""
 
 _PIXELS = 1 << 14
 """Output pixels that are worth a thread."""
@@ -33,6 +33,8 @@ def draw(
     table: NDArray[np.int64],
     where: NDArray[np.int64],
     to: NDArray[np.int64] = WHOLE,
+    again: NDArray[np.uint8] = NOWHERE,
+    how: NDArray[np.uint8] = NOHOW,
 ) -> None:
     """Draw turned square views of pictures, blending the four pixels round each position with one rounding.
 
@@ -49,10 +51,16 @@ def draw(
             and its side, in 1/4096 of a pixel of the picture before it was enlarged, and its angle.
         to: (n or 1, m, 2) where the tiles of a view are to lie that is cut into a square grid of m: their upper left corners,
             rows and columns, tile by tile from left to right, top to bottom. By default the view is one tile.
+        again: (n, size, size, 3), in which each view is written once more, while it is at hand; by default none is.
+        how: (n,) how it is turned there; see `kernels.tiles`.
 
     Raises:
         IndexError: there is no picture of such a number.
     """
     drawn = kernels.area("pictures").draw
     least = _PIXELS // max(1, out.shape[1] ** 2)
-    threads.share(len(out), lambda rows: drawn(out[rows], pixels, table, where[rows], part(to, rows)), least)
+
+    def work(rows: slice) -> None:
+        drawn(out[rows], pixels, table, where[rows], part(to, rows), again[rows], how[rows])
+
+    threads.share(len(out), work, least)

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 VARIABLE = "SSL4RL_THREADS"
+
+_PIECES = 4
+"""So many pieces there are for each thread: whichever is free takes the next, so that none waits for a slow one."""
 
 Work = Callable[[slice], None]
 
@@ -33,29 +37,40 @@ def count() -> int:
 
 
 def share(rows: int, work: Work, least: int) -> None:
-    """Do something for all rows: in one piece, or in as many as there are threads.
+    """Do something for all rows: in one piece, or in several that the threads take one after the other.
 
     Args:
         rows: how many.
         work: does it for a slice of the rows; must release the interpreter's lock to gain anything, and write nothing but
             its own rows.
-        least: fewest rows that are worth a thread.
+        least: fewest rows that are worth a piece.
     """
     parts = rows // max(1, least)
-    if parts > 1:
-        parts = min(parts, count())
-    if parts <= 1:
+    workers = min(parts, count()) if parts > 1 else 1
+    if workers <= 1:
         work(slice(0, rows))
         return
+    parts = min(parts, _PIECES * workers)
     edges = [rows * part // parts for part in range(parts + 1)]
-    slices = [slice(start, stop) for start, stop in itertools.pairwise(edges)]
-    others = [_workers(parts - 1).submit(work, part) for part in slices[1:]]
+    pieces = itertools.starmap(slice, itertools.pairwise(edges))
+    lock = threading.Lock()
+
+    def some() -> None:
+        while True:
+            with lock:
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            work(piece)
+
+    others = [_workers(workers - 1).submit(some) for _ in range(workers - 1)]
     try:
-        work(slices[0])
+        some()
     finally:
-        for other in others:
+        begun = [other for other in others if not other.cancel()]
+        for other in begun:
             other.exception()  # nothing may go on writing behind the caller's back
-    for other in others:
+    for other in begun:
         other.result()
 
 

@@ -27,6 +27,9 @@ AS_IT_IS = np.zeros((1, 1), np.uint8)
 QUARTERS = np.array([0, TRANSPOSED | MIRRORED, MIRRORED | UPENDED, TRANSPOSED | UPENDED], np.uint8)
 """Turns by 0, 90, 180 and 270 degrees counter-clockwise."""
 
+WHOLE = np.zeros((1, 1, 2), np.int64)
+"""The corner of the one square that is a whole picture."""
+
 _BYTES = 1 << 17
 """What is worth a thread."""
 

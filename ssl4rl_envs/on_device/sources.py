@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ssl4rl_envs.kernels import pictures
+from ssl4rl_envs.kernels.tiles import WHOLE
 from ssl4rl_envs.sources.base import PictureSource, Views
 from ssl4rl_envs.sources.images import ImageSource
 from ssl4rl_envs.sources.pyramid import placed
@@ -30,9 +31,7 @@ class Pool:
         self.pixels = torch.tensor(np.asarray(stored.pixels), device=device)
         self.table = torch.tensor(np.asarray(stored.table), device=device)
 
-    def draw(
-        self, views: Views, size: int, angle: NDArray[np.int64] | int, to: NDArray[np.int64] = pictures.WHOLE
-    ) -> Any:
+    def draw(self, views: Views, size: int, angle: NDArray[np.int64] | int, to: NDArray[np.int64] = WHOLE) -> Any:
         """Draw views, a tensor, as `Pyramid.pixels`."""
         result: Any = self.pixels.new_empty((len(views), size, size, 3))
         draw: Any = pictures.draw  # for arrays, and for tensors as these are

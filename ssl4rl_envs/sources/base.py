@@ -112,6 +112,13 @@ class PictureSource(ABC):
         tiles.place(result, to, drawn, *tiles.lattice(size, to.shape[1]))
         return result
 
+    def twice(self, views: Views, size: int, how: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Draw views, and each once more, turned as `how` (n,) says: uint8 RGB (n, size, size, 3); see `kernels.tiles`."""
+        drawn = self.pixels(views, size)
+        again = self.room(drawn.shape)
+        tiles.place(again, tiles.WHOLE, drawn, tiles.WHOLE, size, how[:, None])
+        return drawn, again
+
     def room(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """Return room for pixels like those that `pixels` gives, of any values: an array, or a tensor of their device."""
         return recycled(shape, np.uint8)

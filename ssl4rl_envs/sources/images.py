@@ -162,6 +162,10 @@ class ImageSource(PictureSource):
         """Draw views with their tiles elsewhere; see `PictureSource.tiles`."""
         return self._pyramid.pixels(views, size, 0, to)
 
+    def twice(self, views: Views, size: int, how: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Draw views, and each once more, turned; see `PictureSource.twice`."""
+        return self._pyramid.twice(views, size, how)
+
 
 def _stored(images: Sequence[Any] | NDArray[Any], name: str) -> Stored:
     from ssl4rl_envs.sources.arrays import rgb_pictures  # with Pillow, which pictures that are stored do without

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs.kernels import pictures as kernels
 from ssl4rl_envs.kernels import reductions
+from ssl4rl_envs.kernels.tiles import WHOLE
 from ssl4rl_envs.memory import recycled
 from ssl4rl_envs.sources.base import Views
 from ssl4rl_envs.sources.stored import Stored
@@ -36,12 +37,18 @@ class Pyramid:
         return Pyramid, (self.stored,)  # the views of its arrays would be pickled as copies
 
     def pixels(
-        self, views: Views, size: int, angle: NDArray[np.int64] | int, to: NDArray[np.int64] = kernels.WHOLE
+        self, views: Views, size: int, angle: NDArray[np.int64] | int, to: NDArray[np.int64] = WHOLE
     ) -> NDArray[np.uint8]:
         """Draw views, turned by `angle`, (n,) or one for all, with their tiles at `to`; see `PictureSource`."""
         result = recycled((len(views), size, size, 3), np.uint8)
         kernels.draw(result, self._pixels, self._table, placed(views, angle), to)
         return result
+
+    def twice(self, views: Views, size: int, how: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Draw views, and each once more, turned; see `PictureSource.twice`."""
+        result, again = (recycled((len(views), size, size, 3), np.uint8) for _ in range(2))
+        kernels.draw(result, self._pixels, self._table, placed(views, 0), again=again, how=how)
+        return result, again
 
     def halved(self, views: Views, size: int, angle: NDArray[np.int64] | int) -> NDArray[np.uint8]:
         """Draw views at twice the size, with a border that is left out when they are reduced to it; angles as in `pixels`."""

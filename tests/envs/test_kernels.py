@@ -52,7 +52,7 @@ def test_numba_is_imported_only_when_something_is_drawn():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
-@pytest.mark.parametrize(("rows", "least", "parts"), [(0, 1, 1), (5, 10, 1), (20, 10, 2), (100, 1, 3)])
+@pytest.mark.parametrize(("rows", "least", "parts"), [(0, 1, 1), (5, 10, 1), (20, 10, 2), (100, 20, 5), (100, 1, 12)])
 def test_rows_are_shared_among_threads_without_gap_or_overlap(rows, least, parts, monkeypatch):
     monkeypatch.setenv(threads.VARIABLE, "3")
     done, pieces = np.zeros(rows, int), []

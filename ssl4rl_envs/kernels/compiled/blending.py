@@ -136,8 +136,7 @@ def blend_lines(
             out[to + k] = np.uint32((first << _NARROW) + (second - first) * weight + _HALF) >> _ROUND
         return
     last = count - _STEP
-    k = np.uint64(0)
-    while k < last:
-        _blend_lines_wide(out, to + k, lines, one + k, other + k, weight)
-        k += _STEP
+    for step in range((last + _STEP - np.uint64(1)) // _STEP):
+        past = step * _STEP
+        _blend_lines_wide(out, to + past, lines, one + past, other + past, weight)
     _blend_lines_wide(out, to + last, lines, one + last, other + last, weight)  # some of which are there already

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_envs.kernels.compiled import jit, part, quarters, turns
+from ssl4rl_envs.kernels.compiled.tiles import place_square
 from ssl4rl_envs.kernels.pictures import COSINES, ONE
 from ssl4rl_envs.kernels.reductions import LEAST
 from ssl4rl_envs.sources.base import TURN, UNIT
@@ -24,6 +25,8 @@ def draw(
     table: NDArray[np.int64],
     where: NDArray[np.int64],
     to: NDArray[np.int64],
+    again: NDArray[np.uint8],
+    how: NDArray[np.uint8],
 ) -> Any:
     """See `kernels.pictures.draw`."""
     size = out.shape[1]
@@ -55,6 +58,8 @@ def draw(
             if block > len(words):
                 words = np.empty(block, np.uint64)
             turns.draw(view, tiles, picture, x, y, right, down, words, axes, taps)
+        if len(again):
+            place_square(again[i].reshape(-1), 0, 3 * size, view, 0, 3 * size, size, how[i])
 
 
 @part
@@ -73,4 +78,5 @@ def warm() -> None:
     """Compile, or load what was compiled before."""
     pixels, table = np.zeros(1, np.uint8), np.array([[0, 1, 1, 1, 0]])
     pixels.flags.writeable = table.flags.writeable = False
-    draw(np.zeros((1, 1, 1, 3), np.uint8), pixels, table, np.zeros((1, 5), np.int64), np.zeros((1, 1, 2), np.int64))
+    out, where, to = np.zeros((1, 1, 1, 3), np.uint8), np.zeros((1, 5), np.int64), np.zeros((1, 1, 2), np.int64)
+    draw(out, pixels, table, where, to, out.copy(), np.zeros(1, np.uint8))

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs.kernels.compiled import part
 from ssl4rl_envs.kernels.compiled.blending import READ, WRITTEN, blend_lines, blend_pixels, copy_pixel
-from ssl4rl_envs.kernels.compiled.squares import grid_of, start_of
 from ssl4rl_envs.sources.base import UNIT, UNIT_BITS
 
 Bytes = NDArray[np.uint8]
@@ -100,6 +99,15 @@ def draw(out: Bytes, to: NDArray[np.int64], picture: Picture, x: int, y: int, st
             inside += 1
             if inside == side:
                 top, inside = top + grid, 0
+
+
+@part
+def grid_of(to: NDArray[np.int64]) -> Any:
+    """Return how many tiles a side there are, by the corners of all of them."""
+    grid = 1
+    while grid * grid < len(to):
+        grid += 1
+    return grid
 
 
 @part

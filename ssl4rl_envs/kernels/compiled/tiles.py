@@ -16,7 +16,7 @@ Whole = NDArray[np.int64]
 @jit
 def place(out: Bytes, to: Whole, pictures: Bytes, at: Whole, side: int, how: Bytes) -> Any:
     """See `kernels.tiles.place`."""
-    count, many, line = len(out), to.shape[1], 3 * side
+    count, many = len(out), to.shape[1]
     width, wide = 3 * out.shape[2], 3 * pictures.shape[2]
     written, read = out.reshape(count, -1), pictures.reshape(count, -1)
     for i in range(count):
@@ -24,20 +24,34 @@ def place(out: Bytes, to: Whole, pictures: Bytes, at: Whole, side: int, how: Byt
         for j in range(many):
             turn = how[hi, min(j, how.shape[1] - 1)]
             start, origin = to[ti, j, 0] * width + 3 * to[ti, j, 1], at[ai, j, 0] * wide + 3 * at[ai, j, 1]
-            # Along a line of what is written, what is read steps by so much.
-            down, step = (3, wide) if turn & 4 else (wide, 3)
-            if turn & 2:
-                origin += (side - 1) * wide
-                down, step = (down, -step) if turn & 4 else (-down, step)
-            if turn & 1:
-                origin += (side - 1) * 3
-                down, step = (-down, step) if turn & 4 else (down, -step)
-            if step == 3:
-                _copy(written[i], start, width, read[i], origin, down, side)
-            elif step == -3:
-                _copy_mirrored(written[i], start, width, read[i], origin + 3 - line, down, side)
-            else:
-                _copy_turned(written[i], start, width, read[i], origin, down, step, side)
+            place_square(written[i], start, width, read[i], origin, wide, side, turn)
+
+
+@part
+def place_square(written: Bytes, start: int, width: int, read: Bytes, origin: int, wide: int, side: int, turn: int) -> Any:
+    """Copy one square.
+
+    Args:
+        written, read: the bytes of two pictures.
+        start, origin: where the square begins in them.
+        width, wide: bytes of a row of them.
+        side: of the square, in pixels.
+        turn: how it is turned.
+    """
+    # Along a line of what is written, what is read steps by so much.
+    down, step = (3, wide) if turn & 4 else (wide, 3)
+    if turn & 2:
+        origin += (side - 1) * wide
+        down, step = (down, -step) if turn & 4 else (-down, step)
+    if turn & 1:
+        origin += (side - 1) * 3
+        down, step = (-down, step) if turn & 4 else (down, -step)
+    if step == 3:
+        _copy(written, start, width, read, origin, down, side)
+    elif step == -3:
+        _copy_mirrored(written, start, width, read, origin + 3 - 3 * side, down, side)
+    else:
+        _copy_turned(written, start, width, read, origin, down, step, side)
 
 
 @part

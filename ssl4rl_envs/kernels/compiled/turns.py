@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_envs.kernels.compiled import part
-from ssl4rl_envs.kernels.compiled.squares import grid_of, start_of
+from ssl4rl_envs.kernels.compiled.quarters import grid_of
 from ssl4rl_envs.sources.base import UNIT, UNIT_BITS
 
 Words = NDArray[np.uint64]
@@ -71,7 +71,7 @@ def draw(
         _positions(axes, x - down[r] - left * UNIT, y + right[r] - top * UNIT, right, down, (left, top), most, stride)
         _taps(taps, block, axes[0], stride)
         for column in range(grid):
-            start = start_of(to, r, column, side, size)
+            start = _start_of(to, r, column, side, size)
             _colours(out[start : start + 3 * side], taps, axes[1], axes[2], column * side, side)
 
 
@@ -141,3 +141,16 @@ def _spread(word: Any) -> Any:
     return (word & _LANE) | ((word >> _BLUE) << _HALF_WORD)
 
 
+@part
+def _start_of(to: NDArray[np.int64], row: int, column: int, side: int, size: int) -> Any:
+    """Return the first byte of what a row of a view shows in a column of tiles.
+
+    Args:
+        to: (grid * grid, 2) corners of the tiles, rows and columns.
+        row: of the view.
+        column: of tiles.
+        side: of a tile, in pixels.
+        size: of the view.
+    """
+    corner = to[row // side * (size // side) + column]
+    return 3 * ((corner[0] + row % side) * size + corner[1])

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ssl4rl_envs.kernels.device import tiles
-from ssl4rl_envs.kernels.pictures import COSINES, ONE, WHOLE
+from ssl4rl_envs.kernels.pictures import COSINES, ONE
 from ssl4rl_envs.kernels.reductions import LEAST
-from ssl4rl_envs.kernels.tiles import lattice
+from ssl4rl_envs.kernels.tiles import WHOLE, lattice
 from ssl4rl_envs.sources.base import TURN, UNIT, UNIT_BITS
 
 _CHUNK = 1 << 24  # output pixels worked on at once: each takes about a hundred bytes on the way

@@ -8,15 +8,16 @@ from numpy.typing import NDArray
 from ssl4rl_envs.kernels.pictures import COSINES, ONE
 from ssl4rl_envs.kernels.reductions import LEAST
 from ssl4rl_envs.kernels.reference import tiles
-from ssl4rl_envs.kernels.tiles import AS_IT_IS, lattice, part
+from ssl4rl_envs.kernels.tiles import AS_IT_IS, WHOLE, lattice, part
 from ssl4rl_envs.sources.base import TURN, UNIT, UNIT_BITS
 
 _CHUNK = 1 << 16  # output pixels worked on at once: what fits a core's cache
 
+Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
 
-def draw(out: NDArray[np.uint8], pixels: NDArray[np.uint8], table: Ints, where: Ints, to: Ints) -> None:
+def draw(out: Bytes, pixels: Bytes, table: Ints, where: Ints, to: Ints, again: Bytes, how: Bytes) -> None:
     """See `kernels.pictures.draw`."""
     if ((where[:, 0] < 0) | (where[:, 0] >= len(table))).any():
         raise IndexError("a view is of a picture that there is not")
@@ -27,9 +28,11 @@ def draw(out: NDArray[np.uint8], pixels: NDArray[np.uint8], table: Ints, where: 
         _draw(out[rows], pixels, table[where[rows, 0]].T, where[rows].T)
         if to.shape[1] > 1:
             tiles.place(out[rows], part(to, rows), out[rows].copy(), *lattice(size, to.shape[1]), AS_IT_IS)
+    if len(again):
+        tiles.place(again, WHOLE, out, WHOLE, size, how[:, None])
 
 
-def _draw(out: NDArray[np.uint8], pixels: NDArray[np.uint8], pictures: Ints, views: Ints) -> None:
+def _draw(out: Bytes, pixels: Bytes, pictures: Ints, views: Ints) -> None:
     size = out.shape[1]
     enlarged, angle = pictures[4], views[4]
     x, y, side = (values << enlarged for values in views[1:4])
@@ -62,9 +65,7 @@ def _levels(pictures: Ints, side: Ints, size: int) -> tuple[Ints, Ints]:
     return level, pictures
 
 
-def _interpolate(
-    out: NDArray[np.uint8], pixels: NDArray[np.uint8], pictures: tuple[Ints, ...], positions: tuple[Ints, Ints]
-) -> None:
+def _interpolate(out: Bytes, pixels: Bytes, pictures: tuple[Ints, ...], positions: tuple[Ints, Ints]) -> None:
     """Blend what is round positions, (n, size, size) rows and columns in 1/4096 of a pixel from the middle of the first."""
     start, height, width, channels = (values[:, None, None] for values in pictures)
     rows, columns = (np.clip(at, 0, (count - 1) * UNIT) for at, count in zip(positions, (height, width), strict=True))

@@ -25,10 +25,15 @@ def pile(rng: np.random.Generator, count: int, most: int) -> Stored:
     return store(images, rng.integers(0, 3, count).tolist())
 
 
-def drawn(draw, stored: Stored, where: np.ndarray, size: int, to: np.ndarray = pictures.WHOLE) -> np.ndarray:
+def drawn(draw, stored: Stored, where: np.ndarray, size: int, to: np.ndarray = tiles.WHOLE) -> np.ndarray:
     out = np.full((len(where), size, size, 3), 7, np.uint8)
     plain = Pyramid(stored)
-    draw(out, plain._pixels, plain._table, where, to)
+    again, how = out.copy(), np.arange(len(where), dtype=np.uint8) % 8
+    draw(out, plain._pixels, plain._table, where, to, again, how)
+    mirror = np.empty_like(out)
+    if len(where):
+        tiles.place(mirror, tiles.WHOLE, out, tiles.WHOLE, size, how[:, None])
+        assert np.array_equal(again, mirror)
     return out
 
 

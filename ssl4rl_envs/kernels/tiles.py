@@ -68,7 +68,7 @@ def equal(pictures: Bytes, first: Whole, second: Whole, side: int) -> NDArray[np
     result = np.empty((len(pictures), first.shape[1]), np.bool_)
     _share(
         len(result),
-        side * side * first.shape[1] // 8,  # what differs does so soon
+        side * first.shape[1],  # what differs does so in its first line
         lambda rows: compare(result[rows], pictures[rows], part(first, rows), part(second, rows), side),
     )
     return result

@@ -33,7 +33,7 @@ _SLOTS = 2 * _AHEAD + 2
 
 @part
 def room(size: int) -> tuple[Words, NDArray[np.uint16], NDArray[np.uint32]]:
-    """Return what views of a size are drawn in: places along both axes, weights, two lines."""
+    """Return what views of a size are drawn in: places along both axes, weights, lines."""
     return np.empty((6, size), np.uint64), np.empty(2 * size, np.uint16), np.empty(_SLOTS * (3 * size + WRITTEN), np.uint32)
 
 
@@ -50,10 +50,10 @@ def draw(out: Bytes, to: NDArray[np.int64], picture: Picture, x: int, y: int, st
         quarters: 0 to 3.
         room: of this size.
     """
-    pixels, height, width, channels = picture
-    axes, weights, lines = room
+    _, height, width, _ = picture
+    axes, weights, _ = room
     size, aside, onward = len(steps), quarters % 2 == 1, quarters in (0, 3)
-    first, beyond, line, weight, spots = axes[0], axes[1], axes[2], axes[3], axes[4:]
+    first, beyond, line, weight = axes[0], axes[1], axes[2], axes[3]
     # A line of the picture, a row or, where the view lies on its side, a column, is what a row of the output is drawn from.
     along, across = (y, x) if aside else (x, y)
     length, count = (height, width) if aside else (width, height)
@@ -64,7 +64,25 @@ def draw(out: Bytes, to: NDArray[np.int64], picture: Picture, x: int, y: int, st
     for k in range(size):
         first[k] = (first[k] - begin) * _THREE
         weights[2 * k], weights[2 * k + 1] = np.uint64(UNIT) - beyond[k], beyond[k]
-    pixel, row, last = np.uint64(channels), np.uint64(width * channels), np.uint64(count - 1)
+    _rows(out, to, picture, room, (begin, many, np.uint64(count - 1)), aside, onward)
+
+
+@part
+def _rows(out: Bytes, to: NDArray[np.int64], picture: Picture, room: Any, seen: Any, aside: bool, onward: bool) -> Any:
+    """Draw all rows of a view, from places that are known.
+
+    Args:
+        seen: the first pixel of each line that is seen, how many are, and the last line of the picture.
+        aside: whether lines are columns of the picture.
+        onward: whether they follow one another as in the picture.
+        out, to, picture, room: as of `draw`.
+    """
+    pixels, _, width, channels = picture
+    axes, weights, lines = room
+    first, line, weight, spots = axes[0], axes[2], axes[3], axes[4:]
+    begin, many, last = seen
+    size = len(first)
+    pixel, row = np.uint64(channels), np.uint64(width * channels)
     stride, step = (pixel, row) if aside else (row, pixel)
     bytes_ = np.empty(_THREE * many + _READ, np.uint8)
     grid = grid_of(to)

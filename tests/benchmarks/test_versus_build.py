@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +14,7 @@ from ssl4rl_benchmarks.versus_build import training
 from ssl4rl_benchmarks.versus_build.__main__ import compare, main, run, table
 from ssl4rl_benchmarks.versus_build.builds import ROOT, Worker, checked_out
 from ssl4rl_benchmarks.versus_build.bulk import measure
-from ssl4rl_benchmarks.versus_build.cases import GRAPHS, GROUPS, IMAGES, PEERS, Case, cases, peer_cases
+from ssl4rl_benchmarks.versus_build.cases import GRAPHS, GROUPS, IMAGES, Case, cases, peer_of
 from ssl4rl_benchmarks.versus_build.pictures import write_folder
 from ssl4rl_envs.registration import TABLE
 
@@ -24,7 +22,12 @@ from ssl4rl_envs.registration import TABLE
 def test_every_environment_is_measured_and_every_case_has_a_row():
     assert {f"SSL4RL/{name}" for name in (*IMAGES, *GRAPHS)} == {row.id for row in TABLE}
     assert {case.group for case in cases("folder:x")} == set(GROUPS)
-    assert {case.group for case in peer_cases("folder:x")} == set(PEERS) >= {g.peer for g in GROUPS.values()} - {""}
+    beside = {case.group: peer_of(case, "folder:x") for case in cases("folder:x")}
+    assert {name: "" if peer is None else peer.kind for name, peer in beside.items()} == {
+        name: group.peer for name, group in GROUPS.items()
+    }
+    flips = Case("vector folder", "vector", {"env": "FlipPrediction-v0", "source": "folder:x", "count": 1024}, 2)
+    assert peer_of(flips, "folder:x") == Case("vector folder", "copyto", {"count": 1024, "pictures": 2}, 2)
 
 
 def test_a_worker_counts_what_it_does():
@@ -45,40 +48,46 @@ def test_a_case_that_fails_says_why():
         Worker("worker", ROOT, Case("x", "scalar", {"env": "Rotation-v0", "source": "nothing"}), 0)
 
 
-def test_a_peer_that_is_missing_is_named_and_the_others_are_measured():
+def test_a_peer_is_timed_by_turns_and_one_that_is_missing_is_named(monkeypatch):
     flags = argparse.Namespace(rounds=1, seconds=0.01, warm=0)
-    missing = Case("kornia", "minigrid") if _importable("minigrid") else Case("minigrid", "minigrid")
-    if _importable("minigrid"):
-        pytest.skip("it is installed")
-    rows, rivals = run([], [missing, Case("copyto", "copyto", {"count": 4}, 2)], {"head": ROOT}, flags)
-    assert rows == []
-    assert "minigrid" in rivals["minigrid"]
-    assert rivals["copyto"] > 0
-
-
-def _importable(name: str) -> bool:
-    return subprocess.run([sys.executable, "-c", f"import {name}"], capture_output=True, check=False).returncode == 0
+    flip = {"env": "FlipPrediction-v0", "source": "digits", "count": 4}
+    (row,) = run([Case("vector folder", "vector", flip, 2)], "folder:x", {"head": ROOT}, flags)
+    assert row["peer"] > 0
+    assert row["share"] == row["head"] / row["peer"]
+    monkeypatch.setattr("ssl4rl_benchmarks.versus_build.__main__.peer_of", lambda *_: Case("vector folder", "nobody"))
+    (row,) = run([Case("vector folder", "vector", flip, 2)], "folder:x", {"head": ROOT}, flags)
+    assert row["head"] > 0
+    assert "share" not in row
+    assert "nobody" in row["peer error"]
 
 
 def test_a_case_that_fails_is_a_row_and_the_others_are_measured():
     flags = argparse.Namespace(rounds=1, seconds=0.01, warm=0)
     bad = Case("large", "vector", {"env": "Rotation-v0", "source": "nothing", "count": 2})
     good = Case("large", "vector", {"env": "Rotation-v0", "source": "digits", "count": 2})
-    rows, _ = run([bad, good], [], {"head": ROOT}, flags)
+    rows = run([bad, good], "folder:x", {"head": ROOT}, flags)
     assert "unknown source" in rows[0]["error"]
     assert rows[1]["head"] > 0
-    assert "1 cases were not measured" in table(rows, {})
+    assert "1 cases were not measured" in table(rows)
 
 
 def test_the_table_has_medians_ratios_and_what_was_asked():
     rows = [
-        {"group": "vector folder", "base": 10.0, "head": head, "ratio": head / 10.0, "case": "x"}
+        {
+            "group": "vector folder",
+            "base": 10.0,
+            "head": head,
+            "ratio": head / 10,
+            "peer": 1e3,
+            "share": head / 1e3,
+            "case": "x",
+        }
         for head in (90.0, 150.0, 130.0)
     ]
-    lines = table(rows, {"copyto": 1000.0}).splitlines()
+    lines = table(rows).splitlines()
     assert len(lines) == 3
     cells = [cell.strip() for cell in lines[2].strip("|").split("|")]
-    assert cells[1:] == ["10", "130", "13.0 (9.0 to 15.0)", "12", "copyto 1,000", "0.13", "0.1"]
+    assert cells[1:] == ["10", "130", "13.0 (9.0 to 15.0)", "12", "copyto 1,000", "0.13 (0.09 to 0.15)", "0.1"]
 
 
 def test_a_commit_is_checked_out_and_gone_again():

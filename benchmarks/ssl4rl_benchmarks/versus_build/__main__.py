@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ssl4rl_benchmarks.versus_build.builds import ROOT, Worker, checked_out
-from ssl4rl_benchmarks.versus_build.cases import GROUPS, PEERS, Case, cases, peer_cases
+from ssl4rl_benchmarks.versus_build.cases import GROUPS, Case, cases, peer_of
 from ssl4rl_benchmarks.versus_build.pictures import write_folder
 
 PICTURES = 500
@@ -52,44 +52,50 @@ def compare(sides: dict[str, Worker], case: Case, rounds: int, seconds: float) -
     }
 
 
-def run(
-    found: Sequence[Case], peers: Sequence[Case], trees: dict[str, Path], flags: argparse.Namespace
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Measure all cases, and the peers that they stand beside; return rows, and the peers' rates by name."""
+def run(found: Sequence[Case], folder: str, trees: dict[str, Path], flags: argparse.Namespace) -> list[dict[str, Any]]:
+    """Measure all cases, each by turns with the library that it stands beside; return a row each.
+
+    Args:
+        found: the cases.
+        folder: the source of pictures on the disk.
+        trees: where "head" and, if there is one, "base" are.
+        flags: of the command.
+    """
     rows: list[dict[str, Any]] = []
-    rivals: dict[str, Any] = {}
     for case in found:
         sides: dict[str, Worker] = {}
+        row: dict[str, Any] = {"group": case.group, "case": case.name}
         try:
-            sides = {name: Worker("worker", tree, case, flags.warm) for name, tree in trees.items()}
-            measured = compare(sides, case, flags.rounds, flags.seconds)
+            for name, tree in trees.items():
+                sides[name] = Worker("worker", tree, case, flags.warm)
+            sides |= _peer(peer_of(case, folder), trees["head"], flags, row)
+            row |= compare(sides, case, flags.rounds, flags.seconds)
         except RuntimeError as error:
-            print(f"{case.group} | {case.name} | not measured: {error}", file=sys.stderr)
-            rows.append({"group": case.group, "case": case.name, "error": str(error)})
-            continue
+            row["error"] = str(error)
         finally:
             for worker in sides.values():
                 worker.close()
-        row = {"group": case.group, "case": case.name, **measured}
-        if len(trees) == 2:
-            row["ratio"] = measured["head"] / measured["base"]
+        for name, below in (("ratio", "base"), ("share", "peer")):
+            if below in row and "head" in row:
+                row[name] = row["head"] / row[below]
         rows.append(row)
-        print(f"{case.group} | {case.name} | " + " ".join(f"{k} {v:,.4g}" for k, v in measured.items()), file=sys.stderr)
-    for case in peers:
-        try:
-            worker = Worker("peers", trees["head"], case, flags.warm)
-        except RuntimeError as error:
-            rivals[case.group] = f"not measured: {error}"
-            continue
-        rivals[case.group] = compare({"rate": worker}, case, flags.rounds, flags.seconds)["rate"]
-        worker.close()
-    return rows, rivals
+        print(" | ".join(f"{k} {v:,.4g}" if isinstance(v, float) else f"{v}" for k, v in row.items()), file=sys.stderr)
+    return rows
 
 
-def table(rows: Sequence[dict[str, Any]], rivals: dict[str, Any]) -> str:
+def _peer(peer: Case | None, tree: Path, flags: argparse.Namespace, row: dict[str, Any]) -> dict[str, Worker]:
+    """Return the worker of a peer under "peer"; where it cannot be had, none, and why in the row."""
+    try:
+        return {} if peer is None else {"peer": Worker("peers", tree, peer, flags.warm)}
+    except RuntimeError as error:
+        row["peer error"] = f"not measured: {error}"
+        return {}
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
     """Return one row a group: rates by median over its cases, ratios, and what was asked for, as Markdown."""
     lines = [
-        "| | base, /s | now, /s | ratio (least to largest) | asked | peer, /s | to the peer | asked |",
+        "| | base, /s | now, /s | ratio (least to largest) | asked | peer, /s | to the peer (least to largest) | asked |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, group in GROUPS.items():
@@ -99,18 +105,26 @@ def table(rows: Sequence[dict[str, Any]], rivals: dict[str, Any]) -> str:
             lines.append(f"| {group.title} | {failed} cases were not measured, see the errors | | | | | | |")
         if not of:
             continue
-        base, head = (statistics.median(row.get(side, float("nan")) for row in of) for side in ("base", "head"))
-        ratios = [row.get("ratio", float("nan")) for row in of]
-        spread = f" ({min(ratios):,.1f} to {max(ratios):,.1f})" if len(of) > 1 else ""
-        cells = [group.title, f"{base:,.0f}", f"{head:,.0f}", f"{statistics.median(ratios):,.1f}{spread}"]
+        cells = [
+            group.title,
+            _middle(of, "base", ",.0f"),
+            _middle(of, "head", ",.0f"),
+            _middle(of, "ratio", ",.1f", spread=True),
+        ]
         cells.append("" if group.ratio is None else f"{group.ratio:g}")
-        rival = rivals.get(group.peer)
-        if isinstance(rival, float):
-            cells += [f"{group.peer} {rival:,.0f}", f"{head / rival:,.3g}", f"{group.share:g}"]
-        else:
-            cells += [f"{group.peer} {rival or ''}".strip(), "", ""]
+        cells.append(f"{group.peer} {_middle(of, 'peer', ',.0f') or of[0].get('peer error', '')}".strip())
+        cells += [_middle(of, "share", ".3g", spread=True), "" if group.share is None else f"{group.share:g}"]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _middle(rows: Sequence[dict[str, Any]], key: str, form: str, *, spread: bool = False) -> str:
+    """Write the median of what rows hold under a key, if any does, with the least and largest of several."""
+    values = [row[key] for row in rows if key in row]
+    if not values:
+        return ""
+    said = f"{statistics.median(values):{form}}"
+    return f"{said} ({min(values):{form}} to {max(values):{form}})" if spread and len(values) > 1 else said
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -128,15 +142,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.exit(f"error: {error}")
         folder = stack.enter_context(TemporaryDirectory(prefix="ssl4rl-pictures-"))
         write_folder(Path(folder), PICTURES)
-        chosen = [
-            case for case in cases(f"folder:{folder}") if not flags.only or any(word in case.group for word in flags.only)
-        ]
+        source = f"folder:{folder}"
+        chosen = [case for case in cases(source) if not flags.only or any(word in case.group for word in flags.only)]
         if not chosen:
             sys.exit(f"error: no group contains {' or '.join(flags.only)}; there are {', '.join(GROUPS)}")
-        beside = {GROUPS[case.group].peer for case in chosen} & set(PEERS)
-        peers = [case for case in peer_cases(f"folder:{folder}") if case.group in beside]
-        rows, rivals = run(chosen, peers, trees, flags)
-    print(json.dumps({"rows": rows, "peers": rivals}, indent=2) if flags.json else table(rows, rivals))
+        rows = run(chosen, source, trees, flags)
+    print(json.dumps(rows, indent=2) if flags.json else table(rows))
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ class Group:
     Args:
         title: of the row.
         ratio: how many times the base's rate, at least.
-        peer: a group of `peers` whose rate is compared with, or "".
+        peer: a function of `peers` whose rate is compared with, or "".
         share: how many times the peer's rate, at least.
     """
 
@@ -84,7 +84,8 @@ GROUPS: dict[str, Group] = {
     "large": Group("`make_vec`, 64, 224 x 224, scenes, ten image tasks, two threads", 6),
     "graphs inline": Group("`make_vec`, 1,024, EdgePrediction, features inline, one thread", 3, "networkx", 1),
 }
-PEERS = ("minigrid", "pillow", "copyto", "kornia", "networkx")
+SHOWN = {"FlipPrediction-v0": 2}
+"""How many pictures a question shows, where it is not one: as many are copied beside it."""
 
 
 def cases(folder: str) -> list[Case]:
@@ -109,12 +110,17 @@ def cases(folder: str) -> list[Case]:
     return found
 
 
-def peer_cases(folder: str) -> list[Case]:
-    """Return what other libraries are asked for, a case each."""
-    return [
-        Case("minigrid", "minigrid"),
-        Case("pillow", "pillow", {"folder": folder.removeprefix("folder:")}),
-        Case("copyto", "copyto", {"count": 1024}, 2),
-        Case("kornia", "kornia", {"count": 1024}),
-        Case("networkx", "networkx", {}),
-    ]
+def peer_of(case: Case, folder: str) -> Case | None:
+    """Return what the library that a case stands beside is asked for, or None where it stands alone.
+
+    Args:
+        case: of `cases(folder)`.
+        folder: the source of pictures on the disk.
+    """
+    peer = GROUPS[case.group].peer
+    arguments: dict[str, dict[str, Any]] = {
+        "pillow": {"folder": folder.removeprefix("folder:")},
+        "copyto": {"count": case.arguments.get("count"), "pictures": SHOWN.get(case.arguments.get("env", ""), 1)},
+        "kornia": {"count": case.arguments.get("count")},
+    }
+    return Case(case.group, peer, arguments.get(peer, {}), case.threads) if peer else None

@@ -57,9 +57,9 @@ def pillow(folder: str) -> tuple[Step, int]:
     return step, 1
 
 
-def copyto(count: int) -> tuple[Step, int]:
-    """Copies of `count` pictures from one array into another, by two threads: what memory can do at most."""
-    source = np.random.default_rng(0).integers(0, 256, (count, SIDE, SIDE, 3), np.uint8)
+def copyto(count: int, pictures: int) -> tuple[Step, int]:
+    """Copies of what `count` questions of so many pictures show, from one array into another, by two threads."""
+    source = np.random.default_rng(0).integers(0, 256, (count, pictures, SIDE, SIDE, 3), np.uint8)
     target = np.zeros_like(source)
     halves = (slice(0, count // 2), slice(count // 2, count))
     pool = ThreadPoolExecutor(2)

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl4rl_envs.kernels.compiled import jit
+from ssl4rl_envs.kernels.compiled import jit, part
 
-RUN = 24
-"""Words that are sorted by insertion before runs are merged."""
+FEW = 12
+"""Words that are sorted by insertion."""
+
+RUN = 96
+"""Words that are sorted by counting before runs are merged: two words are compared without a branch, several at once."""
 
 
 @jit
@@ -22,13 +25,12 @@ def sort(
     spare_marks: NDArray[np.int64],
 ) -> Any:
     """Sort the first `count` words by size, and what is marked by each with it; equal ones stay in their order."""
+    if count <= FEW:
+        _insert(words, marks, count)
+        return
     for start in range(0, count, RUN):
-        for place in range(start + 1, min(start + RUN, count)):
-            word, mark, hole = words[place], marks[place], place
-            while hole > start and words[hole - 1] > word:
-                words[hole], marks[hole] = words[hole - 1], marks[hole - 1]
-                hole -= 1
-            words[hole], marks[hole] = word, mark
+        stop = min(start + RUN, count)
+        _count(words[start:stop], marks[start:stop], spare_words, spare_marks)
     length = RUN
     while length < count:
         for start in range(0, count, 2 * length):
@@ -43,3 +45,34 @@ def sort(
                     right += 1
         words[:count], marks[:count] = spare_words[:count], spare_marks[:count]
         length *= 2
+
+
+@part
+def _insert(words: NDArray[np.uint64], marks: NDArray[np.int64], count: int) -> Any:
+    """Sort a few words: each goes to its place among those before it."""
+    for place in range(1, count):
+        word, mark, hole = words[place], marks[place], place
+        while hole > 0 and words[hole - 1] > word:
+            words[hole], marks[hole] = words[hole - 1], marks[hole - 1]
+            hole -= 1
+        words[hole], marks[hole] = word, mark
+
+
+@part
+def _count(words: NDArray[np.uint64], marks: NDArray[np.int64], spare: NDArray[np.uint64], places: NDArray[np.int64]) -> Any:
+    """Sort a run: each word goes behind those before it that are no larger, and behind those after it that are smaller."""
+    for place in range(len(words)):
+        word, ahead = words[place], np.int64(0)
+        for earlier in range(place):
+            stays = np.int64(words[earlier] <= word)
+            ahead += stays
+            places[earlier] += 1 - stays
+        places[place] = ahead
+    for place in range(len(words)):
+        spare[places[place]] = words[place]
+    for place in range(len(words)):
+        words[place] = spare[place]
+    for place in range(len(marks)):
+        spare[places[place]] = np.uint64(marks[place])
+    for place in range(len(marks)):
+        marks[place] = np.int64(spare[place])

@@ -52,6 +52,20 @@ def same(area: str, name: str, outs: tuple[np.ndarray, ...], *arguments: object)
 
 
 @settings(max_examples=60, deadline=None)
+@given(count=st.integers(0, 300), values=st.sampled_from((3, 50, 2**62)), seed=st.integers(0, 2**32))
+def test_words_are_sorted_with_their_marks_and_equal_ones_stay_in_order(count, values, seed):
+    pytest.importorskip("numba")
+    from ssl4rl_envs.kernels.compiled.sorting import sort
+
+    drawn = np.random.default_rng(seed).integers(0, values, count + 2).astype(np.uint64) << np.uint64(2)  # beyond int64 too
+    words, marks = drawn.copy(), np.arange(count + 2)
+    sort(words, marks, count, np.zeros(count + 2, np.uint64), np.full(count + 2, 7))
+    order = np.argsort(drawn[:count], kind="stable")
+    assert np.array_equal(marks, [*order, count, count + 1])
+    assert np.array_equal(words, drawn[marks])
+
+
+@settings(max_examples=60, deadline=None)
 @given(
     size=SIZES, asked=st.integers(1, 4), fanouts=st.lists(st.integers(1, 6), min_size=1, max_size=3), hides=st.integers(0, 3)
 )

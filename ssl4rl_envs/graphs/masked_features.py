@@ -72,6 +72,7 @@ class MaskedFeatures(GraphTask):
             raise ValueError(f"fanouts {fanouts} show at most {nodes[0]} nodes, of which {masked} cannot be masked")
         self.observation_space["target"] = spaces.Box(0, nodes[0] - 1, (masked,), np.int64)
         self.masked = masked
+        self._worth = (np.arange(masked + 1) / masked).astype(np.float32)
         self.action_space = spaces.MultiDiscrete([2] * masked)
         self.answer_format = AnswerFormat(("no", "yes"), slots=masked, synonyms=YES_OR_NO)
         self.chance = 0.5
@@ -94,8 +95,8 @@ class MaskedFeatures(GraphTask):
 
     def score(self, answers: NDArray[Any], batch: Batch) -> Score:
         """Score the share of right answers."""
-        right = (answers == batch.target) & self.valid(answers)[:, None]
-        return Score(right.mean(axis=1).astype(np.float32), right.all(axis=1))
+        right = np.add.reduce(answers == batch.target, axis=1) * self.valid(answers)
+        return Score(self._worth[right], right == self.masked)
 
     def caption(self, batch: Batch) -> list[str]:
         """Ask in words."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from ssl4rl_envs import memory, windows
+from ssl4rl_envs.interface import Transition
 from ssl4rl_envs.questions import Question
 from ssl4rl_envs.registration import PlainSpec
 from ssl4rl_envs.schedules import Schedule
@@ -28,8 +29,9 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
     words. Some tasks add to it, e.g. `action_mask`. With arrays nothing is put into words before `render` is called:
     `task.format_all` and `task.truths` give the words of `info`'s arrays to who wants them.
 
-    Episodes that follow one another are cheap: the next 1, 2, 4, ... 64 questions of a stream are sampled at once. That shows
-    in nothing but time, and every `reset` with a seed or an index begins with one again. Under a schedule there is no block.
+    Episodes that follow one another are cheap: the next 1, 2, 4, ... questions of a stream are sampled at once, at most 256
+    small ones or 64 others. That shows in nothing but time, and every `reset` with a seed or an index begins with one again.
+    Under a schedule there is no block.
 
     Args:
         task: a `Task`, or where to find its class ("module:Class"), which is then built from `arguments`.
@@ -72,7 +74,7 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         self._take_spaces()
         self._ended = True
         self._return = 0.0
-        self._outcome: tuple[NDArray[Any], Score] | None = None
+        self._outcome: Transition | None = None
         self._window: windows.Window | None = None
         self._canvas: Canvas | None = None
 
@@ -135,7 +137,7 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         self._ended, self._return, self._outcome = False, 0.0, None
         if self.render_mode == "human":
             self.render()
-        return self._observe(), self.questions.facts()
+        return self.questions.observe(), self.questions.facts()
 
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """Answer the question.
@@ -158,13 +160,14 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         if self.questions.interface.text:
             info |= {"valid": bool(transition.answered[0]), "parsed": transition.written[0]}
         if self._ended:
-            info["target"] = self.questions.batch.target[0].copy()
+            target = self.questions.batch.target
+            info["target"] = target[0] if target.ndim == 1 else target[0].copy()
             if self.questions.interface.text:
                 info["truth"] = self.task.truths(self.questions.batch)[0]
-            self._outcome = transition.answers, Score(np.array([self._return], np.float32), score.success)
+            self._outcome = transition
         if self.render_mode == "human":
             self.render()
-        return self._observe(), reward, terminated, truncated, info
+        return self.questions.observe(), reward, terminated, truncated, info
 
     def render(self) -> Any:
         """Draw the question and, once the episode has ended, the answer and the truth.
@@ -177,7 +180,10 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
             return None
         from ssl4rl_envs import rendering  # with fonts and what draws, which who never renders does without
 
-        verdict = rendering.judge(self.task, self.questions.batch, *self._outcome)[0] if self._outcome is not None else None
+        verdict = None
+        if self._outcome is not None:
+            score = Score(np.array([self._return], np.float32), self._outcome.step.score.success)
+            verdict = rendering.judge(self.task, self.questions.batch, self._outcome.answers, score)[0]
         card = rendering.card(self.task, self.questions.batch, 0, verdict)
         if self.render_mode == "ansi":
             return rendering.to_ansi(card)
@@ -200,6 +206,3 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
     def _take_spaces(self) -> None:
         interface = self.questions.interface
         self.observation_space, self.action_space = interface.observation_space, interface.action_space
-
-    def _observe(self) -> dict[str, Any]:
-        return {name: values[0] for name, values in self.questions.observe().items()}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from gymnasium import spaces
@@ -15,15 +14,14 @@ from ssl4rl_envs.actions import inside
 from ssl4rl_envs.boxes import slim
 from ssl4rl_envs.memory import copy_of
 from ssl4rl_envs.speech import MAX_PROMPT, MAX_REPLY
-from ssl4rl_envs.task import Batch, Step, Task
+from ssl4rl_envs.task import Batch, Completer, Step, Task, nothing
 
 SpaceT = TypeVar("SpaceT", bound=spaces.Space[Any])
 
 INTERFACES: tuple[str, ...] = ("array", "text")
 
 
-@dataclass(frozen=True)
-class Transition:
+class Transition(NamedTuple):
     """A `Step`, and how the actions were read.
 
     Args:
@@ -66,6 +64,7 @@ class Interface:
         self.grammar = answers.check_grammar(grammar)
         self.observation_space: spaces.Dict = _own(task.observation_space)
         self.action_space: spaces.Space[Any] = _own(task.action_space)
+        self.shown: frozenset[str] = frozenset(task.images if self.text else task.observation_space.spaces)
         if self.text:
             shown: dict[str, spaces.Space[Any]] = {key: self.observation_space[key] for key in task.images}
             self.observation_space = spaces.Dict({**shown, "prompt": answers.PromptSpace(MAX_PROMPT)})
@@ -84,11 +83,15 @@ class Interface:
 
     def copies(self, batch: Batch) -> dict[str, NDArray[Any]]:
         """Return the arrays that are shown of n instances, none of them the batch's own."""
-        held = batch.observation
-        return {
-            name: copy_of(values) if name in held and held[name] is values else values
-            for name, values in self.arrays(batch).items()
-        }
+        return {**self.held(batch), **self.completer()(batch)}
+
+    def held(self, batch: Batch) -> dict[str, NDArray[Any]]:
+        """Return copies of those of them that the batch holds."""
+        return {name: copy_of(values) for name, values in batch.observation.items() if name in self.shown}
+
+    def completer(self) -> Completer:
+        """Return what lays out the others."""
+        return nothing if self.text else self.task.completer()
 
     def prompts(self, batch: Batch) -> tuple[str, ...]:
         """Return the prompts of n instances."""
@@ -110,7 +113,7 @@ class Interface:
             return Transition(self.task.advance(state, array), answered, self.task.format_all(array, state), array)
         given = np.asarray(actions)
         within = inside(self.action_space, given)
-        if not within.all():
+        if np.count_nonzero(within) < len(within):
             raise ValueError(f"action {actions[int(within.argmin())]!r} lies outside the action space {self.action_space}")
         array = given.astype(self.task.action_space.dtype)
         answered = within if type(self.task).valid is Task.valid else self.task.valid(array)  # which would ask the same

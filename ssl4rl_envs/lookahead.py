@@ -2,14 +2,83 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.stream import Stream
-from ssl4rl_envs.task import Batch, Task
+from ssl4rl_envs.task import Batch
 
-MOST = 64
-"""Questions of the largest block."""
+LIMITS = ((64, 4 << 20), (256, 1 << 19))
+"""Questions and bytes of the largest block: of small questions there are more, while caches hold them."""
 
-MOST_BYTES = 4 << 20
-"""Bytes of the largest block, or one question."""
+SMALL = 1 << 13
+"""Bytes that are shown of a question up to which those of a block are copied at once: who keeps one keeps the others."""
+
+SHOWN = 2
+"""How often a question of one decision is shown: when it is asked, and when it is answered."""
+
+
+class RowByRow:
+    """Rows of arrays by name: the views of all of them are made at once, which is sooner done.
+
+    Args:
+        arrays: (n, ...) by name.
+    """
+
+    def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
+        self._columns = {name: list(values) for name, values in arrays.items()}
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        return {name: values[row] for name, values in self._columns.items()}
+
+
+class Rows:
+    """The rows of a batch, each a batch of one."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._shown, self._memory = (
+            RowByRow({name: values[:, None] for name, values in arrays.items()})
+            for arrays in (batch.observation, batch.memory)
+        )
+        self._targets, self._items = list(batch.target[:, None]), list(batch.items[:, None])
+
+    def __getitem__(self, row: int) -> Batch:
+        memory = {} if self._memory is None else self._memory[row]
+        return Batch(self._shown[row], self._targets[row], self._items[row], memory)
+
+
+class Copies:
+    """Copies of what is shown of the questions of a block, each of which is given away once.
+
+    Args:
+        interface: says what is shown.
+        block: the questions. Of large ones there are no copies: they are made when they are needed.
+    """
+
+    def __init__(self, interface: Interface, block: Batch) -> None:
+        shown = sum(values.nbytes for name, values in block.observation.items() if name in interface.shown)
+        times = SHOWN if shown <= SMALL * len(block) else 0
+        self._held = [RowByRow(interface.held(block)) for _ in range(times)]
+        self._left = [times] * len(block)
+        self._complete = interface.completer()
+
+    def give(self, row: int, question: Batch) -> dict[str, Any] | None:
+        """Return a copy of what is shown of a row, arrays (...) by name, or None where there is none any more.
+
+        Args:
+            row: of the block.
+            question: the row as a batch. What it lacks is laid out now.
+        """
+        left = self._left[row] - 1
+        if left < 0:
+            return None
+        self._left[row] = left
+        given = self._held[left][row]
+        for name, values in self._complete(question).items():
+            given[name] = values[0]
+        return given
 
 
 class LookAhead:
@@ -20,34 +89,48 @@ class LookAhead:
     its questions are made one by one: an error comes when its question is asked, or never.
 
     Args:
-        task, split: what is asked.
+        interface: of the task, which says what is shown.
+        split: what is asked about.
     """
 
-    def __init__(self, task: Task, split: str) -> None:
-        self._task, self._split = task, split
+    def __init__(self, interface: Interface, split: str) -> None:
+        self._interface, self._split = interface, split
         self.forget()
+
+    def __reduce__(self) -> tuple[type[LookAhead], tuple[Interface, str]]:
+        return LookAhead, (self._interface, self._split)  # a copy samples ahead for itself
 
     def forget(self) -> None:
         """Let go of what was sampled."""
-        self._block: Batch | None = None
-        self._seed = self._first = self._stop = -1
-        self._alone = -1
-        self._most = MOST
+        self._most = 1
+        self._seed = self._first = -1
+        self.begin()
 
     def begin(self) -> None:
         """Begin again with one question, whatever is asked next."""
-        self._block, self._stop, self._alone = None, -1, -1
+        self._rows: Rows | None = None
+        self._copies: Copies | None = None
+        self._taken: Batch | None = None
+        self._stop = self._alone = -1
 
     def take(self, seed: int, index: int) -> Batch:
         """Return question `index` of the stream of `seed`, a batch of one row that is not to be written to."""
-        if self._block is None or seed != self._seed or not self._first <= index < self._stop:
+        if self._rows is None or seed != self._seed or not self._first <= index < self._stop:
             self._sample(seed, index)
-        assert self._block is not None
-        place = index - self._first
-        return self._block.rows(slice(place, place + 1))
+        assert self._rows is not None
+        self._place = index - self._first
+        self._taken = self._rows[self._place]
+        return self._taken
+
+    def give(self, question: Batch) -> dict[str, Any] | None:
+        """Return a copy of what is shown of the question that was taken last, (...) by name, which is whose who asks.
+
+        None of anything else, and where there is none any more: then it is to be made.
+        """
+        return self._copies.give(self._place, question) if question is self._taken and self._copies is not None else None
 
     def _sample(self, seed: int, index: int) -> None:
-        goes_on = self._block is not None and seed == self._seed and index == self._stop
+        goes_on = self._rows is not None and seed == self._seed and index == self._stop
         size = min(2 * (self._stop - self._first), self._most) if goes_on else 1
         if size > 1 and index >= self._alone:
             try:
@@ -59,10 +142,16 @@ class LookAhead:
         self._hold(seed, index, 1)
 
     def _hold(self, seed: int, index: int, size: int) -> None:
-        block = self._task.compact(Stream.span(self._split, seed, index, size))
-        self._block, self._seed, self._first, self._stop = block, seed, index, index + size
+        block = self._interface.task.compact(Stream.span(self._split, seed, index, size))
+        self._rows, self._copies = Rows(block), Copies(self._interface, block)
+        self._seed, self._first, self._stop = seed, index, index + size
         if size == 1:
-            self._most = max(1, min(MOST, MOST_BYTES // max(1, size_of(block))))
+            self._most = most(size_of(block))
+
+
+def most(size: int) -> int:
+    """Return how many questions of so many bytes the largest block holds."""
+    return max(1, *(min(questions, limit // max(1, size)) for questions, limit in LIMITS))
 
 
 def size_of(batch: Batch) -> int:

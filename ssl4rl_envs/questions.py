@@ -165,6 +165,15 @@ class Question(Asking):
             self.schedule.record(self._chosen, step.score.success)
         return transition, truncated
 
+    def observe(self) -> dict[str, Any]:
+        """Return copies of what is shown, without the axis of a batch: they are the agent's, who may write into them."""
+        shown = self._ahead.give(self.batch)
+        if shown is None:
+            shown = {name: values[0] for name, values in self.interface.copies(self.batch).items()}
+        if self.interface.text:
+            shown["prompt"] = self._prompt()["prompt"][0]
+        return shown
+
     def facts(self) -> dict[str, Any]:
         """Return what everybody may know beside what is shown, for `info`: numbers, or arrays, by name."""
         facts: dict[str, Any] = {"index": self._episode // self.group_size}
@@ -182,7 +191,7 @@ class Question(Asking):
     def _begin(self) -> None:
         self._seed, self._episode, self._steps = None, -1, 0
         self._chosen = np.zeros(1, np.int64)
-        self._ahead = LookAhead(self.task, self.split)
+        self._ahead = LookAhead(self.interface, self.split)
 
 
 class Questions(Asking):

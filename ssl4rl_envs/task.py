@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from gymnasium import spaces
@@ -93,6 +93,16 @@ class Batch:
         )
 
 
+Completer = Callable[[Batch], dict[str, NDArray[Any]]]
+"""Lays out anew what a batch lacks of what is shown, arrays (n, ...) by name."""
+
+
+def nothing(batch: Batch) -> dict[str, NDArray[Any]]:
+    """Lay out nothing, where batches lack nothing."""
+    del batch
+    return {}
+
+
 def _replaced(values: NDArray[Any], rows: Rows, others: NDArray[Any]) -> NDArray[Any]:
     result = copy_of(values)
     result[rows] = others
@@ -113,16 +123,14 @@ class Level:
     arguments: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Score:
+class Score(NamedTuple):
     """How good n answers are: `reward` (n,) float32 in [0, 1], the thing to maximise, and `success` (n,) bool, a metric."""
 
     reward: NDArray[np.float32]
     success: NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """What one decision led to: the next state, whose observation is what is seen next, its score, and which rows ended."""
 
     state: Batch
@@ -213,9 +221,20 @@ class Task(Speech):
         """
         return self.sample(stream)
 
+    def completer(self) -> Completer:
+        """Return what lays out that part of the observation of `compact` batches that they lack; by default nothing.
+
+        Whoever completes many batches asks for it once.
+        """
+        return nothing
+
     def complete(self, batch: Batch) -> Batch:
         """Return a batch whose observation is as in the `observation_space`, be it compact or not; what it has, it shares."""
-        return batch
+        lacking = self.completer()(batch)
+        if not lacking:
+            return batch
+        held = {name: values for name, values in batch.observation.items() if name in self.observation_space.spaces}
+        return Batch({**held, **lacking}, batch.target, batch.items, batch.memory)
 
     @abstractmethod
     def make(self, stream: Stream) -> Batch:
@@ -295,7 +314,9 @@ class Task(Speech):
 
     def advance(self, state: Batch, actions: NDArray[Any]) -> Step:
         """Take one decision in each row; a one-step task scores it and ends. What is not `valid` is worth nothing."""
-        return Step(state, self.score(actions, state), np.ones(len(state), bool))
+        ended = np.empty(len(state), bool)
+        ended.fill(True)
+        return Step(state, self.score(actions, state), ended)
 
     def info(self, batch: Batch) -> dict[str, NDArray[Any]]:
         """Return what everybody may know of the questions beside the observation, arrays (n, ...) by name.

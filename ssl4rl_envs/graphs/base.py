@@ -19,7 +19,7 @@ from ssl4rl_envs.sources.graph_builtin import GRAPHS, GraphSourceLike, load_grap
 from ssl4rl_envs.sources.graphs import GraphSource, Nodes
 from ssl4rl_envs.speech import MAX_PROMPT
 from ssl4rl_envs.stream import SPLITS, Stream
-from ssl4rl_envs.task import Batch, Task
+from ssl4rl_envs.task import Batch, Completer, Task
 
 FEATURES = ("inline", "id")
 CHECKED = 64
@@ -121,13 +121,24 @@ class GraphTask(Task):
         """Make the instances as `sample`, `node_id` in the place of `x`; -1 where features are hidden or there is no node."""
         return self.lay_out(stream.keyed(self.stream_key))
 
-    def complete(self, batch: Batch) -> Batch:
-        """Put `x` into the place of `node_id` where the task shows features inline."""
-        if not self.inline or "x" in batch.observation:
-            return batch
-        shown = {("x" if name == "node_id" else name): values for name, values in batch.observation.items()}
-        shown["x"] = self.features_of(batch.observation["node_id"])
-        return Batch(shown, batch.target, batch.items, batch.memory)
+    def completer(self) -> Completer:
+        """Return what lays out `x`, which stands in the place of `node_id` where the task shows features inline."""
+        if not self.inline:
+            return super().completer()
+        source = self.source
+        width = source.features.shape[1]
+        write = node_features.expander(source.entries) if source.sparse else node_features.gatherer(source.features)
+
+        def lay_out(batch: Batch) -> dict[str, NDArray[Any]]:
+            held = batch.observation
+            if "x" in held:
+                return {}
+            nodes = held["node_id"]
+            x = recycled((*nodes.shape, width), np.float32)
+            write(x, nodes)
+            return {"x": x}
+
+        return lay_out
 
     def check_source(self) -> None:
         """Draw a few instances of every split; the last line of a task's constructor.
@@ -172,16 +183,6 @@ class GraphTask(Task):
             "node_id": named,
         }
         return shown if query is None else {**shown, "query": query}
-
-    def features_of(self, nodes: Nodes) -> NDArray[np.float32]:
-        """Return the features of nodes (n, M) of the source, (n, M, F); zeros where a number is below 0."""
-        source = self.source
-        x = recycled((*nodes.shape, source.features.shape[1]), np.float32)
-        if source.sparse:
-            node_features.expand(x, nodes, source.entries)
-        else:
-            node_features.gather(x, nodes, source.features)
-        return x
 
     def twins_of(self, hood: Neighbourhood, target: Nodes) -> NDArray[np.bool_]:
         """Return which nodes of neighbourhoods are among the targets, or have the same features as one of them, (n, M)."""

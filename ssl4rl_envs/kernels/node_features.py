@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ Nodes = NDArray[np.int64]
 Compact = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]
 """Where the entries of each node begin, (N + 1,); their columns, rising within a node; and their values."""
 
+Write = Callable[[NDArray[np.float32], Nodes], None]
+"""Writes features into an array (n, M, F), C-contiguous, for nodes (n, M), below 0 where there is none."""
+
 PAST_CACHES = 4 << 20
 """Bytes from which on what is written will hardly be found in a cache: then it is streamed past them."""
 
@@ -21,25 +25,25 @@ _BYTES = 1 << 20
 """Bytes that are worth a thread."""
 
 
-def gather(out: NDArray[np.float32], nodes: Nodes, table: NDArray[np.float32]) -> None:
-    """Write the rows of a table that nodes refer to, and zeros where there is none.
-
-    Args:
-        out: (n, M, F), C-contiguous, which is written.
-        nodes: (n, M) rows of the table, below 0 for none.
-        table: (N, F).
-    """
-    work = kernels.area("node_features").gather
-    threads.share(len(out), lambda part: work(out[part], nodes[part], table), _rows_of(out))
+def gatherer(table: NDArray[np.float32]) -> Write:
+    """Return a function that writes the rows of a table (N, F) that nodes refer to, and zeros where there is none."""
+    return _writer(kernels.area("node_features").gather, lambda _: (table,))
 
 
-def expand(out: NDArray[np.float32], nodes: Nodes, compact: Compact) -> None:
-    """Write the same from a compact form of the table."""
-    work, past = kernels.area("node_features").expand, out.nbytes >= PAST_CACHES
-    if len(out) == 1:  # of a single environment, where every call counts
-        work(out, nodes, *compact, past)
-        return
-    threads.share(len(out), lambda part: work(out[part], nodes[part], *compact, past), _rows_of(out))
+def expander(compact: Compact) -> Write:
+    """Return a function that writes the same from a compact form of the table."""
+    return _writer(kernels.area("node_features").expand, lambda out: (*compact, out.nbytes >= PAST_CACHES))
+
+
+def _writer(work: Callable[..., None], further: Callable[[NDArray[np.float32]], tuple[Any, ...]]) -> Write:
+    def write(out: NDArray[np.float32], nodes: Nodes) -> None:
+        rest = further(out)
+        if len(out) == 1:  # of a single environment, where every call counts
+            work(out, nodes, *rest)
+        else:
+            threads.share(len(out), lambda part: work(out[part], nodes[part], *rest), _rows_of(out))
+
+    return write
 
 
 def alike(nodes: Nodes, targets: Nodes, kinds: NDArray[np.int32]) -> NDArray[np.bool_]:

@@ -21,7 +21,7 @@ OF_THE_CLASS = {"levels", "legitimate", "sources"}
 MADE_OF_OTHERS = {"sample", "score_texts"}
 """What `Task` makes of methods that are passed on."""
 
-WHOLE = {"compact", "complete"}
+WHOLE = {"compact", "complete", "completer"}
 """What a composite lays out is whole from the beginning, so it leaves these as `Task` has them."""
 
 ITS_OWN = {"make", "advance", "chance", "stream_key"}

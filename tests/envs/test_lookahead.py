@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import gymnasium as gym
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from ssl4rl_envs import Batch, Stream, Task, lookahead
 from ssl4rl_envs.env import SSLEnv
+from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.lookahead import LookAhead
 from ssl4rl_envs.task import Score, exact_score
 
@@ -117,7 +120,7 @@ def test_blocks_double_from_one_after_every_seed_and_index():
     assert task.sizes == [1, 2, 4, 8, 1, 1, 2]
     for _ in range(400):
         env.reset()
-    assert max(task.sizes) == lookahead.MOST
+    assert max(task.sizes) == lookahead.most(1)
 
 
 def test_repeats_of_a_group_and_the_same_index_again_cost_no_further_question():
@@ -131,11 +134,38 @@ def test_repeats_of_a_group_and_the_same_index_again_cost_no_further_question():
 
 
 def test_blocks_of_large_questions_are_bounded_by_bytes():
-    task = Numbered(width=lookahead.MOST_BYTES // 8 // 3)
-    ahead = LookAhead(task, "train")
+    task = Numbered(width=lookahead.LIMITS[0][1] // 8 // 3)
+    ahead = LookAhead(Interface(task, "array", "direct"), "train")
     for index in range(20):
         ahead.take(0, index)
     assert max(task.sizes) == 2
+
+
+def test_blocks_of_small_questions_hold_more():
+    assert [lookahead.most(size) for size in (0, 1 << 10, 1 << 12, 1 << 14, 1 << 20, 1 << 24)] == [256, 256, 128, 64, 4, 1]
+
+
+def test_who_keeps_a_large_observation_keeps_nothing_else():
+    env = SSLEnv(Numbered(width=lookahead.SMALL // 8 + 1))
+    env.reset(seed=0)
+    for _ in range(9):
+        shown = env.reset()[0]["number"]
+        assert shown.base is None or shown.base.nbytes == shown.nbytes
+
+
+def test_a_pickled_environment_leaves_its_block_behind_and_goes_on():
+    env = gym.make("SSL4RL/EdgePrediction-v0", source="karate")
+    env.reset(seed=0)
+    for _ in range(20):
+        env.reset()
+    questions = env.unwrapped.questions
+    again, copied = pickle.loads(pickle.dumps(questions)), copy.deepcopy(questions)
+    assert again._ahead._rows is None
+    for each in (questions, again, copied):
+        each.ask()
+    for name, values in questions.observe().items():
+        assert np.array_equal(again.observe()[name], values)
+        assert np.array_equal(copied.observe()[name], values)
 
 
 def test_an_error_comes_when_its_question_is_asked_and_not_before():
@@ -157,7 +187,7 @@ def test_what_was_sampled_ahead_is_let_go_on_close_and_the_stream_goes_on():
         each.reset(seed=0)
         each.reset()
     env.close()
-    assert env.questions._ahead._block is None
+    assert env.questions._ahead._rows is None
     assert np.array_equal(env.reset()[0]["number"], other.reset()[0]["number"])
 
 
@@ -181,6 +211,22 @@ def test_an_agent_may_write_into_what_it_was_given(kind_id, build, actions, same
         same(ours.batch.observation, theirs.batch.observation)
         same(ours.batch.memory, theirs.batch.memory)
         assert np.array_equal(ours.batch.target, theirs.batch.target)
+
+
+def test_what_is_handed_out_shares_memory_with_nothing_else(kind_id, build, actions):
+    """Neither observation of a question lies where another does, nor where the question itself is kept, in a block or not."""
+    task = build(kind_id)
+    env = SSLEnv(task, group_size=2)
+    (action,) = actions(task, "array", 1)
+    env.reset(seed=4)
+    given: list[np.ndarray] = []
+    for _ in range(5):
+        shown = [*env.reset()[0].values(), *env.step(action)[0].values()]
+        own = [values for values in env.questions.batch.observation.values() if isinstance(values, np.ndarray)]
+        for values in shown:
+            if isinstance(values, np.ndarray):  # a number is nobody's
+                assert not any(np.shares_memory(values, other) for other in (*given, *own))
+                given.append(values)
 
 
 @pytest.mark.parametrize("settings_", [{}, {"group_size": 2}, {"attempts": 2}], ids=str)

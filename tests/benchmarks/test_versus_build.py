@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ssl4rl_benchmarks.versus_build import training
+from ssl4rl_benchmarks.versus_build import demo, training
 from ssl4rl_benchmarks.versus_build.__main__ import compare, main, run, table
 from ssl4rl_benchmarks.versus_build.builds import ROOT, Worker, checked_out
 from ssl4rl_benchmarks.versus_build.bulk import measure
@@ -131,3 +131,22 @@ def test_a_step_of_training_is_taken_by_both_in_turns(monkeypatch, capsys):
     assert lines[-1] == "| tokens of answers | 12 | 12 | |"
     with pytest.raises(SystemExit, match="--group must be at least 2"):
         training.main(["some-commit", "--group", "1"])
+
+
+def test_a_demo_is_what_the_makefile_says():
+    words = demo.arguments_of((ROOT / "Makefile").read_text())
+    assert words[:4] == ["train", "SSL4RL/Rotation-v0", "--source", "digits"]
+    assert not {"--out", "runs/demo", "--overwrite"} & set(words)
+    with pytest.raises(ValueError, match="no demo"):
+        demo.arguments_of("test:\n\tpytest\n")
+
+
+@pytest.mark.slow
+def test_a_demo_is_trained_and_measured():
+    small = ["--iterations", "1", "--format-warmup", "1", "--rollout.prompts", "4", "--eval-episodes", "8"]
+    found = demo.measure(ROOT, small, 1, episodes=16)
+    assert found["cpu"] > 0.5
+    assert found["wall"] > 0.5
+    assert 0 <= found["success"] <= 1
+    with pytest.raises(RuntimeError, match="failed in"):
+        demo.measure(ROOT, ["--no-such-flag"], 1)

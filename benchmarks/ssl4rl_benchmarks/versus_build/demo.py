@@ -2,8 +2,8 @@
 
     python -m ssl4rl_benchmarks.versus_build.demo BASE --seeds 2
 
-Each commit trains as its own Makefile says, by turns; seconds of the processor count the whole command, imports included. What
-was learned is then measured on held-out pictures, which is not counted.
+Each commit trains as its own Makefile says, by turns; seconds of the processor count the whole command, imports included.
+What was learned is then measured on held-out pictures, which is not counted.
 """
 
 from __future__ import annotations

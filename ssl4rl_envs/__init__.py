@@ -13,16 +13,33 @@ from ssl4rl_envs.task import Batch, Score, Task
 from ssl4rl_envs.vector import SSLVectorEnv
 
 if TYPE_CHECKING:
+    from ssl4rl_envs.bridges.messages import to_messages
+    from ssl4rl_envs.bridges.rows import rows
+    from ssl4rl_envs.bridges.score import score
+    from ssl4rl_envs.bridges.tools import tool_schema
     from ssl4rl_envs.on_device import SSLTorchVectorEnv as SSLTorchVectorEnv
 
 register_all()
 
+_ON_DEMAND = {
+    "SSLTorchVectorEnv": "ssl4rl_envs.on_device",
+    "rows": "ssl4rl_envs.bridges.rows",
+    "score": "ssl4rl_envs.bridges.score",
+    "to_messages": "ssl4rl_envs.bridges.messages",
+    "tool_schema": "ssl4rl_envs.bridges.tools",
+}
+"""What needs other libraries or is for who uses them, and the module that it is in."""
+
 
 def __getattr__(name: str) -> Any:
-    """Import what needs torch when somebody asks for it."""
-    if name == "SSLTorchVectorEnv":
-        return getattr(import_module("ssl4rl_envs.on_device"), name)
+    """Import what is seldom needed when somebody asks for it."""
+    if name in _ON_DEMAND:
+        return getattr(import_module(_ON_DEMAND[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ON_DEMAND})
 
 
 __version__ = "0.1.0"
@@ -36,5 +53,9 @@ __all__ = [
     "env_ids",
     "hash_seed",
     "make_task",
+    "rows",
+    "score",
     "task_class",
+    "to_messages",
+    "tool_schema",
 ]

@@ -12,6 +12,8 @@ White space around the blocks is free. Anything else (text outside, a second tag
 the prompt) is not an answer. Labels are ASCII, and so is what is read as one: a letter or digit that only looks like one of
 theirs, or becomes one when case is folded, is another character. The one sign beside ASCII is the degree sign.
 
+In the "tool" style the reply is a tool call instead (`ssl4rl_envs.tool_calls`).
+
 The lenient grammar (`ssl4rl_envs.lenient`) reads besides what models write that were not trained for this form.
 """
 
@@ -28,7 +30,9 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-PROMPT_STYLES: tuple[str, ...] = ("direct", "think")
+from ssl4rl_envs import tool_calls
+
+PROMPT_STYLES: tuple[str, ...] = ("direct", "think", "tool")
 GRAMMARS: tuple[str, ...] = ("strict", "lenient")
 
 YES_OR_NO = {"true": "yes", "false": "no", "y": "yes", "n": "no"}
@@ -47,9 +51,9 @@ def check_style(style: str) -> str:
     """Return `style` if it is known.
 
     Raises:
-        ValueError: `style` is neither "direct" nor "think".
+        ValueError: `style` is none of "direct", "think" and "tool".
     """
-    if style not in _GRAMMAR:
+    if style not in PROMPT_STYLES:
         raise ValueError(f"prompt_style must be one of {', '.join(PROMPT_STYLES)}, got {style!r}")
     return style
 
@@ -66,12 +70,14 @@ def check_grammar(grammar: str) -> str:
 
 
 def extract(text: str, style: str) -> str | None:
-    """Return what stands between the answer tags of a well-formed reply, or None.
+    """Return what stands between the answer tags of a well-formed reply, or in its call, or None.
 
     Args:
         text: the whole reply.
-        style: "direct" or "think" (see the module's text).
+        style: "direct", "think" or "tool" (see the module's text).
     """
+    if style == "tool":
+        return tool_calls.body_of(text)
     match = _GRAMMAR[check_style(style)].fullmatch(text)
     if match is None:
         return None
@@ -180,13 +186,17 @@ class AnswerFormat:
 
 def wrap(body: str, style: str, thought: str = "") -> str:
     """Write a reply in `style` around the text of an answer, as `extract` reads it."""
+    if style == "tool":
+        return tool_calls.arguments(body)
     answer = f"<answer>{body}</answer>"
     return f"<think>{thought}</think> {answer}" if check_style(style) == "think" else answer
 
 
 def instructions(style: str, example: str) -> str:
-    """Say how to reply, with `example` as the text of the example's answer."""
-    if check_style(style) == "think":
+    """Say how to reply, with `example` as the text of the example's answer; "" for "tool", where a schema says it."""
+    if check_style(style) == "tool":
+        return ""
+    if style == "think":
         return (
             "First think inside <think> and </think>, then give the answer inside <answer> and </answer>, "
             f"for example: <think>what you see</think> <answer>{example}</answer>"

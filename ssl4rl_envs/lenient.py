@@ -15,11 +15,13 @@ Of the answer, `ssl4rl_envs.wording` says which one it is. Everything else is no
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl4rl_envs import tool_calls
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.wording import body_of, mentions
 
@@ -73,17 +75,26 @@ _AFTER = re.compile(
 """The same, in the clause behind it."""
 
 
-def rewrite(text: str, answer_format: AnswerFormat) -> list[str]:
+def rewrite(text: str, answer_format: AnswerFormat, style: str = "direct") -> list[str]:
     """Return the answers of a reply's blocks as the strict grammar writes them, without tags; none where a block has none.
 
-    The reply is an answer if there is one and all are read as the same.
+    The reply is an answer if there is one and all are read as the same. In the "tool" style calls count, and blocks where
+    there are no calls.
 
     Args:
         text: the whole reply.
         answer_format: of what was asked.
+        style: "direct", "think" or "tool".
     """
-    bodies = blocks(text, answer_format)
-    answers = [body_of(body, answer_format) for body in bodies]
+    bodies: Sequence[str | None] = []
+    rest = text
+    if style == "tool":
+        bodies, rest = tool_calls.calls_in(text)
+    if not bodies:
+        bodies = blocks(text, answer_format)
+    elif "<answer>" in rest:
+        return []  # said twice
+    answers = [None if body is None else body_of(body, answer_format) for body in bodies]
     return [] if None in answers else [answer for answer in answers if answer is not None]
 
 

@@ -102,10 +102,10 @@ class Speech(ABC):
         return self.answer_format is not None
 
     def prompts(self, batch: Batch, style: str = "direct") -> list[str]:
-        """Return the whole prompts: each question with the instructions of `style` ("direct" or "think")."""
+        """Return the whole prompts: each question with the instructions of `style`, of which "tool" has none."""
         how = answers.instructions(style, self.format(self.example()))
         questions = self.question(batch)
-        prompts = {question: f"{question} {how}" for question in questions}  # many ask all in the same words
+        prompts = {question: f"{question} {how}".rstrip() for question in questions}  # many ask all in the same words
         answers.check_ascii(list(prompts.values()))
         return [prompts[question] for question in questions]
 
@@ -114,7 +114,7 @@ class Speech(ABC):
 
         Args:
             text: the whole reply.
-            style: "direct" or "think".
+            style: "direct", "think" or "tool".
             grammar: "strict" (see `answers`), or "lenient", which reads all that the strict one does as that does, and what
                 else is one answer (see `lenient`).
         """
@@ -126,7 +126,7 @@ class Speech(ABC):
         body = answers.extract(text, style)
         answer = None if body is None else self._valid_answer(body)
         if answer is None and forgiving:
-            answer = lenient.agreed([self._valid_answer(body) for body in lenient.rewrite(text, self._written_as())])
+            answer = lenient.agreed([self._valid_answer(body) for body in lenient.rewrite(text, self._written_as(), style)])
         return answer
 
     def parse_all(

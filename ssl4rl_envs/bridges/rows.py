@@ -1,21 +1,21 @@
 """Questions as rows of plain data, as Hugging Face's datasets, TRL and verl read them.
 
 from datasets import Dataset
-from ssl4rl_envs.bridges.rows import rows
+from ssl4rl_envs import rows
 
-data = Dataset.from_list(list(rows("SSL4RL/Rotation-v0", {"source": "photos"}, count=1000)))
+data = Dataset.from_list(list(rows("SSL4RL/Rotation-v0", 1000, source="photos")))
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from PIL import Image
-
+from ssl4rl_envs.arguments import whole_number
+from ssl4rl_envs.bridges.questions import text_of
 from ssl4rl_envs.interface import Interface
-from ssl4rl_envs.registration import make_task, task_class, with_plain_source
+from ssl4rl_envs.registration import task_class, with_plain_source
 from ssl4rl_envs.stream import Stream
 
 CHUNK = 64
@@ -24,55 +24,57 @@ CHUNK = 64
 
 def rows(
     env_id: str,
-    arguments: Mapping[str, Any] | None = None,
+    n: int,
     *,
-    count: int,
     split: str = "train",
     seed: int = 0,
     first: int = 0,
     prompt_style: str = "direct",
+    **task_args: Any,
 ) -> Iterator[dict[str, Any]]:
-    """Give the questions `first` ... `first + count - 1` that an environment's text interface asks of one seed.
+    """Give the questions `first` ... `first + n - 1` that an environment's text interface asks of one seed.
 
     A row holds `prompt` (a list of one message, of the user), `images` (Pillow's pictures in the order of showing; none of a
-    graph), `answer` (the right one in words, without tags), and where the question is from: `env`, `arguments` (JSON),
-    `split`, `seed`, `index`. From these the question is made again and a reply is scored, exactly as the environment does:
+    graph), `answer` (the right one in words, without tags), and where the question is from: `env_id`, `args` (JSON), `split`,
+    `seed`, `index`. From these alone `ssl4rl_envs.score` makes the question again and scores a reply:
 
-        task = make_task(row["env"], **json.loads(row["arguments"]))
-        batch = task.sample(Stream.span(row["split"], row["seed"], row["index"], 1))
-        reward = task.score_texts([reply], batch, prompt_style).reward[0]
+        score(row["env_id"], reply, split=row["split"], seed=row["seed"], index=row["index"], **json.loads(row["args"]))
+
+    Arguments are looked at at once; questions are made in chunks, when they are come to.
 
     Args:
         env_id: e.g. "SSL4RL/Rotation-v0".
-        arguments: of its task, `level` among them.
-        count: how many questions.
+        n: how many questions, from 0.
         split: "train", "validation" or "test".
-        seed: of the stream of questions.
-        first: number of the first one.
-        prompt_style: "direct" or "think".
+        seed: of the stream of questions, from 0.
+        first: number of the first one, from 0.
+        prompt_style: "direct", "think" or "tool"; prompts of "tool" go with `ssl4rl_envs.tool_schema`.
+        task_args: of its task, `level` and `pairing` among them.
 
     Raises:
-        ValueError: the task has no text interface or takes several decisions, an argument is wrong or nothing that JSON can
-            keep.
+        TypeError: an argument is unknown to the task, or one of the environment alone.
+        ValueError: the task has no text interface or takes several decisions (`PatchSwap`), an argument is out of its range
+            or nothing that JSON can keep.
     """
-    given = with_plain_source(task_class(env_id), dict(arguments or {}))
+    n, first = whole_number("n", n, 0), whole_number("first", first, 0)
+    given = with_plain_source(task_class(env_id), task_args)
     try:
         written = json.dumps(given, sort_keys=True)
     except TypeError as error:
         raise ValueError(
             f"rows keep the arguments as JSON, from which their questions are made again; name the source instead ({error})"
         ) from error
-    task = make_task(env_id, **given)
-    if task.horizon > 1:
-        raise ValueError(f"{env_id} takes up to {task.horizon} decisions a question, and a row holds one")
-    text = Interface(task, "text", prompt_style)
-    return _rows(text, {"env": env_id, "arguments": written, "split": split, "seed": seed}, first, count)
+    text = text_of(env_id, given, prompt_style)
+    Stream.span(split, seed, first, 0)  # a wrong split or seed is an error here
+    return _rows(text, {"env_id": env_id, "args": written, "split": split, "seed": seed}, first, n)
 
 
-def _rows(text: Interface, origin: dict[str, Any], first: int, count: int) -> Iterator[dict[str, Any]]:
+def _rows(text: Interface, origin: dict[str, Any], first: int, n: int) -> Iterator[dict[str, Any]]:
+    from PIL import Image  # which graphs, and who only imports this, do without
+
     task = text.task
-    for start in range(first, first + count, CHUNK):
-        batch = task.sample(Stream.span(origin["split"], origin["seed"], start, min(CHUNK, first + count - start)))
+    for start in range(first, first + n, CHUNK):
+        batch = task.compact(Stream.span(origin["split"], origin["seed"], start, min(CHUNK, first + n - start)))
         shown, truths = text.observe(batch), task.truths(batch)
         for row, (prompt, answer) in enumerate(zip(shown["prompt"], truths, strict=True)):
             yield {

@@ -209,21 +209,21 @@ def test_random_text_around_an_answer_is_no_answer(noise, style):
 @settings(max_examples=300, deadline=None)
 def test_only_the_grammar_is_read(text, style):
     """Whatever is read has exactly one answer block, at its end, and as many thinking blocks as the style asks for."""
-    if extract(text, style) is not None:
+    if style != "tool" and extract(text, style) is not None:
         assert text.count("<answer>") == text.count("</answer>") == 1
         assert text.count("<think>") == text.count("</think>") == (style == "think")
         assert text.rstrip().endswith("</answer>")
 
 
 def test_styles_do_not_read_each_other(style):
-    other = PROMPT_STYLES[1 - PROMPT_STYLES.index(style)]
-    assert parse(wrap("90", style), DEGREES, other) is None
+    for other in PROMPT_STYLES:
+        assert (parse(wrap("90", style), DEGREES, other) is None) == (other != style)
 
 
 def test_the_instructions_are_no_answer_themselves(style):
     text = instructions(style, "90")
     assert parse(text, DEGREES, style) is None
-    assert wrap("90", style, "what you see") in text
+    assert (wrap("90", style, "what you see") in text) == (text != "") == (style != "tool")
 
 
 def test_long_replies_are_read_or_refused_without_backtracking():

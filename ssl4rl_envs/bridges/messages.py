@@ -1,0 +1,70 @@
+"""What a text environment shows, as the messages that chat models read."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Message = dict[str, Any]
+
+STYLES: tuple[str, ...] = ("openai", "hf")
+
+
+def to_messages(observation: Mapping[str, Any], style: str = "openai") -> list[Message] | list[list[Message]]:
+    """Return an observation of the text interface as messages: the pictures in the order of showing, then the prompt.
+
+    Args:
+        observation: of a single environment, `prompt` a str and pictures uint8 (height, width, 3); or of a vector
+            environment, `prompt` n of them and pictures (n, height, width, 3).
+        style: "openai": parts with PNG pictures in ``data:`` URLs, as endpoints read them; "hf": parts with Pillow's
+            pictures, as `apply_chat_template` of transformers' processors reads them.
+
+    Returns:
+        A list of one message, of the user; of a vector environment n such lists. Where there are no pictures, the content
+        is the prompt.
+
+    Raises:
+        ValueError: the style is unknown, or the observation is of another interface.
+    """
+    if style not in STYLES:
+        raise ValueError(f"style must be one of {', '.join(STYLES)}, got {style!r}")
+    prompt = observation.get("prompt")
+    if prompt is None:
+        raise ValueError(
+            f"messages are made of a text observation; this one has {', '.join(sorted(observation))} and no prompt: make the "
+            "environment with interface='text'"
+        )
+    names = sorted(set(observation) - {"prompt"})
+    part = _url if style == "openai" else _picture
+    if isinstance(prompt, str):
+        return _messages([np.asarray(observation[name]) for name in names], prompt, part)
+    return [
+        _messages([np.asarray(observation[name][row]) for name in names], str(said), part) for row, said in enumerate(prompt)
+    ]
+
+
+def _messages(pictures: list[NDArray[np.uint8]], prompt: str, part: Callable[[Any], dict[str, Any]]) -> list[Message]:
+    parts = [*map(part, map(_pillow, pictures)), {"type": "text", "text": prompt}]
+    return [{"role": "user", "content": parts if pictures else prompt}]
+
+
+def _pillow(picture: NDArray[np.uint8]) -> Any:
+    from PIL import Image  # which graphs do without
+
+    return Image.fromarray(picture)
+
+
+def _picture(picture: Any) -> dict[str, Any]:
+    return {"type": "image", "image": picture}
+
+
+def _url(picture: Any) -> dict[str, Any]:
+    file = io.BytesIO()
+    picture.save(file, format="PNG")
+    url = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+    return {"type": "image_url", "image_url": {"url": url}}

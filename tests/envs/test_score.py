@@ -1,0 +1,138 @@
+"""Scores of replies from the keys of their questions alone are what the environment pays."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ssl4rl_envs import SSLEnv, Stream, Task, env_ids, make_task, rows, score
+from ssl4rl_envs.answers import wrap
+from ssl4rl_envs.registration import TABLE
+from tests.envs.conftest import task_of
+
+SMALL: dict[str, Any] = {"source": "digits", "image_size": 36}
+ASKED = {"train": [3, 0, 65], "test": [1, 2, 300]}
+"""Split -> indices that are asked, in no order."""
+
+
+def replies_to(task: Task, split: str, seed: int, index: int, style: str) -> list[str]:
+    """What is right, what somebody says who does not look, and what is broken."""
+    stream = Stream.span(split, seed, index, 1)
+    batch = task.sample(stream)
+    right, guess = (
+        words or ""
+        for answers in (task.oracle(batch), task.random_answers(batch, stream.branch("guess")))
+        for words in task.format_all(answers, batch)
+    )
+    said = wrap(right, style)
+    return [said, wrap(guess, style), "", right, f"It is {said}", said + said, said.replace(right, f"**{right}**"), said[:-1]]
+
+
+def paid(task: Task, split: str, seed: int, index: int, reply: str, **how: str) -> dict[str, Any]:
+    """What a step of the environment says of a reply."""
+    env = SSLEnv(task, interface="text", split=split, **how)
+    env.reset(seed=seed, options={"index": index})
+    _, reward, _, _, info = env.step(reply)
+    return {"reward": reward, **{name: info[name] for name in ("success", "valid", "parsed", "truth")}}
+
+
+ONE_DECISION = [env_id for env_id in env_ids() if task_of(env_id).has_text and task_of(env_id).horizon == 1]
+
+
+@pytest.mark.parametrize("name", ONE_DECISION)
+@pytest.mark.parametrize("split", ASKED)
+def test_scores_are_what_the_environment_pays(name, split, style, grammar):
+    task = task_of(name)
+    said = [(index, reply) for index in ASKED[split] for reply in replies_to(task, split, 7, index, style)]
+    how = {"prompt_style": style, "grammar": grammar}
+    found = score(name, [reply for _, reply in said], split=split, seed=7, index=[index for index, _ in said], **how)
+    assert found == [paid(task, split, 7, index, reply, **how) for index, reply in said]
+    assert {scored["success"] for scored in found} == {True, False}
+    assert [type(value) for value in found[0].values()] == [float, bool, bool, str, str]
+
+
+def test_a_process_that_knows_the_keys_alone_scores_alike():
+    said, here = [], []
+    for env_id in (row.id for row in TABLE if row.id in ONE_DECISION):
+        arguments = {"source": "photos"} if task_of(env_id).images else {}  # the tests' scenes are the tests' own
+        task = make_task(env_id, **arguments)
+        for split in ASKED:
+            for row in rows(env_id, 2, split=split, seed=11, first=4, **arguments):
+                keys = {name: row[name] for name in ("env_id", "args", "split", "seed", "index")}
+                for reply in replies_to(task, split, 11, row["index"], "direct")[:4]:
+                    said.append({**keys, "reply": reply})
+                    here.append(paid(task, split, 11, row["index"], reply))
+    code = (
+        "import json, sys; from ssl4rl_envs import score\n"
+        "keys = lambda one: {name: one[name] for name in ('split', 'seed', 'index')}\n"
+        "said = json.load(sys.stdin)\n"
+        "print(json.dumps([score(one['env_id'], one['reply'], **keys(one), **json.loads(one['args']))[0] for one in said]))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], input=json.dumps(said), capture_output=True, text=True, check=True)
+    assert json.loads(run.stdout) == here
+    assert sum(scored["reward"] == 1 for scored in here) >= len(said) // 4
+
+
+def test_many_replies_to_few_questions_are_scored_in_the_order_in_which_they_are_given():
+    found = list(rows("SSL4RL/Rotation-v0", 600, first=50, **SMALL))
+    order = np.random.default_rng(0).integers(0, 600, 5000)
+    right = np.random.default_rng(1).random(5000) < 0.5
+    said = [wrap(found[of]["answer"], "direct") if good else "no idea" for of, good in zip(order, right, strict=True)]
+    scored = score("SSL4RL/Rotation-v0", said, index=50 + order, **SMALL)
+    assert [one["reward"] for one in scored] == right.astype(float).tolist()
+    assert [one["truth"] for one in scored] == [found[of]["answer"] for of in order]
+
+
+def test_every_question_is_made_once(monkeypatch):
+    from ssl4rl_envs.images.rotation import Rotation
+
+    made: list[int] = []
+    sample = Rotation.sample
+    score("SSL4RL/Rotation-v0", "", index=0, **SMALL)  # built
+    monkeypatch.setattr(Rotation, "sample", lambda task, stream: made.extend(stream.indices.tolist()) or sample(task, stream))
+    score("SSL4RL/Rotation-v0", [""] * 900, index=[9, 700, 3] * 300, **SMALL)
+    assert made == [3, 9, 700]
+
+
+def test_one_reply_and_one_index_for_all_are_understood():
+    (row,) = rows("SSL4RL/Rotation-v0", 1, first=5, **SMALL)
+    right = wrap(row["answer"], "direct")
+    assert score("SSL4RL/Rotation-v0", right, index=5, **SMALL) == [
+        {"reward": 1.0, "success": True, "valid": True, "parsed": row["answer"], "truth": row["answer"]}
+    ]
+    two = score("SSL4RL/Rotation-v0", (right, "no"), index=5, **SMALL)
+    assert two[1] == {"reward": 0.0, "success": False, "valid": False, "parsed": None, "truth": row["answer"]}
+    assert score("SSL4RL/Rotation-v0", [], index=[], **SMALL) == score("SSL4RL/Rotation-v0", [], index=3, **SMALL) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"replies": ["a", "b"], "index": [1]}, ValueError, "one index for all replies or one each: 2 replies, 1 indices"),
+        ({"replies": "a", "index": [1, 2]}, ValueError, "1 replies, 2 indices"),
+        ({"replies": ["a", None]}, TypeError, "a reply must be a str.* got NoneType as reply 1"),
+        ({"replies": [{"answer": "0"}]}, TypeError, "got dict as reply 0"),
+        ({"index": -1}, ValueError, "index must be integers"),
+        ({"index": 1.5}, ValueError, "index must be integers"),
+        ({"index": [True]}, ValueError, "index must be integers"),
+        ({"seed": -1, "replies": [], "index": []}, ValueError, "seed must be integers"),
+        ({"split": "dev", "replies": [], "index": []}, ValueError, "split must be one of"),
+        ({"grammar": "kind"}, ValueError, "grammar must be one of"),
+        ({"prompt_style": "loud"}, ValueError, "prompt_style must be one of"),
+        ({"render_mode": "ansi"}, TypeError, "render_mode belongs to environments"),
+        ({"angle": 4}, TypeError, "angle"),
+    ],
+)
+def test_wrong_arguments_are_errors(arguments, error, words):
+    with pytest.raises(error, match=words):
+        score("SSL4RL/Rotation-v0", **{"replies": ["a"], "index": 0, **SMALL, **arguments})
+
+
+def test_several_decisions_are_refused():
+    with pytest.raises(ValueError, match=r"12 decisions a question.*gymnasium\.make\('SSL4RL/PatchSwap-v0'"):
+        score("SSL4RL/PatchSwap-v0", "1, 2", index=0)

@@ -19,7 +19,6 @@ AGENTS = [
     "torch>=2.6",
     "torch-geometric>=2.6",
     "transformers>=5.0",
-    "tyro>=0.9",
 ]
 BENCH = [
     "arch<8",  # what rliable draws bootstraps with; it breaks with pandas 3
@@ -55,6 +54,7 @@ setup(
         "scikit-learn>=1.5",
         "scipy>=1.11",
         "typing-extensions>=4.4",
+        "tyro>=0.9",
     ],
     extras_require={
         "all": AGENTS,

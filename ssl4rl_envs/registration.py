@@ -6,6 +6,7 @@ A new task is one new file and one row here.
 from __future__ import annotations
 
 import importlib
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
-from ssl4rl_envs.arguments import checked_arguments
+from ssl4rl_envs.arguments import checked_arguments, did_you_mean
 
 if TYPE_CHECKING:
     from ssl4rl_envs.task import Task
@@ -68,6 +69,44 @@ def env_ids() -> list[str]:
     return [name for name, spec in gym.registry.items() if spec.namespace == NAMESPACE]
 
 
+def short_name(env_id: str) -> str:
+    """Return what an environment is called in short: "Rotation" of "SSL4RL/Rotation-v0"."""
+    return re.sub(r"-v\d+$", "", env_id.split("/")[-1])
+
+
+def env_id_of(name: str) -> str:
+    """Return the id of an environment by any of its names; everything that takes an environment's name asks this.
+
+    Args:
+        name: the id, "SSL4RL/Rotation-v0", also with the module before it as Gymnasium writes that,
+            "ssl4rl_envs:SSL4RL/Rotation-v0"; or in short, "Rotation", "rotation", "patch_ordering", "Rotation-v0". Case,
+            dashes and underscores count for nothing, and without a version it is the newest.
+
+    Raises:
+        ValueError: there is no such environment; the message names the nearest.
+    """
+    ids = env_ids()
+    asked = name.removeprefix(f"{__package__}:")
+    if asked in ids:
+        return asked
+    found = [env_id for env_id in ids if _plain(asked) in {_plain(known) for known in _names_of(env_id)}]
+    if not found:
+        known = list(dict.fromkeys(map(short_name, ids)))
+        nearest = did_you_mean(short_name(asked), known)
+        raise ValueError(f"unknown environment {name!r}{nearest or ';'} known are {', '.join(known)}")
+    return max(found, key=lambda env_id: gym.spec(env_id).version or 0)
+
+
+def _names_of(env_id: str) -> tuple[str, ...]:
+    """Return all that an environment may be called: with and without namespace and version."""
+    bare = env_id.removeprefix(f"{NAMESPACE}/")
+    return (env_id, bare, short_name(env_id), f"{NAMESPACE}/{short_name(env_id)}")
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_ ]", "", name.lower())
+
+
 def load_class(path: str) -> type[Task]:
     """Import a task's class from "module:Class"."""
     module, _, name = path.partition(":")
@@ -77,16 +116,25 @@ def load_class(path: str) -> type[Task]:
     return loaded
 
 
-def task_class(env_id: str) -> type[Task]:
-    """Return the class of the task behind an environment id.
+def registered_task(name: str) -> tuple[str, dict[str, Any]]:
+    """Return the class ("module:Class") and the registered arguments of the task behind an environment, by any of its names.
 
     Raises:
-        gymnasium.error.Error: there is no such environment; its message names the nearest.
+        ValueError: there is no such environment in this suite; the message names the nearest.
     """
-    spec = gym.spec(env_id)
-    if spec.namespace != NAMESPACE or "task" not in spec.kwargs:
-        raise ValueError(f"{env_id} is not an environment of this suite; known are {', '.join(env_ids())}")
-    return load_class(spec.kwargs["task"])
+    arguments = dict(gym.spec(env_id_of(name)).kwargs)
+    if "task" not in arguments:
+        raise ValueError(f"{name} was registered by others without a task of this suite")
+    return arguments.pop("task"), arguments
+
+
+def task_class(env_id: str) -> type[Task]:
+    """Return the class of the task behind an environment, by any of its names.
+
+    Raises:
+        ValueError: there is no such environment in this suite; the message names the nearest.
+    """
+    return load_class(registered_task(env_id)[0])
 
 
 def build_task(task: Task | str, arguments: dict[str, Any]) -> Task:
@@ -184,32 +232,21 @@ def at_level(cls: type[Task], name: str, arguments: dict[str, Any]) -> dict[str,
     return {**levels[name], **arguments}
 
 
-def registered_task(name: str) -> tuple[str, dict[str, Any]]:
-    """Return the class ("module:Class") and the registered arguments of a task by the id of its environment, or in short.
-
-    Args:
-        name: e.g. "SSL4RL/Rotation-v0", or "Rotation" for the newest version of it.
-
-    Raises:
-        ValueError: there is no such task.
-    """
-    ids = env_ids()
-    found = [env_id for env_id in ids if name in (env_id, env_id.removeprefix(f"{NAMESPACE}/").rsplit("-v", 1)[0])]
-    if not found:
-        short = (env_id.removeprefix(f"{NAMESPACE}/").rsplit("-v", 1)[0] for env_id in ids)
-        raise ValueError(f"unknown task {name!r}; known are {', '.join(short)}")
-    kwargs = dict(gym.spec(max(found, key=lambda env_id: gym.spec(env_id).version or 0)).kwargs)
-    return kwargs.pop("task"), kwargs
-
-
 def make_task(env_id: str, **arguments: Any) -> Task:
-    """Build the task of an environment without the environment, e.g. ``make_task("SSL4RL/Rotation-v0", source="digits")``.
+    """Build the task of an environment without the environment, e.g. ``make_task("Rotation", source="digits")``.
 
     For trainers, exporters and analysis: `task.sample(Stream(split, seeds, indices))` gives whole batches of instances.
+
+    Args:
+        env_id: the environment's id, or a short name of it: see `env_id_of`.
+        arguments: of its task.
+
+    Raises:
+        TypeError: an argument is unknown to the task or of another type.
+        ValueError: there is no such environment, or an argument is out of its range.
     """
-    cls = task_class(env_id)
-    registered = {key: value for key, value in gym.spec(env_id).kwargs.items() if key != "task"}
-    return build_task(f"{cls.__module__}:{cls.__name__}", {**registered, **arguments})
+    path, registered = registered_task(env_id)
+    return build_task(path, {**registered, **arguments})
 
 
 def check_arguments(env_id: str, arguments: dict[str, Any]) -> None:
@@ -217,8 +254,7 @@ def check_arguments(env_id: str, arguments: dict[str, Any]) -> None:
 
     Raises:
         TypeError: an argument is unknown to the task or of another type.
-        ValueError: a number is not finite, or there is no such level.
+        ValueError: there is no such environment or level, or a number is not finite.
     """
-    cls = task_class(env_id)
-    registered = {key: value for key, value in gym.spec(env_id).kwargs.items() if key != "task"}
-    task_arguments(f"{cls.__module__}:{cls.__name__}", {**registered, **arguments})
+    path, registered = registered_task(env_id)
+    task_arguments(path, {**registered, **arguments})

@@ -16,6 +16,7 @@ from ssl4rl_agents.agent import Agent
 from ssl4rl_agents.evaluation import evaluate
 from ssl4rl_envs import SSLVectorEnv, hash_seed, make_task
 from ssl4rl_envs.arguments import Checked, whole_number
+from ssl4rl_envs.registration import env_id_of
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,9 @@ class Lesson(Checked):
     _begun: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
-        """Look at the arguments."""
+        """Look at the arguments, and write the environment's id out."""
         super().__post_init__()
+        self.env = env_id_of(self.env)
         for name, least in {"episodes": 1, "seed": 0, "measurements": 1, "measured_episodes": 1}.items():
             whole_number(name, getattr(self, name), least)
 

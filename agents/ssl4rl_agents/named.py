@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from ssl4rl_agents.settings import AUTO, BUILT_IN, TrainConfig, require_environment
-from ssl4rl_envs import env_ids
-from ssl4rl_envs.arguments import did_you_mean
 from ssl4rl_envs.images.base import ImageTask
 from ssl4rl_envs.registration import check_arguments, load_class, registered_task
 
@@ -58,12 +56,11 @@ def require_arguments(config: TrainConfig) -> None:
 
 def require_tasks(config: TrainConfig) -> None:
     """Check that there are the tasks of the format warm-up, and that they are about pictures."""
-    known = [env_id.split("/")[-1].rsplit("-v", 1)[0] for env_id in env_ids()]
     for name in config.format_tasks:
         try:
             path, _ = registered_task(name)
         except ValueError as error:
-            raise ValueError(f"format_tasks: {error}{did_you_mean(name, known)}") from error
+            raise ValueError(f"format_tasks: {error}") from error
         if not issubclass(load_class(path), ImageTask):
             raise ValueError(f"format_tasks must be tasks over pictures, one question each, got {name!r}")
 

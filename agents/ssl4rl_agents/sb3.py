@@ -21,6 +21,7 @@ from ssl4rl_agents.runtime.device import find_device
 from ssl4rl_agents.sb3_env import SB3Env
 from ssl4rl_envs import SSLVectorEnv, Stream, hash_seed
 from ssl4rl_envs.arguments import checked_arguments, whole_number
+from ssl4rl_envs.installing import install_line
 
 ROLLOUT = 1024
 """Steps that algorithms which learn from what they just did take between updates, over all environments."""
@@ -114,7 +115,7 @@ class SB3Agent:
         except ModuleNotFoundError as error:
             if error.name != module:
                 raise
-            raise ImportError(f"{name} needs {module.replace('_', '-')}: pip install 'ssl4rl[bench]'") from error
+            raise ImportError(f"{name} needs {module.replace('_', '-')}: {install_line('bench')}") from error
         return found
 
     @property

@@ -7,17 +7,15 @@ soon as they are there, and against each other, and what they name against what 
 from __future__ import annotations
 
 import dataclasses
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
-import gymnasium as gym
-
 from ssl4rl_agents.algorithms import ADVANTAGES, SURROGATES
 from ssl4rl_agents.ranges import Settings
-from ssl4rl_envs import env_ids
-from ssl4rl_envs.arguments import did_you_mean, from_plain, hints_of
-from ssl4rl_envs.registration import task_class, with_plain_source
+from ssl4rl_envs.arguments import from_plain, hints_of
+from ssl4rl_envs.registration import env_id_of, task_class, with_plain_source
 
 Algorithm = Literal["ppo", "sft"]
 Aggregation = Literal["token_mean", "sequence_mean", "sequence_sum"]
@@ -275,13 +273,15 @@ class TrainConfig(TrainSettings):
     """A training run: an environment and how to train on it."""
 
     env: str = "SSL4RL/Rotation-v0"
-    """Id of the environment."""
+    """Id of the environment, or a short name of it."""
     env_args: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments of its task."""
 
     def __post_init__(self) -> None:
-        """Look at all settings, and keep a source that is a `Path` as the string that names the same."""
+        """Look at all settings; write the environment's id out, and a source that is a `Path` as the string that names it."""
         super().__post_init__()
+        with suppress(ValueError):  # `require_environment` says what is wrong, and when
+            object.__setattr__(self, "env", env_id_of(self.env))
         if isinstance(self.env_args.get("source"), Path):
             require_environment(self.env)
             object.__setattr__(self, "env_args", with_plain_source(task_class(self.env), self.env_args))
@@ -313,14 +313,10 @@ def require_environment(env: str) -> None:
     Raises:
         ValueError: there is none; the message names those that there are.
     """
-    known = env_ids()
     try:
         task_class(env)
-    except (gym.error.Error, ImportError, ValueError) as error:
-        raise ValueError(
-            f"env must be the id of an environment of this suite, got {env!r}{did_you_mean(env, known)}; there are "
-            f"{', '.join(known)}"
-        ) from error
+    except (ImportError, ValueError) as error:
+        raise ValueError(f"env must be an environment of this suite: {error}") from error
 
 
 def model_for(env: str) -> str:

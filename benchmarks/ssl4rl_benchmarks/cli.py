@@ -13,8 +13,9 @@ from contextlib import nullcontext, redirect_stdout
 from importlib import import_module
 
 from ssl4rl_agents.runs.files import finite
-from ssl4rl_benchmarks.commands.calls import INTERRUPTED, Outcome, UserError, need, wants_help
+from ssl4rl_benchmarks.commands.calls import INTERRUPTED, Outcome, UserError, wants_help
 from ssl4rl_benchmarks.spinning import sleep_soon
+from ssl4rl_envs.installing import need
 
 USAGE = """usage: ssl4rl COMMAND ...
 
@@ -54,11 +55,11 @@ def call(arguments: Sequence[str]) -> Outcome:
     """Run the command that the first words of a call name.
 
     Raises:
-        UserError: packages that it needs are not installed.
+        ImportError: packages that it needs are not installed.
     """
     words = 2 if " ".join(arguments[:2]) in COMMANDS else 1
     name = " ".join(arguments[:words])
-    need("tyro", *COMMANDS[name])
+    need(f"ssl4rl {name}", "all", *COMMANDS[name])
     if "torch" in COMMANDS[name]:
         sleep_soon()
     outcome: Outcome = import_module(f"ssl4rl_benchmarks.commands.{name.split()[-1]}").run(list(arguments[words:]))

@@ -15,7 +15,7 @@ from typing import Any
 from ssl4rl_envs.arguments import whole_number
 from ssl4rl_envs.bridges.questions import text_of
 from ssl4rl_envs.interface import Interface
-from ssl4rl_envs.registration import task_class, with_plain_source
+from ssl4rl_envs.registration import env_id_of, task_class, with_plain_source
 from ssl4rl_envs.stream import Stream
 
 CHUNK = 64
@@ -43,7 +43,7 @@ def rows(
     Arguments are looked at at once; questions are made in chunks, when they are come to.
 
     Args:
-        env_id: e.g. "SSL4RL/Rotation-v0".
+        env_id: e.g. "SSL4RL/Rotation-v0", or in short, "Rotation".
         n: how many questions, from 0.
         split: "train", "validation" or "test".
         seed: of the stream of questions, from 0.
@@ -57,6 +57,7 @@ def rows(
             or nothing that JSON can keep.
     """
     n, first = whole_number("n", n, 0), whole_number("first", first, 0)
+    env_id = env_id_of(env_id)
     given = with_plain_source(task_class(env_id), task_args)
     try:
         written = json.dumps(given, sort_keys=True)

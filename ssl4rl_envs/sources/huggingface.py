@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from typing_extensions import override
 
+from ssl4rl_envs.installing import install_line
 from ssl4rl_envs.sources.collected import CollectedSource, recent
 from ssl4rl_envs.sources.collection import Collection, Files, Members, digest_of
 from ssl4rl_envs.sources.files import shortened
@@ -137,7 +138,7 @@ def _library() -> Any:
         import datasets
     except ImportError as error:
         raise ImportError(
-            "source 'hf:PATH' needs Hugging Face's datasets, which is not installed; pip install 'ssl4rl[data]', or datasets"
+            f"source 'hf:PATH' needs Hugging Face's datasets, which is not installed: {install_line('data')}"
         ) from error
     return datasets
 

@@ -8,12 +8,11 @@ from typing import Any
 
 from typing_extensions import override
 
+from ssl4rl_envs.installing import install_line
 from ssl4rl_envs.sources.collected import CollectedSource, recent
 from ssl4rl_envs.sources.collection import Collection, Files, Members
 from ssl4rl_envs.sources.files import absolute, matching, shortened
 from ssl4rl_envs.sources.options import joined, split_name
-
-NEEDED = "it needs pyarrow, which is not installed; pip install 'ssl4rl[data]', or pyarrow"
 
 
 class Parquet(Collection):
@@ -133,7 +132,7 @@ def _pyarrow_parquet() -> Any:
     try:
         import pyarrow.parquet
     except ImportError as error:
-        raise ImportError(f"source 'parquet:PATH': {NEEDED}") from error
+        raise ImportError(f"source 'parquet:PATH' needs pyarrow, which is not installed: {install_line('data')}") from error
     return pyarrow.parquet
 
 

@@ -309,12 +309,12 @@ def test_an_unknown_command(run):
 
 @pytest.mark.parametrize("command", [("show",), ("train",), ("eval", "random")])
 def test_an_unknown_environment(run, command):
-    mistake(run(*command, "SSL4RL/Rotatoin-v0"), "SSL4RL/Rotatoin-v0", ENV)
+    mistake(run(*command, "SSL4RL/Rotatoin-v0"), "SSL4RL/Rotatoin-v0", "did you mean 'Rotation'?")
 
 
 @pytest.mark.parametrize("command", [("show",), ("train",), ("eval", "random")])
 def test_no_environment(run, command):
-    mistake(run(*command), "name an environment", ENV)
+    mistake(run(*command), "name an environment", "ssl4rl list")
 
 
 def test_an_unknown_agent(run):

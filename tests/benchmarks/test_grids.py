@@ -129,7 +129,7 @@ def test_the_declared_suites_take_what_they_are_given():
         check(suite)
     with pytest.raises(ValueError, match=r"agent sb3-ppo of suite smoke: .*'n_epoch'"):
         check(replace(SUITES["smoke"], agents=(Entry("sb3-ppo", {"n_epoch": 3}),)))
-    with pytest.raises(ValueError, match="smoke names environments that there are not: SSL4RL/Sudoku-v0"):
+    with pytest.raises(ValueError, match="unknown environment 'SSL4RL/Sudoku-v0'; known are Rotation"):
         check(replace(SUITES["smoke"], environments=(Environment("SSL4RL/Sudoku-v0"),)))
 
 

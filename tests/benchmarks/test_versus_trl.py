@@ -22,6 +22,7 @@ from ssl4rl_benchmarks.versus_trl.ours import Ours
 from ssl4rl_benchmarks.versus_trl.report import markdown, summary
 from ssl4rl_benchmarks.versus_trl.settings import ENV, LEARNING_RATE, Settings, Step
 from ssl4rl_envs import Stream, make_task
+from ssl4rl_envs.installing import install_line
 
 SMALL = {"prompts": 4, "group": 2, "rounds": 1, "steps": 1, "threads": 1, "new_tokens": 3}
 IMAGE_TOKENS = {"tiny": 16, "wide": 64, "qwen-tiny": 4}
@@ -143,7 +144,7 @@ def test_a_flag_out_of_its_range_ends_with_one_line(arguments, words):
 def test_without_trl_the_command_says_how_to_get_it(no_trl):
     with pytest.raises(SystemExit) as stop:
         command.main(["--device", "cpu"])
-    assert "pip install 'ssl4rl[all,trl]'" in str(stop.value)
+    assert install_line("all", "trl") in str(stop.value)
 
 
 def test_both_reports_name_every_figure():

@@ -60,7 +60,7 @@ def test_flags(name, hint, tmp_path, capsys):
 def test_the_environment_and_its_arguments_on_a_command_line(tmp_path, capsys):
     run = ["--out", str(tmp_path / "run")]
     for arguments, said in (
-        (["SSL4RL/Rotaton-v0"], "unknown environment 'SSL4RL/Rotaton-v0'"),
+        (["SSL4RL/Rotaton-v0"], "unknown environment 'SSL4RL/Rotaton-v0'; did you mean 'Rotation'?"),
         (["SSL4RL/Rotation-v0", "--angels", "4"], "--angles"),
         (["SSL4RL/Rotation-v0", "--angles", "4.5"], "--angles"),
         (["SSL4RL/Rotation-v0", "--level", "angels-2"], "--level"),

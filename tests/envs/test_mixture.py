@@ -346,7 +346,7 @@ def test_no_tasks_are_an_error():
 
 
 def test_unknown_tasks_are_errors_that_name_the_known():
-    with pytest.raises(ValueError, match="unknown task 'Turning'; known are Rotation, PatchOrdering"):
+    with pytest.raises(ValueError, match="unknown environment 'Turning'; known are Rotation, PatchOrdering"):
         Mixture(("Rotation", "Turning"), (), "digits", 36)
 
 

@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 import typing
@@ -24,7 +25,7 @@ import ssl4rl_envs
 from ssl4rl_envs import Stream, registration, rendering
 from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.interface import Interface
-from ssl4rl_envs.registration import TABLE
+from ssl4rl_envs.registration import TABLE, short_name
 from ssl4rl_envs.sources import PICTURES
 from ssl4rl_envs.sources.scenes import scenes
 from ssl4rl_envs.speech import MAX_REPLY
@@ -255,10 +256,41 @@ def test_tasks_without_words_refuse_the_text_interface(kind_id, build, monkeypat
 
 
 def test_names_outside_the_suite_are_errors():
-    with pytest.raises(ValueError, match="not an environment of this suite"):
+    """And the nearest is named, where one is near."""
+    with pytest.raises(ValueError, match=r"unknown environment 'CartPole-v1'; known are Rotation, "):
         ssl4rl_envs.task_class("CartPole-v1")
-    with pytest.raises(gym.error.Error):
-        ssl4rl_envs.make_task("SSL4RL/NoSuchTask-v0")
+    with pytest.raises(ValueError, match=r"unknown environment 'SSL4RL/Rotatoin-v0'; did you mean 'Rotation'\?"):
+        ssl4rl_envs.make_task("SSL4RL/Rotatoin-v0")
+    with pytest.raises(ValueError, match="unknown environment 'Rotation-v7'; did you mean 'Rotation'"):
+        ssl4rl_envs.env_id_of("Rotation-v7")
+
+
+def test_an_environment_may_be_named_in_short(env_id):
+    bare, short = env_id.removeprefix("SSL4RL/"), short_name(env_id)
+    snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", short).lower()
+    for name in (
+        env_id,
+        bare,
+        short,
+        f"SSL4RL/{short}",
+        f"ssl4rl_envs:{env_id}",
+        short.upper(),
+        snake,
+        snake.replace("_", "-"),
+    ):
+        assert ssl4rl_envs.env_id_of(name) == env_id
+        assert ssl4rl_envs.task_class(name) is ssl4rl_envs.task_class(env_id)
+
+
+def test_a_short_name_means_the_newest_version():
+    gym.register(
+        "SSL4RL/Rotation-v11", entry_point="ssl4rl_envs.env:SSLEnv", kwargs={"task": "ssl4rl_envs.images.rotation:Rotation"}
+    )
+    try:
+        assert ssl4rl_envs.env_id_of("rotation") == "SSL4RL/Rotation-v11"
+        assert ssl4rl_envs.env_id_of("rotation-v0") == "SSL4RL/Rotation-v0"
+    finally:
+        del gym.registry["SSL4RL/Rotation-v11"]
 
 
 # Reset and step

@@ -16,6 +16,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from ssl4rl_envs.installing import install_line
+
 WEIGHTS = 3
 """The first stage in which weights lie in parts."""
 
@@ -31,7 +33,7 @@ def require() -> None:
         ImportError: it is not; the message says how to install it.
     """
     if importlib.util.find_spec("deepspeed") is None:
-        raise ImportError("accelerate's settings ask for DeepSpeed, which is not installed: pip install 'ssl4rl[deepspeed]'")
+        raise ImportError(f"accelerate's settings ask for DeepSpeed, which is not installed: {install_line('deepspeed')}")
 
 
 def stage_of(settings: dict[str, Any]) -> int:

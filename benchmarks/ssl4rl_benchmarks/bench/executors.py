@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from ssl4rl_benchmarks.bench.grid import Run
 from ssl4rl_benchmarks.bench.rows import Row
 from ssl4rl_benchmarks.bench.worker import ROW, failed
+from ssl4rl_envs.installing import install_line
 
 ERROR_LINES = 3
 
@@ -181,7 +182,7 @@ class RayExecutor:
         try:
             import ray
         except ImportError as error:
-            raise ImportError("--engine ray needs Ray: pip install 'ssl4rl[ray]'") from error
+            raise ImportError(f"--engine ray needs Ray: {install_line('ray')}") from error
         if address is not None and cores is not None:
             raise ValueError("a cluster has its own cores; leave out --cores, or --address")
         self._ray: Any = ray

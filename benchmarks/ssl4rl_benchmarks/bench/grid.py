@@ -6,14 +6,14 @@ import hashlib
 import json
 import shlex
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ssl4rl_envs import env_ids
-from ssl4rl_envs.arguments import Checked, from_plain, require_known, whole_number
-from ssl4rl_envs.registration import check_arguments
+from ssl4rl_envs.arguments import Checked, did_you_mean, from_plain, require_known, whole_number
+from ssl4rl_envs.registration import check_arguments, env_id_of
 
 WRITTEN = ("environments", "agents", "seeds", "episodes", "test_episodes", "first_seed", "compared", "asks")
 """What a file with a suite may say."""
@@ -39,7 +39,7 @@ class Environment(Checked):
     """An environment of a grid.
 
     Args:
-        id: e.g. "SSL4RL/Rotation-v0".
+        id: e.g. "SSL4RL/Rotation-v0", or in short, "Rotation".
         args: its arguments.
         label: what tables call it; by default the id without namespace and version.
         beyond: what else is measured of the agents that learned here; see `beyond.measure`.
@@ -51,6 +51,11 @@ class Environment(Checked):
     label: str = ""
     beyond: tuple[str, ...] = ()
     episodes: int | None = None
+
+    def __post_init__(self) -> None:
+        """Look at all fields, as `Checked` does, and write the id out where it was given in short."""
+        super().__post_init__()
+        object.__setattr__(self, "id", env_id_of(self.id))
 
     @property
     def name(self) -> str:
@@ -183,8 +188,8 @@ class Suite(Checked):
         Raises:
             ValueError: there is no such environment, agent or seed in it.
         """
-        chosen_envs = _chosen(envs, {env.name: env for env in self.environments}, {env.id: env for env in self.environments})
-        chosen_agents = _chosen(agents, {agent.title: agent for agent in self.agents}, {})
+        chosen_envs = _chosen(envs, {env.name: env for env in self.environments}, self._env_of)
+        chosen_agents = _chosen(agents, {agent.title: agent for agent in self.agents}, lambda _name: None)
         every = range(self.first_seed, self.first_seed + self.seeds)
         outside = sorted(set(seeds) - set(every))
         if outside:
@@ -204,6 +209,12 @@ class Suite(Checked):
             for agent in chosen_agents
             if self.fits(env, agent) and (agent.learns or agent.name == "random" or seed == self.first_seed)
         ]
+
+    def _env_of(self, name: str) -> Environment | None:
+        """Return the last environment of the suite that has such an id."""
+        with suppress(ValueError):
+            return {env.id: env for env in self.environments}.get(env_id_of(name))
+        return None
 
     def command(self, env: str = "", agent: str = "", seed: int | None = None) -> str:
         """Return the command that does the suite, or a part of it."""
@@ -270,10 +281,6 @@ def check(suite: Suite) -> None:
     """
     from ssl4rl_agents.agent import check_settings
 
-    unknown = [env.id for env in suite.environments if env.id not in env_ids()]
-    if unknown:
-        known = ", ".join(env_ids())
-        raise ValueError(f"{suite.name} names environments that there are not: {', '.join(unknown)}; known are {known}")
     for what, name, look in (
         *(("environment", env.name, partial(check_arguments, env.id, thawed(env.args))) for env in suite.environments),
         *(("agent", agent.title, partial(check_settings, agent.name, agent.settings)) for agent in suite.agents),
@@ -303,10 +310,12 @@ def _names(given: Any) -> list[str] | None:
     return given
 
 
-def _chosen(names: Iterable[str], known: dict[str, Any], aliases: dict[str, Any]) -> list[Any]:
-    wanted = list(dict.fromkeys(names))
-    unknown = [name for name in wanted if name not in known and name not in aliases]
+def _chosen(names: Iterable[str], known: dict[str, Any], otherwise: Callable[[str], Any]) -> list[Any]:
+    """Return what names stand for, or all: one of `known`, or what `otherwise` makes of them."""
+    chosen = {name: known.get(name) or otherwise(name) for name in names}
+    unknown = [name for name, found in chosen.items() if found is None]
     if unknown:
-        raise ValueError(f"the suite has no {', '.join(unknown)}; it has {', '.join(known)}")
-    found = [known.get(name, aliases.get(name)) for name in wanted] if wanted else list(known.values())
+        nearest = did_you_mean(unknown[0], known) or ";"
+        raise ValueError(f"the suite has no {', '.join(unknown)}{nearest} it has {', '.join(known)}")
+    found = list(chosen.values() if chosen else known.values())
     return list({id(one): one for one in found}.values())

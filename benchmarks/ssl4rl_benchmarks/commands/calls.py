@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
-from ssl4rl_envs import env_ids
+from ssl4rl_envs.registration import env_id_of
 
 INTERRUPTED = 130
 
@@ -24,19 +23,6 @@ class Outcome(NamedTuple):
     json: bool
 
 
-def need(*modules: str) -> None:
-    """Refuse to go on without some packages.
-
-    Raises:
-        UserError: one of them is not installed.
-    """
-    missing = [name for name in modules if find_spec(name) is None]
-    if missing:
-        raise UserError(
-            f"packages that this needs are not installed: {', '.join(missing)}; pip install 'ssl4rl[all]' brings them"
-        )
-
-
 def wants_help(arguments: Sequence[str]) -> bool:
     """Return whether a call asks for help before it names anything."""
     return list(arguments[:1]) in (["-h"], ["--help"])
@@ -48,17 +34,15 @@ def names_nothing(arguments: Sequence[str]) -> bool:
 
 
 def named_env(arguments: Sequence[str], command: str) -> str:
-    """Return the environment that a call names first.
+    """Return the id of the environment that a call names first, in full or in short.
 
     Raises:
-        UserError: it names none, or one that there is not.
+        UserError: it names none.
+        ValueError: there is none of that name; the message names the nearest.
     """
-    known = ", ".join(env_ids())
     if names_nothing(arguments):
-        raise UserError(f"name an environment: ssl4rl {command} ENV ...; known are {known}")
-    if arguments[0] not in env_ids():
-        raise UserError(f"unknown environment {arguments[0]!r}; known are {known}")
-    return arguments[0]
+        raise UserError(f"name an environment: ssl4rl {command} Rotation ...; `ssl4rl list` shows all")
+    return env_id_of(arguments[0])
 
 
 def quieten() -> None:

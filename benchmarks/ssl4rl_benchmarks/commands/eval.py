@@ -10,8 +10,9 @@ from ssl4rl_agents.agent import Agent, agent_interface, load_agent
 from ssl4rl_agents.evaluation import Result, evaluate_in
 from ssl4rl_agents.runs.folder import is_run, read_config
 from ssl4rl_benchmarks.commands import flags
-from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, names_nothing, need, quieten, wants_help
+from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, names_nothing, quieten, wants_help
 from ssl4rl_envs import SSLVectorEnv, make_task
+from ssl4rl_envs.installing import need
 
 SHARED = 128
 
@@ -56,7 +57,7 @@ def run(arguments: list[str]) -> Outcome:
 
 
 def _of_run(folder: str, rest: list[str], text: str) -> Outcome:
-    need("torch", "transformers")
+    need("a trained run", "all", "torch", "transformers")
     quieten()
     config = read_config(Path(folder))
     if not names_nothing(rest):

@@ -12,6 +12,7 @@ from typing import Literal
 from ssl4rl_benchmarks.bench.executors import Executor, LocalExecutor, RayExecutor
 from ssl4rl_benchmarks.bench.grid import Run
 from ssl4rl_benchmarks.bench.sweep import WORK
+from ssl4rl_envs.installing import install_line
 
 CONTRIB = ("sb3-trpo", "sb3-qrdqn", "sb3-maskable-ppo")
 
@@ -25,7 +26,7 @@ class SweepFlags:
     agent: tuple[str, ...] = ()
     """Only these agents of the suite."""
     engine: Literal["local", "ray"] = "local"
-    """Processes of this machine, or Ray (an extra: pip install 'ssl4rl[ray]')."""
+    """Processes of this machine, or Ray (the extra "ray")."""
     address: str | None = None
     """Of a Ray cluster, e.g. auto or ray://HOST:10001; without one, Ray is started on this machine."""
     cores: int | None = None
@@ -62,10 +63,10 @@ def executor_of(flags: SweepFlags, out: Path) -> Executor:
 def check_packages(runs: list[Run], *, report: bool) -> None:
     """Refuse at once what would fail in every run, or at the end."""
     if find_spec("sb3_contrib") is None and any(run.agent.name in CONTRIB for run in runs):
-        raise ImportError("some of these agents need sb3-contrib: pip install 'ssl4rl[bench]'; --agent chooses others")
+        raise ImportError(f"some of these agents need sb3-contrib (--agent chooses others): {install_line('bench')}")
     missing = [name for name in ("rliable", "jinja2") if find_spec(name) is None]
     if report and missing:
-        raise ImportError(f"the report needs {' and '.join(missing)}: pip install 'ssl4rl[bench]'; --no-report leaves it out")
+        raise ImportError(f"the report needs {' and '.join(missing)} (--no-report leaves it out): {install_line('bench')}")
 
 
 def tell(line: str) -> None:

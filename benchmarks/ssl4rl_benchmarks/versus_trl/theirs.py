@@ -15,6 +15,7 @@ from transformers import AutoModelForImageTextToText, PrinterCallback, TrainerCa
 from ssl4rl_agents.policies.processing import load_processor
 from ssl4rl_benchmarks.versus_trl.settings import ENV, LEARNING_RATE, Settings, Step
 from ssl4rl_envs import Stream, make_task
+from ssl4rl_envs.installing import install_line
 
 ADAPTED = r".*language_model\..*_proj"
 """What our LoRA adapts in these models: the linear layers of the decoder."""
@@ -29,7 +30,7 @@ def require_trl() -> None:
     missing = [name for name in ("trl", "datasets") if importlib.util.find_spec(name) is None]
     if missing:
         raise ImportError(
-            f"the comparison needs {' and '.join(missing)}: pip install 'ssl4rl[all,trl]', or measure ours alone with --alone"
+            f"the comparison needs {' and '.join(missing)}, or measures ours alone with --alone: {install_line('all', 'trl')}"
         )
 
 

@@ -21,7 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("named",),
     ("checks",),
     ("runs",),
-    ("agent",),
+    ("agent", "replies"),
     ("evaluation", "baselines", "rules"),
     ("lessons", "ppo"),
     ("trainer_agents", "sb3_env"),

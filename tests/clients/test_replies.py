@@ -1,0 +1,209 @@
+"""Stored replies: what a kill leaves, who may write, which row counts, and how environments are named in them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from ssl4rl_agents.replies import KINDS, ReplyFile, ReplyRow, newest, question_digest, read_replies, written_arguments
+from ssl4rl_agents.runs.files import InUseError
+from ssl4rl_envs import env_ids, make_task
+
+ROW = ReplyRow(
+    env_id="SSL4RL/Rotation-v0",
+    args='{"source": "digits"}',
+    split="test",
+    seed=0,
+    index=3,
+    prompt_style="direct",
+    model="ann",
+    kind="person",
+    reply="<answer>90</answer>",
+    time="2026-01-01T00:00:00Z",
+)
+ERROR = replace(ROW, reply=None, error="status 500, 6 times")
+
+texts = st.text(max_size=40)
+
+
+def opened(path: Path, *more: ReplyRow) -> list[ReplyRow]:
+    """The rows of a file as it is opened; `more` are appended then."""
+    with ReplyFile(path) as file:
+        found = file.rows
+        for row in more:
+            assert not file.replied(row.key)
+            file.append(row)
+            assert file.replied(row.key)
+    return found
+
+
+@given(
+    st.builds(
+        ReplyRow,
+        env_id=texts,
+        args=texts,
+        split=texts,
+        seed=st.integers(0, 2**64),
+        index=st.integers(0, 2**40),
+        prompt_style=texts,
+        model=texts,
+        kind=st.sampled_from(KINDS),
+        reply=texts,
+        settings=st.dictionaries(
+            texts, st.one_of(st.none(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), texts)
+        ),
+        usage=st.none() | st.just({"prompt_tokens": 3}),
+        latency=st.none() | st.floats(0, 1e9),
+        question=st.none() | texts,
+    )
+)
+def test_a_line_gives_back_its_row_and_is_one_line(row: ReplyRow) -> None:
+    line = row.to_json()
+    assert ReplyRow.from_json(line) == row
+    assert "\n" not in line
+
+
+def test_what_a_kill_left_is_cut_away_with_a_word_and_the_rest_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "replies.jsonl"
+    with ReplyFile(path) as file:
+        for index in range(3):
+            file.append(replace(ROW, index=index))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    with pytest.warns(UserWarning, match=r"replies.jsonl: the last line was cut off, \d+ bytes"):
+        found = opened(path, replace(ROW, index=2))
+    assert [row.index for row in found] == [0, 1]
+    assert path.read_bytes() == whole
+
+
+def test_every_row_that_was_appended_before_kill_9_is_there(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from dataclasses import replace
+from ssl4rl_agents.replies import ReplyFile
+from tests.clients.test_replies import ROW
+with ReplyFile(Path(sys.argv[1])) as file:
+    for index in range(10**9):
+        file.append(replace(ROW, index=index))
+        print(index, flush=True)
+"""
+    path = tmp_path / "replies.jsonl"
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True, env=environment
+    ) as writer:
+        assert writer.stdout is not None
+        for line in writer.stdout:
+            if int(line) >= 200:
+                break
+        with pytest.raises(InUseError, match="another process writes its replies there"), ReplyFile(path):
+            pass
+        writer.send_signal(signal.SIGKILL)
+        said = [int(number) for number in writer.stdout.read().split()]
+    kept = [row.index for row in read_replies([path])]
+    assert kept == list(range(len(kept)))
+    assert len(kept) > max([200, *said])
+
+
+def test_threads_append_whole_lines(tmp_path: Path) -> None:
+    path = tmp_path / "replies.jsonl"
+    with ReplyFile(path) as file:
+
+        def write(sample: int) -> None:
+            for index in range(50):
+                file.append(replace(ROW, index=index, sample=sample, reply="x" * 5000))
+
+        threads = [threading.Thread(target=write, args=(sample,)) for sample in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(file.rows) == 200
+    assert len(read_replies([tmp_path])) == 200
+
+
+def test_a_reply_counts_more_than_an_error_and_the_newest_of_replies() -> None:
+    again = replace(ROW, reply="again")
+    assert list(newest([ERROR, ROW]).values()) == [ROW]
+    assert list(newest([ROW, ERROR]).values()) == [ROW]
+    assert list(newest([ROW, again]).values()) == [again]
+    assert len(newest([ROW, replace(ROW, sample=1), replace(ROW, settings={"temperature": 1.0})])) == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "line 2, is no stored reply"),
+        ("[]", "it is no object"),
+        ('{"env_id": 1}', "fields are missing"),
+        (json.dumps({**json.loads(ROW.to_json()), "score": 1}), "unknown: \\['score'\\]"),
+        (json.dumps({**json.loads(ROW.to_json()), "index": -1}), "index must be a number from 0"),
+        (json.dumps({**json.loads(ROW.to_json()), "kind": "dog"}), "kind must be one of model, person, agent"),
+        (json.dumps({**json.loads(ROW.to_json()), "error": "x"}), "either a reply or an error"),
+        (json.dumps({**json.loads(ROW.to_json()), "version": 99}), "format 99"),
+        (json.dumps({**json.loads(ROW.to_json()), "reply": 90}), "reply must be a str"),
+    ],
+)
+def test_a_line_that_is_no_row_is_named(tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "replies.jsonl"
+    path.write_text(ROW.to_json() + "\n" + line + "\n")
+    with pytest.raises(ValueError, match=message):
+        read_replies([path])
+    with pytest.raises(ValueError, match="line 2"), ReplyFile(path):
+        pass
+    path.write_text(ROW.to_json() + "\n")
+    with ReplyFile(path) as file:  # the lock of the refused one is gone
+        assert file.replied(ROW.key)
+
+
+def test_reading_leaves_out_a_line_that_is_still_written_and_refuses_empty_folders(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="has no files of replies"):
+        read_replies([tmp_path])
+    path = tmp_path / "a.jsonl"
+    path.write_text(ROW.to_json() + "\n" + ROW.to_json()[:30])
+    with pytest.warns(UserWarning, match="cut off and left out"):
+        assert read_replies([tmp_path]) == [ROW]
+    assert path.read_text().endswith(ROW.to_json()[:30])
+
+
+@pytest.mark.parametrize("env_id", env_ids())
+def test_an_environment_is_written_in_one_way_and_read_as_itself(env_id: str) -> None:
+    written = written_arguments(env_id, {})
+    again = json.loads(written)
+    assert written_arguments(env_id, again) == written
+    assert make_task(env_id, **again).stream_key == make_task(env_id).stream_key
+
+
+def test_a_level_is_written_as_its_arguments_and_objects_are_refused() -> None:
+    written = written_arguments("SSL4RL/Rotation-v0", {"level": "angles-2"})
+    assert json.loads(written)["angles"] == 2
+    assert "level" not in json.loads(written)
+    with pytest.raises(TypeError, match="source"):
+        written_arguments("SSL4RL/Rotation-v0", {"source": np.zeros((3, 8, 8, 3), np.uint8)})
+
+
+def test_the_digest_sees_words_pictures_and_their_order() -> None:
+    black, white = np.zeros((2, 3, 3), np.uint8), np.full((2, 3, 3), 255, np.uint8)
+    digests = {
+        question_digest("a", []),
+        question_digest("b", []),
+        question_digest("a", [black, white]),
+        question_digest("a", [white, black]),
+        question_digest("a", [black.reshape(3, 2, 3), white]),
+    }
+    assert len(digests) == 5
+    assert question_digest("a", [Image.fromarray(white)]) == question_digest("a", [white])

@@ -93,7 +93,7 @@ class ReplyRow:
 
     def __post_init__(self) -> None:
         for name, kind in _NUMBERS.items():
-            value = getattr(self, name)
+            value: Any = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, kind) or value < 0):
                 raise ValueError(f"{name} must be a number from 0, got {value!r}")
         if self.version > VERSION:

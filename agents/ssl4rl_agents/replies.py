@@ -36,7 +36,7 @@ VERSION = 1
 KINDS: tuple[str, ...] = ("model", "person", "agent")
 """Who replies: a language model, a person, or an agent of the registry (rules, chance, the oracle, trained runs)."""
 
-_NUMBERS: dict[str, type | tuple[type, ...]] = {
+_NUMBERS: dict[str, Any] = {
     "seed": int,
     "index": int,
     "sample": int,

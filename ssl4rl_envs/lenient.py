@@ -15,7 +15,6 @@ Of the answer, `ssl4rl_envs.wording` says which one it is. Everything else is no
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -78,23 +77,15 @@ _AFTER = re.compile(
 def rewrite(text: str, answer_format: AnswerFormat, style: str = "direct") -> list[str]:
     """Return the answers of a reply's blocks as the strict grammar writes them, without tags; none where a block has none.
 
-    The reply is an answer if there is one and all are read as the same. In the "tool" style calls count, and blocks where
-    there are no calls.
+    The reply is an answer if there is one and all are read as the same. In the "tool" style calls are blocks too.
 
     Args:
         text: the whole reply.
         answer_format: of what was asked.
         style: "direct", "think" or "tool".
     """
-    bodies: Sequence[str | None] = []
-    rest = text
-    if style == "tool":
-        bodies, rest = tool_calls.calls_in(text)
-    if not bodies:
-        bodies = blocks(text, answer_format)
-    elif "<answer>" in rest:
-        return []  # said twice
-    answers = [None if body is None else body_of(body, answer_format) for body in bodies]
+    bodies = blocks(tool_calls.as_blocks(text) if style == "tool" else text, answer_format)
+    answers = [body_of(body, answer_format) for body in bodies]
     return [] if None in answers else [answer for answer in answers if answer is not None]
 
 

@@ -23,6 +23,8 @@ TOOL = "answer"
 
 _CALLS = re.compile(r"<tool_call>(?P<tagged>.*?)</tool_call>|```(?:json)?\s*\n\s*(?P<fenced>\{.*?)```", re.DOTALL)
 
+_TAG = re.compile(r"</?\w")
+
 
 class _NotOneError(ValueError):
     """What was read is not one call with one answer."""
@@ -41,17 +43,16 @@ def body_of(text: str) -> str | None:
         return None
 
 
-def calls_in(text: str) -> tuple[list[str | None], str]:
-    """Return the answers of the calls that stand in a reply, None where one is none, and the reply without them.
+def as_blocks(text: str) -> str:
+    """Return a reply with answer blocks in the place of its calls, for the lenient grammar.
 
-    The calls are those between `<tool_call>` tags and in fenced blocks behind any thinking, or else the whole.
+    Calls stand between `<tool_call>` tags and in fenced blocks, or are all of the reply. What is none, and looks like one,
+    becomes a block without an end, so that nothing is read.
     """
-    said = text.rpartition("</think>")[2]
-    found = [match["tagged"] or match["fenced"] or "" for match in _CALLS.finditer(said)]
-    if found:
-        return [body_of(call) for call in found], _CALLS.sub(" ", said)
-    whole = body_of(said)
-    return ([], said) if whole is None else ([whole], "")
+    whole = body_of(text)
+    if whole is not None:
+        return _block(whole)
+    return _CALLS.sub(lambda match: _block(body_of(match["tagged"] or match["fenced"] or "")), text)
 
 
 def written(reply: Mapping[str, Any]) -> str:
@@ -70,6 +71,10 @@ def written(reply: Mapping[str, Any]) -> str:
     if "content" in reply:
         return str(reply["content"] or "")
     return json.dumps(reply.get("function", dict(reply)))
+
+
+def _block(body: str | None) -> str:
+    return "<answer>" if body is None or _TAG.search(body) else f"<answer>{body}</answer>"
 
 
 def _loaded(text: str) -> Any:

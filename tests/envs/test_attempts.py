@@ -11,6 +11,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
 from ssl4rl_envs import Stream
+from ssl4rl_envs.answers import wrap
 from ssl4rl_envs.attempts import Attempts
 from ssl4rl_envs.images.masked_reconstruction import MaskedReconstruction
 from ssl4rl_envs.images.patch_ordering import PatchOrdering
@@ -126,7 +127,6 @@ def test_the_last_prompt_does_not_call_a_right_answer_wrong():
 
 def test_mixtures_with_attempts_speak_of_answers_in_the_words_of_the_part(style):
     env = gym.make("SSL4RL/Mixture-v0", **SMALL, attempts=2, interface="text", prompt_style=style)
-    thought = "<think>hm</think>" if style == "think" else ""
     for seed in range(12):
         env.reset(seed=seed)
         task, batch = env.unwrapped.task, env.unwrapped.batch
@@ -135,7 +135,7 @@ def test_mixtures_with_attempts_speak_of_answers_in_the_words_of_the_part(style)
         answer = next((said for said in answers if said != task.truths(batch)[0]), None)
         if answer is None:
             continue
-        observation, *_, terminated, _, _ = env.step(f"{thought}<answer>{answer}</answer>")
+        observation, *_, terminated, _, _ = env.step(wrap(answer, style))
         assert not terminated
         assert f"Your answer {answer} was not right. Try again; you have 1 try left." in observation["prompt"]
 

@@ -6,6 +6,7 @@ lenient grammar reads those, and may read no other.
 
 from __future__ import annotations
 
+import json
 import re
 import string
 
@@ -14,6 +15,7 @@ from gymnasium import spaces
 
 from ssl4rl_envs import Batch, Stream, Task, hash_seed
 from ssl4rl_envs.speech import MAX_REPLY
+from ssl4rl_envs.tool_calls import TOOL, arguments
 
 OTHERS = 8
 """Other answers that are drawn for tasks with too many to list."""
@@ -43,7 +45,7 @@ def hostile_replies(bodies: list[str], style: str, prompt: str = QUESTION, gramm
 
     Args:
         bodies: at least two answers, without tags, the right one first; all that there are where that is not too many.
-        style: "direct" or "think".
+        style: "direct", "think" or "tool".
         prompt: the question.
         grammar: that they are no answers to; for "lenient" the kinds of `ONE_ANSWER` are left out.
     """
@@ -53,8 +55,10 @@ def hostile_replies(bodies: list[str], style: str, prompt: str = QUESTION, gramm
         inside |= _numbers(bodies[0], bodies[1])
     if re.fullmatch(r"[0-9]+(, [0-9]+)+", bodies[0]):
         inside |= _lists([int(number) for number in bodies[0].split(",")])
-    tagged = {kind: f"{pre}<answer>{body}</answer>" for kind, body in inside.items()}
+    tagged = {kind: arguments(body) if style == "tool" else f"{pre}<answer>{body}</answer>" for kind, body in inside.items()}
     replies = {**_messages(bodies, pre, prompt), **tagged, **_thoughts(bodies, style), **_contradictions(bodies, prompt)}
+    if style == "tool":
+        replies |= _calls(bodies)
     return {kind: reply for kind, reply in replies.items() if grammar == "strict" or kind not in ONE_ANSWER}
 
 
@@ -99,6 +103,41 @@ def _bodies(bodies: list[str], prompt: str) -> dict[str, str]:
         "character reference": f"&#32;{a}",
         "markup inside answer": f"<b>{a}</b>",
         "nested answer": f"<answer>{a}</answer>",
+    }
+
+
+def _calls(bodies: list[str]) -> dict[str, str]:
+    """Return tool calls that are ill-formed, of another tool, or say several things."""
+    a, b = bodies[0], bodies[1]
+    call_a, call_b = arguments(a), arguments(b)
+    of_a, of_b = json.dumps(a), json.dumps(b)
+    tagged_a, tagged_b = (f"<tool_call>{call}</tool_call>" for call in (call_a, call_b))
+    return {
+        "answer alone": of_a,
+        "no answer": "{}",
+        "null as answer": f'{{"{TOOL}": null}}',
+        "object as answer": f'{{"{TOOL}": {call_a}}}',
+        "list in a list": f'{{"{TOOL}": [[{of_a}]]}}',
+        "options as a list": json.dumps({TOOL: [*bodies, *bodies]}),
+        "list of a list": f"[{call_a}]",
+        "name twice": f'{{"{TOOL}": {of_b}, "{TOOL}": {of_a}}}',
+        "name twice, right one first": f'{{"{TOOL}": {of_a}, "{TOOL}": {of_b}}}',
+        "further argument": f'{{"{TOOL}": {of_a}, "other": {of_b}}}',
+        "another argument": f'{{"other": {of_a}}}',
+        "upper-case argument": f'{{"{TOOL.upper()}": {of_a}}}',
+        "another tool": f'{{"name": "other", "arguments": {call_a}}}',
+        "arguments that are no call": f'{{"name": "{TOOL}", "arguments": {of_a}}}',
+        "two calls": call_a + call_b,
+        "two calls in tags": tagged_b + tagged_a,
+        "call and another answer": f"{tagged_a} <answer>{b}</answer>",
+        "call in thinking": f"<think>{tagged_a}</think>",
+        "call in unclosed thinking": f"<think>{tagged_a}",
+        "unclosed call": call_a[:-1],
+        "unclosed tag of a call": f"<tool_call>{call_a}",
+        "broken call beside a good one": f"<tool_call>{call_a[:-1]}</tool_call> {tagged_a}",
+        "single quotes": call_a.replace('"', "'"),
+        "comment in a call": call_a.replace("{", "{ /* sure */ "),
+        "deep call": f'{{"{TOOL}": ' * 2_000,
     }
 
 

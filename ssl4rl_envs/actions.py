@@ -1,7 +1,8 @@
-"""Spaces of actions: their bounds, and what lies within."""
+"""Spaces of actions: their bounds, what lies within, and what is wrong with what does not."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,49 @@ def inside(space: spaces.Space[Any], values: NDArray[Any]) -> NDArray[np.bool_]:
         return np.zeros(len(values), bool)
     within = (values >= low) & (values <= high)
     return within if within.ndim == 1 else np.asarray(within.all(axis=tuple(range(1, values.ndim))), np.bool_)
+
+
+def check_count(actions: Any, count: int) -> None:
+    """Check that there are `count` actions in an order.
+
+    Raises:
+        TypeError: it is no sequence or array: one action, say.
+        ValueError: there are more or fewer.
+    """
+    if not (type(actions) in (list, tuple) or (isinstance(actions, np.ndarray) and actions.ndim) or _ordered(actions)):
+        raise TypeError(f"need a sequence of {count} actions, one an environment, got one {type(actions).__name__}")
+    if len(actions) != count:
+        raise ValueError(f"need {count} actions, one an environment, got {len(actions)}")
+
+
+def as_rows(actions: Sequence[Any], space: spaces.Space[Any]) -> NDArray[Any]:
+    """Return n actions as an array (n, ...).
+
+    Raises:
+        ValueError: they are not of one shape.
+    """
+    try:
+        return np.asarray(actions)
+    except ValueError as error:  # NumPy says where, and nothing of what was asked for
+        shapes = sorted({np.shape(action) for action in actions if not isinstance(action, (list, tuple))})
+        seen = f", got {', '.join(map(str, shapes))}" if shapes else ""
+        raise ValueError(
+            f"actions must each be of the shape {space.shape} of the action space {space}{seen}: {error}"
+        ) from error
+
+
+def fault(space: spaces.Space[Any], values: NDArray[Any]) -> str:
+    """Return what keeps n values out of a space at first sight, for the end of a message; "" where it is their size."""
+    if values.shape[1:] != space.shape:
+        return f"; it is of shape {values.shape[1:]}, and {space.shape} is needed"
+    kinds, needed = ("iuf", "numbers") if isinstance(space, spaces.Box) else ("iu", "whole numbers")
+    return "" if values.dtype.kind in kinds else f"; it is of type {values.dtype}, and {needed} are needed"
+
+
+def _ordered(actions: Any) -> bool:
+    """Return whether something that is neither list, tuple nor array holds actions in an order."""
+    several = hasattr(actions, "__len__") and not isinstance(actions, (str, bytes, Mapping, Set))
+    return several and np.ndim(actions) > 0
 
 
 def _holds(space: spaces.Discrete | spaces.MultiDiscrete, value: list[int]) -> bool:

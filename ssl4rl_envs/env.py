@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.error import ClosedEnvironmentError
 from numpy.typing import NDArray
 from typing_extensions import override
 
@@ -72,7 +73,7 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         # The class declares every mode, so that gym.make passes "human" on; an instance those that work on this machine.
         self.metadata = {**type(self).metadata, "render_modes": windows.usable_modes()}
         self._take_spaces()
-        self._ended = True
+        self._ended, self._closed = True, False
         self._return = 0.0
         self._outcome: Transition | None = None
         self._window: windows.Window | None = None
@@ -129,8 +130,11 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
             options: ``{"index": k}`` asks instance k of the stream; the next reset asks instance k + 1.
 
         Raises:
-            ValueError: an option is unknown, or the index no whole number from 0 on.
+            gymnasium.error.ClosedEnvironmentError: the environment was closed.
+            TypeError: the options are no dict.
+            ValueError: an option is unknown, or the seed or index no whole number from 0 on.
         """
+        self._check_open("reset()")
         super().reset(seed=seed)
         self.questions.restart(seed, self.np_random, options)
         self.questions.ask()
@@ -148,7 +152,9 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         Raises:
             TypeError, ValueError: the action is not of the interface's kind.
             RuntimeError: the episode has ended, or none was begun.
+            gymnasium.error.ClosedEnvironmentError: the environment was closed.
         """
+        self._check_open("step()")
         if self._ended:
             raise RuntimeError("no question is open; call reset() before step()")
         transition, truncated = self.questions.answer(action)
@@ -197,11 +203,16 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
 
     def close(self) -> None:
         """Close the window, if there is one, and give back the memory of what was made ahead; may be called twice."""
+        self._closed = True
         self.questions.close()
         memory.release()
         if self._window is not None:
             self._window.close()
             self._window = None
+
+    def _check_open(self, call: str) -> None:
+        if self._closed:
+            raise ClosedEnvironmentError(f"this environment was closed; make a new one before {call}")
 
     def _take_spaces(self) -> None:
         interface = self.questions.interface

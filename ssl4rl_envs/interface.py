@@ -10,7 +10,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs import answers
-from ssl4rl_envs.actions import inside
+from ssl4rl_envs.actions import as_rows, check_count, fault, inside
 from ssl4rl_envs.boxes import slim
 from ssl4rl_envs.memory import copy_of
 from ssl4rl_envs.speech import MAX_PROMPT, MAX_REPLY
@@ -101,20 +101,18 @@ class Interface:
         """Take one decision in each of n rows.
 
         Raises:
-            TypeError: an action of the text interface is not a str.
+            TypeError: the actions are no sequence, or one of the text interface is not a str.
             ValueError: there are not n actions, or one lies outside the array interface's action space.
         """
-        if isinstance(actions, str):
-            raise TypeError(f"need a sequence of {len(state)} replies, got one str: {actions!r}")
-        if len(actions) != len(state):
-            raise ValueError(f"need {len(state)} actions, one an environment, got {len(actions)}")
+        check_count(actions, len(state))
         if self.text:
             array, answered = self.task.parse_all(actions, state, self.prompt_style, self.grammar)
             return Transition(self.task.advance(state, array), answered, self.task.format_all(array, state), array)
-        given = np.asarray(actions)
+        given = as_rows(actions, self.action_space)
         within = inside(self.action_space, given)
         if np.count_nonzero(within) < len(within):
-            raise ValueError(f"action {actions[int(within.argmin())]!r} lies outside the action space {self.action_space}")
+            outside, space = actions[int(within.argmin())], self.action_space
+            raise ValueError(f"action {outside!r} lies outside the action space {space}{fault(space, given)}")
         array = given.astype(self.task.action_space.dtype)
         answered = within if type(self.task).valid is Task.valid else self.task.valid(array)  # which would ask the same
         return Transition(self.task.advance(state, array), answered, [], array)

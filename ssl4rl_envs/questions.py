@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -128,9 +128,10 @@ class Question(Asking):
             options: of ``reset``: ``{"index": k}`` asks instance k of the stream next.
 
         Raises:
+            TypeError: the options are no dict.
             ValueError: an option is unknown, or an index no whole number from 0 on.
         """
-        index = _index_of(options, 1)
+        index = _index_of(options)
         if self._seed is None:
             self._seed = int(generator.integers(1 << 63, size=1)[0])
         if seed is not None:
@@ -233,6 +234,7 @@ class Questions(Asking):
             options: of ``reset``: ``{"index": k}`` (one for all, or (count,)) asks instance k of the stream next.
 
         Raises:
+            TypeError: the options are no dict.
             ValueError: an option is unknown, or an index no whole number from 0 on.
         """
         index = _index_of(options, self._count)
@@ -318,13 +320,33 @@ class Questions(Asking):
         self._episodes[:], self._steps[:] = -1, 0
 
 
-def _index_of(options: dict[str, Any] | None, count: int) -> NDArray[np.int64] | None:
-    """Return the indices (count,) that the options of ``reset`` ask for, or None; raises as `restart`."""
-    if not options:
-        return None
-    unknown = sorted(set(options) - {"index"})
+def checked_options(options: Any) -> dict[str, Any]:
+    """Return the options of ``reset``, none where there are none.
+
+    Raises:
+        TypeError: they are no mapping.
+    """
+    if options is not None and not isinstance(options, Mapping):
+        raise TypeError(f"options of reset() are a dict, e.g. {{'index': 3}}, got {type(options).__name__}")
+    return dict(options or {})
+
+
+def _index_of(options: dict[str, Any] | None, count: int | None = None) -> NDArray[np.int64] | None:
+    """Return the indices (count,) that the options of ``reset`` ask for, or None; raises as `restart`.
+
+    Args:
+        options: of ``reset``.
+        count: how many environments a vector environment has; None for a single one.
+    """
+    options = checked_options(options)
+    unknown = sorted(str(name) for name in set(options) - {"index"})
     if unknown:
-        raise ValueError(f"reset() knows no option {', '.join(unknown)}; it takes index")
+        takes = "index" if count is None else "index and reset_mask"
+        raise ValueError(f"reset() knows no option {', '.join(unknown)}; it takes {takes}")
     if options.get("index") is None:
         return None
-    return as_words(np.broadcast_to(np.asarray(options["index"]), count), "index").astype(np.int64)
+    index = as_words(options["index"], "index").astype(np.int64)
+    if len(index) not in (1, count or 1):
+        need = "one index" if count is None else f"one index for all or {count}, one an environment"
+        raise ValueError(f"need {need}, got {len(index)}")
+    return np.broadcast_to(index, count or 1)

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.error import ClosedEnvironmentError
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from ssl4rl_envs import memory
+from ssl4rl_envs.actions import check_count
 from ssl4rl_envs.arguments import whole_number
 from ssl4rl_envs.interface import Transition
-from ssl4rl_envs.questions import Questions
+from ssl4rl_envs.questions import Questions, checked_options
 from ssl4rl_envs.registration import PlainSpec
 from ssl4rl_envs.schedules import Schedule
 from ssl4rl_envs.task import Batch, Task
@@ -119,14 +121,24 @@ class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[
             seed: s for s, s + 1, ...; or a list of one seed, or None, an environment.
             options: ``{"reset_mask": (num_envs,) bool}`` resets the marked environments alone; ``{"index": k}`` (or one an
                 environment) asks instance k of their streams.
+
+        Raises:
+            gymnasium.error.ClosedEnvironmentError: the environments were closed.
+            TypeError: the seeds are no sequence, or the options no dict.
+            ValueError: there are not as many seeds or indices as environments, a seed or index is no whole number from 0 on,
+                or an option is unknown.
         """
+        self._check_open("reset()")
+        seed = int(seed) if isinstance(seed, np.integer) else seed
         super().reset(seed=seed if isinstance(seed, int) else None)
-        mask = self._reset_mask(options)
-        others = {name: value for name, value in (options or {}).items() if name != "reset_mask"}
+        others = checked_options(options)
+        mask = self._reset_mask(others.pop("reset_mask", None))
         if isinstance(seed, int):
             seed = [seed + i for i in range(self.num_envs)]
         elif seed is None:
             seed = [None] * self.num_envs
+        if isinstance(seed, str) or not isinstance(seed, (Sequence, np.ndarray)):
+            raise TypeError(f"seed is a whole number, or {self.num_envs} of them, one an environment, got {seed!r}")
         if len(seed) != self.num_envs:
             raise ValueError(f"need {self.num_envs} seeds, one an environment, got {len(seed)}")
         self.questions.restart(seed, mask, self.np_random, others)
@@ -145,6 +157,7 @@ class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[
         Raises:
             TypeError, ValueError: the actions are not of the interface's kind, or not num_envs.
             RuntimeError: nothing is being asked, or with DISABLED an environment has ended and was not reset.
+            gymnasium.error.ClosedEnvironmentError: the environments were closed.
         """
         going = self._going(actions)
         reward, (terminated, truncated) = np.zeros(self.num_envs, np.float32), np.zeros((2, self.num_envs), bool)
@@ -188,10 +201,14 @@ class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[
         self._canvas = self._canvas or rendering.canvas_for(self.task, self.split)  # all frames are of one size
         return tuple(rendering.draw(card, self._canvas) for card in cards)
 
+    def _check_open(self, call: str) -> None:
+        if self.closed:
+            raise ClosedEnvironmentError(f"these environments were closed; make new ones before {call}")
+
     def _going(self, actions: Any) -> NDArray[np.bool_]:
         """Return in which environments a decision is taken; in the others, whose episode has ended, the next one begins."""
-        if not isinstance(actions, str) and len(actions) != self.num_envs:
-            raise ValueError(f"need {self.num_envs} actions, one an environment, got {len(actions)}")
+        self._check_open("step()")
+        check_count(actions, self.num_envs)
         if self.autoreset_mode is AutoresetMode.DISABLED and self._ended.any():
             raise RuntimeError(
                 f"the episodes of environments {np.flatnonzero(self._ended).tolist()} have ended; reset them by "
@@ -207,8 +224,7 @@ class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[
             info |= {"valid": transition.answered, "parsed": np.array(transition.written, object)}
         return info
 
-    def _reset_mask(self, options: dict[str, Any] | None) -> NDArray[np.bool_]:
-        mask = (options or {}).get("reset_mask")
+    def _reset_mask(self, mask: Any) -> NDArray[np.bool_]:
         if mask is None:
             return np.ones(self.num_envs, bool)
         if not isinstance(mask, np.ndarray) or mask.dtype != bool or mask.shape != (self.num_envs,) or not mask.any():

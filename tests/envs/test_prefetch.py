@@ -125,17 +125,14 @@ def test_an_error_in_the_thread_is_raised_where_its_question_is_asked(attempts):
     env.close()
 
 
-def test_closing_twice_ends_the_thread_and_the_stream_goes_on():
+def test_closing_twice_ends_the_thread():
     before = threading.active_count()
-    env, other = (SSLVectorEnv(Numbered(), num_envs=N, prefetch=k) for k in (2, 0))
-    for each in (env, other):
-        each.reset(seed=0)
+    env = SSLVectorEnv(Numbered(), num_envs=N, prefetch=2)
+    env.reset(seed=0)
     assert threading.active_count() == before + 1
     env.close()
     env.close_extras()
     assert threading.active_count() == before
-    assert np.array_equal(env.reset()[0]["number"], other.reset()[0]["number"])
-    env.close_extras()
 
 
 def test_nothing_keeps_an_environment_alive_that_nobody_holds():

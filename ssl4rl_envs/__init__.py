@@ -14,6 +14,8 @@ from ssl4rl_envs.vector import SSLVectorEnv
 
 if TYPE_CHECKING:
     from ssl4rl_envs.bridges.messages import to_messages
+    from ssl4rl_envs.bridges.nx import to_networkx
+    from ssl4rl_envs.bridges.pyg import to_pyg
     from ssl4rl_envs.bridges.rows import rows
     from ssl4rl_envs.bridges.score import score
     from ssl4rl_envs.bridges.tools import tool_schema
@@ -26,6 +28,8 @@ _ON_DEMAND = {
     "rows": "ssl4rl_envs.bridges.rows",
     "score": "ssl4rl_envs.bridges.score",
     "to_messages": "ssl4rl_envs.bridges.messages",
+    "to_networkx": "ssl4rl_envs.bridges.nx",
+    "to_pyg": "ssl4rl_envs.bridges.pyg",
     "tool_schema": "ssl4rl_envs.bridges.tools",
 }
 """What needs other libraries or is for who uses them, and the module that it is in."""
@@ -58,5 +62,7 @@ __all__ = [
     "score",
     "task_class",
     "to_messages",
+    "to_networkx",
+    "to_pyg",
     "tool_schema",
 ]

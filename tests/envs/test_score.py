@@ -38,7 +38,11 @@ def paid(task: Task, split: str, seed: int, index: int, reply: str, **how: str) 
     env = SSLEnv(task, interface="text", split=split, **how)
     env.reset(seed=seed, options={"index": index})
     _, reward, _, _, info = env.step(reply)
-    return {"reward": reward, **{name: info[name] for name in ("success", "valid", "parsed", "truth")}}
+    return {
+        "reward": reward,
+        **{name: info[name] for name in ("success", "valid", "truth")},
+        "parsed": info["parsed"] or None,
+    }
 
 
 ONE_DECISION = [env_id for env_id in env_ids() if task_of(env_id).has_text and task_of(env_id).horizon == 1]
@@ -53,6 +57,7 @@ def test_scores_are_what_the_environment_pays(name, split, style, grammar):
     found = score(name, [reply for _, reply in said], split=split, seed=7, index=[index for index, _ in said], **how)
     assert found == [paid(task, split, 7, index, reply, **how) for index, reply in said]
     assert {scored["success"] for scored in found} == {True, False}
+    assert list(found[0]) == ["reward", "success", "valid", "parsed", "truth"]
     assert [type(value) for value in found[0].values()] == [float, bool, bool, str, str]
 
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ssl4rl_envs.env import SSLEnv
-from ssl4rl_envs.registration import env_id_of, env_ids, make_task, register_all, task_class
+from ssl4rl_envs.registration import env_id_of, env_ids, make_task, register, register_all, task_class
 from ssl4rl_envs.stream import Stream, hash_seed
 from ssl4rl_envs.task import Batch, Score, Task
 from ssl4rl_envs.vector import SSLVectorEnv
@@ -58,6 +58,7 @@ __all__ = [
     "env_ids",
     "hash_seed",
     "make_task",
+    "register",
     "rows",
     "score",
     "task_class",

@@ -288,6 +288,11 @@ def hints_of(dataclass: type[Any]) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(dataclass)}
 
 
+def constructor_hints(cls: type[Any]) -> dict[str, Any]:
+    """Return the type hints of what a class is made from, but for those that name what is not there."""
+    return dict(_hints(cast(Any, cls)))
+
+
 @lru_cache(maxsize=512)
 def _hints(function: Any) -> dict[str, Any]:
     """Return the type hints of a function, of a class those of its constructor, but for those that name what is not there."""

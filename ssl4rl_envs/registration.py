@@ -1,11 +1,10 @@
-"""The table of environment ids, and tasks by id.
+"""The table of environment ids, and tasks by any of their names.
 
-A new task is one new file and one row here.
+A new task is one new file and one row here; outside of this repository it is a class, see `own`.
 """
 
 from __future__ import annotations
 
-import importlib
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
+from ssl4rl_envs import own
 from ssl4rl_envs.arguments import checked_arguments, did_you_mean
 
 if TYPE_CHECKING:
     from ssl4rl_envs.task import Task
 
 NAMESPACE = "SSL4RL"
+ENTRY, VECTOR_ENTRY = "ssl4rl_envs.env:SSLEnv", "ssl4rl_envs.vector:SSLVectorEnv"
 PAIRING = "pairing"
 
 
@@ -53,20 +54,40 @@ TABLE: tuple[Row, ...] = (
 
 
 def register_all() -> None:
-    """Register every row of the table with Gymnasium; a second call changes nothing."""
+    """Register every row of the table with Gymnasium, and the tasks of plug-ins; a second call changes nothing."""
     for row in TABLE:
         if row.id not in gym.registry:
-            gym.register(
-                row.id,
-                entry_point="ssl4rl_envs.env:SSLEnv",
-                vector_entry_point="ssl4rl_envs.vector:SSLVectorEnv",
-                kwargs={"task": row.task, **row.arguments},
-            )
+            _register(row.id, row.task, row.arguments)
+    own.register_plugins(register, NAMESPACE)
+
+
+def register(env_id: str, task: type[Task] | str, **arguments: Any) -> None:
+    """Register a task of your own as a Gymnasium environment, for single environments and for vectors of them.
+
+    Args:
+        env_id: "Namespace/Name-v0"; `gymnasium.make`, every command and every function of this suite know it from now on.
+        task: its class, or where that is, "module:Class", which is then imported when somebody asks for the task.
+        arguments: of the task, where they are not the defaults of the class.
+
+    Raises:
+        ValueError: the id is none, or belongs to another environment.
+    """
+    own.require_id(env_id)
+    path = own.path_of(task)
+    known = gym.registry.get(env_id)
+    if known is None:
+        _register(env_id, path, arguments)
+    elif known.kwargs != {"task": path, **arguments}:
+        raise ValueError(f"{env_id} is registered already, for {known.kwargs.get('task', known.entry_point)}, not for {path}")
+
+
+def _register(env_id: str, path: str, arguments: dict[str, Any]) -> None:
+    gym.register(env_id, entry_point=ENTRY, vector_entry_point=VECTOR_ENTRY, kwargs={"task": path, **arguments})
 
 
 def env_ids() -> list[str]:
-    """Return the ids of all registered environments of this suite, those that others added to the namespace included."""
-    return [name for name, spec in gym.registry.items() if spec.namespace == NAMESPACE]
+    """Return the ids of all registered environments of this suite, and of those over tasks that others added."""
+    return [name for name, spec in gym.registry.items() if spec.namespace == NAMESPACE or spec.entry_point == ENTRY]
 
 
 def short_name(env_id: str) -> str:
@@ -80,27 +101,34 @@ def env_id_of(name: str) -> str:
     Args:
         name: the id, "SSL4RL/Rotation-v0", also with the module before it as Gymnasium writes that,
             "ssl4rl_envs:SSL4RL/Rotation-v0"; or in short, "Rotation", "rotation", "patch_ordering", "Rotation-v0". Case,
-            dashes and underscores count for nothing, and without a version it is the newest.
+            dashes and underscores count for nothing, and without a version it is the newest. Or "module:Class", where a
+            task of your own is: it needs no id, and goes by this name.
 
     Raises:
         ValueError: there is no such environment; the message names the nearest.
     """
-    ids = env_ids()
     asked = name.removeprefix(f"{__package__}:")
+    if own.is_path(asked):
+        load_class(asked)
+        return asked
+    ids = env_ids()
     if asked in ids:
         return asked
     found = [env_id for env_id in ids if _plain(asked) in {_plain(known) for known in _names_of(env_id)}]
+    found = [env_id for env_id in found if env_id.startswith(f"{NAMESPACE}/")] or found
     if not found:
         known = list(dict.fromkeys(map(short_name, ids)))
         nearest = did_you_mean(short_name(asked), known)
         raise ValueError(f"unknown environment {name!r}{nearest or ';'} known are {', '.join(known)}")
+    if len({env_id.split("/")[0] for env_id in found}) > 1:
+        raise ValueError(f"several environments are called {name!r}: {', '.join(found)}; name one in full")
     return max(found, key=lambda env_id: gym.spec(env_id).version or 0)
 
 
 def _names_of(env_id: str) -> tuple[str, ...]:
     """Return all that an environment may be called: with and without namespace and version."""
-    bare = env_id.removeprefix(f"{NAMESPACE}/")
-    return (env_id, bare, short_name(env_id), f"{NAMESPACE}/{short_name(env_id)}")
+    namespace, _, bare = env_id.rpartition("/")
+    return (env_id, bare, short_name(env_id), f"{namespace}/{short_name(env_id)}")
 
 
 def _plain(name: str) -> str:
@@ -108,12 +136,8 @@ def _plain(name: str) -> str:
 
 
 def load_class(path: str) -> type[Task]:
-    """Import a task's class from "module:Class"."""
-    module, _, name = path.partition(":")
-    if not name:
-        raise ValueError(f"a task is named as 'module:Class', got {path!r}")
-    loaded: type[Task] = getattr(importlib.import_module(module), name)
-    return loaded
+    """Import a task's class from "module:Class"; raises as `own.load_task_class`."""
+    return own.load_task_class(path)
 
 
 def registered_task(name: str) -> tuple[str, dict[str, Any]]:
@@ -122,7 +146,10 @@ def registered_task(name: str) -> tuple[str, dict[str, Any]]:
     Raises:
         ValueError: there is no such environment in this suite; the message names the nearest.
     """
-    arguments = dict(gym.spec(env_id_of(name)).kwargs)
+    env_id = env_id_of(name)
+    if own.is_path(env_id):
+        return env_id, {}
+    arguments = dict(gym.spec(env_id).kwargs)
     if "task" not in arguments:
         raise ValueError(f"{name} was registered by others without a task of this suite")
     return arguments.pop("task"), arguments

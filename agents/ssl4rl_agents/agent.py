@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
 from ssl4rl_agents.runs.folder import is_run, read_config
 from ssl4rl_envs import SSLVectorEnv
 from ssl4rl_envs.arguments import checked_arguments
+from ssl4rl_envs.own import load_named
 
 ENTRY_POINTS = "ssl4rl.agents"
 
@@ -114,14 +112,6 @@ def _factory(name: str) -> AgentFactory:
         if entry.name == name:
             return cast(AgentFactory, entry.load())
     if ":" in name:
-        module, _, attribute = name.partition(":")
-        if str(Path.cwd()) not in sys.path:  # an installed command does not look for modules where it is called
-            sys.path.insert(0, str(Path.cwd()))
-        if find_spec(module) is None:
-            raise ValueError(f"no agent {name!r}: there is no module {module}")
-        loaded = importlib.import_module(module)
-        if not hasattr(loaded, attribute):
-            raise ValueError(f"no agent {name!r}: module {module} has no {attribute}")
-        return cast(AgentFactory, getattr(loaded, attribute))
+        return cast(AgentFactory, load_named(name, f"no agent {name!r}"))
     known = ", ".join(agent_names())
     raise ValueError(f"no agent {name!r}: it is no run folder, no module:attribute and none of the registered {known}")

@@ -104,7 +104,7 @@ def test_the_edges_of_ranges_belong_to_them():
         ({3: 4}, "TrainConfig has no setting 3"),
         ([], "TrainConfig must be settings by name"),
         ({"env_args": {"sorce": "digits"}}, "env_args: .*'sorce'; did you mean 'source'"),
-        ({"env": "SSL4RL/Rotaton-v0"}, "env must be .*did you mean 'SSL4RL/Rotation-v0'"),
+        ({"env": "SSL4RL/Rotaton-v0"}, "env must be .*did you mean 'Rotation'"),
         ({"format_tasks": ["FlipPredicton"]}, "format_tasks: .*did you mean 'FlipPrediction'"),
         ({"policy": {"model": "NANO"}}, "policy.model must be .*did you mean 'nano'"),
         ({"device": "gpu"}, "device must be auto, cpu, cuda or cuda:NUMBER, got 'gpu'; a GPU is called cuda"),

@@ -295,8 +295,8 @@ def check(suite: Suite) -> None:
 
 
 def short(env_id: str) -> str:
-    """Return an environment's id without namespace and version."""
-    return env_id.split("/")[-1].removesuffix("-v0")
+    """Return an environment's id without namespace and version, and of "module:Class" the class."""
+    return env_id.split("/")[-1].rpartition(":")[2].removesuffix("-v0")
 
 
 def thawed(args: dict[str, Any]) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def asked(what: str, run: Run) -> Task:
     if what in parts:
         return make_task(run.env.id, **{**args, "weights": tuple(float(name == what) for name in parts)})
     shared = {key: run.env.args[key] for key in ("source", "image_size") if key in run.env.args}
-    return make_task(f"SSL4RL/{what}-v0", **shared)
+    return make_task(what, **shared)
 
 
 def _tried(name: str, run: Run, agent: Agent, prompt_style: str, grammar: str) -> float | str:

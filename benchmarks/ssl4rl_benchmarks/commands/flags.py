@@ -9,12 +9,13 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-import typing
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import tyro
 
 from ssl4rl_envs import task_class
+from ssl4rl_envs.arguments import constructor_hints
 
 
 def argument_help(docstring: str) -> dict[str, str]:
@@ -24,40 +25,74 @@ def argument_help(docstring: str) -> dict[str, str]:
     return {name: " ".join(text.split()) for name, text in found}
 
 
-def env_flags(env_id: str) -> type[Any]:
+def env_flags(env_id: str, given: Mapping[str, Any] | None = None) -> type[Any]:
     """Return a dataclass whose fields are the arguments of an environment's task.
 
-    Arguments that accept more than a flag can say (arrays, objects) are read as what their default is.
+    Arguments that accept more than a flag can say (arrays, objects) are read as what their default is. One that has neither
+    a hint nor a default that says its type is for Python alone.
+
+    Args:
+        env_id: the environment, by any of its names.
+        given: arguments that are other than the task's defaults where no flag sets them.
     """
     cls = task_class(env_id)
-    texts = argument_help(cls.__doc__ or "")
-    hints = typing.get_type_hints(cls.__init__)
+    texts, given = argument_help(cls.__doc__ or ""), given or {}
+    parameters = inspect.signature(cls).parameters.values()
+    named = [
+        parameter for parameter in parameters if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    ]
+    hints = constructor_hints(cls)
     fields: list[tuple[str, Any, Any]] = []
-    for name, parameter in inspect.signature(cls).parameters.items():
-        kind = hints[name] if isinstance(parameter.default, tuple) else type(parameter.default)
-        fields.append((name, Annotated[kind, tyro.conf.arg(help=texts.get(name, ""))], parameter.default))
+    for parameter in named:
+        default = given.get(parameter.name, parameter.default)
+        default = tuple(default) if isinstance(default, list) else default  # as JSON and careless signatures have them
+        kind = _kind(parameter.default if parameter.default is not None else default, hints.get(parameter.name))
+        if kind is not None:
+            help_text = tyro.conf.arg(help=texts.get(parameter.name, ""))
+            missing = default is parameter.empty
+            fields.append((parameter.name, Annotated[kind, help_text], dataclasses.MISSING if missing else default))
     if cls.levels:
         text = "A degree of difficulty, which sets some of the other arguments; from the easiest to the hardest."
         names: Any = Literal[tuple(level.name for level in cls.levels)]
         fields.append(("level", Annotated[names | None, tyro.conf.arg(help=text)], None))
-    typed = [(name, kind, dataclasses.field(default=default)) for name, kind, default in fields]
-    return dataclasses.make_dataclass(f"{cls.__name__}Arguments", typed, frozen=True)
+    typed = [
+        (name, kind) if default is dataclasses.MISSING else (name, kind, dataclasses.field(default=default))
+        for name, kind, default in fields
+    ]
+    return dataclasses.make_dataclass(f"{cls.__name__}Arguments", typed, frozen=True, kw_only=True)
 
 
-def env_arguments(parsed: Any) -> dict[str, Any]:
+def _kind(default: Any, hint: Any) -> Any:
+    """Return what a flag is read as, by its default, or by its hint where that says more; None where neither says it."""
+    if default is None or default is inspect.Parameter.empty:
+        return hint
+    if isinstance(default, (tuple, list)):
+        return hint or (tuple[type(default[0]), ...] if default else None)  # type: ignore[misc]
+    return type(default) if isinstance(default, (bool, int, float, str)) else hint
+
+
+def env_arguments(parsed: Any, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the arguments of an environment from a parsed `env_flags`.
 
-    With a level, which sets some of them, only those that differ from their defaults.
+    With a level, which sets some of them, only those that differ from their defaults; and of `given` those that the level
+    does not set.
     """
-    given = dataclasses.asdict(parsed)
-    defaults = {field.name: field.default for field in dataclasses.fields(parsed)}
-    level = given.get("level")
+    said = dataclasses.asdict(parsed)
+    level = said.pop("level", None)
     if level is None:
-        return {name: value for name, value in given.items() if name != "level"}
-    return {name: value for name, value in given.items() if value != defaults[name]}
+        return said
+    defaults = {field.name: field.default for field in dataclasses.fields(parsed)}
+    return {name: value for name, value in said.items() if value != defaults[name]} | {"level": level} | dict(given or {})
 
 
-def parse(command: type[Any], arguments: list[str], prog: str, description: str, env_id: str | None = None) -> Any:
+def parse(
+    command: type[Any],
+    arguments: list[str],
+    prog: str,
+    description: str,
+    env_id: str | None = None,
+    given: Mapping[str, Any] | None = None,
+) -> Any:
     """Parse the flags of a command.
 
     Args:
@@ -66,9 +101,10 @@ def parse(command: type[Any], arguments: list[str], prog: str, description: str,
         prog: how the help calls the command.
         description: what the help says first.
         env_id: the environment whose arguments are flags too; they are in the field `env` of the result.
+        given: arguments of the environment that are other than its defaults where no flag sets them.
     """
     fields: list[tuple[str, Any, Any]] = [("command", Annotated[command, tyro.conf.arg(name="")], dataclasses.MISSING)]
     if env_id is not None:
-        fields.append(("env", Annotated[env_flags(env_id), tyro.conf.arg(name="")], dataclasses.MISSING))
+        fields.append(("env", Annotated[env_flags(env_id, given), tyro.conf.arg(name="")], dataclasses.MISSING))
     flags: Any = dataclasses.make_dataclass("Flags", [(name, kind) for name, kind, _ in fields])
     return tyro.cli(flags, args=arguments, prog=prog, description=description)

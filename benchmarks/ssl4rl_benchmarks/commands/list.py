@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
 
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome
 from ssl4rl_envs import env_ids, make_task
+from ssl4rl_envs.registration import env_id_of
 
 COLUMNS = {"environment": "env", "action space": "action_space", "chance": "chance", "asks": "asks"}
 
 
 @dataclass(frozen=True)
 class ListFlags:
-    """List the environments."""
+    """List the environments, those of installed plug-ins included."""
 
+    env: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    """Only these: by their ids, in short, or as module:Class."""
     json: bool = False
     """Print JSON."""
 
 
 def run(arguments: list[str]) -> Outcome:
-    """Describe all environments; print them as a table unless JSON is asked for."""
+    """Describe environments; print them as a table unless JSON is asked for. The status is 1 where one cannot be built."""
     given = flags.parse(ListFlags, arguments, "ssl4rl list", "List the environments.").command
-    rows = [describe(env_id) for env_id in env_ids()]
+    rows = [described(name) for name in ([env_id_of(name) for name in given.env] or env_ids())]
+    failed = [row for row in rows if "error" in row]
     if not given.json:
-        print(table(rows))
-    return Outcome(0, rows, given.json)
+        print(table([row for row in rows if row not in failed]))
+        for row in failed:
+            print(f"{row['env']} cannot be built: {row['error']}", file=sys.stderr)
+    return Outcome(int(bool(failed)), rows, given.json)
+
+
+def described(env_id: str) -> dict[str, Any]:
+    """Return what is worth knowing of an environment, or why it cannot be built: a plug-in's fault hides no other."""
+    try:
+        return describe(env_id)
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        return {"env": env_id, "error": str(error)}
 
 
 def describe(env_id: str) -> dict[str, Any]:

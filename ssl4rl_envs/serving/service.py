@@ -120,7 +120,7 @@ class Service:
         """Answer what is asked. In a batch, what has ended is passed over until all has.
 
         Raises:
-            RefusedError: there is no such session, it is busy or asks nothing, or the answers are not of the kind that it takes.
+            RefusedError: there is no such session, it is busy or asks nothing, or the answers are not what it takes.
         """
         _known("step", data, _STEP)
         player = self.sessions.use(session)
@@ -228,7 +228,7 @@ def _known(message: str, data: Data, names: tuple[str, ...]) -> None:
     if unknown:
         raise RefusedError(
             "VALIDATION_ERROR",
-            f"a {message} takes {', '.join(names)}, got {_short(', '.join(unknown))}; the task itself is the server's to choose",
+            f"a {message} takes {', '.join(names)}, got {_short(', '.join(unknown))}; the task is the server's to choose",
         )
 
 

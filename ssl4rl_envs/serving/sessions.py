@@ -84,8 +84,8 @@ class Sessions(Generic[T]):
         if place is None:
             raise RefusedError(
                 "SESSION_ERROR",
-                f"there is no session {session[:64]!r}: it was closed, or timed out after {self.timeout:g} s; a reset without "
-                "one begins another",
+                f"there is no session {session[:64]!r}: it was closed, or timed out after {self.timeout:g} s; a reset "
+                "without one begins another",
             )
         place.heard = self._clock()
         self._places.move_to_end(session)

@@ -102,7 +102,7 @@ def test_places_are_those_of_the_sessions_that_are_open(moves):
 
 @pytest.mark.parametrize(("limit", "timeout"), [(0, 1.0), (1, 0.0), (1, -1.0), (1, float("inf")), (True, 1.0)])
 def test_limits_that_are_none(limit, timeout):
-    with pytest.raises((TypeError, ValueError), match="sessions|timeout"):
+    with pytest.raises((TypeError, ValueError), match=r"sessions|timeout"):
         Sessions(limit, timeout)
 
 

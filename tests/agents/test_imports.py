@@ -36,6 +36,7 @@ ON_DEMAND = {
     ("policies.build", "policies.language"): "so does transformers, and graph networks do without",
     ("runtime.samplers", "policies.vlm"): "likewise",
     ("settings", "checks"): "`config.resolved()` is what users call; checks look at settings, not settings at checks",
+    ("policies.vlm", "policies.slim_lora"): "needs peft, which models without adapters do without",
 }
 """Imports within functions, and why."""
 

@@ -11,7 +11,7 @@ from ssl4rl_agents.algorithms import ADVANTAGES, SURROGATES
 from ssl4rl_agents.algorithms.advantages import group_advantages
 from ssl4rl_agents.algorithms.row import Row
 from ssl4rl_agents.divergence import settled
-from ssl4rl_agents.named import check_named
+from ssl4rl_agents.named import check_named, started
 from ssl4rl_agents.settings import AUTO, GRAPH_MODELS, ObjectiveConfig, RolloutConfig, TrainConfig, model_for
 
 Counts = Callable[[TrainConfig], bool]
@@ -71,6 +71,8 @@ def resolved(config: TrainConfig, *, anew: bool = True) -> TrainConfig:
         TypeError: the environment takes no such argument, or one of another type.
         ValueError: a setting does not go with another, or there is no such environment, task, model or device.
     """
+    if config.policy.start is not None and anew:
+        config = dataclasses.replace(config, policy=started(config.policy))
     if config.policy.model == AUTO:
         return _resolved_automatically(config, anew=anew)
     nano, graphs = config.policy.model == "nano", config.policy.model in GRAPH_MODELS
@@ -86,7 +88,7 @@ def resolved(config: TrainConfig, *, anew: bool = True) -> TrainConfig:
         rollout=_rollout(config, nano=nano),
         optimizer=optimizer,
         objective=settled(config.objective, usual=0.1 if nano else 0.05 if graphs else 0.0),
-        format_warmup=warmup if warmup is not None else (40 if nano else 0),
+        format_warmup=warmup if warmup is not None else (40 if nano and config.policy.start is None else 0),
         format_learning_rate=rate if rate is not None else (3e-3 if nano or graphs else 1e-4),
     )
     check(filled)

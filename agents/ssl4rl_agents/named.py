@@ -5,17 +5,25 @@ A type hint cannot say whether there is such a thing; so each setting that is a 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from ssl4rl_agents.settings import AUTO, BUILT_IN, TrainConfig, require_environment
+from ssl4rl_agents.settings import AUTO, BUILT_IN, PolicyConfig, TrainConfig, require_environment
 from ssl4rl_envs.images.base import ImageTask
 from ssl4rl_envs.registration import check_arguments, load_class, registered_task
 
 MODEL_FILES = ("config.json", "adapter_config.json")
 """One of them lies in every folder that holds a model of transformers, or adapters of one."""
+
+
+CHECKPOINT_FILE = "trainer.json"
+"""Lies in every checkpoint of a run."""
+
+SHAPE = ("model", "nano_hidden", "nano_layers", "gnn_hidden", "gnn_layers", "lora_rank", "lora_alpha")
+"""Settings of the network that decide which weights it has."""
 
 
 class NoSuchModelError(ValueError, OSError):
@@ -27,14 +35,14 @@ def check_named(config: TrainConfig, *, anew: bool = True) -> None:
 
     Args:
         config: the settings.
-        anew: whether a run begins by them, from the model that they name.
+        anew: whether a run begins by them, from the model that they name or from another run (`started`).
 
     Raises:
         TypeError: the environment takes no such argument, or one of another type.
         ValueError: there is no such thing; the message names the setting, and what there is.
     """
     for name, look in NAMED.items():
-        if anew or name != "policy.model":
+        if (anew and config.policy.start is None) or name != "policy.model":
             look(config)
 
 
@@ -90,6 +98,49 @@ def require_model(config: TrainConfig) -> None:
         cast(Any, utils).validate_repo_id(name)
     except HFValidationError as error:
         raise NoSuchModelError(f"{wanted}; there is no folder {name!r}, and the hub has no such names") from error
+
+
+def start_of(name: str) -> tuple[Path, Path]:
+    """Return the run folder and the checkpoint that `policy.start` names: a run, whose newest is taken, or a checkpoint.
+
+    Raises:
+        NoSuchModelError: it names neither.
+    """
+    folder = Path(name)
+    if (folder / CHECKPOINT_FILE).is_file() and folder.parent.name == "checkpoints":
+        return folder.parent.parent, folder
+    found = sorted((folder / "checkpoints").glob("iteration-*"))
+    if not found or not (folder / "config.json").is_file():
+        raise NoSuchModelError(
+            f"policy.start must be the folder of a run, or of a checkpoint in one, got {name!r}; `ssl4rl train ENV --out "
+            "FOLDER` leaves one"
+        )
+    return folder, found[-1]
+
+
+def started(policy: PolicyConfig) -> PolicyConfig:
+    """Return the settings of a network that starts from another run's: those that decide its shape are that run's.
+
+    Raises:
+        NoSuchModelError: there is no such run.
+        ValueError: another network is asked for.
+    """
+    assert policy.start is not None
+    run, checkpoint = start_of(policy.start)
+    file = run / "config.json"
+    try:
+        theirs = TrainConfig.from_json(json.loads(file.read_text())).policy
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"policy.start: {file} holds no settings of the trainer: {error}") from error
+    usual = PolicyConfig()
+    for name in SHAPE:
+        wanted, there = getattr(policy, name), getattr(theirs, name)
+        if wanted not in (getattr(usual, name), there):
+            raise ValueError(
+                f"policy.start takes the network of {run}, which has policy.{name} {there}; leave out policy.{name} {wanted}"
+            )
+    shape = {name: getattr(theirs, name) for name in SHAPE}
+    return dataclasses.replace(policy, start=str(checkpoint.resolve()), **shape)
 
 
 def require_device(config: TrainConfig) -> None:

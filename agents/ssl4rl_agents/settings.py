@@ -41,6 +41,9 @@ class PolicyConfig(Settings):
     """"nano" (built in, from scratch), or the folder or hub name of an image-text-to-text model of transformers, or of a
     causal language model for tasks without pictures. For tasks about graphs: "gcn", "sage", "gat" or "gin" (built in, from
     scratch), graph networks that read arrays rather than words. auto: gcn for tasks about graphs, nano for all others."""
+    start: str | None = None
+    """Run folder whose newest checkpoint the run starts from, or a checkpoint in one: its weights, value head and adapters
+    included, and nothing else. The network is that run's; the format warm-up is 0 by default then."""
     max_new_tokens: int = 16
     """Longest answer in tokens, its end included; raise it for prompt_style think."""
     template_arguments: dict[str, bool | int | float | str] = field(default_factory=dict)

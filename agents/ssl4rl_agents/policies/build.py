@@ -79,4 +79,9 @@ def _load_gnn(checkpoint: Path, config: PolicyConfig, task: Task | None, device:
     from ssl4rl_agents.policies import gnn
 
     table = None if task is None else gnn.feature_table(task)
-    return gnn.load_gnn(checkpoint, table, temperature=config.temperature).to(device)
+    policy = gnn.load_gnn(checkpoint, table, temperature=config.temperature)
+    if task is not None:
+        gnn.require_fit(
+            policy.sizes, gnn.sizes_of(task, config.model, config.gnn_hidden, config.gnn_layers), checkpoint, task
+        )
+    return policy.to(device)

@@ -253,6 +253,18 @@ class GNNPolicy(Policy):
             return logits / self.temperature, self.value_head(about).squeeze(-1)
 
 
+def require_fit(sizes: GNNSizes, wanted: GNNSizes, folder: Path, task: Task) -> None:
+    """Check that a network answers a task as one does that was made for it.
+
+    Raises:
+        ValueError: it does not; the message names what differs.
+    """
+    ours, theirs = asdict(sizes), asdict(wanted)
+    differing = [f"{name} {ours[name]} rather than {theirs[name]}" for name in ours if ours[name] != theirs[name]]
+    if differing:
+        raise ValueError(f"the network in {folder} does not fit {type(task).__name__}: it has {', '.join(differing)}")
+
+
 def load_gnn(folder: Path, table: NDArray[np.float32] | None = None, *, temperature: float = 1.0) -> GNNPolicy:
     """Build the policy that `GNNPolicy.save` wrote.
 

@@ -29,8 +29,9 @@ from ssl4rl_agents.ppo.summary import summarise, summarise_asked, summarise_read
 from ssl4rl_agents.ppo.update import Updater
 from ssl4rl_agents.readability import Readability
 from ssl4rl_agents.runs import checkpoint
-from ssl4rl_agents.runs.content import content_of, require_same_content
-from ssl4rl_agents.runs.folder import claim, settle
+from ssl4rl_agents.runs.content import START, content_of, require_same_content, started_from
+from ssl4rl_agents.runs.files import write_json
+from ssl4rl_agents.runs.folder import claim, require_iterations, settle
 from ssl4rl_agents.runs.metrics import Display, MetricsLog
 from ssl4rl_agents.runs.policy_agent import PolicyAgent
 from ssl4rl_agents.runtime.device import peak_memory, precision
@@ -85,6 +86,8 @@ class Trainer:
         try:
             self._prepare(resume=resume, sampler=sampler)
             settle(self.out, self.lock, self.config, self.processes, resume=resume, overwrite=overwrite)
+            if self.config.policy.start is not None and not self.resumed and self.processes.is_main:
+                write_json(self.out / START, started_from(Path(self.config.policy.start)))
         except BaseException:
             self._claim.close()
             raise
@@ -113,8 +116,11 @@ class Trainer:
     def _prepare_policy(self, found: Path | None) -> None:
         """Build policy and optimizer, fresh or as a checkpoint has them."""
         config = self.config
-        if found is None:
-            self.policy: Policy = build_policy(config.policy, self.format_task, config.seed, self.device, config.prompt_style)
+        start = config.policy.start
+        if found is None and start is not None:
+            self.policy: Policy = load_policy(Path(start), config.policy, self.device, self.task, config.prompt_style)
+        elif found is None:
+            self.policy = build_policy(config.policy, self.format_task, config.seed, self.device, config.prompt_style)
         else:
             require_same_content(found, self.task)
             self.policy = load_policy(found, config.policy, self.device, self.task, config.prompt_style)
@@ -132,6 +138,7 @@ class Trainer:
         if found is not None:
             self._counters = checkpoint.load(found, self.policy, self.optimizer, self._counters)
             self.iteration = int(self._counters.pop("iteration"))
+            require_iterations(self.out, self.iteration, config.iterations)
         self.resumed = found is not None
         """Whether it goes on from a checkpoint."""
 
@@ -305,7 +312,7 @@ class Trainer:
     def _keep_reference(self) -> None:
         """Keep what the policy is now, if the divergence from it counts."""
         if self.config.objective.kl_coefficient != 0 and self.config.algorithm == "ppo":
-            where, warmed = self.out / "reference", bool(self.config.format_warmup)
+            where, warmed = self.out / "reference", bool(self.config.format_warmup or self.config.policy.start)
             self.reference = Reference(
                 self.policy, self.config.policy, self.task, where, self.processes, resumed=self.resumed, warmed=warmed
             )

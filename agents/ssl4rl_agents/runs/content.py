@@ -6,12 +6,16 @@ on in the second. Measuring a trained agent on other data is another matter, and
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
-from ssl4rl_agents.runs.checkpoint import TRAINER
+from ssl4rl_agents.runs.checkpoint import OPTIMIZER, TRAINER
 from ssl4rl_envs import Task
+
+START = "start.json"
+"""In the folder of a run that started from another's checkpoint: which one that was."""
 
 NAME, FINGERPRINT = "name", "fingerprint"
 
@@ -43,6 +47,19 @@ def require_same_content(checkpoint: Path, task: Task) -> None:
             f"the run in {checkpoint.parent.parent} was trained on {_told(trained)} and would go on over {_told(found)}; put "
             "the content back as it was, or start a new run"
         )
+
+
+def started_from(checkpoint: Path) -> dict[str, Any]:
+    """Return what a run says of the checkpoint that it starts from: where it lies, how far it was, on what, its digests."""
+    counters = json.loads((checkpoint / TRAINER).read_text())
+    digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(checkpoint.glob("*.safetensors"))}
+    digests.pop(OPTIMIZER, None)
+    return {
+        "checkpoint": str(checkpoint),
+        "iteration": counters["iteration"],
+        "sources": counters.get("sources"),
+        "sha256": digests,
+    }
 
 
 def _told(content: list[dict[str, str]]) -> str:

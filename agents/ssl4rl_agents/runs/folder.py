@@ -104,6 +104,18 @@ def _require_same_run(before: TrainConfig, now: TrainConfig, folder: Path) -> No
             )
 
 
+def require_iterations(folder: Path, done: int, wanted: int) -> None:
+    """Refuse to go on to where a run is past already.
+
+    Raises:
+        ValueError: fewer iterations are wanted than are done.
+    """
+    if wanted < done:
+        raise ValueError(
+            f"the run in {folder} has done {done} iterations already, and would end after {wanted}; ask for more"
+        )
+
+
 def _require_free(folder: Path, *, resume: bool, overwrite: bool) -> None:
     if (folder / CONFIG).exists() and not resume and not overwrite:
         raise FileExistsError(f"{folder} holds a run already; resume it, overwrite it or choose another folder")

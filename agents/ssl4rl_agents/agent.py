@@ -7,8 +7,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
-from ssl4rl_agents.runs.folder import is_run, read_config
-from ssl4rl_envs import SSLVectorEnv
+from ssl4rl_agents.runs.trained import SAVED, is_kept, is_trained, read_kept, read_trained
+from ssl4rl_envs import SSLVectorEnv, make_task
 from ssl4rl_envs.arguments import checked_arguments
 from ssl4rl_envs.own import load_named
 
@@ -18,6 +18,9 @@ ENTRY_POINTS = "ssl4rl.agents"
 @runtime_checkable
 class Agent(Protocol):
     """Answers batches of questions.
+
+    An agent that learns (`lessons.Learner`) may be kept, too: `save(folder)` leaves what it learned in an empty folder, and
+    `load(folder)`, of an agent that was made with the same settings for the same environment, takes it in.
 
     Attributes:
         interface: "array" or "text": which side of the environments it talks to.
@@ -67,12 +70,13 @@ def load_agent(name: str | Path, envs: SSLVectorEnv | None = None, **settings: A
         ValueError: there is no such agent, it needs `envs`, or a setting is out of its range.
         TypeError: what the factory returned is no agent, or it has no such setting, or one of another type.
     """
-    if is_run(name):
-        if settings:
-            raise TypeError(f"{name} is a trained run, which has its settings already; it takes none, got {sorted(settings)}")
+    if is_trained(name):
+        _refuse_settings(name, settings)
+        if is_kept(name):
+            return _load_kept(Path(name), envs)
         from ssl4rl_agents.runs.policy_agent import load_run
 
-        return load_run(Path(name))
+        return load_run(Path(name), task=None if envs is None else envs.unwrapped.task)
     factory = _factory(str(name))
     if envs is None:
         raise ValueError(f"agent {str(name)!r} needs to know its environments: load_agent({str(name)!r}, envs)")
@@ -84,11 +88,43 @@ def load_agent(name: str | Path, envs: SSLVectorEnv | None = None, **settings: A
 
 def check_settings(name: str | Path, settings: dict[str, Any]) -> None:
     """Look at an agent's settings before there are environments for it; raises as `load_agent` does."""
-    if is_run(name):
-        if settings:
-            raise TypeError(f"{name} is a trained run, which has its settings already; it takes none, got {sorted(settings)}")
-        return
+    if is_trained(name):
+        return _refuse_settings(name, settings)
     _checked_settings(str(name), _factory(str(name)), settings)
+
+
+def _refuse_settings(name: str | Path, settings: dict[str, Any]) -> None:
+    if settings:
+        raise TypeError(f"{name} is a trained run, which has its settings already; it takes none, got {sorted(settings)}")
+
+
+def _load_kept(folder: Path, asked: SSLVectorEnv | None) -> Agent:
+    """Return an agent that was trained and kept, made anew where it was trained and given its weights.
+
+    Raises:
+        ValueError: the environments that it is asked in show other arrays than it was trained on, or take other answers.
+    """
+    kept = read_kept(folder)
+    envs = SSLVectorEnv(
+        make_task(kept.env, **kept.env_args),
+        num_envs=1,
+        interface=kept.interface,
+        prompt_style=kept.prompt_style,
+        grammar=kept.grammar,
+    )
+    if asked is not None and kept.interface == "array":
+        _require_alike(folder, envs, asked)
+    agent: Any = load_agent(kept.agent, envs, **kept.settings)
+    agent.load(folder / SAVED)
+    agent.trained = kept
+    return cast(Agent, agent)
+
+
+def _require_alike(folder: Path, envs: SSLVectorEnv, asked: SSLVectorEnv) -> None:
+    for what in ("observation", "action"):
+        ours, theirs = (getattr(of.unwrapped, f"single_{what}_space") for of in (envs, asked))
+        if ours != theirs:
+            raise ValueError(f"the agent in {folder} was trained on the {what}s {ours}, and is asked for {theirs}")
 
 
 def _checked_settings(name: str, factory: AgentFactory, settings: dict[str, Any]) -> dict[str, Any]:
@@ -102,8 +138,8 @@ def _checked_settings(name: str, factory: AgentFactory, settings: dict[str, Any]
 
 def agent_interface(name: str | Path) -> str:
     """Return the interface of an agent before there are environments for it; a factory may say it as an attribute."""
-    if is_run(name):
-        return read_config(Path(name)).policy.interface
+    if is_trained(name):
+        return read_trained(Path(name)).interface
     return str(getattr(_factory(str(name)), "interface", "array"))
 
 

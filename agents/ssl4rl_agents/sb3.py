@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import importlib
+import json
+from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
+from safetensors.torch import load_model, save_model
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
@@ -17,6 +20,8 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from ssl4rl_agents.lessons import Lesson
 from ssl4rl_agents.policies.finite import DivergedError, unsound
+from ssl4rl_agents.runs.asking import Asking
+from ssl4rl_agents.runs.files import write_json
 from ssl4rl_agents.runtime.device import find_device
 from ssl4rl_agents.sb3_env import SB3Env
 from ssl4rl_envs import SSLVectorEnv, Stream, hash_seed
@@ -30,6 +35,9 @@ NUM_ENVS = 64
 BUFFER = 10_000
 """Steps that algorithms which learn from what they did before keep at most."""
 
+
+MODEL, WEIGHTS = "sb3.json", "policy.safetensors"
+"""What a kept agent's folder holds: the algorithm with its settings, and the weights of its policy."""
 
 DECIDED = ("policy", "env", "seed", "device", "_init_setup_model")
 """Arguments of the algorithms that follow from the environments and the lesson."""
@@ -63,7 +71,7 @@ class _Progress(BaseCallback):
         self._lesson.progress(self._agent, self.episodes)
 
 
-class SB3Agent:
+class SB3Agent(Asking):
     """An algorithm of stable-baselines3 or sb3-contrib, with its own network over dictionaries of arrays.
 
     Args:
@@ -96,6 +104,7 @@ class SB3Agent:
         self._count = self._settings.pop("num_envs")
         self._model: BaseAlgorithm | None = None
         self._envs = envs.unwrapped
+        self._learned: dict[str, Any] = {}
 
     @classmethod
     def check_settings(cls, settings: dict[str, Any]) -> dict[str, Any]:
@@ -153,19 +162,65 @@ class SB3Agent:
         Raises:
             RuntimeError: nothing was learned yet.
         """
-        if self._model is None:
-            raise RuntimeError("this agent has not learned yet; call learn(lesson) first")
+        _ = self.model
         return self._choose(observations, deterministic=deterministic)
 
     def _choose(self, observations: dict[str, Any], *, deterministic: bool) -> NDArray[Any]:
         assert self._model is not None
         return self._model.predict(observations, deterministic=deterministic)[0]
 
+    @property
+    def model(self) -> BaseAlgorithm:
+        """The model of stable-baselines3, with all that this library does with one.
+
+        Raises:
+            RuntimeError: nothing was learned yet.
+        """
+        if self._model is None:
+            raise RuntimeError("this agent has not learned yet; call learn(lesson) first, or load one that was kept")
+        return self._model
+
+    def save(self, folder: Path) -> None:
+        """Write what acts: the weights of the policy, and how it is built; nothing is pickled, and no optimizer kept.
+
+        Raises:
+            ValueError: a setting is nothing that JSON can keep.
+        """
+        try:
+            json.dumps(self._learned)
+        except TypeError as error:
+            raise ValueError(
+                f"settings of a kept agent are written as JSON, and these hold something else: {error}"
+            ) from error
+        write_json(folder / MODEL, self._learned)
+        save_model(self.model.policy, str(folder / WEIGHTS))
+
+    def load(self, folder: Path) -> None:
+        """Take in what `save` wrote.
+
+        Raises:
+            ValueError: it is of another algorithm, or its weights do not fit these environments.
+        """
+        learned = json.loads((folder / MODEL).read_text())
+        if learned.pop("algorithm", None) != self.algorithm:
+            raise ValueError(f"{folder / MODEL} is of another algorithm than {self.algorithm}")
+        count = learned.pop("num_envs")
+        envs = SSLVectorEnv(self._envs.task, num_envs=count)
+        small = {"buffer_size": count} if "buffer_size" in learned else {}  # nothing more is learned
+        self._model = self._make(SB3Env(envs), 0, "auto", {**learned, **small})
+        missing, unexpected = load_model(self._model.policy, str(folder / WEIGHTS), strict=False)
+        if missing or unexpected:
+            differing = ", ".join(sorted([*missing, *unexpected])[:5])
+            raise ValueError(f"the weights in {folder / WEIGHTS} do not fit {self.algorithm}: {differing}")
+        self._learned = {"algorithm": self.algorithm, "num_envs": count, **learned}
+
     def _build(self, env: SB3Env, lesson: Lesson) -> BaseAlgorithm:
-        seed = hash_seed(lesson.seed, "network") % 2**31
         settings = self._fitting(env, lesson)
-        lesson.settings = {"algorithm": self.algorithm, "num_envs": env.num_envs, **settings}
-        kept, device = copy.deepcopy(settings), find_device(lesson.device)  # some algorithms write into their settings
+        lesson.settings = self._learned = {"algorithm": self.algorithm, "num_envs": env.num_envs, **settings}
+        return self._make(env, hash_seed(lesson.seed, "network") % 2**31, lesson.device, settings)
+
+    def _make(self, env: SB3Env, seed: int, device_name: str, settings: dict[str, Any]) -> BaseAlgorithm:
+        kept, device = copy.deepcopy(settings), find_device(device_name)  # some algorithms write into their settings
         built: BaseAlgorithm = self._load()("MultiInputPolicy", env, seed=seed, device=device, **kept)
         if not (built.verbose or built.tensorboard_log):
             # The logger it would make for itself leaves an empty folder among the machine's temporary files.

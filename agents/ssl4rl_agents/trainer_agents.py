@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any, ClassVar, cast
 
 from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.lessons import Lesson, Point
+from ssl4rl_agents.policies.build import load_policy
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs.asking import Asking
 from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_agents.runs.policy_agent import PolicyAgent
+from ssl4rl_agents.runtime.device import find_device
 from ssl4rl_agents.settings import AUTO, GRAPH_MODELS, TrainConfig
 from ssl4rl_envs import SSLVectorEnv
 
@@ -33,7 +37,7 @@ DECIDED = (
 NOT_YET = "this agent has not learned yet; call learn(lesson) first, or load a trained run"
 
 
-class TrainedAgent:
+class TrainedAgent(Asking):
     """A network of `TrainConfig`'s policies, trained by the token-level trainer.
 
     Args:
@@ -55,6 +59,7 @@ class TrainedAgent:
         interface = envs.unwrapped.questions.interface
         self._prompt_style, self._grammar = interface.prompt_style, interface.grammar
         self._agent: PolicyAgent | None = None
+        self._task = envs.unwrapped.task
 
     @classmethod
     def check_settings(cls, settings: dict[str, Any]) -> TrainConfig:
@@ -111,6 +116,16 @@ class TrainedAgent:
             keep=1,
             device=lesson.device,
         )
+
+    def save(self, folder: Path) -> None:
+        """Write the network; raises as `policy` does."""
+        self.policy.save(folder)
+
+    def load(self, folder: Path) -> None:
+        """Take in the network that `save` wrote; raises ValueError where it does not fit."""
+        config = resolved(self._config)
+        device = find_device(config.device)
+        self._agent = PolicyAgent(load_policy(folder, config.policy, device, self._task, self._prompt_style), device=device)
 
     @property
     def policy(self) -> Policy:

@@ -22,11 +22,13 @@ USAGE = """usage: ssl4rl COMMAND ...
   list                        the environments: action space, chance, what they ask
   show ENV --out FILE         a picture of several instances with question and answer
   train ENV --out FOLDER      train a policy by token-level PPO
-  train --resume FOLDER       go on with an interrupted run
+  train --resume FOLDER       go on with an interrupted run; with --iterations N, longer
+  train ENV --agent NAME      train another agent, e.g. sb3-ppo, and keep it
   audit ENV                   look for shortcuts, wrong chance levels and replies that are paid by mistake
   audit --all                 the same for every environment
-  eval RUN_FOLDER             measure a trained run on held-out data
+  eval RUN_FOLDER [ENV]       measure a trained run on held-out data, also in another environment
   eval AGENT ENV              measure a registered agent: random, constant, oracle, or a plug-in's
+  ask RUN_FOLDER PICTURE      put a question about a picture of yours to a trained run
   bench SUITE                 compare agents over environments and seeds: smoke, images, graphs, sequential, difficulty,
                               mixing, transfer, or a grid of your own in a .json file
   bench tune SUITE            search settings for every algorithm of a suite, equally far for each
@@ -43,6 +45,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "show": (),
     "train": ("torch", "transformers", "tensorboard", "matplotlib", "rich", "jinja2"),
     "eval": (),
+    "ask": ("torch", "transformers"),
     "audit": ("torch",),  # agents are part of it
     "bench": SUITES_NEED,
     "bench tune": SUITES_NEED,

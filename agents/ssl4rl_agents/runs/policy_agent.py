@@ -10,16 +10,18 @@ import torch
 
 from ssl4rl_agents.policies.build import load_policy
 from ssl4rl_agents.policies.policy import Policy
+from ssl4rl_agents.runs.asking import Asking
 from ssl4rl_agents.runs.checkpoint import best, newest
 from ssl4rl_agents.runs.folder import read_config
+from ssl4rl_agents.runs.trained import read_trained
 from ssl4rl_agents.runtime.device import autocast, find_device
-from ssl4rl_envs import make_task
+from ssl4rl_envs import Task, make_task
 
 BATCH = 128
 CHECKPOINTS = {"newest": newest, "best": best}
 
 
-class PolicyAgent:
+class PolicyAgent(Asking):
     """Lets a policy act; large batches are answered in parts."""
 
     def __init__(self, policy: Policy, *, seed: int = 0, device: torch.device | None = None) -> None:
@@ -40,11 +42,24 @@ class PolicyAgent:
         return actions if self.interface == "text" else np.array(actions)
 
 
-def load_run(run: Path, which: Literal["newest", "best"] = "newest") -> PolicyAgent:
-    """Return the agent of a run's newest checkpoint, or of the one that did best on the validation split."""
+def load_run(run: Path, which: Literal["newest", "best"] = "newest", task: Task | None = None) -> PolicyAgent:
+    """Return the agent of a run's newest checkpoint, or of the one that did best on the validation split.
+
+    Args:
+        run: its folder.
+        which: of its checkpoints.
+        task: what it will answer, where that is another than it was trained on; a graph network must fit it.
+
+    Raises:
+        FileNotFoundError: there is no such checkpoint.
+        ValueError: it cannot be read, or does not fit the task.
+    """
     config = read_config(run)
     device = find_device(config.device)
     checkpoint = CHECKPOINTS[which](run)
     # Words are all that a policy of the text interface needs to know of its task, whose source may be slow to read.
-    task = make_task(config.env, **config.env_args) if config.policy.interface == "array" else None
-    return PolicyAgent(load_policy(checkpoint, config.policy, device, task, config.prompt_style), device=device)
+    if config.policy.interface == "array" and task is None:
+        task = make_task(config.env, **config.env_args)
+    agent = PolicyAgent(load_policy(checkpoint, config.policy, device, task, config.prompt_style), device=device)
+    agent.trained = read_trained(run)
+    return agent

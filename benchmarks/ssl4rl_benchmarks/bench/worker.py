@@ -23,7 +23,7 @@ from ssl4rl_agents.agent import agent_interface, load_agent
 from ssl4rl_agents.evaluation import evaluate_in
 from ssl4rl_agents.lessons import Learner, Lesson
 from ssl4rl_agents.runs.files import FolderLock, write_json
-from ssl4rl_agents.runs.folder import is_run, read_config
+from ssl4rl_agents.runs.trained import is_trained, read_trained
 from ssl4rl_agents.settings import TrainSettings
 from ssl4rl_benchmarks.bench.gallery import gallery_answers
 from ssl4rl_benchmarks.bench.grid import Run, thawed
@@ -49,8 +49,7 @@ def perform(run: Run, folder: Path, device: str = "cpu", threads: int = 1) -> Ro
     start = time.perf_counter()
     row = head(run, device, threads)
     args, name = thawed(run.env.args), run.agent.name
-    config = read_config(Path(name)) if is_run(name) else None
-    asked = config or TrainSettings()
+    asked = read_trained(Path(name)) if is_trained(name) else TrainSettings()
     style, grammar = asked.prompt_style, asked.grammar
     task, interface = make_task(run.env.id, **args), agent_interface(name)
     envs = SSLVectorEnv(task, num_envs=128, split=run.split, interface=interface, prompt_style=style, grammar=grammar)

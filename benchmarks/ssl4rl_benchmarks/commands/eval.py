@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from ssl4rl_agents.agent import Agent, agent_interface, load_agent
 from ssl4rl_agents.evaluation import Result, evaluate_in
-from ssl4rl_agents.runs.folder import is_run, read_config
+from ssl4rl_agents.runs.folder import is_run
+from ssl4rl_agents.runs.trained import Trained, is_trained, read_trained
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, names_nothing, quieten, wants_help
-from ssl4rl_envs import SSLVectorEnv, make_task
+from ssl4rl_envs import SSLVectorEnv, make_task, task_class
 from ssl4rl_envs.installing import need
+from ssl4rl_envs.registration import at_level
 
 SHARED = 128
 
@@ -40,62 +43,80 @@ class EvalFlags:
 
 def run(arguments: list[str]) -> Outcome:
     """Measure what a call names: a run folder, or an agent and an environment."""
-    text = "Measure a trained run, or a registered agent in an environment, on held-out data."
+    text = (
+        "Measure a trained run where it was trained or in another environment, or a registered agent in an environment, on "
+        "held-out data. What the flags do not say of a run's environment is as it was in training; of another one, source "
+        "and size of the pictures are, where it takes them."
+    )
     if wants_help(arguments):
         flags.parse(EvalFlags, arguments, "ssl4rl eval AGENT [ENV]", text)
     if names_nothing(arguments):
-        raise UserError("name a run folder, or an agent and an environment: ssl4rl eval random SSL4RL/Rotation-v0")
+        raise UserError("name a run folder, or an agent and an environment: ssl4rl eval random Rotation")
     agent, rest = arguments[0], arguments[1:]
-    if is_run(agent):
-        return _of_run(agent, rest, text)
+    if is_trained(agent):
+        return _of_trained(agent, rest, text)
     if Path(agent).is_dir():
-        _say_what_is_wrong(agent)
+        read_trained(Path(agent))  # which says what it lacks
     env = named_env(rest, f"eval {agent}")
     parsed = flags.parse(EvalFlags, rest[1:], f"ssl4rl eval {agent} {env}", text, env)
-    given = parsed.command
-    return Outcome(0, measure(given, agent, env, flags.env_arguments(parsed.env), given.prompt_style), given.json)
+    return Outcome(0, measure(parsed.command, agent, env, flags.env_arguments(parsed.env)), parsed.command.json)
 
 
-def _of_run(folder: str, rest: list[str], text: str) -> Outcome:
+def _of_trained(folder: str, rest: list[str], text: str) -> Outcome:
+    """Measure what was trained, where it was, or in another environment."""
     need("a trained run", "all", "torch", "transformers")
     quieten()
-    config = read_config(Path(folder))
-    if not names_nothing(rest):
-        raise UserError(f"a run is measured in the environment it was trained in, {config.env}; leave {rest[0]!r} out")
-    given = flags.parse(EvalFlags, rest, f"ssl4rl eval {folder}", text).command
-    return Outcome(0, measure(given, folder, config.env, config.env_args, config.prompt_style), given.json)
+    trained = read_trained(Path(folder))
+    elsewhere = not names_nothing(rest)
+    env = named_env(rest, f"eval {folder}") if elsewhere else trained.env
+    usual = inherited(trained, env)
+    parsed = flags.parse(EvalFlags, rest[elsewhere:], f"ssl4rl eval {folder} [ENV]", text, env, usual)
+    given = flags.with_usual(parsed.env, usual, env)
+    return Outcome(0, measure(parsed.command, folder, env, given, trained), parsed.command.json)
 
 
-def _say_what_is_wrong(folder: str) -> None:
-    """Raise what a folder lacks to be that of a run."""
-    try:
-        read_config(Path(folder))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder} is not a run folder: {error}") from error
+def inherited(trained: Trained, env_id: str) -> dict[str, Any]:
+    """Return the arguments of an environment that a trained agent is measured with where no flag says otherwise.
+
+    Where it was trained, they are those of its training. Elsewhere, source and size of the pictures are, where the other
+    task takes them from the same sources.
+    """
+    cls, given = task_class(trained.env), dict(trained.env_args)
+    if env_id == trained.env:
+        level = given.pop("level", None)
+        return given if level is None else at_level(cls, level, given)
+    other = task_class(env_id)
+    taken = inspect.signature(other).parameters if other.sources is cls.sources else {}
+    return {name: given[name] for name in ("source", "image_size") if name in given and name in taken}
 
 
-def measure(given: EvalFlags, agent: str, env_id: str, env_args: dict[str, Any], prompt_style: str) -> dict[str, Any]:
-    """Measure an agent (a run folder or a name) in an environment; print a line unless JSON is asked for."""
+def measure(
+    given: EvalFlags, agent: str, env_id: str, env_args: dict[str, Any], trained: Trained | None = None
+) -> dict[str, Any]:
+    """Measure an agent (what a folder holds, or a name) in an environment; print a line unless JSON is asked for."""
     if given.episodes < 1:
         raise ValueError(f"--episodes must be at least 1, got {given.episodes}")
+    if given.checkpoint == "best" and not is_run(agent):
+        raise ValueError(f"--checkpoint best is for runs of the trainer, which keep several; {agent} keeps one")
+    task = make_task(env_id, **env_args)
     envs = SSLVectorEnv(
-        make_task(env_id, **env_args),
+        task,
         num_envs=min(SHARED, given.episodes),
         split=given.split,
         interface=agent_interface(agent),
-        prompt_style=prompt_style,
-        grammar=given.grammar or (read_config(Path(agent)).grammar if is_run(agent) else "strict"),
+        prompt_style=given.prompt_style if trained is None else trained.prompt_style,
+        grammar=given.grammar or ("strict" if trained is None else trained.grammar),
     )
     if is_run(agent):
         from ssl4rl_agents.runs.policy_agent import load_run
 
-        acting: Agent = load_run(Path(agent), given.checkpoint)
+        acting: Agent = load_run(Path(agent), given.checkpoint, task)
     else:
         acting = load_agent(agent, envs)
     result = evaluate_in(acting, envs, env=env_id, episodes=given.episodes, seed=given.seed)
     if not given.json:
         print(sentence(agent, result))
-    return {"agent": agent, **result.to_json()}
+    return {"agent": agent, **result.to_json(), "env_args": env_args}
 
 
 def sentence(name: str, result: Result) -> str:

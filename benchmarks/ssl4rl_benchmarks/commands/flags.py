@@ -71,18 +71,23 @@ def _kind(default: Any, hint: Any) -> Any:
     return type(default) if isinstance(default, (bool, int, float, str)) else hint
 
 
-def env_arguments(parsed: Any, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def env_arguments(parsed: Any) -> dict[str, Any]:
     """Return the arguments of an environment from a parsed `env_flags`.
 
-    With a level, which sets some of them, only those that differ from their defaults; and of `given` those that the level
-    does not set.
+    With a level, which sets some of them, only those that differ from their defaults.
     """
     said = dataclasses.asdict(parsed)
-    level = said.pop("level", None)
-    if level is None:
-        return said
+    if said.get("level") is None:
+        return {name: value for name, value in said.items() if name != "level"}
     defaults = {field.name: field.default for field in dataclasses.fields(parsed)}
-    return {name: value for name, value in said.items() if value != defaults[name]} | {"level": level} | dict(given or {})
+    return {name: value for name, value in said.items() if value != defaults[name]}
+
+
+def with_usual(parsed: Any, usual: Mapping[str, Any], env_id: str) -> dict[str, Any]:
+    """Return the arguments of a parsed `env_flags` beside the usual ones that no flag, and no level, sets."""
+    said = env_arguments(parsed)
+    levels = {level.name: level.arguments for level in task_class(env_id).levels}
+    return {name: value for name, value in usual.items() if name not in levels.get(str(said.get("level")), {})} | said
 
 
 def parse(

@@ -13,9 +13,10 @@ import tyro
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.runs.files import write_json
 from ssl4rl_agents.runs.folder import CONFIG, is_run, read_config
+from ssl4rl_agents.runs.trained import is_kept
 from ssl4rl_agents.runtime.processes import Processes, is_main
 from ssl4rl_agents.settings import AUTO, BUILT_IN, GRAPH_MODELS, TrainConfig, TrainSettings, model_for
-from ssl4rl_benchmarks.commands import flags
+from ssl4rl_benchmarks.commands import flags, train_agent
 from ssl4rl_benchmarks.commands.calls import INTERRUPTED, Outcome, named_env, quieten, wants_help
 from ssl4rl_benchmarks.reports import run as report
 
@@ -39,10 +40,14 @@ class TrainFlags:
 
 @dataclass(frozen=True)
 class ResumeFlags:
-    """Go on with an interrupted run, exactly as it would have gone on; its settings stay."""
+    """Go on with an interrupted run, exactly as it would have gone on, or longer with --iterations; all else stays."""
 
     resume: Path
     """The run folder."""
+    iterations: int | None = None
+    """Iterations of the whole run, those that are done included, where they are to be more than it was set to. With
+    optimizer.schedule constant it then is the run that had been set to as many from the start; with linear, the step size
+    falls to 0 at the new end, and so rises where the run goes on."""
     ceiling: bool = False
     """Afterwards, train the supervised ceiling."""
     json: bool = False
@@ -50,12 +55,20 @@ class ResumeFlags:
 
 
 def run(arguments: list[str]) -> Outcome:
-    """Begin a run, or go on with one."""
+    """Begin a run, go on with one, or train an agent of the registry."""
     quieten()
-    text = "Train a policy by token-level PPO. Ctrl-C saves and ends the run; `ssl4rl train --resume FOLDER` goes on."
-    if any(argument.split("=")[0] == "--resume" for argument in arguments):
-        given = flags.parse(ResumeFlags, arguments, "ssl4rl train", "Go on with an interrupted run.").command
+    text = (
+        "Train a policy by token-level PPO. Ctrl-C saves and ends the run; `ssl4rl train --resume FOLDER` goes on, with "
+        "--iterations N longer. `ssl4rl train ENV --agent sb3-ppo --out FOLDER` trains another agent; --agent NAME --help "
+        "explains its flags."
+    )
+    named = {argument.split("=")[0] for argument in arguments}
+    if "--resume" in named:
+        more = "Go on with an interrupted run, or with a finished one for longer. Its settings stay, but for --iterations."
+        given = flags.parse(ResumeFlags, arguments, "ssl4rl train", more).command
         results = resume(given)
+    elif "--agent" in named:
+        return train_agent.called(arguments)
     else:
         if wants_help(arguments):
             flags.parse(TrainFlags, arguments, "ssl4rl train ENV", text)
@@ -72,9 +85,9 @@ def train(given: TrainFlags, env_id: str, env_args: dict[str, Any]) -> dict[str,
     if given.settings.policy.model not in (AUTO, *BUILT_IN) and Path(given.settings.policy.model).is_dir():
         whole = str(Path(given.settings.policy.model).resolve())
         settings["policy"] = dataclasses.replace(given.settings.policy, model=whole)
-    elif given.settings.policy.model == AUTO and is_main():
+    elif given.settings.policy.model == AUTO and given.settings.policy.start is None and is_main():
         _say_model(env_id)
-    config = TrainConfig(env=env_id, env_args={name: _absolute(value) for name, value in env_args.items()}, **settings)
+    config = TrainConfig(env=env_id, env_args=train_agent.with_absolute_source(env_args), **settings)
     with Processes(config.device) as processes:
         trainer = Trainer(config, given.out, overwrite=given.overwrite, processes=processes)
         return _finish(trainer, ceiling=given.ceiling, quiet_table=given.json)
@@ -92,13 +105,31 @@ def _say_model(env_id: str) -> None:
 
 def resume(given: ResumeFlags) -> dict[str, Any]:
     """Go on with the run in a folder."""
+    if is_kept(given.resume):
+        raise ValueError(f"{given.resume} holds an agent that was trained in one go; only runs of the trainer go on")
     if not (given.resume / CONFIG).exists():
         raise ValueError(f"{given.resume} is not a run folder: it has no config.json of the trainer")
-    config = read_config(given.resume)
+    before = read_config(given.resume)
+    config = before if given.iterations is None else dataclasses.replace(before, iterations=given.iterations)
     ceiling = given.ceiling or is_run(given.resume / CEILING)
     with Processes(config.device) as processes:
         trainer = Trainer(config, given.resume, resume=True, processes=processes)
+        if processes.is_main:
+            _say_schedule(before, trainer.config, trainer.iteration)
         return _finish(trainer, ceiling=ceiling, quiet_table=given.json)
+
+
+def _say_schedule(before: TrainConfig, now: TrainConfig, done: int) -> None:
+    """Say what another number of iterations does to the step size, where it depends on that."""
+    was, wanted = before.iterations, now.iterations
+    if was == wanted or now.optimizer.schedule == "constant" or not done:
+        return
+    rates = [now.optimizer.rate_at(*when) for when in ((done - 1, was), (min(done, wanted - 1), wanted))]
+    print(
+        f"optimizer.schedule is linear: the step size was {rates[0]:.2g} in iteration {done} of {was}, and goes on with "
+        f"{rates[1]:.2g}, falling to 0 at iteration {wanted}; a run set to {wanted} from the start learns otherwise",
+        file=sys.stderr,
+    )
 
 
 def _finish(trainer: Trainer, *, ceiling: bool, quiet_table: bool) -> dict[str, Any]:
@@ -144,10 +175,3 @@ def _interrupted(trainer: Trainer, out: Path, *, ceiling: bool) -> dict[str, Any
     if trainer.processes.is_main:
         print(f"interrupted and saved; go on with: ssl4rl train --resume {out}{' --ceiling' * ceiling}", file=sys.stderr)
     return {"finished": False, "out": str(out), "iteration": trainer.iteration}
-
-
-def _absolute(value: Any) -> Any:
-    """Make the path of a folder source absolute, so that the run can be resumed from anywhere."""
-    if isinstance(value, str) and value.startswith("folder:"):
-        return f"folder:{Path(value.removeprefix('folder:')).expanduser().resolve()}"
-    return value

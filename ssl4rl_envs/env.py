@@ -38,7 +38,8 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         task: a `Task`, or where to find its class ("module:Class"), which is then built from `arguments`.
         split: which items of the source are asked about: "train", "validation" or "test".
         interface: "array" (arrays in, an action of the task's space out) or "text" (pictures and a prompt in, a reply out).
-        prompt_style: "direct", or "think" for replies that reason first; used by the text interface.
+        prompt_style: "direct", "think" for replies that reason first, or "tool" for replies that are calls of a tool (see
+            `ssl4rl_envs.tool_schema`); used by the text interface.
         grammar: how replies are read: "strict", or "lenient" for models that were not trained to reply in our form (see
             `ssl4rl_envs.lenient`); used by the text interface.
         group_size: every instance is asked in this many episodes in a row.

@@ -44,7 +44,7 @@ class Interface:
     Args:
         task: the task.
         name: "array" or "text".
-        prompt_style: "direct" or "think".
+        prompt_style: "direct", "think" or "tool".
         grammar: how replies are read: "strict" or "lenient".
 
     Raises:

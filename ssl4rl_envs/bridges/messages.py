@@ -15,7 +15,7 @@ Message = dict[str, Any]
 STYLES: tuple[str, ...] = ("openai", "hf")
 
 
-def to_messages(observation: Mapping[str, Any], style: str = "openai") -> list[Message] | list[list[Message]]:
+def to_messages(observation: Mapping[str, Any], style: str = "openai") -> list[Any]:
     """Return an observation of the text interface as messages: the pictures in the order of showing, then the prompt.
 
     Args:
@@ -25,7 +25,7 @@ def to_messages(observation: Mapping[str, Any], style: str = "openai") -> list[M
             pictures, as `apply_chat_template` of transformers' processors reads them.
 
     Returns:
-        A list of one message, of the user; of a vector environment n such lists. Where there are no pictures, the content
+        A list of one message, of the user, a dict; of a vector environment n such lists. Where there are no pictures, the content
         is the prompt.
 
     Raises:

@@ -24,8 +24,8 @@ HEADER = """# Environments
 
 This page is made from the docstrings of the tasks by `python -m ssl4rl_benchmarks.figures.environments --pictures`.
 All environments take `split` ("train", "validation", "test"), `interface` ("array", "text"), `prompt_style` ("direct",
-"think"), `grammar` ("strict", "lenient"), `group_size`, `attempts`, `render_mode`, `level`, which sets some of the
-arguments, and `pairing`.
+"think", "tool"), `grammar` ("strict", "lenient"), `group_size`, `attempts`, `render_mode`, `level`, which sets some of
+the arguments, and `pairing`.
 """
 
 BOARD = 4

@@ -25,8 +25,8 @@ def to_messages(observation: Mapping[str, Any], style: str = "openai") -> list[A
             pictures, as `apply_chat_template` of transformers' processors reads them.
 
     Returns:
-        A list of one message, of the user, a dict; of a vector environment n such lists. Where there are no pictures, the content
-        is the prompt.
+        A list of one message, a dict, of the user; of a vector environment n such lists. Where there are no pictures, the
+        content is the prompt.
 
     Raises:
         ValueError: the style is unknown, or the observation is of another interface.

@@ -21,8 +21,9 @@ def shown(message: dict, style: str) -> tuple[list[np.ndarray], str]:
     if isinstance(content, str):
         return [], content
     *pictures, words = content
+    kind = {"hf": "image", "openai": "image_url"}[style]
+    assert [part["type"] for part in content] == [kind] * len(pictures) + ["text"]
     if style == "hf":
-        assert [part["type"] for part in content] == ["image"] * len(pictures) + ["text"]
         return [np.asarray(part["image"]) for part in pictures], words["text"]
     urls = [part["image_url"]["url"] for part in pictures]
     assert all(url.startswith("data:image/png;base64,") for url in urls)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 Message = dict[str, Any]
 
@@ -20,7 +19,7 @@ def to_messages(observation: Mapping[str, Any], style: str = "openai") -> list[A
 
     Args:
         observation: of a single environment, `prompt` a str and pictures uint8 (height, width, 3); or of a vector
-            environment, `prompt` n of them and pictures (n, height, width, 3).
+            environment, `prompt` n of them and pictures (n, height, width, 3). Pictures may be tensors.
         style: "openai": parts with PNG pictures in ``data:`` URLs, as endpoints read them; "hf": parts with Pillow's
             pictures, as `apply_chat_template` of transformers' processors reads them.
 
@@ -42,21 +41,19 @@ def to_messages(observation: Mapping[str, Any], style: str = "openai") -> list[A
     names = sorted(set(observation) - {"prompt"})
     part = _url if style == "openai" else _picture
     if isinstance(prompt, str):
-        return _messages([np.asarray(observation[name]) for name in names], prompt, part)
-    return [
-        _messages([np.asarray(observation[name][row]) for name in names], str(said), part) for row, said in enumerate(prompt)
-    ]
+        return _messages([observation[name] for name in names], prompt, part)
+    return [_messages([observation[name][row] for name in names], str(said), part) for row, said in enumerate(prompt)]
 
 
-def _messages(pictures: list[NDArray[np.uint8]], prompt: str, part: Callable[[Any], dict[str, Any]]) -> list[Message]:
+def _messages(pictures: list[Any], prompt: str, part: Callable[[Any], dict[str, Any]]) -> list[Message]:
     parts = [*map(part, map(_pillow, pictures)), {"type": "text", "text": prompt}]
     return [{"role": "user", "content": parts if pictures else prompt}]
 
 
-def _pillow(picture: NDArray[np.uint8]) -> Any:
+def _pillow(picture: Any) -> Any:
     from PIL import Image  # which graphs do without
 
-    return Image.fromarray(picture)
+    return Image.fromarray(np.asarray(picture.cpu() if hasattr(picture, "cpu") else picture))
 
 
 def _picture(picture: Any) -> dict[str, Any]:

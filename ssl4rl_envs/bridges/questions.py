@@ -15,15 +15,15 @@ def text_of(env_id: str, arguments: dict[str, Any], prompt_style: str, grammar: 
     """Return the text interface of an environment's task.
 
     Args:
-        env_id: e.g. "SSL4RL/Rotation-v0".
+        env_id: any name of the environment, e.g. "SSL4RL/Rotation-v0" or "Rotation", see `registration.env_id_of`.
         arguments: of its task, `level` and `pairing` among them.
         prompt_style: "direct", "think" or "tool".
         grammar: "strict" or "lenient".
 
     Raises:
-        gymnasium.error.Error: there is no such environment.
         TypeError: an argument is unknown, or one of the environment and not of its task.
-        ValueError: the task has no text interface or takes several decisions, or an argument is out of its range.
+        ValueError: there is no such environment, its task has no text interface or takes several decisions, or an argument is
+            out of its range.
     """
     foreign = sorted(set(arguments) & set(OF_ENVIRONMENTS))
     if foreign:
@@ -34,7 +34,7 @@ def text_of(env_id: str, arguments: dict[str, Any], prompt_style: str, grammar: 
     text = Interface(task, "text", prompt_style, grammar)
     if task.horizon > 1:
         raise ValueError(
-            f"{env_id} takes up to {task.horizon} decisions a question, and a row holds the question and answer of one; play "
-            f"it with gymnasium.make({env_id!r}, interface='text')"
+            f"{env_id} takes up to {task.horizon} decisions a question, and here a question is answered once; play it in an "
+            "environment, with interface='text'"
         )
     return text

@@ -53,8 +53,8 @@ def rows(
 
     Raises:
         TypeError: an argument is unknown to the task, or one of the environment alone.
-        ValueError: the task has no text interface or takes several decisions (`PatchSwap`), an argument is out of its range
-            or nothing that JSON can keep.
+        ValueError: there is no such environment, its task has no text interface or takes several decisions (`PatchSwap`), an
+            argument is out of its range or nothing that JSON can keep.
     """
     n, first = whole_number("n", n, 0), whole_number("first", first, 0)
     env_id = env_id_of(env_id)

@@ -58,7 +58,7 @@ def score(
     seeds take a call each.
 
     Args:
-        env_id: e.g. "SSL4RL/Rotation-v0".
+        env_id: e.g. "SSL4RL/Rotation-v0", or in short, "Rotation".
         replies: one, or n. In the style "tool" a reply may be a mapping: the arguments of a call, a call as OpenAI's clients
             give it, or a message that makes one.
         split: "train", "validation" or "test".
@@ -73,8 +73,8 @@ def score(
 
     Raises:
         TypeError: a reply is no text, or an argument is unknown to the task.
-        ValueError: there are not as many indices as replies, the task has no text interface or takes several decisions
-            (`PatchSwap`), or an argument is out of its range.
+        ValueError: there is no such environment, there are not as many indices as replies, the task has no text interface or
+            takes several decisions (`PatchSwap`), or an argument is out of its range.
     """
     text = text_of(env_id, task_args, prompt_style, grammar)
     texts = _texts(replies, prompt_style)

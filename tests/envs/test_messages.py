@@ -55,6 +55,13 @@ def test_a_batch_gives_a_list_of_messages_for_each_environment(text_kind, chat, 
     assert row == 2
 
 
+def test_pictures_may_be_tensors():
+    torch = pytest.importorskip("torch")
+    observation, _ = gym.make_vec("SSL4RL/Rotation-v0", num_envs=2, interface="text", **SMALL).reset(seed=0)
+    tensors = {**observation, "image": torch.as_tensor(observation["image"])}
+    assert to_messages(tensors) == to_messages(observation)
+
+
 def test_wrong_styles_and_arrays_are_errors():
     observation, _ = gym.make("SSL4RL/Rotation-v0", interface="text", **SMALL).reset(seed=0)
     with pytest.raises(ValueError, match="style must be one of openai, hf, got 'anthropic'"):

@@ -16,6 +16,9 @@ import pytest
 from ssl4rl_envs import rows, score
 from ssl4rl_envs.answers import wrap
 
+OWN = "ssl4rl_envs.images.flip_prediction:FlipPrediction"
+"""A task by its class, as people name their own."""
+
 SMALL: dict[str, Any] = {"source": "digits", "image_size": 36}
 
 
@@ -70,6 +73,16 @@ def test_arguments_are_kept_so_that_they_can_be_given_again():
     (row,) = rows("SSL4RL/PatchOrdering-v0", 1, level="3x3")
     assert json.loads(row["args"]) == {"level": "3x3"}
     assert again(row, wrap(row["answer"], "direct")) == 1
+
+
+def test_short_names_and_classes_are_names_and_rows_hold_the_id():
+    for name, env_id in (("rotation", "SSL4RL/Rotation-v0"), (OWN, OWN)):
+        (row,) = rows(name, 1, **SMALL)
+        assert row["env_id"] == env_id
+        assert again(row, wrap(row["answer"], "direct")) == 1
+        assert score(name, wrap(row["answer"], "direct"), index=0, **SMALL)[0]["reward"] == 1
+    with pytest.raises(ValueError, match="did you mean 'Rotation'"):
+        rows("Rotatoin", 1)
 
 
 def test_hugging_faces_datasets_keep_rows_to_the_bit(tmp_path):

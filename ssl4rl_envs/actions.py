@@ -9,6 +9,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from ssl4rl_envs.briefly import briefly
+
 
 def bounds(space: spaces.Space[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the least and the greatest value of an action space, each of its shape.
@@ -67,7 +69,7 @@ def as_rows(actions: Sequence[Any], space: spaces.Space[Any]) -> NDArray[Any]:
         shapes = sorted({np.shape(action) for action in actions if not isinstance(action, (list, tuple))})
         seen = f", got {', '.join(map(str, shapes))}" if shapes else ""
         raise ValueError(
-            f"actions must each be of the shape {space.shape} of the action space {space}{seen}: {error}"
+            f"actions must each be of the shape {space.shape} of the action space {briefly(space)}{seen}: {error}"
         ) from error
 
 

@@ -24,13 +24,15 @@ import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from gymnasium import spaces
+from gymnasium.vector.utils import create_shared_memory
 from numpy.typing import NDArray
 
 from ssl4rl_envs import tool_calls
+from ssl4rl_envs.arguments import one_of
 
 PROMPT_STYLES: tuple[str, ...] = ("direct", "think", "tool")
 GRAMMARS: tuple[str, ...] = ("strict", "lenient")
@@ -53,9 +55,7 @@ def check_style(style: str) -> str:
     Raises:
         ValueError: `style` is none of "direct", "think" and "tool".
     """
-    if style not in PROMPT_STYLES:
-        raise ValueError(f"prompt_style must be one of {', '.join(PROMPT_STYLES)}, got {style!r}")
-    return style
+    return one_of("prompt_style", style, PROMPT_STYLES)
 
 
 def check_grammar(grammar: str) -> str:
@@ -64,9 +64,7 @@ def check_grammar(grammar: str) -> str:
     Raises:
         ValueError: `grammar` is neither "strict" nor "lenient".
     """
-    if grammar not in GRAMMARS:
-        raise ValueError(f"grammar must be one of {', '.join(GRAMMARS)}, got {grammar!r}")
-    return grammar
+    return one_of("grammar", grammar, GRAMMARS)
 
 
 def extract(text: str, style: str) -> str | None:
@@ -223,6 +221,20 @@ class ReplySpace(spaces.Text):
     def contains(self, x: Any) -> bool:
         """Return whether `x` is a str of at most `max_length` characters, whatever they are."""
         return isinstance(x, str) and len(x) <= self.max_length
+
+
+@create_shared_memory.register(PromptSpace)
+def _refuse_shared_memory(space: PromptSpace, n: int = 1, ctx: Any = None) -> NoReturn:
+    """Refuse what Gymnasium would take: its asynchronous environments hand out zeros in the place of words, without an error.
+
+    Raises:
+        ValueError: always.
+    """
+    del space, n, ctx
+    raise ValueError(
+        "text does not go through Gymnasium's shared memory: all prompts would arrive empty; pass shared_memory=False to "
+        "AsyncVectorEnv (with make_vec, vector_kwargs={'shared_memory': False}), or leave vectorization_mode out"
+    )
 
 
 def check_ascii(prompts: Sequence[str]) -> None:

@@ -19,6 +19,8 @@ from typing import Any, ClassVar, Literal, TypeVar, Union, cast, get_args, get_o
 
 import numpy as np
 
+from ssl4rl_envs.briefly import briefly
+
 T = TypeVar("T")
 
 _UNFIT = object()
@@ -56,7 +58,7 @@ def checked(name: str, value: Any, hint: Any) -> Any:
     choices = [choice for member in members if get_origin(member) is Literal for choice in get_args(member)]
     wanted = " or ".join(_described(member) for member in members)
     kind = ValueError if choices or _not_finite(value) or isinstance(value, (list, tuple)) else TypeError
-    raise kind(f"{name} must be {wanted}, got {value!r}{did_you_mean(value, choices)}")
+    raise kind(f"{name} must be {wanted}, got {briefly(value)}{did_you_mean(value, choices)}")
 
 
 def whole_number(name: str, value: Any, least: int = 0) -> int:
@@ -66,8 +68,27 @@ def whole_number(name: str, value: Any, least: int = 0) -> int:
         ValueError: it is another thing, True for example, or smaller than `least`.
     """
     if _fit(value, int) is _UNFIT or value < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {briefly(value)}")
     return int(value)
+
+
+def one_of(name: str, value: Any, choices: Collection[str], also: str = "") -> str:
+    """Return a word that is one of several.
+
+    Args:
+        name: how to call it in an error.
+        value: what was given.
+        choices: what it may be.
+        also: what an error says that it may be besides, e.g. " or None".
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(
+            f"{name} must be one of {', '.join(choices)}{also}, got {briefly(value)}{did_you_mean(value, choices)}"
+        )
+    return value
 
 
 def checked_arguments(
@@ -166,7 +187,7 @@ def from_plain(cls: type[T], data: Any, called: str = "") -> T:
     """
     called = called or cls.__name__
     if not isinstance(data, dict):
-        raise TypeError(f"{called} must be settings by name, got {data!r}")
+        raise TypeError(f"{called} must be settings by name, got {briefly(data)}")
     hints = hints_of(cast(Any, cls))
     for name in data:
         if name not in hints:

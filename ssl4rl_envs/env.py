@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -17,17 +18,31 @@ from ssl4rl_envs.registration import PlainSpec
 from ssl4rl_envs.schedules import Schedule
 from ssl4rl_envs.task import Batch, Score, Task
 
+LONGEST = 500  # letters of an error's message
+
 if TYPE_CHECKING:
     from ssl4rl_envs.rendering import Canvas
+
+
+class ConstructionError(TypeError):
+    """An argument that an environment does not take, or of another type, in a message of bearable length.
+
+    ``gymnasium.make`` raises a TypeError anew, as one of the same class, with all arguments written out behind its message:
+    pages of pixels, where one of them holds pictures.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message if len(message) <= LONGEST else f"{message[:LONGEST]}...")
 
 
 class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
     """One self-supervised question an episode; the reward is the score of the answer.
 
-    `reset(seed=s)` asks instance 0 of the stream of seed s, every later `reset()` the next one. `info` holds `index`; after a
-    step also `success` (and the same as `is_success`, as stable-baselines3 calls it), with text `valid` and `parsed` (the
-    answer as it was understood, or None), and once the episode has ended `target`, with text also `truth`, the target in
-    words. Some tasks add to it, e.g. `action_mask`. With arrays nothing is put into words before `render` is called:
+    `reset(seed=s)` asks instance 0 of the stream of seed s, every later `reset()` the next one. `info` holds `index`;
+    `success` (and the same as `is_success`, as stable-baselines3 calls it) of the last answer, with text `valid` and `parsed`
+    (the answer as it was understood, or ""); and once the episode has ended `target`, with text also `truth`, the target in
+    words. It has one structure at all times: before there is an answer these are False and "", and before the end `target` is
+    -1 (0 where targets are unsigned) and `truth` "". Some tasks add to it, e.g. `action_mask`. With arrays nothing is put into words before `render` is called:
     `task.format_all` and `task.truths` give the words of `info`'s arrays to who wants them.
 
     Episodes that follow one another are cheap: the next 1, 2, 4, ... questions of a stream are sampled at once, at most 256
@@ -51,6 +66,7 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
             differ in anything ask unrelated questions (see `Task.stream_key`).
 
     Raises:
+        TypeError: the task takes no such argument, or one of another type.
         ValueError: an argument is not one of its values, or "human" was asked for on a machine without a display.
     """
 
@@ -70,7 +86,10 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         **arguments: Any,
     ) -> None:
         self.render_mode = windows.check_mode(render_mode)
-        self.questions = Question(task, arguments, split, interface, prompt_style, group_size, attempts, grammar)
+        try:
+            self.questions = Question(task, arguments, split, interface, prompt_style, group_size, attempts, grammar)
+        except TypeError as error:
+            raise ConstructionError(str(error)) from error
         # The class declares every mode, so that gym.make passes "human" on; an instance those that work on this machine.
         self.metadata = {**type(self).metadata, "render_modes": windows.usable_modes()}
         self._take_spaces()
@@ -142,7 +161,7 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         self._ended, self._return, self._outcome = False, 0.0, None
         if self.render_mode == "human":
             self.render()
-        return self.questions.observe(), self.questions.facts()
+        return self.questions.observe(), self._info()
 
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """Answer the question.
@@ -160,21 +179,14 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
             raise RuntimeError("no question is open; call reset() before step()")
         transition, truncated = self.questions.answer(action)
         score = transition.step.score
-        terminated, reward, success = bool(transition.step.terminated[0]), float(score.reward[0]), bool(score.success[0])
+        terminated, reward = bool(transition.step.terminated[0]), float(score.reward[0])
         self._ended = terminated or truncated
         self._return += reward
-        info: dict[str, Any] = {"success": success, "is_success": success, **self.questions.facts()}
-        if self.questions.interface.text:
-            info |= {"valid": bool(transition.answered[0]), "parsed": transition.written[0]}
         if self._ended:
-            target = self.questions.batch.target
-            info["target"] = target[0] if target.ndim == 1 else target[0].copy()
-            if self.questions.interface.text:
-                info["truth"] = self.task.truths(self.questions.batch)[0]
             self._outcome = transition
         if self.render_mode == "human":
             self.render()
-        return self.questions.observe(), reward, terminated, truncated, info
+        return self.questions.observe(), reward, terminated, truncated, self._info(transition)
 
     def render(self) -> Any:
         """Draw the question and, once the episode has ended, the answer and the truth.
@@ -218,3 +230,14 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
     def _take_spaces(self) -> None:
         interface = self.questions.interface
         self.observation_space, self.action_space = interface.observation_space, interface.action_space
+
+    def _info(self, transition: Transition | None = None) -> dict[str, Any]:
+        """Return what is known by now; of what is not, `Interface.silence` says what stands in its place."""
+        side, batch = self.questions.interface, self.questions.batch
+        said = side.silence(batch)
+        if transition is not None:
+            said |= side.heard(transition)
+        if self._outcome is not None:
+            said |= side.told(batch)
+        info = {name: values[0].item() if values.dtype == bool else copy(values[0]) for name, values in said.items()}
+        return {**info, **self.questions.facts()}

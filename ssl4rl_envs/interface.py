@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs import answers
 from ssl4rl_envs.actions import as_rows, check_count, fault, inside
+from ssl4rl_envs.arguments import one_of
 from ssl4rl_envs.boxes import slim
+from ssl4rl_envs.briefly import briefly
 from ssl4rl_envs.memory import copy_of
 from ssl4rl_envs.speech import MAX_PROMPT, MAX_REPLY
 from ssl4rl_envs.task import Batch, Completer, Step, Task, nothing
@@ -52,9 +55,7 @@ class Interface:
     """
 
     def __init__(self, task: Task, name: str, prompt_style: str, grammar: str = "strict") -> None:
-        if name not in INTERFACES:
-            raise ValueError(f"interface must be one of {', '.join(INTERFACES)}, got {name!r}")
-        if name == "text" and not task.has_text:
+        if one_of("interface", name, INTERFACES) == "text" and not task.has_text:
             raise ValueError(f"{type(task).__name__} has no text interface; use interface='array'")
         if list(task.images) != sorted(task.images):
             raise ValueError(
@@ -93,6 +94,35 @@ class Interface:
         """Return what lays out the others."""
         return nothing if self.text else self.task.completer()
 
+    def heard(self, transition: Transition) -> dict[str, NDArray[Any]]:
+        """Return what `info` says of answers, arrays (n, ...) by name."""
+        success = transition.step.score.success
+        heard: dict[str, NDArray[Any]] = {"success": success, "is_success": success}
+        if self.text:
+            heard |= {"valid": transition.answered, "parsed": _words(transition.written)}
+        return heard
+
+    def told(self, batch: Batch) -> dict[str, NDArray[Any]]:
+        """Return what `info` says of the truth where an episode has ended, arrays (n, ...) by name."""
+        told: dict[str, NDArray[Any]] = {"target": batch.target}
+        if self.text:
+            told["truth"] = _words(self.task.truths(batch))
+        return told
+
+    def silence(self, batch: Batch) -> dict[str, NDArray[Any]]:
+        """Return what stands in `info` in the place of what nobody may know yet: everything of `heard` and `told`.
+
+        So infos have one structure, whatever has happened. It is the same for all questions of a task: no success, a target
+        of -1 (0 where the targets of the task are unsigned), and empty words.
+        """
+        count, target = len(batch), batch.target
+        silence: dict[str, NDArray[Any]] = {name: np.zeros(count, bool) for name in ("success", "is_success")}
+        silence["target"] = np.full_like(target, -1 if target.dtype.kind in "if" else 0)
+        if self.text:
+            silence["valid"] = np.zeros(count, bool)
+            silence |= {name: _words([""] * count) for name in ("parsed", "truth")}
+        return silence
+
     def prompts(self, batch: Batch) -> tuple[str, ...]:
         """Return the prompts of n instances."""
         return tuple(self.task.prompts(batch, self.prompt_style))
@@ -111,11 +141,18 @@ class Interface:
         given = as_rows(actions, self.action_space)
         within = inside(self.action_space, given)
         if np.count_nonzero(within) < len(within):
-            outside, space = actions[int(within.argmin())], self.action_space
-            raise ValueError(f"action {outside!r} lies outside the action space {space}{fault(space, given)}")
+            outside, space = briefly(actions[int(within.argmin())]), self.action_space
+            raise ValueError(f"action {outside} lies outside the action space {briefly(space)}{fault(space, given)}")
         array = given.astype(self.task.action_space.dtype)
         answered = within if type(self.task).valid is Task.valid else self.task.valid(array)  # which would ask the same
         return Transition(self.task.advance(state, array), answered, [], array)
+
+
+def _words(said: Sequence[str | None]) -> NDArray[Any]:
+    """Return words (n,), empty ones where there are none."""
+    words = np.empty(len(said), object)
+    words[:] = [word or "" for word in said]
+    return words
 
 
 def _own(space: SpaceT) -> SpaceT:

@@ -6,7 +6,9 @@ A new task is one new file and one row here; outside of this repository it is a 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from ssl4rl_envs import own
 from ssl4rl_envs.arguments import checked_arguments, did_you_mean
+from ssl4rl_envs.briefly import briefly
 
 if TYPE_CHECKING:
     from ssl4rl_envs.task import Task
@@ -82,7 +85,29 @@ def register(env_id: str, task: type[Task] | str, **arguments: Any) -> None:
 
 
 def _register(env_id: str, path: str, arguments: dict[str, Any]) -> None:
-    gym.register(env_id, entry_point=ENTRY, vector_entry_point=VECTOR_ENTRY, kwargs={"task": path, **arguments})
+    gym.register(env_id, entry_point=ENTRY, vector_entry_point=VECTOR_ENTRY, kwargs=Arguments({"task": path, **arguments}))
+
+
+class Arguments(dict[str, Any]):
+    """The arguments of a registered environment, which stay plain data when Gymnasium adds a user's to them.
+
+    ``make_vec`` keeps what it was given in the spec of the vector environment that it makes, of Gymnasium's own kinds too; so
+    here is where a `Path` becomes a string, without which the spec could not be written as JSON.
+    """
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Add arguments; see `plain_arguments`."""
+        super().update(*args, **kwargs)
+        super().update(plain_arguments(self))
+
+
+def plain_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of an environment, of which `task` is one, as JSON can keep them where there is such a form."""
+    plain = dict(arguments)
+    if isinstance(plain.get("task"), str) and isinstance(plain.get("source"), Path):
+        plain = with_plain_source(load_class(plain["task"]), plain)
+    mode = plain.get("autoreset_mode")
+    return {**plain, "autoreset_mode": mode.value} if isinstance(mode, Enum) else plain
 
 
 def env_ids() -> list[str]:
@@ -205,8 +230,8 @@ class PlainSpec:
 
     @spec.setter
     def spec(self, spec: EnvSpec | None) -> None:
-        if spec is not None and isinstance(spec.kwargs.get("task"), str):
-            spec.kwargs = with_plain_source(load_class(spec.kwargs["task"]), spec.kwargs)
+        if spec is not None:
+            spec.kwargs = plain_arguments(spec.kwargs)
         self._spec = spec
 
 
@@ -251,8 +276,8 @@ def at_level(cls: type[Task], name: str, arguments: dict[str, Any]) -> dict[str,
         ValueError: the task has no such level, or the level sets an argument that was given too.
     """
     levels = {level.name: level.arguments for level in cls.levels}
-    if name not in list(levels):
-        raise ValueError(f"{cls.__name__} has no level {name!r}; its levels are {', '.join(levels) or 'none'}")
+    if not isinstance(name, str) or name not in levels:
+        raise ValueError(f"{cls.__name__} has no level {briefly(name)}; its levels are {', '.join(levels) or 'none'}")
     both = sorted(set(levels[name]) & set(arguments))
     if both:
         raise ValueError(f"level {name!r} of {cls.__name__} sets {', '.join(both)}; leave that out, or the level")

@@ -96,8 +96,9 @@ class Canvas:
 
     @property
     def height(self) -> int:
-        """Of the whole card."""
-        return _MARGIN + self.pictures + 10 + self.question + 6 + self.verdict + _MARGIN // 2
+        """Of the whole card: even, since video that plays everywhere (4:2:0) has no odd lines."""
+        needed = _MARGIN + self.pictures + 10 + self.question + 6 + self.verdict + _MARGIN // 2
+        return needed + needed % 2
 
     def __or__(self, other: Canvas) -> Canvas:
         """Return the least canvas that holds what either does."""
@@ -173,7 +174,7 @@ def draw(card: Card, canvas: Canvas | None = None) -> NDArray[np.uint8]:
     _write(pen, top, room.question, lambda size: _plain(card.question, size, _INK))
     _write(pen, top + room.question + 6, room.verdict, lambda size: _verdict_lines(card.verdict, size))
     pen.rectangle((0, 0, _WIDTH - 1, room.height - 1), outline=_FRAME)
-    return np.asarray(image)
+    return np.array(image)  # a copy that may be written to, as whoever wraps an environment may want to
 
 
 @lru_cache(maxsize=16)

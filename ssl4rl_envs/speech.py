@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs import answers, lenient
 from ssl4rl_envs.answers import AnswerFormat
+from ssl4rl_envs.briefly import briefly
 
 if TYPE_CHECKING:
     from ssl4rl_envs.task import Batch
@@ -119,7 +120,7 @@ class Speech(ABC):
                 else is one answer (see `lenient`).
         """
         if not isinstance(text, str):
-            raise TypeError(f"a reply must be a str, got {type(text).__name__}: {text!r}")
+            raise TypeError(f"a reply must be a str, got {type(text).__name__}: {briefly(text)}")
         forgiving = answers.check_grammar(grammar) == "lenient"
         if len(text) > MAX_REPLY:
             return None

@@ -14,6 +14,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ssl4rl_envs.arguments import one_of
+from ssl4rl_envs.briefly import briefly
 from ssl4rl_envs.kernels import stream
 
 SPLITS: tuple[str, ...] = ("train", "validation", "test")
@@ -29,9 +31,7 @@ def check_split(split: str) -> str:
     Raises:
         ValueError: it is not.
     """
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
-    return split
+    return one_of("split", split, SPLITS)
 
 
 def hash_rows(columns: NDArray[np.uint64], role: str) -> NDArray[np.uint64]:
@@ -47,7 +47,7 @@ def as_words(values: ArrayLike, what: str) -> NDArray[np.uint64]:
     """
     if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype in (np.uint64, np.int64):
         if values.dtype == np.int64 and values.size and int(values.min()) < 0:
-            raise ValueError(f"{what} must be integers in [0, 2**64), got {values!r}")
+            raise ValueError(f"{what} must be integers in [0, 2**64), got {briefly(values)}")
         return values.astype(np.uint64)
     array = np.atleast_1d(values if isinstance(values, np.ndarray) else np.asarray(values, dtype=object))
     if array.dtype == object:
@@ -55,9 +55,9 @@ def as_words(values: ArrayLike, what: str) -> NDArray[np.uint64]:
             isinstance(value, int | np.integer) and value is not True and value is not False and 0 <= int(value) <= _MASK_64
             for value in array.flat
         ):
-            raise ValueError(f"{what} must be integers in [0, 2**64), got {values!r}")
+            raise ValueError(f"{what} must be integers in [0, 2**64), got {briefly(values)}")
     elif not np.issubdtype(array.dtype, np.integer) or (array.size and int(array.min()) < 0):
-        raise ValueError(f"{what} must be integers in [0, 2**64), got {values!r}")
+        raise ValueError(f"{what} must be integers in [0, 2**64), got {briefly(values)}")
     if array.ndim != 1:
         raise ValueError(f"{what} must be one-dimensional, got shape {array.shape}")
     return array.astype(np.uint64)
@@ -75,7 +75,7 @@ def hash_seed(*parts: int | str) -> int:
     key = 0
     for part in parts:
         if isinstance(part, (bool, np.bool_)) or not isinstance(part, (int, np.integer, str)):
-            raise TypeError(f"seeds are derived from whole numbers and words, got {part!r}")
+            raise TypeError(f"seeds are derived from whole numbers and words, got {briefly(part)}")
         data = (f"str:{part}" if isinstance(part, str) else f"int:{int(part)}").encode()
         key = _chain(key, len(data))
         for start in range(0, len(data), 8):

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ssl4rl_envs import blind, identity
 from ssl4rl_envs.actions import bounds, inside
 from ssl4rl_envs.arguments import checked_constructor
+from ssl4rl_envs.briefly import briefly
 from ssl4rl_envs.kernels.tensors import joined
 from ssl4rl_envs.memory import copy_of
 from ssl4rl_envs.speech import Speech
@@ -205,7 +206,7 @@ class Task(Speech):
         For ablations that ask the same under two arguments: what both draw alike is the same, targets above all.
         """
         if not isinstance(word, str) or not word:
-            raise ValueError(f"tasks are paired by a word, e.g. pairing='my ablation', got {word!r}")
+            raise ValueError(f"tasks are paired by a word, e.g. pairing='my ablation', got {briefly(word)}")
         task = copy.copy(self)
         task._pairing = word
         return task

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs import memory
 from ssl4rl_envs.actions import check_count
-from ssl4rl_envs.arguments import whole_number
-from ssl4rl_envs.interface import Transition
+from ssl4rl_envs.arguments import one_of, whole_number
+from ssl4rl_envs.briefly import briefly
 from ssl4rl_envs.questions import Questions, checked_options
 from ssl4rl_envs.registration import PlainSpec
 from ssl4rl_envs.schedules import Schedule
+from ssl4rl_envs.sub_environments import Attributes
 from ssl4rl_envs.task import Batch, Task
 
 if TYPE_CHECKING:
@@ -71,12 +72,13 @@ class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[
         **arguments: Any,
     ) -> None:
         num_envs = whole_number("num_envs", num_envs, 1)
-        if render_mode not in (None, "rgb_array", "ansi"):
-            raise ValueError(f"render_mode of a vector environment must be 'rgb_array' or 'ansi', got {render_mode!r}")
+        if render_mode is not None:
+            one_of("render_mode of a vector environment", render_mode, ("rgb_array", "ansi"))
         self.num_envs, self.render_mode = num_envs, render_mode
         self.autoreset_mode = _mode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
         self._ended = np.zeros(num_envs, bool)
+        self._attributes = Attributes(self)
         self._canvas: Canvas | None = None
         ahead = int(prefetch) if isinstance(prefetch, bool) else prefetch
         how = (split, interface, prompt_style, group_size, attempts, grammar)
@@ -144,7 +146,7 @@ class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[
         self.questions.restart(seed, mask, self.np_random, others)
         self.questions.ask(mask)
         self._ended[mask] = False
-        return self.questions.observe(), _masked(self.questions.facts(), mask)
+        return self.questions.observe(), self._infos(self.questions.interface.silence(self.questions.batch), mask)
 
     def step(
         self, actions: Any
@@ -161,27 +163,59 @@ class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[
         """
         going = self._going(actions)
         reward, (terminated, truncated) = np.zeros(self.num_envs, np.float32), np.zeros((2, self.num_envs), bool)
-        heard: dict[str, NDArray[Any]] = {}
+        side, every = self.questions.interface, np.ones(self.num_envs, bool)
+        said = side.silence(self.questions.batch)
         if going.any():
             taken = actions if going.all() else [action for action, goes in zip(actions, going, strict=True) if goes]
             transition, truncated[going] = self.questions.answer(taken, going)
             reward[going], terminated[going] = transition.step.score.reward, transition.step.terminated
-            heard = {name: _spread(values, going) for name, values in self._heard(transition).items()}
-        ended, every = terminated | truncated, np.ones(self.num_envs, bool)
-        if self.autoreset_mode is AutoresetMode.SAME_STEP:
-            infos = _masked(heard, ~ended)
-            if ended.any():
-                infos |= self._final({**heard, **self.questions.facts()}, ended)
-                self.questions.ask(ended)
-        else:
-            infos = _masked(heard, going)
-            if ended.any():
-                infos |= _masked(self._truth(), ended)
+            for name, values in side.heard(transition).items():
+                said[name][going] = values
+        ended = terminated | truncated
+        if ended.any():
+            for name, values in side.told(self.questions.batch).items():
+                said[name][ended] = values[ended]
+        final: dict[str, Any] = {}
+        if self.autoreset_mode is not AutoresetMode.SAME_STEP:
             self._ended = ended
             if not going.all():
                 self.questions.ask(~going)
-        infos |= _masked(self.questions.facts(), every)
-        return self.questions.observe(), reward, terminated, truncated, infos
+        elif ended.any():
+            final = self._final(said | self.questions.facts(), ended)
+            for name, values in side.silence(self.questions.batch).items():
+                said[name][ended] = values[ended]
+            self.questions.ask(ended)
+        return self.questions.observe(), reward, terminated, truncated, {**self._infos(said, every), **final}
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Return an attribute of each environment, or where it is a function, what it returns; as `AsyncVectorEnv.call`.
+
+        Args:
+            name: of what an `SSLEnv` has ("batch", "action_masks", "render", "spec", ...), or of what `set_attr` gave.
+            args, kwargs: of the function.
+
+        Raises:
+            AttributeError: there is none of this name.
+            ValueError: it is "reset", "step" or "close", which the vector does for all.
+        """
+        return self._attributes.call(name, args, kwargs)
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """Return an attribute of each environment; see `call`."""
+        return self._attributes.call(name, (), {})
+
+    def set_attr(self, name: str, values: Any) -> None:
+        """Give the environments an attribute, which `get_attr` returns.
+
+        Args:
+            name: of the attribute.
+            values: a list or tuple of one an environment, or another thing for all of them.
+
+        Raises:
+            AttributeError: it is one for all environments, such as their task.
+            ValueError: there is not one an environment.
+        """
+        self._attributes.set(name, values)
 
     def close_extras(self, **kwargs: Any) -> None:
         """End the thread that makes questions ahead, and give back memory; called by `close`."""
@@ -191,11 +225,15 @@ class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[
 
     def render(self) -> tuple[Any, ...] | None:
         """Return one picture (or text) an environment of what is being asked; None without a render mode."""
+        return self.draw(range(self.num_envs))
+
+    def draw(self, rows: Iterable[int]) -> tuple[Any, ...] | None:
+        """Return one picture (or text) for each of these rows; None without a render mode."""
         if self.render_mode is None:
             return None
         from ssl4rl_envs import rendering  # with fonts and what draws, which who never renders does without
 
-        cards = [rendering.card(self.task, self.questions.batch, row, None) for row in range(self.num_envs)]
+        cards = [rendering.card(self.task, self.questions.batch, row, None) for row in rows]
         if self.render_mode == "ansi":
             return tuple(map(rendering.to_ansi, cards))
         self._canvas = self._canvas or rendering.canvas_for(self.task, self.split)  # all frames are of one size
@@ -216,19 +254,15 @@ class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[
             )
         return ~self._ended
 
-    def _heard(self, transition: Transition) -> dict[str, NDArray[Any]]:
-        """Return what `info` says of the answers, arrays of as many rows as there were answers."""
-        success = transition.step.score.success
-        info: dict[str, NDArray[Any]] = {"success": success, "is_success": success}
-        if self.questions.interface.text:
-            info |= {"valid": transition.answered, "parsed": np.array(transition.written, object)}
-        return info
+    def _infos(self, said: dict[str, NDArray[Any]], rows: NDArray[np.bool_]) -> dict[str, Any]:
+        """Return infos of the marked environments: what is said of answers and truths, and what everybody may know."""
+        return _masked({**said, **self.questions.facts()}, rows)
 
     def _reset_mask(self, mask: Any) -> NDArray[np.bool_]:
         if mask is None:
             return np.ones(self.num_envs, bool)
         if not isinstance(mask, np.ndarray) or mask.dtype != bool or mask.shape != (self.num_envs,) or not mask.any():
-            raise ValueError(f"reset_mask must be a bool array of shape ({self.num_envs},) with a True, got {mask!r}")
+            raise ValueError(f"reset_mask must be a bool array of shape ({self.num_envs},) with a True, got {briefly(mask)}")
         if not self.questions.asking:
             raise ValueError("the first reset() cannot be partial; leave reset_mask out")
         return mask
@@ -238,15 +272,8 @@ class SSLVectorEnv(PlainSpec, gym.vector.VectorEnv[dict[str, Any], Any, NDArray[
         shown = self.questions.surrender()
         final_obs = np.full(self.num_envs, None, object)
         final_obs[ended] = _each(shown, ended)
-        final_info = _masked({**info, **self._truth()}, ended)
+        final_info = _masked(info, ended)
         return {"final_obs": final_obs, "_final_obs": ended, "final_info": final_info, "_final_info": ended.copy()}
-
-    def _truth(self) -> dict[str, NDArray[Any]]:
-        """Return what `info` says of the truth where an episode has ended."""
-        truth: dict[str, NDArray[Any]] = {"target": self.questions.batch.target}
-        if self.questions.interface.text:
-            truth["truth"] = np.array(self.task.truths(self.questions.batch), object)
-        return truth
 
     def _take_spaces(self) -> None:
         self.single_observation_space: Any = self.questions.interface.observation_space
@@ -261,17 +288,12 @@ def _mode(mode: AutoresetMode | str) -> AutoresetMode:
     Raises:
         ValueError: there is none of this name.
     """
-    for known in AutoresetMode:
-        if mode in (known, known.name, known.value):
-            return known
-    raise ValueError(f"autoreset_mode must be one of {', '.join(known.name for known in AutoresetMode)}, got {mode!r}")
-
-
-def _spread(values: NDArray[Any], rows: NDArray[np.bool_]) -> NDArray[Any]:
-    """Return values of the marked rows among zeros, (num_envs, ...)."""
-    spread = np.zeros((len(rows), *values.shape[1:]), values.dtype)
-    spread[rows] = values
-    return spread
+    if isinstance(mode, AutoresetMode):
+        return mode
+    named = {known.value: known for known in AutoresetMode}
+    if isinstance(mode, str) and mode in named:
+        return named[mode]
+    return AutoresetMode[one_of("autoreset_mode", mode, AutoresetMode.__members__)]
 
 
 def _each(shown: dict[str, Any], rows: NDArray[np.bool_]) -> list[dict[str, Any]]:

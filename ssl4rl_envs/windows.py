@@ -9,6 +9,8 @@ from importlib.util import find_spec
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl4rl_envs.arguments import one_of
+
 MODES: tuple[str, ...] = ("rgb_array", "ansi", "human")
 
 
@@ -30,8 +32,8 @@ def check_mode(mode: str | None) -> str | None:
     Raises:
         ValueError: it is no render mode, or "human" without a display.
     """
-    if mode is not None and mode not in MODES:
-        raise ValueError(f"render_mode must be one of {', '.join(MODES)} or None, got {mode!r}")
+    if mode is not None:
+        one_of("render_mode", mode, MODES, " or None")
     if mode == "human" and not has_display():
         raise ValueError(
             "render_mode='human' opens a window, and this machine has no display (or Python lacks tkinter); "

@@ -60,7 +60,7 @@ def test_text_keeps_the_answer_and_the_truth_in_words():
     envs = gym.make_vec("SSL4RL/Rotation-v0", num_envs=2, source="digits", image_size=36, interface="text")
     envs.reset(seed=0)
     *_, infos = envs.step([f"<answer>{said}</answer>", "no idea"])
-    assert infos["final_info"]["parsed"].tolist() == [said, None]
+    assert infos["final_info"]["parsed"].tolist() == [said, ""]
     assert infos["final_info"]["truth"][0] == str(90 * turned)
 
 

@@ -309,7 +309,7 @@ def test_unreadable_replies_use_up_a_step_and_change_nothing():
         after, reward, terminated, truncated, info = env.step(reply)
         assert np.array_equal(after["image"], observation["image"])
         assert (reward, terminated, truncated) == (0, False, step == 3)
-        assert (info["valid"], info["parsed"], info["success"]) == (False, None, False)
+        assert (info["valid"], info["parsed"], info["success"]) == (False, "", False)
 
 
 def test_a_reply_swaps_what_it_says():

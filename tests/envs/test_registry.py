@@ -376,15 +376,21 @@ def test_the_target_is_told_at_the_end_alone(kind_id, interface):
     env = gym.make(kind_id, interface=interface)
     _, info = env.reset(seed=0)
     facts = {"index", *env.unwrapped.task.info(env.unwrapped.batch)}
-    assert set(info) == facts
-    *_, info = play(env, some_action(env))
     expected = {"success", "is_success", "target"} | facts | ({"valid", "parsed", "truth"} if interface == "text" else set())
-    assert set(info) == expected
-    assert np.array_equal(info["target"], env.unwrapped.batch.target[0])
-    assert type(info["success"]) is bool
-    assert type(info["index"]) is int
-    _, info = env.reset()
-    assert set(info) == facts
+    untold = {name: value for name, value in info.items() if name not in facts}
+    *_, last = play(env, some_action(env))
+    _, after = env.reset()
+    for found in (info, last, after):
+        assert set(found) == expected
+        assert {name: (type(value), np.shape(value)) for name, value in found.items()} == {
+            name: (type(value), np.shape(value)) for name, value in info.items()
+        }
+    assert np.array_equal(last["target"], env.unwrapped.task.sample(Stream("train", [0], [0])).target[0])
+    assert not np.array_equal(last["target"], untold["target"])
+    assert type(last["success"]) is bool
+    assert type(last["index"]) is int
+    for found in (env.reset()[1], env.reset(seed=77)[1]):  # the same for every question
+        assert all(np.array_equal(found[name], value) for name, value in untold.items())
 
 
 def test_nothing_that_is_shown_reads_the_target(env_id, interface, build):
@@ -594,7 +600,7 @@ def test_replies_that_are_too_long_score_nothing(text_kind):
     assert longest in env.action_space
     assert longest + " " not in env.action_space
     _, reward, *_, info = env.step(longest + " ")
-    assert (reward, info["valid"], info["parsed"]) == (0, False, None)
+    assert (reward, info["valid"], info["parsed"]) == (0, False, "")
     env.reset(seed=0)
     assert env.step(longest)[1] > 0
 

@@ -42,8 +42,9 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
     `success` (and the same as `is_success`, as stable-baselines3 calls it) of the last answer, with text `valid` and `parsed`
     (the answer as it was understood, or ""); and once the episode has ended `target`, with text also `truth`, the target in
     words. It has one structure at all times: before there is an answer these are False and "", and before the end `target` is
-    -1 (0 where targets are unsigned) and `truth` "". Some tasks add to it, e.g. `action_mask`. With arrays nothing is put into words before `render` is called:
-    `task.format_all` and `task.truths` give the words of `info`'s arrays to who wants them.
+    -1 (0 where targets are unsigned) and `truth` "". Some tasks add to it, e.g. `action_mask`. With arrays nothing is put
+    into words before `render` is called: `task.format_all` and `task.truths` give the words of `info`'s arrays to who wants
+    them.
 
     Episodes that follow one another are cheap: the next 1, 2, 4, ... questions of a stream are sampled at once, at most 256
     small ones or 64 others. That shows in nothing but time, and every `reset` with a seed or an index begins with one again.

@@ -320,6 +320,10 @@ class Questions(Asking):
         self._episodes[:], self._steps[:] = -1, 0
 
 
+_OF_WRAPPERS = ("minari_autoseed",)
+"""Options of ``reset`` that are meant for a wrapper around the environment, which passes them on nevertheless."""
+
+
 def checked_options(options: Any) -> dict[str, Any]:
     """Return the options of ``reset``, none where there are none.
 
@@ -339,7 +343,7 @@ def _index_of(options: dict[str, Any] | None, count: int | None = None) -> NDArr
         count: how many environments a vector environment has; None for a single one.
     """
     options = checked_options(options)
-    unknown = sorted(str(name) for name in set(options) - {"index"})
+    unknown = sorted(str(name) for name in set(options) - {"index", *_OF_WRAPPERS})
     if unknown:
         takes = "index" if count is None else "index and reset_mask"
         raise ValueError(f"reset() knows no option {', '.join(unknown)}; it takes {takes}")

@@ -152,7 +152,7 @@ def test_wrappers_of_vectors_pass_in_every_way_of_starting_anew(made, wrap, mode
     assert envs.autoreset_mode is envs.metadata["autoreset_mode"] is mode
     allowed = {"NormalizeObservation": (AutoresetMode.NEXT_STEP,)}.get(wrap, (AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED))
     if "Observation" in wrap and mode not in allowed:  # so Gymnasium has it, whatever it wraps; the guide says so
-        with pytest.raises(ValueError, match="to be .*NEXT_STEP"):
+        with pytest.raises(ValueError, match=r"to be .*NEXT_STEP"):
             VECTOR[wrap](envs)
         return
     envs = VECTOR[wrap](envs)
@@ -277,7 +277,7 @@ def test_attributes_are_set_one_an_environment_or_one_for_all():
         envs.set_attr("weight", [1, 2])
     with pytest.raises(AttributeError, match="one for all environments"):
         envs.set_attr("task", None)
-    with pytest.raises(AttributeError, match="'wieght'; they have .*weight"):
+    with pytest.raises(AttributeError, match=r"'wieght'; they have .*weight"):
         envs.get_attr("wieght")
     for name in ("reset", "step", "close"):
         with pytest.raises(ValueError, match="of the vector environment itself"):
@@ -356,7 +356,9 @@ def test_unknown_arguments_are_refused_in_the_words_of_python_and_briefly(maker)
     assert "frame_skip" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["image_size", "split", "interface", "prompt_style", "grammar", "attempts", "level", "pairing"])
+@pytest.mark.parametrize(
+    "name", ["image_size", "split", "interface", "prompt_style", "grammar", "attempts", "level", "pairing"]
+)
 @pytest.mark.parametrize("value", [np.zeros((40, 64, 64, 3)), [np.zeros((64, 64, 3))] * 40], ids=["array", "list"])
 def test_pixels_in_the_wrong_place_are_named_by_shape(name, value):
     with pytest.raises((TypeError, ValueError)) as caught:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -97,6 +96,7 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         self._ended, self._closed = True, False
         self._return = 0.0
         self._outcome: Transition | None = None
+        self._silence: dict[str, Any] = {}
         self._window: windows.Window | None = None
         self._canvas: Canvas | None = None
 
@@ -127,7 +127,7 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         """Let a schedule choose among the parts of a mixture from now on; see `ssl4rl_envs.curricula`."""
         self.questions.follow(schedule, task)
         self._take_spaces()
-        self._ended, self._outcome = True, None
+        self._ended, self._outcome, self._silence = True, None, {}
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return which actions have an effect, as sb3-contrib's MaskablePPO asks for it.
@@ -233,12 +233,24 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         self.observation_space, self.action_space = interface.observation_space, interface.action_space
 
     def _info(self, transition: Transition | None = None) -> dict[str, Any]:
-        """Return what is known by now; of what is not, `Interface.silence` says what stands in its place."""
-        side, batch = self.questions.interface, self.questions.batch
-        said = side.silence(batch)
+        """Return what is known by now; of what is not, `Interface.silence` says what stands in its place.
+
+        It is what `Interface.heard` and `told` say of one row, read without arrays: a single environment is asked often.
+        """
+        text, batch = self.questions.interface.text, self.questions.batch
+        if not self._silence:
+            silence = self.questions.interface.silence(batch)
+            self._silence = {name: values[0].item() if values.dtype == bool else values[0] for name, values in silence.items()}
+        info = dict(self._silence)
         if transition is not None:
-            said |= side.heard(transition)
+            info["success"] = info["is_success"] = bool(transition.step.score.success[0])
+            if text:
+                info["valid"], info["parsed"] = bool(transition.answered[0]), transition.written[0] or ""
         if self._outcome is not None:
-            said |= side.told(batch)
-        info = {name: values[0].item() if values.dtype == bool else copy(values[0]) for name, values in said.items()}
-        return {**info, **self.questions.facts()}
+            info["target"] = batch.target[0]
+            if text:
+                info["truth"] = self.task.truths(batch)[0] or ""
+        if batch.target.ndim > 1:
+            info["target"] = info["target"].copy()
+        info.update(self.questions.facts())
+        return info

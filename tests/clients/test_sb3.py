@@ -73,6 +73,6 @@ def test_the_success_rate_is_logged():
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.filterwarnings("ignore:.*unconventional shape.*")
-def test_its_check_passes(subtests=None):
+def test_its_check_passes():
     for name, more in ((ROTATION, {}), (ROTATION, {"attempts": 2}), ("SSL4RL/PatchSwap-v0", {}), ("SSL4RL/Mixture-v0", {})):
         check_env(gym.make(name, **SMALL, **more).unwrapped)

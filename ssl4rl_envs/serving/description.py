@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ssl4rl_envs.bridges.tools import tool_schema
 from ssl4rl_envs.serving.episodes import Episodes
 from ssl4rl_envs.speech import MAX_REPLY
 
@@ -40,7 +41,7 @@ class Description:
             "grammar": self.episodes.grammar if task.has_text else None,
             "horizon": task.horizon,
             "action_space": str(task.action_space),
-        }
+        } | ({"tool": tool_schema(task)} if task.has_text and self.episodes.prompt_style == "tool" else {})
 
     @property
     def schema(self) -> Schema:
@@ -76,7 +77,8 @@ class Description:
         }
 
     def _action(self) -> Schema:
-        reply = {"type": "string", "maxLength": MAX_REPLY, "description": "The whole reply of a model."}
+        kind = ["string", "object"] if self.episodes.prompt_style == "tool" else "string"
+        reply = {"type": kind, "maxLength": MAX_REPLY, "description": "The whole reply of a model, or its tool call."}
         action = {"description": f"An action of {self.episodes.task.action_space}."}
         words = {"reply": reply, "replies": {"type": "array", "items": reply}} if self.episodes.task.has_text else {}
         return _object({**words, "action": action, "actions": {"type": "array", "items": action}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -184,6 +185,8 @@ class Service:
     def _reply(self, value: Any) -> str:
         if not self.episodes.task.has_text:
             raise RefusedError("VALIDATION_ERROR", "this task has no answers in words; send an action")
+        if isinstance(value, dict) and self.episodes.prompt_style == "tool":
+            value = json.dumps(value)  # the arguments of a call, or a call
         if not isinstance(value, str):
             raise RefusedError("VALIDATION_ERROR", f"a reply is a string, got {_short(value)}")
         return value[: MAX_REPLY + 1]  # longer ones score nothing, and one character too many is as good as all

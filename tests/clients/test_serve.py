@@ -295,7 +295,8 @@ def test_missing_packages_are_named(run, monkeypatch):
     monkeypatch.setattr(serve, "NEEDS", ("starlette", "no_such_package"))
     status, out, err = run(NAME)
     assert (status, out) == (2, "")
-    assert err == "ssl4rl serve: serving needs no_such_package; pip install '.[serve]' in the checkout brings them\n"
+    assert err.startswith("ssl4rl serve: serving needs no-such-package: pip install ")
+    assert "[serve]" in err
 
 
 def test_a_port_that_is_taken(run):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any, Literal
 
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, wants_help
 from ssl4rl_envs import make_task
 from ssl4rl_envs.attempts import Attempts
+from ssl4rl_envs.installing import need
 
 NEEDS = ("starlette", "uvicorn", "websockets")
 
@@ -29,7 +29,7 @@ class ServeFlags:
     """Seconds after which a session that is not used is over."""
     split: Literal["train", "validation", "test"] = "train"
     """Whose items are asked about."""
-    prompt_style: Literal["direct", "think"] = "direct"
+    prompt_style: Literal["direct", "think", "tool"] = "direct"
     """How replies are asked for."""
     grammar: Literal["strict", "lenient"] = "strict"
     """How replies are read."""
@@ -46,9 +46,7 @@ def run(arguments: list[str]) -> Outcome:
         flags.parse(ServeFlags, arguments, "ssl4rl serve ENV", text)
     env = named_env(arguments, "serve")
     parsed = flags.parse(ServeFlags, arguments[1:], f"ssl4rl serve {env}", text, env)
-    missing = [name for name in NEEDS if find_spec(name) is None]
-    if missing:
-        raise UserError(f"serving needs {', '.join(missing)}; pip install '.[serve]' in the checkout brings them")
+    need("serving", "serve", *NEEDS)
     return Outcome(0, serve(parsed.command, env, flags.env_arguments(parsed.env)), json=False)
 
 

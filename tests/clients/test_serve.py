@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -341,3 +342,9 @@ def test_a_connection_that_says_nothing_is_closed():
         assert late["data"]["code"] == "SESSION_ERROR"
         assert "nothing was heard for 0.2 s" in late["data"]["message"]
         asyncio.run(until(0, where))
+
+
+def test_the_block_of_the_page_runs():
+    page = Path(__file__).parents[2] / "docs" / "clients" / "serve.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    exec(compile(code, str(page), "exec"), {})

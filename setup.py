@@ -64,8 +64,11 @@ setup(
         "dev": [*DEV, *DATA, *BENCH, *DEEPSPEED, *RAY, *SERVE],
         "deepspeed": DEEPSPEED,
         "ray": RAY,
+        "reasoning-gym": ["reasoning-gym>=0.1.25"],
         "serve": SERVE,
-        "trl": ["trl>=1.16", "datasets>=3"],
+        "trl": ["trl>=1.16", "datasets>=4"],  # List and Image as features
+        "verifiers": ["verifiers>=0.4"],
+        "verl": ["verl>=0.9", *DATA],
     },
     entry_points={
         "console_scripts": ["ssl4rl = ssl4rl_benchmarks.cli:main"],

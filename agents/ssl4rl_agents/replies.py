@@ -36,14 +36,9 @@ VERSION = 1
 KINDS: tuple[str, ...] = ("model", "person", "agent")
 """Who replies: a language model, a person, or an agent of the registry (rules, chance, the oracle, trained runs)."""
 
-_NUMBERS: dict[str, Any] = {
-    "seed": int,
-    "index": int,
-    "sample": int,
-    "attempts": int,
-    "version": int,
-    "latency": (int, float),
-}
+_TEXTS = ("env_id", "args", "split", "prompt_style", "model", "kind")
+_WHOLE = ("seed", "index", "sample", "attempts", "version")
+_USAGE = ("prompt_tokens", "completion_tokens")
 
 
 @dataclass(frozen=True)
@@ -92,10 +87,18 @@ class ReplyRow:
     version: int = VERSION
 
     def __post_init__(self) -> None:
-        for name, kind in _NUMBERS.items():
-            value: Any = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, kind) or value < 0):
-                raise ValueError(f"{name} must be a number from 0, got {value!r}")
+        for name in _TEXTS:
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} must be a str, got {getattr(self, name)!r}")
+        for name in _WHOLE:
+            if not _is_count(getattr(self, name)):
+                raise ValueError(f"{name} must be a whole number from 0, got {getattr(self, name)!r}")
+        if not isinstance(self.settings, dict):
+            raise ValueError(f"settings must be an object, got {self.settings!r}")
+        if self.usage is not None and not (
+            isinstance(self.usage, dict) and all(_is_count(self.usage.get(each)) for each in _USAGE)
+        ):
+            raise ValueError(f"usage must be counts of {' and '.join(_USAGE)}, got {self.usage!r}")
         if self.version > VERSION:
             raise ValueError(f"it is written in format {self.version}, and this version of ssl4rl knows {VERSION}")
         if self.kind not in KINDS:
@@ -135,6 +138,10 @@ class ReplyRow:
         if missing or data.keys() - known:
             raise ValueError(f"fields are missing: {sorted(missing)}; or unknown: {sorted(data.keys() - known)}")
         return cls(**data)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
 
 
 def written_arguments(env_id: str, arguments: dict[str, Any]) -> str:

@@ -64,7 +64,7 @@ def opened(path: Path, *more: ReplyRow) -> list[ReplyRow]:
         settings=st.dictionaries(
             texts, st.one_of(st.none(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), texts)
         ),
-        usage=st.none() | st.just({"prompt_tokens": 3}),
+        usage=st.none() | st.just({"prompt_tokens": 3, "completion_tokens": 4}),
         latency=st.none() | st.floats(0, 1e9),
         question=st.none() | texts,
     )
@@ -151,11 +151,15 @@ def test_a_reply_counts_more_than_an_error_and_the_newest_of_replies() -> None:
         ("[]", "it is no object"),
         ('{"env_id": 1}', "fields are missing"),
         (json.dumps({**json.loads(ROW.to_json()), "score": 1}), "unknown: \\['score'\\]"),
-        (json.dumps({**json.loads(ROW.to_json()), "index": -1}), "index must be a number from 0"),
+        (json.dumps({**json.loads(ROW.to_json()), "index": -1}), "index must be a whole number from 0"),
         (json.dumps({**json.loads(ROW.to_json()), "kind": "dog"}), "kind must be one of model, person, agent"),
         (json.dumps({**json.loads(ROW.to_json()), "error": "x"}), "either a reply or an error"),
         (json.dumps({**json.loads(ROW.to_json()), "version": 99}), "format 99"),
         (json.dumps({**json.loads(ROW.to_json()), "reply": 90}), "reply must be a str"),
+        (json.dumps({**json.loads(ROW.to_json()), "model": None}), "model must be a str"),
+        (json.dumps({**json.loads(ROW.to_json()), "seed": True}), "seed must be a whole number"),
+        (json.dumps({**json.loads(ROW.to_json()), "settings": None}), "settings must be an object"),
+        (json.dumps({**json.loads(ROW.to_json()), "usage": {"prompt_tokens": 3}}), "usage must be counts of"),
     ],
 )
 def test_a_line_that_is_no_row_is_named(tmp_path: Path, line: str, message: str) -> None:

@@ -22,6 +22,10 @@ NEARLY_NONE = 0.05
 EXAMPLES, LONGEST = 3, 300
 """How many replies are shown, and how much of each."""
 
+TRUNCATED = " [truncated]"
+"""Ends every reply that reached the length limit, so that it is read as what it is: by the strict grammar no answer, by the
+lenient one what it said in whole before."""
+
 
 class UnreadableReplies(UserWarning):
     """Nearly no reply could be read."""

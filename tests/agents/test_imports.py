@@ -23,7 +23,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("runs",),
     ("agent", "replies"),
     ("evaluation", "baselines", "rules"),
-    ("lessons", "ppo"),
+    ("lessons", "ppo", "scoring"),
+    ("quiz",),
     ("trainer_agents", "sb3_env"),
     ("sb3",),
 )

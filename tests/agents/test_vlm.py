@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ssl4rl_agents.policies.nano import build_nano
 from ssl4rl_agents.policies.prompts import VLMInputs
-from ssl4rl_agents.policies.vlm import TRUNCATED, VLMPolicy
+from ssl4rl_agents.policies.vlm import VLMPolicy
 from tests.agents.rollouts import ONE
 
 MANY_ENDS = 60

@@ -36,6 +36,7 @@ from ssl4rl_agents.policies.support import base_of, explained
 from ssl4rl_agents.policies.templates import said_of, whole_reply
 from ssl4rl_agents.policies.watch import Watch
 from ssl4rl_agents.policies.windows import batch_windows
+from ssl4rl_agents.readability import TRUNCATED
 from ssl4rl_envs.answers import check_style
 
 STATIC = {"auto": None, "static": True, "dynamic": False}
@@ -43,9 +44,6 @@ STATIC = {"auto": None, "static": True, "dynamic": False}
 
 IMPOSSIBLE = -1e9
 """Logit of a token that cannot be said: its probability is exactly 0, and finite times 0 stays 0 in gradients."""
-
-TRUNCATED = " [truncated]"
-"""Ends every reply that reached the length limit, so that it is read as what it is: no answer."""
 
 LOGITS = 2**24
 """Most logits that exist at a time in `VLMPolicy.evaluate`; more tokens are scored in parts, whose logits are computed again

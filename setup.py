@@ -28,6 +28,7 @@ BENCH = [
     "sb3-contrib>=2.7",
 ]
 DATA = ["datasets>=3", "pyarrow>=15"]  # sources "parquet:PATH" need the latter alone, "hf:PATH" both
+ENDPOINT = ["httpx2>=2.16"]  # models behind an endpoint; transformers brings it with the hub's client
 DEEPSPEED = ["deepspeed>=0.19"]
 RAY = ["ray>=2.40"]
 SERVE = ["starlette>=0.40", "uvicorn>=0.35", "websockets>=15"]
@@ -58,11 +59,12 @@ setup(
         "tyro>=0.9",
     ],
     extras_require={
-        "all": AGENTS,
+        "all": [*AGENTS, *ENDPOINT],
         "bench": BENCH,
         "data": DATA,
         "dev": [*DEV, *DATA, *BENCH, *DEEPSPEED, *RAY, *SERVE],
         "deepspeed": DEEPSPEED,
+        "endpoint": ENDPOINT,
         "ray": RAY,
         "reasoning-gym": ["reasoning-gym>=0.1.25"],
         "serve": SERVE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -13,6 +14,11 @@ from ssl4rl_envs.arguments import checked_arguments
 from ssl4rl_envs.own import load_named
 
 ENTRY_POINTS = "ssl4rl.agents"
+
+OUTSIDE = {
+    "openai": "ssl4rl_agents.endpoints.agent:EndpointAgent",
+}
+"""Factories of models that are asked as they are, by what stands before the model's name: "openai:gpt-4o"."""
 
 
 @runtime_checkable
@@ -62,7 +68,8 @@ def load_agent(name: str | Path, envs: SSLVectorEnv | None = None, **settings: A
     """Return an agent by the folder of a trained run, a registered name, or "module:attribute".
 
     Args:
-        name: "runs/rotation", "random", "constant", "oracle", a name that a plug-in registered, or where its factory is.
+        name: "runs/rotation", "random", "constant", "oracle", a name that a plug-in registered, where its factory is, or
+            "openai:MODEL" for a model behind an endpoint.
         envs: the environments it will act in; a trained run needs none.
         settings: keyword arguments of the factory; a trained run takes none.
 
@@ -140,13 +147,17 @@ def agent_interface(name: str | Path) -> str:
     """Return the interface of an agent before there are environments for it; a factory may say it as an attribute."""
     if is_trained(name):
         return read_trained(Path(name)).interface
-    return str(getattr(_factory(str(name)), "interface", "array"))
+    factory = _factory(str(name))
+    return str(getattr(getattr(factory, "func", factory), "interface", "array"))
 
 
 def _factory(name: str) -> AgentFactory:
     for entry in entry_points(group=ENTRY_POINTS):
         if entry.name == name:
             return cast(AgentFactory, entry.load())
+    outside, _, model = name.partition(":")
+    if outside in OUTSIDE and model:
+        return cast(AgentFactory, functools.partial(cast(Any, _factory(OUTSIDE[outside])), model=model))
     if ":" in name:
         return cast(AgentFactory, load_named(name, f"no agent {name!r}"))
     known = ", ".join(agent_names())

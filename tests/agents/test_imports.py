@@ -25,6 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("evaluation", "baselines", "rules"),
     ("lessons", "ppo", "scoring"),
     ("quiz",),
+    ("endpoints",),
     ("trainer_agents", "sb3_env"),
     ("sb3",),
 )

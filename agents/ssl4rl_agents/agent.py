@@ -17,6 +17,7 @@ ENTRY_POINTS = "ssl4rl.agents"
 
 OUTSIDE = {
     "openai": "ssl4rl_agents.endpoints.agent:EndpointAgent",
+    "hf": "ssl4rl_agents.pretrained:PretrainedAgent",
 }
 """Factories of models that are asked as they are, by what stands before the model's name: "openai:gpt-4o"."""
 
@@ -69,7 +70,7 @@ def load_agent(name: str | Path, envs: SSLVectorEnv | None = None, **settings: A
 
     Args:
         name: "runs/rotation", "random", "constant", "oracle", a name that a plug-in registered, where its factory is, or
-            "openai:MODEL" for a model behind an endpoint.
+            "openai:MODEL" for a model behind an endpoint, "hf:MODEL" for one of transformers.
         envs: the environments it will act in; a trained run needs none.
         settings: keyword arguments of the factory; a trained run takes none.
 

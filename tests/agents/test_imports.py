@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("evaluation", "baselines", "rules"),
     ("lessons", "ppo", "scoring"),
     ("quiz",),
-    ("endpoints",),
+    ("answering", "endpoints", "pretrained"),
     ("trainer_agents", "sb3_env"),
     ("sb3",),
 )

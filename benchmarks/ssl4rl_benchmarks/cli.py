@@ -29,6 +29,10 @@ USAGE = """usage: ssl4rl COMMAND ...
   eval RUN_FOLDER [ENV]       measure a trained run on held-out data, also in another environment
   eval AGENT ENV              measure a registered agent: random, constant, oracle, or a plug-in's
   ask RUN_FOLDER PICTURE      put a question about a picture of yours to a trained run
+  eval openai:MODEL ENV       ask a model behind an OpenAI-compatible endpoint, --base-url URL, and store its replies
+  eval hf:MODEL ENV           the same for a model of transformers as it is
+  score REPLIES.jsonl         score stored replies again, by both grammars
+  leaderboard FOLDER ...      a page of stored replies: models, people, rules, chance
   bench SUITE                 compare agents over environments and seeds: smoke, images, graphs, sequential, difficulty,
                               mixing, transfer, or a grid of your own in a .json file
   bench tune SUITE            search settings for every algorithm of a suite, equally far for each
@@ -48,6 +52,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "train": ("torch", "transformers", "tensorboard", "matplotlib", "rich", "jinja2"),
     "eval": (),
     "ask": ("torch", "transformers"),
+    "score": (),
+    "leaderboard": ("jinja2",),
     "audit": ("torch",),  # agents are part of it
     "bench": SUITES_NEED,
     "bench tune": SUITES_NEED,

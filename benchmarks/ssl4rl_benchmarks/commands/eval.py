@@ -11,7 +11,7 @@ from ssl4rl_agents.agent import Agent, agent_interface, load_agent
 from ssl4rl_agents.evaluation import Result, evaluate_in
 from ssl4rl_agents.runs.folder import is_run
 from ssl4rl_agents.runs.trained import Trained, is_trained, read_trained
-from ssl4rl_benchmarks.commands import flags
+from ssl4rl_benchmarks.commands import flags, outside
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, names_nothing, quieten, wants_help
 from ssl4rl_envs import SSLVectorEnv, make_task, task_class
 from ssl4rl_envs.installing import need
@@ -37,6 +37,9 @@ class EvalFlags:
     trained run's own."""
     checkpoint: Literal["newest", "best"] = "newest"
     """Of a trained run: the newest, or the one with the highest reward on the validation split."""
+    out: Path | None = None
+    """Store the answers in this file, .jsonl, as replies to the first questions of the seed, which models and people are
+    asked too; `ssl4rl leaderboard` puts them side by side."""
     json: bool = False
     """Print JSON."""
 
@@ -53,13 +56,18 @@ def run(arguments: list[str]) -> Outcome:
     if names_nothing(arguments):
         raise UserError("name a run folder, or an agent and an environment: ssl4rl eval random Rotation")
     agent, rest = arguments[0], arguments[1:]
+    if outside.is_outside(agent):
+        return outside.run(agent, rest)
     if is_trained(agent):
         return _of_trained(agent, rest, text)
     if Path(agent).is_dir():
         read_trained(Path(agent))  # which says what it lacks
     env = named_env(rest, f"eval {agent}")
     parsed = flags.parse(EvalFlags, rest[1:], f"ssl4rl eval {agent} {env}", text, env)
-    return Outcome(0, measure(parsed.command, agent, env, flags.env_arguments(parsed.env)), parsed.command.json)
+    given, env_args = parsed.command, flags.env_arguments(parsed.env)
+    if given.out:
+        return outside.store(agent, env, env_args, given.prompt_style, given)
+    return Outcome(0, measure(given, agent, env, env_args), given.json)
 
 
 def _of_trained(folder: str, rest: list[str], text: str) -> Outcome:
@@ -71,8 +79,10 @@ def _of_trained(folder: str, rest: list[str], text: str) -> Outcome:
     env = named_env(rest, f"eval {folder}") if elsewhere else trained.env
     usual = inherited(trained, env)
     parsed = flags.parse(EvalFlags, rest[elsewhere:], f"ssl4rl eval {folder} [ENV]", text, env, usual)
-    given = flags.with_usual(parsed.env, usual, env)
-    return Outcome(0, measure(parsed.command, folder, env, given, trained), parsed.command.json)
+    given, env_args = parsed.command, flags.with_usual(parsed.env, usual, env)
+    if given.out:
+        return outside.store(folder, env, env_args, trained.prompt_style, given)
+    return Outcome(0, measure(given, folder, env, env_args, trained), given.json)
 
 
 def inherited(trained: Trained, env_id: str) -> dict[str, Any]:

@@ -1,0 +1,153 @@
+"""``ssl4rl eval openai:MODEL ENV`` and ``ssl4rl eval hf:MODEL ENV``: models as they are; replies are stored, then scored."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ssl4rl_agents.agent import OUTSIDE, agent_interface, load_agent
+from ssl4rl_agents.answering import collect_answers
+from ssl4rl_agents.quiz import Quiz
+from ssl4rl_agents.replies import ReplyFile, ReplyRow
+from ssl4rl_agents.scoring import Measurement, Prices, measure_replies
+from ssl4rl_benchmarks.commands import flags
+from ssl4rl_benchmarks.commands.calls import Outcome, named_env, names_nothing, quieten, wants_help
+from ssl4rl_benchmarks.commands.outside_flags import EndpointFlags, PretrainedFlags, endpoint_of, pretrained_of
+from ssl4rl_benchmarks.reports.replies import told
+from ssl4rl_envs.installing import need
+
+if TYPE_CHECKING:
+    from ssl4rl_agents.endpoints.client import Endpoint
+    from ssl4rl_agents.endpoints.collect import Progress
+
+EVERY = 5.0
+"""Seconds between two lines about how far it is."""
+
+
+def is_outside(agent: str) -> bool:
+    """Return whether a name is that of a model as it is: openai:MODEL or hf:MODEL."""
+    return agent.partition(":")[0] in OUTSIDE and ":" in agent
+
+
+def run(agent: str, rest: list[str]) -> Outcome:
+    """Ask the model that a call names, store its replies, and score them."""
+    kind, _, model = agent.partition(":")
+    command: Any = EndpointFlags if kind == "openai" else PretrainedFlags
+    text = f"{command.__doc__} Its replies are stored, and `ssl4rl score` scores them again."
+    if wants_help(rest):
+        flags.parse(command, rest, f"ssl4rl eval {agent} ENV", text)
+    if names_nothing(rest) and rest and not rest[-1].startswith("-"):
+        rest = [rest[-1], *rest[:-1]]  # the environment may stand at the end
+    env = named_env(rest, f"eval {agent}")
+    parsed = flags.parse(command, rest[1:], f"ssl4rl eval {agent} {env}", text, env)
+    given = parsed.command
+    quiz = Quiz(
+        env,
+        flags.env_arguments(parsed.env),
+        split=given.split,
+        seed=given.seed,
+        questions=given.episodes,
+        samples=given.samples,
+        prompt_style=given.prompt_style,
+    )
+    if kind == "openai":
+        prices = Prices(given.price_in, given.price_out)
+        return _of_endpoint(endpoint_of(model, given), quiz, given.out or default_file(agent, quiz), given, prices)
+    return _of_pretrained(model, quiz, given.out or default_file(agent, quiz), given)
+
+
+def store(agent: str, env: str, env_args: dict[str, Any], prompt_style: str, given: Any) -> Outcome:
+    """Let an agent answer the first questions of a seed, and store its answers as replies.
+
+    Args:
+        agent: its name, or the folder of a run.
+        env: the environment's id.
+        env_args: of its task.
+        prompt_style: how it is asked to reply.
+        given: `split`, `episodes`, `seed`, `out` and `json`, as of a call.
+    """
+    quiz = Quiz(env, env_args, split=given.split, seed=given.seed, questions=given.episodes, prompt_style=prompt_style)
+    with ReplyFile(given.out) as file:
+        collect_answers(lambda envs: load_agent(agent, envs), agent, quiz, file, interface=agent_interface(agent))
+        rows = _own(file, quiz, agent, {}, "agent")
+    (result,) = measure_replies(rows)
+    return outcome(result, given.out, json_wanted=given.json)
+
+
+def default_file(agent: str, quiz: Quiz) -> Path:
+    """Return where replies go if a call does not say it."""
+    plain = re.sub(r"[^\w.-]+", "-", f"{agent} {quiz.env_id.rpartition('/')[2]} {quiz.split}")
+    return Path("replies") / f"{plain}.jsonl"
+
+
+def outcome(result: Measurement, out: Path, *, json_wanted: bool) -> Outcome:
+    """Tell a result, unless JSON is wanted."""
+    if not json_wanted:
+        print(f"{told(result)}\nreplies: {out}")
+    return Outcome(0, {**result.to_json(), "replies_in": str(out)}, json_wanted)
+
+
+def _of_endpoint(endpoint: Endpoint, quiz: Quiz, out: Path, given: EndpointFlags, prices: Prices) -> Outcome:
+    from ssl4rl_agents.endpoints.collect import collect
+
+    with ReplyFile(out) as file:
+        progress = collect(endpoint, quiz, file, watch=now_and_then(lambda progress: so_far(progress, prices)))
+        print(so_far(progress, prices), file=sys.stderr)
+        rows = _own(file, quiz, endpoint.model, endpoint.sampling)
+    (result,) = measure_replies(rows, errors_as=given.errors_as, prices=prices)
+    return outcome(result, out, json_wanted=given.json)
+
+
+def _of_pretrained(model: str, quiz: Quiz, out: Path, given: PretrainedFlags) -> Outcome:
+    need(f"hf:{model}", "all", "torch", "transformers")
+    from ssl4rl_agents.pretrained import collect_replies
+
+    quieten()
+    chosen = pretrained_of(model, given)
+    with ReplyFile(out) as file:
+        watch = now_and_then(lambda done, wanted: f"{done:,} of {wanted:,} replies")
+        collect_replies(chosen, quiz, file, watch=watch)
+        rows = _own(file, quiz, chosen.model, chosen.sampling)
+    (result,) = measure_replies(rows)
+    return outcome(result, out, json_wanted=given.json)
+
+
+def _own(file: ReplyFile, quiz: Quiz, model: str, settings: dict[str, Any], kind: str = "model") -> list[ReplyRow]:
+    """Return the replies of one who was asked a quiz; a file may hold others too."""
+    who = (model, kind, settings)
+    return [row for row in file.rows if quiz.holds(row) and (row.model, row.kind, row.settings) == who]
+
+
+def now_and_then(say: Callable[..., str]) -> Callable[..., None]:
+    """Return what tells how far something is, when it is called, but not more often than `EVERY` seconds."""
+    last = time.monotonic()
+
+    def tell(*so_far: Any) -> None:
+        nonlocal last
+        if time.monotonic() - last >= EVERY:
+            last = time.monotonic()
+            print(say(*so_far), file=sys.stderr)
+
+    return tell
+
+
+def so_far(progress: Progress, prices: Prices) -> str:
+    """Put in one line how far the questions to an endpoint are, and what they took."""
+    cost = prices.of(progress.prompt_tokens, progress.completion_tokens)
+    failures = ", ".join(f"{count} x {reason}" for reason, count in sorted(progress.counts.failures.items()))
+    minutes = (time.monotonic() - progress.began) / 60
+    parts = {
+        f"{progress.there + progress.replies:,} of {progress.wanted:,} replies": True,
+        f"{progress.there:,} were there": progress.there,
+        f"{progress.errors:,} did not come": progress.errors,
+        f"attempts that failed: {failures}": failures,
+        f"waited {progress.counts.waited:.0f} s": progress.counts.waited >= 1,
+        f"{progress.prompt_tokens:,} tokens read, {progress.completion_tokens:,} written": progress.prompt_tokens,
+        f"cost {cost:.4g}": cost,
+        f"{progress.replies / max(minutes, 1e-9):.0f} a minute": minutes > 0.05,
+    }
+    return "; ".join(part for part, said in parts.items() if said)

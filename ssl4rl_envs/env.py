@@ -240,7 +240,9 @@ class SSLEnv(PlainSpec, gym.Env[dict[str, Any], Any]):
         text, batch = self.questions.interface.text, self.questions.batch
         if not self._silence:
             silence = self.questions.interface.silence(batch)
-            self._silence = {name: values[0].item() if values.dtype == bool else values[0] for name, values in silence.items()}
+            self._silence = {
+                name: values[0].item() if values.dtype == bool else values[0] for name, values in silence.items()
+            }
         info = dict(self._silence)
         if transition is not None:
             info["success"] = info["is_success"] = bool(transition.step.score.success[0])

@@ -14,6 +14,7 @@ from ssl4rl_agents.scoring import digests_of
 from ssl4rl_envs import Batch, Stream, Task
 from ssl4rl_envs.arguments import whole_number
 from ssl4rl_envs.bridges.questions import text_of
+from ssl4rl_envs.registration import env_id_of
 
 CHUNK = 32
 """Questions that are made at a time."""
@@ -38,7 +39,7 @@ class Quiz:
     """The first questions of a seed, asked as an environment's text interface asks them.
 
     Args:
-        env_id: e.g. "SSL4RL/Rotation-v0".
+        env_id: e.g. "SSL4RL/Rotation-v0", or "Rotation" in short.
         arguments: of its task, `level` among them.
         split: "train", "validation" or "test".
         seed: of the questions.
@@ -62,11 +63,11 @@ class Quiz:
         samples: int = 1,
         prompt_style: str = "direct",
     ) -> None:
-        self.env_id, self.args = env_id, written_arguments(env_id, arguments)
+        self.env_id, self.args = env_id_of(env_id), written_arguments(env_id, arguments)
         self.split, self.prompt_style = split, prompt_style
         self.seed = whole_number("seed", seed)
         self.questions, self.samples = whole_number("questions", questions, 1), whole_number("samples", samples, 1)
-        self.shown = text_of(env_id, json.loads(self.args), prompt_style)
+        self.shown = text_of(self.env_id, json.loads(self.args), prompt_style)
         self.task: Task = self.shown.task
         Stream.span(split, self.seed, 0, 0)  # a wrong split is an error here
 

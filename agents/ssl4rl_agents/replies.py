@@ -25,12 +25,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ssl4rl_agents.runs.files import InUseError, finite
-from ssl4rl_envs.registration import task_arguments, task_class
+from ssl4rl_envs.registration import load_class, registered_task, task_arguments
 
 VERSION = 1
 KINDS: tuple[str, ...] = ("model", "person", "agent")
@@ -154,13 +153,10 @@ def written_arguments(env_id: str, arguments: dict[str, Any]) -> str:
             is an object and not a name.
         ValueError: there is no such level.
     """
-    cls = task_class(env_id)
-    path = f"{cls.__module__}:{cls.__name__}"
-    registered = {name: value for name, value in gym.spec(env_id).kwargs.items() if name != "task"}
+    path, registered = registered_task(env_id)
     given = task_arguments(path, {**registered, **arguments})
-    defaults = {
-        name: each.default for name, each in inspect.signature(cls).parameters.items() if each.default is not each.empty
-    }
+    parameters = inspect.signature(load_class(path)).parameters
+    defaults = {name: each.default for name, each in parameters.items() if each.default is not each.empty}
     try:
         return json.dumps(task_arguments(path, {**defaults, **given}), sort_keys=True)
     except TypeError as error:

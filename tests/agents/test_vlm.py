@@ -12,6 +12,7 @@ from torch import Tensor
 from ssl4rl_agents.policies.nano import build_nano
 from ssl4rl_agents.policies.prompts import VLMInputs
 from ssl4rl_agents.policies.vlm import VLMPolicy
+from ssl4rl_agents.readability import TRUNCATED
 from tests.agents.rollouts import ONE
 
 MANY_ENDS = 60

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from ssl4rl_benchmarks.cli import main
 from tests.agents import zoo
 from tests.clients.endpoint_server import Server, rounds
 
+PAGE = Path(__file__).parents[2] / "docs" / "clients" / "endpoints.md"
 DIGITS = ["--source", "digits", "--image-size", "36"]
 
 
@@ -104,3 +107,32 @@ def test_answers_of_a_rule_are_stored_once(capsys: pytest.CaptureFixture[str], t
         assert main(["eval", "rule", "Rotation", *DIGITS, "--episodes", count, "--out", "rule.jsonl"]) == 0
     assert len((tmp_path / "rule.jsonl").read_text().splitlines()) == 6
     assert "6 questions" in capsys.readouterr().out
+
+
+def test_what_the_page_shows_runs_as_it_is_printed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """But for its sizes, and whom it asks."""
+    text = PAGE.read_text()
+    commands = re.findall(r"^ssl4rl (.*)$", "".join(re.findall(r"```bash\n(.*?)```", text, re.DOTALL)), re.MULTILINE)
+    assert {command.split()[0] for command in commands} == {"eval", "score", "leaderboard"}
+    zoo.save("smolvlm", tmp_path / "model")
+    with Server(lambda _: "<answer>90</answer>").running() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "a key")
+        for command in commands:
+            printed = command.replace("http://localhost:8000/v1", server.url).replace("--episodes 256", "")
+            words = shlex.split(re.sub(r"hf:\S+", "hf:model --device cpu", printed))
+            asked = [words[0], *words[1:], *DIGITS, "--episodes", "3"] if words[0] == "eval" else words
+            moved = [word for word in asked if word != "Rotation"]
+            assert main([*moved[:2], "Rotation", *moved[2:]] if words[0] == "eval" else words) == 0, command
+    for name in ("--key-variable", "--errors-as", "--patience", "--prompt-style", "--template", "--price-in"):
+        assert name in text
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(compile(code, PAGE.name, "exec"), {})
+    assert "mine 0." in capsys.readouterr().out
+    (row,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    fields = set(re.findall(r'"(\w+)":', row.replace("angles", "")))
+    assert fields - {"prompt_tokens", "completion_tokens", "temperature", "max_tokens"} == set(
+        json.loads(read_replies([tmp_path / "replies"])[0].to_json())
+    )

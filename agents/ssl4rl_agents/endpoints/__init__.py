@@ -3,10 +3,13 @@
 from typing import TYPE_CHECKING
 
 from ssl4rl_agents.lazy import lazily
+from ssl4rl_envs.installing import need
 
 if TYPE_CHECKING:
     from ssl4rl_agents.endpoints.agent import EndpointAgent
     from ssl4rl_agents.endpoints.client import Client, Endpoint, EndpointError
+
+need("a model behind an endpoint", "endpoint", "httpx2")
 
 __all__ = ["Client", "Endpoint", "EndpointAgent", "EndpointError"]
 

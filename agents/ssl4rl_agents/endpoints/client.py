@@ -54,7 +54,7 @@ class Endpoint:
         model: its name there.
         base_url: what "/chat/completions" follows, e.g. "http://localhost:8000/v1".
         temperature, max_tokens: of sampling; None leaves them to the server.
-        extra: further fields of the request, e.g. {"reasoning_effort": "low"}; they win over those above.
+        extra: further fields of the request, e.g. {"reasoning_effort": "low"}; they win over all others.
         key_variable: the variable of the environment that holds the key; the key itself is nowhere else.
         concurrency: requests at a time.
         timeout: seconds for a whole response.
@@ -247,7 +247,7 @@ class Client:
         length = self._length_name
         try:
             async with asyncio.timeout(self.endpoint.timeout):
-                response = await self._http.post(self._address, json={**self._sampling(length), **asked})
+                response = await self._http.post(self._address, json={**asked, **self._sampling(length)})
         except TimeoutError as error:
             raise _PassingError("time-out", f"no response within {self.endpoint.timeout:g} s") from error
         except httpx2.TransportError as error:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ssl4rl_benchmarks.commands.calls import UserError
-from ssl4rl_envs.installing import need
 
 if TYPE_CHECKING:
     from ssl4rl_agents.endpoints.client import Endpoint
@@ -93,7 +92,6 @@ def endpoint_of(model: str, given: EndpointFlags) -> Endpoint:
         ImportError: httpx2 is not installed.
         UserError, ValueError: a flag has a value that it cannot have.
     """
-    need("a model behind an endpoint", "endpoint", "httpx2")
     from ssl4rl_agents.endpoints.client import OPENAI, Endpoint
 
     automatic = 0.0 if given.samples == 1 else 1.0

@@ -82,19 +82,19 @@ class QuestionTaskset(vf.Taskset[QuestionTask, QuestionConfig]):
             yield QuestionTask(QuestionData(name=name, prompt=_said(Episode(keys, "openai")), question=keys), config.task)
 
 
-class EpisodeEnvConfig(vf.EnvConfig):
+class EpisodeEnvConfig(vf.SingleAgentEnvConfig):
     """The one who plays: a chat loop without tools on this machine, unless another is asked for."""
 
-    player: vf.AgentConfig = vf.AgentConfig(harness={"id": "null"}, runtime={"type": "subprocess"})
+    agent: vf.AgentConfig = vf.AgentConfig(harness={"id": "null"}, runtime={"type": "subprocess"})
 
 
-class EpisodeEnv(vf.Env[EpisodeEnvConfig]):
+class EpisodeEnv(vf.SingleAgentEnv, vf.Env[EpisodeEnvConfig]):
     """One question: the model replies, the environment shows what came of it, until the episode has ended."""
 
     async def run(self, task: QuestionTask, agents: vf.Agents) -> None:
         """Play one task; its own `reward` and `success` judge it."""
         episode = Episode(task.data.question, "openai")
-        async with agents.player.interaction(task) as interaction:
+        async with agents.agent.interaction(task) as interaction:
             segment = await interaction.turn()
             while not segment.terminated:
                 episode.answer(segment.last_reply)

@@ -81,6 +81,7 @@ def test_the_taskset_asks_what_rows_ask(loaded):
         assert picture.image_url.url.startswith("data:image/png;base64,")
         assert set(task.data.question) == set(PLAYED)  # nothing hidden travels with the question
     assert len({task.key for task in tasks}) == 3
+    assert isinstance(env, vf.SingleAgentEnv)  # which alone vf-replay and vf-gepa take
     assert len(list(env.taskset.take(2))) == 2
 
 
@@ -96,7 +97,12 @@ def test_its_agents_play_one_turn_and_several(loaded):
     async def played(env):
         async with env.serving():
             (task,) = env.taskset
-            return await env.run_slot(env.slots(task)[0], context)
+            episode = await env.run_slot(env.slots(task)[0], context)
+        (trace,) = episode.traces
+        again = trace.model_copy(update={"rewards": {}, "metrics": {}})
+        await task.score(again)  # as vf-replay does
+        assert (again.rewards, again.metrics) == (trace.rewards, trace.metrics)
+        return episode
 
     try:
         once = asyncio.run(played(loaded("SSL4RL/Rotation-v0", 1)))

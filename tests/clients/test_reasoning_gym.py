@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ssl4rl_envs import rows
-from tests.clients.partners import example
+from tests.clients.partner import example
 
 reasoning_gym = pytest.importorskip("reasoning_gym")
 

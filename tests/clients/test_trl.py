@@ -10,7 +10,8 @@ import pytest
 from ssl4rl_envs import rows
 from ssl4rl_envs.bridges import trl as bridge
 from ssl4rl_envs.bridges.episodes import Episode
-from tests.clients.partners import all_but, example, speaking
+from tests.clients.partner import example
+from tests.clients.tiny_models import all_but, speaking
 
 pytest.importorskip("datasets")
 TASK = {"source": "faces", "image_size": 36}

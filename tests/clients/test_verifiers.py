@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.clients.partners import EXAMPLES
+from tests.clients.partner import EXAMPLES
 
 vf = pytest.importorskip("verifiers.v1")
 TASK = {"source": "faces", "image_size": 36}

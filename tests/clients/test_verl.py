@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ssl4rl_envs import rows
-from tests.clients.partners import example
+from tests.clients.partner import example
 
 pytest.importorskip("datasets")
 TASK = {"source": "faces", "image_size": 36}

@@ -1,26 +1,9 @@
-"""What the tests of other libraries share: the examples as modules, and tiny models whose tokens are whole answers."""
+"""Tiny models whose tokens are whole answers, so that a few steps of training show."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Sequence
-from pathlib import Path
-from types import ModuleType
 from typing import Any
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-def example(name: str) -> ModuleType:
-    """The file examples/NAME.py, imported as a user's own."""
-    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def speaking(family: str, words: Sequence[str], corpus: Sequence[str]) -> tuple[Any, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, Self, cast
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ssl4rl_envs.composite import Composite
 from ssl4rl_envs.kernels.tensors import room_beside
 from ssl4rl_envs.stream import Stream, hash_seed
+from ssl4rl_envs.taken import Taken
 from ssl4rl_envs.task import Batch, Rows, Score, Step, Task
 
 TASK = "task"
@@ -168,7 +169,7 @@ class Parts(Composite):
         }
         shape = self._shapes[number]
         target = batch.target[rows].reshape(len(rows), -1)[:, : math.prod(shape)].reshape(len(rows), *shape)
-        taken = cast("dict[str, NDArray[Any]]", _Taken(pictures, every))  # it is only read
+        taken = cast("dict[str, NDArray[Any]]", Taken(pictures, every))  # it is only read
         return Batch(taken, target, batch.items[rows], memory)
 
     def _put(self, mixed: Batch, number: int, rows: NDArray[np.int64], part: Batch) -> None:
@@ -205,33 +206,6 @@ class Parts(Composite):
             answers[rows] = part
         else:
             answers[rows, : part.shape[1] if part.ndim > 1 else 1] = part.reshape(len(rows), -1)
-
-
-class _Taken(Mapping[str, NDArray[Any]]):
-    """Rows of arrays by name, taken when they are looked at: most scores need the target alone.
-
-    Args:
-        arrays: of all rows.
-        rows: which are taken.
-    """
-
-    def __init__(self, arrays: dict[str, NDArray[Any]], rows: Rows) -> None:
-        self._arrays, self._rows = arrays, rows
-        self._taken: dict[str, NDArray[Any]] = {}
-
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        """Return the rows of an array."""
-        if name not in self._taken:
-            self._taken[name] = self._arrays[name][self._rows]
-        return self._taken[name]
-
-    def __iter__(self) -> Iterator[str]:
-        """Go through the names."""
-        return iter(self._arrays)
-
-    def __len__(self) -> int:
-        """Return how many arrays there are."""
-        return len(self._arrays)
 
 
 def _union(actions: Sequence[spaces.Space[Any]]) -> Any:

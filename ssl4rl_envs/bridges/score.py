@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,13 @@ from ssl4rl_envs import tool_calls
 from ssl4rl_envs.bridges.questions import text_of
 from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.stream import Stream, as_words
+from ssl4rl_envs.taken import Taken
 from ssl4rl_envs.task import Batch
 
 QUESTIONS = 256
 """Questions that are made at a time."""
 
-REPLIES = 4096
+REPLIES = 1024
 """Replies that are scored at a time."""
 
 Reply = str | Mapping[str, Any]
@@ -99,7 +100,9 @@ def _scored(
     text: Interface, batch: Batch, truths: list[str | None], of: NDArray[np.int64], texts: list[str], rows: NDArray[np.int64]
 ) -> list[Scored]:
     """Score the replies `rows` of `texts` to the questions `of` a batch, as a step of the environment would."""
-    transition = text.step(batch.rows(of), [texts[row] for row in rows])
+    shown = cast("dict[str, NDArray[Any]]", Taken(batch.observation, of))  # most scores need the target alone
+    asked = Batch(shown, batch.target[of], batch.items[of], {name: values[of] for name, values in batch.memory.items()})
+    transition = text.step(asked, [texts[row] for row in rows])
     each = zip(
         transition.step.score.reward.tolist(),
         transition.step.score.success.tolist(),

@@ -18,6 +18,7 @@ from PIL import Image
 
 import ssl4rl_envs
 from ssl4rl_envs import SSLVectorEnv
+from tests.clients.pages import run_page
 
 ROTATION = "SSL4RL/Rotation-v0"
 SMALL: dict[str, Any] = {"source": "digits", "image_size": 36}
@@ -397,3 +398,8 @@ def test_prefixed_ids_are_taken_wherever_an_id_is():
     assert gym.make_vec(f"ssl4rl_envs:{ROTATION}", num_envs=2, **SMALL).num_envs == 2
     with pytest.raises(ValueError, match="did you mean 'Rotation'"):
         ssl4rl_envs.make_task("ssl4rl_envs:SSL4RL/Rotatoin-v0")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_page_runs_as_it_is_printed():
+    run_page("gymnasium")

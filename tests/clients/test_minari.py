@@ -9,6 +9,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from tests.clients.pages import run_page
+
 minari = pytest.importorskip("minari")
 for _needed in ("h5py", "jax"):  # of its extra "create"
     pytest.importorskip(_needed)
@@ -71,3 +73,8 @@ def test_pictures_are_stored_as_jpeg_unless_it_is_told_not_to():
     kept, shown = next(iter(data.iterate_episodes())).observations["image"][0], seen[0][0][0]["image"]
     worst = np.abs(kept.astype(int) - shown.astype(int)).max()
     assert 0 < worst < 100, (worst, sys.version)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_page_runs_as_it_is_printed():
+    run_page("minari")

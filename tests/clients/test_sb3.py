@@ -12,6 +12,8 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecFrameStack, VecMonitor, VecTransposeImage
 
+from tests.clients.pages import run_page
+
 ROTATION = "SSL4RL/Rotation-v0"
 SMALL = {"source": "digits", "image_size": 36}
 
@@ -76,3 +78,8 @@ def test_the_success_rate_is_logged():
 def test_its_check_passes():
     for name, more in ((ROTATION, {}), (ROTATION, {"attempts": 2}), ("SSL4RL/PatchSwap-v0", {}), ("SSL4RL/Mixture-v0", {})):
         check_env(gym.make(name, **SMALL, **more).unwrapped)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_page_runs_as_it_is_printed():
+    run_page("sb3")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import ssl4rl_envs
+from tests.clients.pages import run_page
 
 envs = pytest.importorskip("torchrl.envs")
 torch = pytest.importorskip("torch")
@@ -67,3 +68,8 @@ def test_text_of_several_environments_is_refused_rather_than_lost():
     """`GymEnv(num_envs=...)` puts Gymnasium's asynchronous vectors underneath, whose shared memory has no words."""
     with pytest.raises(ValueError, match="shared_memory=False"):
         envs.GymEnv("SSL4RL/Rotation-v0", num_envs=2, interface="text", **small("SSL4RL/Rotation-v0")).reset()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_page_runs_as_it_is_printed():
+    run_page("torchrl")

@@ -212,7 +212,7 @@ def put(agent: Acts, trained: Trained, task: Task, split: str, seed: int, index:
         before, action = env.batch, agent.act(shown, deterministic=True)[0]
         observation, reward, terminated, truncated, info = env.step(action)
         ended, earned = terminated or truncated, earned + reward
-    answer, truth = (info["parsed"], info["truth"]) if agent.interface == "text" else _words(task, action, before)
+    answer, truth = (info["parsed"] or None, info["truth"]) if agent.interface == "text" else _words(task, action, before)
     reply = action if isinstance(action, str) else np.asarray(action).tolist()
     return Asked(question, reply, answer, truth, earned, bool(info["success"]), split, seed, index, env.render())
 

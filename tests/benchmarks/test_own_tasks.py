@@ -73,6 +73,7 @@ def test_every_command_takes_a_task_of_ones_own(own_env, run, tiny, fewer_bootst
     assert Image.open("board.png").size[0] > 300
     assert "--factor" in run("show", own_env, "--help").out
     audited = run("audit", own_env, *SMALL, "--episodes", "30", "--json")
+    assert audited.status == 0, audited.json
     assert {row["env"] for row in audited.json} == {own_env}
     assert run("eval", "random", own_env, *SMALL, "--episodes", "16", "--json").json["env"] == own_env
 
@@ -83,6 +84,9 @@ def test_every_command_takes_a_task_of_ones_own(own_env, run, tiny, fewer_bootst
     assert run("train", "--resume", "run", "--json").json["after"]["success"] == again.json["success"]
     assert json.loads(Path("run/config.json").read_text())["env"] == own_env
     assert load_agent("run").interface == "text"
+    assert "top left" in run("ask", "run", "board.png").out
+    elsewhere = run("eval", "run", "Rotation", "--episodes", "8", "--json").json
+    assert elsewhere["env_args"]["image_size"] == 36
 
     grid = {
         "environments": [{"id": own_env, "args": {"source": "digits", "image_size": 36}}],
@@ -106,6 +110,9 @@ def test_python_takes_it_wherever_an_id_stands(own_env):
     assert TrainConfig(env=own_env).resolved().policy.model == "nano"
     mixture = ssl4rl_envs.make_task("Mixture", tasks=("Rotation", own_env), source="digits", image_size=36)
     assert [type(part).__name__ for part in mixture.parts] == ["Rotation", "Brightness"]
+    (row,) = ssl4rl_envs.rows(own_env, 1, source="digits", image_size=36)
+    scored = ssl4rl_envs.score(own_env, [f"<answer>{row['answer']}</answer>"], index=0, **json.loads(row["args"]))
+    assert scored[0]["reward"] == 1
     if own_env == ID:
         env = gym.make(ID, source="digits", image_size=36, render_mode="rgb_array")
         assert gym.make_vec(ID, num_envs=2, source="digits").num_envs == 2

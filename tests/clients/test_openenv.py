@@ -104,3 +104,60 @@ def test_trl_can_describe_the_tools(module):
     for tool in (module.Question.look, module.Question.answer):
         described = utils.get_json_schema(tool)["function"]
         assert described["description"]
+
+
+@pytest.mark.slow
+def test_grpo_steps_over_the_server(module, url, tmp_path, monkeypatch):
+    """A tiny Qwen3-VL that says nothing but calls: it looks or answers, in groups that share a question."""
+    pytest.importorskip("trl")
+    monkeypatch.setenv("TRL_EXPERIMENTAL_SILENCE", "1")
+    monkeypatch.setattr(module.Question, "url", url)
+    import torch
+    from datasets import Dataset
+    from trl import GRPOConfig, GRPOTrainer
+    from trl.chat_template_utils import qwen3_vl_chat_template
+
+    from tests.agents import zoo
+
+    calls = [("look", "{}"), *(("answer", f'{{"answer": "{label}"}}') for label in ("0", "90", "180", "270"))]
+    words = [f'<tool_call>\n{{"name": "{name}", "arguments": {given}}}\n</tool_call>' for name, given in calls]
+    config, processor = zoo.RECIPES["qwen3_vl"](["By how many degrees was it turned?"])
+    processor.chat_template = qwen3_vl_chat_template
+    processor.tokenizer.add_tokens(words)
+    config.get_text_config().vocab_size = len(processor.tokenizer)
+    torch.manual_seed(0)
+    model = zoo.auto_class("qwen3_vl").from_config(config)
+    spoken = processor.tokenizer.convert_tokens_to_ids(words)
+    model.generation_config.eos_token_id = [processor.tokenizer.eos_token_id, *spoken]
+    model.generation_config.pad_token_id = processor.tokenizer.pad_token_id
+    rows = [{"prompt": [{"role": "user", "content": "Answer."}], "seed": 0, "index": index} for index in range(8)]
+    settings = GRPOConfig(
+        output_dir=str(tmp_path),
+        max_steps=2,
+        per_device_train_batch_size=4,
+        num_generations=4,
+        max_completion_length=512,
+        max_tool_calling_iterations=3,
+        generation_kwargs={"suppress_tokens": sorted(set(range(len(processor.tokenizer))) - set(spoken))},
+        gradient_checkpointing=False,
+        use_cpu=True,
+        bf16=False,
+        report_to=[],
+        logging_steps=1,
+    )
+    trainer = GRPOTrainer(
+        model,
+        args=settings,
+        train_dataset=Dataset.from_list(rows),
+        environment_factory=module.Question,
+        processing_class=processor,
+    )
+    trainer.train()
+    logs = [entry for entry in trainer.state.log_history if "reward" in entry]
+    assert len(logs) == 2
+    assert all(0 <= entry["rewards/Question/mean"] <= 1 for entry in logs)
+    assert sum(entry["tools/call_frequency"] for entry in logs) > 0
+    for environments in trainer._environment_pool.values():
+        for environment in environments:
+            environment.client.close()
+    assert playing(url) == 0

@@ -31,7 +31,7 @@ CHUNK = 256
 """Episodes that are kept in memory at a time."""
 
 LOSSY = (
-    "jpeg=True keeps pictures as JPEG, as Minari does by default: pixels come back changed, so that what is learned from the data "
+    "jpeg=True keeps pictures as JPEG, as Minari does by default: pixels come back changed, so what is learned from the data "
     "set is not what the environment shows; leave it out to keep them as they are"
 )
 
@@ -62,7 +62,7 @@ def record(
         seed: of the questions, and of the random policy.
         first: number of the first question.
         jpeg: let Minari keep pictures as JPEG, a fraction of the size and changed.
-        about: what else Minari is to keep: `author`, `author_email`, `code_permalink`, of which it warns where they are missing.
+        about: what else Minari is to keep: `author`, `author_email`, `code_permalink`; it warns where they are missing.
         env_args: of the environment: `split`, `interface` and others, and the arguments of its task.
 
     Returns:

@@ -30,31 +30,45 @@ Colour = tuple[int, int, int]
 Line = list[tuple[str, Colour]]
 """Words and their colours, from left to right."""
 
+_GAP = "   "  # between the parts of a verdict
+TRUTH = "true"
+"""What `Task.illustrate` calls the picture of the right answer."""
+
 _RIGHT, _PART, _WRONG, _TRUTH = (22, 128, 72), (176, 112, 16), (190, 42, 50), (90, 98, 112)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of an answer.
+    """What came of an answer; or the right one alone, where nobody was asked (`reveal`).
 
     Args:
         answer: in words; None where there was none.
         truth: in words; None where the task has no words.
-        reward: of the episode.
+        reward: of the episode; None where nobody was asked.
         success: whether it was right.
         pictures: that show the answer and the truth, of tasks without words.
     """
 
     answer: str | None
     truth: str | None
-    reward: float
+    reward: float | None
     success: bool
     pictures: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Put it in one line."""
+        return ", ".join(words for words, _ in self.parts)
+
+    @property
+    def parts(self) -> Line:
+        """What is said of it, part by part, each in its colour."""
+        if self.reward is None:
+            return [] if self.truth is None else [(f"right answer {self.truth}", _RIGHT)]
+        colour = _RIGHT if self.success else _PART if self.reward > 0 else _WRONG
         reward = f"reward {self.reward:.2f}"
-        return reward if self.truth is None else f"{self.said}, truth {self.truth}, {reward}"
+        if self.truth is None:
+            return [(reward, colour)]
+        return [(self.said, colour), (f"truth {self.truth}", _TRUTH), (reward, _TRUTH)]
 
     @property
     def said(self) -> str:
@@ -118,6 +132,16 @@ def judge(task: Task, batch: Batch, answers: NDArray[Any], score: Score) -> list
             task.illustrate(answers[row], batch, row),
         )
         for row in range(len(batch))
+    ]
+
+
+def reveal(task: Task, batch: Batch) -> list[Verdict]:
+    """Put the right answers to n questions in words, or in pictures where a task has no words; nobody has answered."""
+    answers, truths = task.oracle(batch), task.truths(batch)
+    shown = [task.illustrate(answers[row], batch, row) for row in range(len(batch))]
+    return [
+        Verdict(None, truth, None, success=True, pictures={TRUTH: pictures[TRUTH]} if TRUTH in pictures else {})
+        for truth, pictures in zip(truths, shown, strict=True)
     ]
 
 
@@ -208,17 +232,19 @@ def _plain(words: str, size: int, colour: Colour) -> list[Line]:
 
 
 def _verdict_lines(verdict: Verdict | None, size: int) -> list[Line]:
-    """Return the lines of a verdict: one if all fits, else the answer's and the truth's."""
-    if verdict is None:
-        return []
-    colour = _RIGHT if verdict.success else _PART if verdict.reward > 0 else _WRONG
-    reward = f"reward {verdict.reward:.2f}"
-    if verdict.truth is None:
-        return [[(reward, colour)]]
-    said, truth = verdict.said + "   ", f"truth {verdict.truth}   {reward}"
-    if _font(size).getlength(said + truth) <= _WIDTH - 2 * _MARGIN:
-        return [[(said, colour), (truth, _TRUTH)]]
-    return _plain(said, size, colour) + _plain(truth, size, _TRUTH)
+    """Return the lines of a verdict: as many of its parts side by side as fit, and what is longer than a line broken."""
+    lines: list[Line] = []
+    room = float(_WIDTH - 2 * _MARGIN)
+    left = 0.0
+    for words, colour in () if verdict is None else verdict.parts:
+        width = _font(size).getlength(f"{_GAP}{words}")
+        if lines and width <= left:
+            lines[-1].append((f"{_GAP}{words}", colour))
+            left -= width
+        else:
+            lines += _plain(words, size, colour)
+            left = room - _font(size).getlength(lines[-1][0][0])
+    return lines
 
 
 def _write(pen: ImageDraw.ImageDraw, top: int, room: int, broken: Callable[[int], list[Line]]) -> None:

@@ -75,7 +75,7 @@ class Speech(ABC):
         return {name: batch.observation[name][row] for name in self.images}
 
     def illustrate(self, answer: Any, batch: Batch, row: int) -> dict[str, NDArray[np.uint8]]:
-        """Return pictures that show an answer and the truth, for answers that words do not describe; else none."""
+        """Return pictures that show an answer and the truth ("true"), for answers that words do not describe; else none."""
         del answer, batch, row
         return {}
 

@@ -10,7 +10,8 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 from ssl4rl_agents.runs.trained import SAVED, is_kept, is_trained, read_kept, read_trained
 from ssl4rl_envs import SSLVectorEnv, make_task
-from ssl4rl_envs.arguments import checked_arguments
+from ssl4rl_envs.arguments import checked_arguments, did_you_mean
+from ssl4rl_envs.installing import install_line
 from ssl4rl_envs.own import load_named
 
 ENTRY_POINTS = "ssl4rl.agents"
@@ -20,6 +21,13 @@ OUTSIDE = {
     "hf": "ssl4rl_agents.pretrained:PretrainedAgent",
 }
 """Factories of models that are asked as they are, by what stands before the model's name: "openai:gpt-4o"."""
+
+
+class NotLearnedError(RuntimeError):
+    """An agent that has to learn is asked before it has."""
+
+    def __init__(self) -> None:
+        super().__init__("this agent has not learned yet; call learn(lesson) first, or load a trained run")
 
 
 @runtime_checkable
@@ -155,11 +163,18 @@ def agent_interface(name: str | Path) -> str:
 def _factory(name: str) -> AgentFactory:
     for entry in entry_points(group=ENTRY_POINTS):
         if entry.name == name:
-            return cast(AgentFactory, entry.load())
+            try:
+                return cast(AgentFactory, entry.load())
+            except ModuleNotFoundError as error:
+                ours = entry.dist is not None and entry.dist.name == "ssl4rl"
+                advice = f": {install_line('all')}" if ours else ", which is not installed"
+                raise ImportError(f"agent {name} needs {error.name}{advice}") from error
     outside, _, model = name.partition(":")
     if outside in OUTSIDE and model:
         return cast(AgentFactory, functools.partial(cast(Any, _factory(OUTSIDE[outside])), model=model))
     if ":" in name:
         return cast(AgentFactory, load_named(name, f"no agent {name!r}"))
-    known = ", ".join(agent_names())
-    raise ValueError(f"no agent {name!r}: it is no run folder, no module:attribute and none of the registered {known}")
+    known = agent_names()
+    nearest = did_you_mean(name, known) or ";"
+    what = "there is no such run folder" if "/" in name and ":" not in name else "it is no run folder and no module:attribute"
+    raise ValueError(f"no agent {name!r}: {what}{nearest} registered are {', '.join(known)}")

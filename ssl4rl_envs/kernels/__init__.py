@@ -15,7 +15,6 @@ import hashlib
 import importlib
 import os
 import sys
-import threading
 import time
 import warnings
 from contextlib import suppress
@@ -24,16 +23,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
+from ssl4rl_envs.telling import waiting
+
 VARIABLE = "SSL4RL_KERNELS"
 
 PACKAGES = {"numpy": "ssl4rl_envs.kernels.reference", "numba": "ssl4rl_envs.kernels.compiled"}
 
 COMPILED_FROM = ("kernels/**/*.py", "sources/scene*.py", "sources/base.py", "stream.py")
 """What compiled kernels are made of: the loops, and the tables and numbers that are built into them."""
-
-PATIENCE = 2.0
-"""Compiling that takes longer than so many seconds is announced."""
-
 
 HEAD_START = 0.25
 """Seconds from the first kernel that is called, in which NumPy works where the compiled ones need only be loaded."""
@@ -124,16 +121,8 @@ def implementation(name: str, forced: str = "") -> ModuleType:
 def _warm(module: ModuleType) -> None:
     """Compile what a module holds, or load it; say so if that takes long."""
     name = module.__name__.rpartition(".")[2]
-    word = threading.Timer(
-        PATIENCE,
-        lambda: print(f"ssl4rl: compiling the {name} kernels, once for this installation ...", file=sys.stderr, flush=True),
-    )
-    word.daemon = True
-    word.start()
-    try:
+    with waiting(f"compiling the {name} kernels, once for this installation"):
         module.warm()
-    finally:
-        word.cancel()
     if not _mark(name).exists():
         with suppress(OSError):  # where nothing can be written, numba is loaded at once in every process
             for old in _mark(name).parent.glob(f"{name}.*.compiled"):

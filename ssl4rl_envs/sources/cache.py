@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +22,7 @@ from typing import BinaryIO, NamedTuple
 
 from ssl4rl_envs.sources.entry import DamagedError, Entry, facts_of, lock
 from ssl4rl_envs.sources.notices import warn
+from ssl4rl_envs.telling import tell
 
 PLACE, SIZE = "SSL4RL_CACHE", "SSL4RL_CACHE_SIZE"
 
@@ -119,7 +119,7 @@ class Cache:
         handle = os.open(self.locks / key, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             if not lock(handle, wait=False):
-                print(f"ssl4rl: waiting for another process, which is taking in {what} ...", file=sys.stderr, flush=True)
+                tell(f"ssl4rl: waiting for another process, which is taking in {what} ...")
                 lock(handle)
             yield
         finally:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
+from ssl4rl_envs.arguments import did_you_mean
+
 Source = TypeVar("Source")
 
 
@@ -41,7 +43,8 @@ class SourceTable(dict[str, Callable[..., Any]], Generic[Source]):
             if (start, takes) == (name, colon):
                 loaded: Source = load(rest) if takes else load()
                 return loaded
-        raise ValueError(f"unknown {self.what} {source!r}; known are {', '.join(self)}{hint}")
+        nearest = did_you_mean(source, self) or ";"
+        raise ValueError(f"unknown {self.what} {source!r}{nearest} known are {', '.join(self)}{hint}")
 
     def whole(self) -> list[str]:
         """Return the names that are complete as they are written."""

@@ -21,6 +21,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from ssl4rl_envs.kernels import threads
+from ssl4rl_envs.telling import PATIENCE, tell
 
 Result = TypeVar("Result")
 
@@ -29,9 +30,6 @@ CHUNK = 64
 
 FEW = 512
 """Members that are not worth starting a process."""
-
-PATIENCE = 2.0
-"""Work that takes longer than so many seconds is told of."""
 
 _EVERY = 10.0  # seconds between two words where standard error is no terminal
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from ssl4rl_envs.sources.workers import serve; serve()"
@@ -82,14 +80,14 @@ class Progress:
         rate = (done - self._first[1]) / (now - self._first[0])
         left = (self._total - done) / rate
         line = f"ssl4rl: {self._what}: {done:,} of {self._total:,}, {rate:,.0f} a second, {left:,.0f} s left"
-        print(f"\r{line}\x1b[K" if self._terminal else line, end="" if self._terminal else "\n", file=sys.stderr, flush=True)
+        tell(f"\r{line}\x1b[K" if self._terminal else line, end="" if self._terminal else "\n")
 
     def end(self) -> None:
         """Say how long it took, if it took long."""
         took = time.monotonic() - self._begun
         if took > PATIENCE:
             line = f"ssl4rl: {self._what}: {self._total:,} in {took:,.0f} s"
-            print(f"\r{line}\x1b[K" if self._terminal else line, file=sys.stderr, flush=True)
+            tell(f"\r{line}\x1b[K" if self._terminal else line)
 
 
 class _Worker:

@@ -86,12 +86,16 @@ def code_of(page: str, after: str = "") -> str:
     return "\n".join(re.findall(r"```python\n(.*?)```", text[: len(after) + end.start()] if end else text, re.DOTALL))
 
 
+SHORT = 'n_steps=32, batch_size=32, n_epochs=1, device="cpu"'
 SMALLER = {
     "20_000": "64",
     "iterations=110": "iterations=1, format_warmup=1, eval_episodes=4",
     '"iterations": 110': '"iterations": 1, "format_warmup": 1, "eval_episodes": 4',
     "episodes=512": "episodes=16",
-    'PPO("MultiInputPolicy", env)': 'PPO("MultiInputPolicy", env, n_steps=32, batch_size=32, n_epochs=1, device="cpu")',
+    'PPO("MultiInputPolicy", env)': f'PPO("MultiInputPolicy", env, {SHORT})',
+    'PPO("MultiInputPolicy", gym.make("SSL4RL/Rotation-v0"))': (
+        f'PPO("MultiInputPolicy", gym.make("SSL4RL/Rotation-v0"), {SHORT})'
+    ),
 }
 
 
@@ -137,3 +141,9 @@ def test_what_pages_name_of_our_packages_is_there():
     assert "ssl4rl_benchmarks.figures.environments" in named
     for name in sorted(named):
         pkgutil.resolve_name(name)
+
+
+def test_the_first_screen_of_the_readme_shows_what_most_people_came_for():
+    first = (DOCS.parent / "README.md").read_text().splitlines()[:30]
+    assert 'PPO("MultiInputPolicy", gym.make("SSL4RL/Rotation-v0"))' in "\n".join(first)
+    assert any(line.startswith("![") for line in first)

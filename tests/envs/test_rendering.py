@@ -7,6 +7,8 @@ import re
 import gymnasium as gym
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ssl4rl_envs import Stream, rendering, windows
 from ssl4rl_envs.rendering import Card, Verdict
@@ -87,6 +89,37 @@ def test_terminal_text_holds_the_question_and_the_verdict():
     assert card().question in told
     assert "answer 0, truth 90, reward 0.00" in told
     assert "no answer, truth 90" in plain(rendering.to_ansi(card(NONE)))
+
+
+def test_the_right_answer_alone_does_not_look_like_an_answer(env_id, build):
+    """Where nobody was asked: no verdict, no reward; a picture of the truth where a task has no words."""
+    task = build(env_id)
+    batch = task.sample(Stream("train", [0, 0], [0, 1]))
+    for row, shown in enumerate(rendering.reveal(task, batch)):
+        one = rendering.card(task, batch, row, shown)
+        assert str(shown) == ("" if shown.truth is None else f"right answer {task.truths(batch)[row]}")
+        assert shown.reward is None
+        assert set(shown.pictures) == set(task.illustrate(task.oracle(batch)[row], batch, row)) - {"painted"}
+        said = shown.truth is not None or bool(shown.pictures)
+        assert said != np.array_equal(rendering.draw(one), rendering.draw(rendering.card(task, batch, row, None)))
+
+
+ORDERS = st.permutations(range(1, 10)).map(lambda order: ", ".join(map(str, order)))
+
+
+@given(ORDERS, ORDERS, st.floats(0, 1), st.sampled_from([14, 11, 8]))
+def test_every_part_of_a_verdict_is_on_the_card(answer, truth, reward, size):
+    """None is cut off at the edge, and none runs into the next."""
+    verdict = Verdict(answer, truth, reward, reward == 1)
+    lines = rendering._verdict_lines(verdict, size)
+    assert (
+        " ".join(words for line in lines for words, _ in line).split()
+        == str(verdict).replace(", t", " t").replace(", r", " r").split()
+    )
+    for line in lines:
+        assert sum(rendering._font(size).getlength(words) for words, _ in line) <= 360 - 2 * 14
+        assert all(words.startswith("   ") for words, _ in line[1:])
+    assert lines[-1][-1][0].strip() == f"reward {reward:.2f}"
 
 
 def test_terminal_pictures_show_two_pixels_a_character():

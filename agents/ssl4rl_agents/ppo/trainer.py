@@ -45,6 +45,7 @@ from ssl4rl_envs import Stream, Task, make_task
 from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.stream import SPLITS
 from ssl4rl_envs.task import Batch
+from ssl4rl_envs.telling import waiting
 
 
 class Trainer:
@@ -117,13 +118,14 @@ class Trainer:
         """Build policy and optimizer, fresh or as a checkpoint has them."""
         config = self.config
         start = config.policy.start
-        if found is None and start is not None:
-            self.policy: Policy = load_policy(Path(start), config.policy, self.device, self.task, config.prompt_style)
-        elif found is None:
-            self.policy = build_policy(config.policy, self.format_task, config.seed, self.device, config.prompt_style)
-        else:
-            require_same_content(found, self.task)
-            self.policy = load_policy(found, config.policy, self.device, self.task, config.prompt_style)
+        with waiting(f"loading the model {found or start or config.policy.model}"):
+            if found is None and start is not None:
+                self.policy: Policy = load_policy(Path(start), config.policy, self.device, self.task, config.prompt_style)
+            elif found is None:
+                self.policy = build_policy(config.policy, self.format_task, config.seed, self.device, config.prompt_style)
+            else:
+                require_same_content(found, self.task)
+                self.policy = load_policy(found, config.policy, self.device, self.task, config.prompt_style)
         require_readable(self.policy, config)
         if self.processes.deepspeed:
             check_zero(config.objective)

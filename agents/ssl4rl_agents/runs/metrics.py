@@ -17,6 +17,7 @@ from rich.table import Table
 from torch.utils.tensorboard import SummaryWriter
 
 from ssl4rl_agents.runs.files import finite, write_text
+from ssl4rl_envs import telling
 
 SHOWN = {
     "reward": "reward",
@@ -91,7 +92,7 @@ class Display:
     """
 
     def __init__(self, title: str, total: int, done: int = 0, *, quiet: bool = False) -> None:
-        self._console = Console(file=sys.stderr, quiet=quiet)
+        self._console = Console(file=sys.stderr, quiet=quiet or telling.quiet())
         self._progress = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(),

@@ -19,6 +19,7 @@ from ssl4rl_envs.answers import GRAMMARS, PROMPT_STYLES
 from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.images.base import ImageTask
 from ssl4rl_envs.sources import ImageSource
+from ssl4rl_envs.telling import waiting
 
 UPRIGHT = ("Rotation", "FlipPrediction", "Colorization")
 """Tasks that ask, of one picture, how things look in the world: on noise nothing may solve them, documented or not."""
@@ -70,10 +71,13 @@ def audit(env_id: str, env_args: dict[str, Any], settings: AuditSettings | None 
     """Audit an environment with some arguments on its source, and on noise; see `audit_task`."""
     task = make_task(env_id, **env_args)
     plain = {name: value for name, value in env_args.items() if isinstance(value, (str, int, float, bool, tuple))}
-    rows = [audit_task(task, settings)]
+    with waiting(f"auditing {env_id} over {source_name(task)}"):
+        rows = [audit_task(task, settings)]
     if isinstance(task, ImageTask):
         noisy = [make_task(env_id, **{**env_args, "source": noise_for(task, name)}) for name in noises_of(task)]
-        rows += [audit_task(other, settings, replies=False) for other in noisy]
+        for other in noisy:
+            with waiting(f"auditing it over {source_name(other)}"):
+                rows.append(audit_task(other, settings, replies=False))
     return [{"env": env_id, "level": str(env_args.get("level", "")), "arguments": plain, **row} for row in rows]
 
 

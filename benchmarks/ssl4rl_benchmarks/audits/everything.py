@@ -7,7 +7,6 @@ import itertools
 import json
 import multiprocessing
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from ssl4rl_envs.registration import TABLE
 from ssl4rl_envs.sources import ImageSource, load_images
 from ssl4rl_envs.sources.duplicates import groups_of_copies, look_of
 from ssl4rl_envs.sources.index import content_key
+from ssl4rl_envs.telling import tell
 
 PICTURES = ("scenes", "photos", "faces")
 COMPARED = ("photos", "faces", "digits", "scenes:2048")
@@ -80,12 +80,12 @@ def audit_all(settings: AuditSettings, jobs: int = 1, path: Path | None = None) 
     kept = {} if path is None else Journal(path, settings).rows()
     left = [configuration for configuration in asked if configuration not in kept]
     if kept:
-        print(f"{len(asked) - len(left)} of {len(asked)} were measured before", file=sys.stderr, flush=True)
+        tell(f"{len(asked) - len(left)} of {len(asked)} were measured before")
     measured = ((one, audit_one(one, settings)) for one in left) if jobs == 1 else _side_by_side(left, settings, jobs)
     for done, (configuration, row) in enumerate(measured, 1):
         said = "refused" if "refused" in row else f"{row['seconds']:.0f} s"
-        print(f"{done} of {len(left)}: {_name(row)}: {said}", file=sys.stderr, flush=True)
-        print("".join(f"  FAILED {failure}\n" for failure in row["failures"]), end="", file=sys.stderr, flush=True)
+        tell(f"{done} of {len(left)}: {_name(row)}: {said}")
+        tell("".join(f"  FAILED {failure}\n" for failure in row["failures"]), end="")
         if path is not None:
             Journal(path, settings).add(configuration, row)
         kept[configuration] = row

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ssl4rl_benchmarks.bench.grid import Entry, Environment, Suite, from_file, short
+from ssl4rl_envs.arguments import did_you_mean
 
 SCENES = {"source": "scenes:1024", "image_size": 48}
 IMAGES = (
@@ -232,4 +233,5 @@ def suite_of(name: str) -> Suite:
         return SUITES[name]
     if name.endswith(".json"):
         return from_file(Path(name))
-    raise ValueError(f"unknown suite {name!r}; known are {', '.join(SUITES)}, and files that end in .json")
+    nearest = did_you_mean(name, SUITES) or ";"
+    raise ValueError(f"unknown suite {name!r}{nearest} known are {', '.join(SUITES)}, and files that end in .json")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ssl4rl_agents.agent import Agent, agent_interface, load_agent
+from ssl4rl_agents.agent import Agent, NotLearnedError, agent_interface, load_agent
 from ssl4rl_agents.evaluation import Result, evaluate_in
 from ssl4rl_agents.runs.folder import is_run
 from ssl4rl_agents.runs.trained import Trained, is_trained, read_trained
@@ -16,6 +16,7 @@ from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, name
 from ssl4rl_envs import SSLVectorEnv, make_task, task_class
 from ssl4rl_envs.installing import need
 from ssl4rl_envs.registration import at_level
+from ssl4rl_envs.telling import waiting
 
 SHARED = 128
 
@@ -58,6 +59,8 @@ def run(arguments: list[str]) -> Outcome:
     agent, rest = arguments[0], arguments[1:]
     if outside.is_outside(agent):
         return outside.run(agent, rest)
+    if "/" in agent and ":" not in agent and not Path(agent).exists():
+        raise UserError(f"there is no run folder {agent}; a run is what `ssl4rl train ENV --out {agent}` writes")
     if is_trained(agent):
         return _of_trained(agent, rest, text)
     if Path(agent).is_dir():
@@ -73,7 +76,8 @@ def run(arguments: list[str]) -> Outcome:
 def _of_trained(folder: str, rest: list[str], text: str) -> Outcome:
     """Measure what was trained, where it was, or in another environment."""
     need("a trained run", "all", "torch", "transformers")
-    quieten()
+    with waiting("loading torch and transformers"):
+        quieten()
     trained = read_trained(Path(folder))
     elsewhere = not names_nothing(rest)
     env = named_env(rest, f"eval {folder}") if elsewhere else trained.env
@@ -120,10 +124,18 @@ def measure(
     if is_run(agent):
         from ssl4rl_agents.runs.policy_agent import load_run
 
-        acting: Agent = load_run(Path(agent), given.checkpoint, task)
+        with waiting(f"loading the model of {agent}"):
+            acting: Agent = load_run(Path(agent), given.checkpoint, task)
     else:
         acting = load_agent(agent, envs)
-    result = evaluate_in(acting, envs, env=env_id, episodes=given.episodes, seed=given.seed)
+    try:
+        with waiting(f"asking {agent} {given.episodes:,} questions"):
+            result = evaluate_in(acting, envs, env=env_id, episodes=given.episodes, seed=given.seed)
+    except NotLearnedError as error:
+        raise UserError(
+            f"{agent} has to learn before it can be measured: `ssl4rl train {env_id} --agent {agent} --out FOLDER` trains "
+            "it, and `ssl4rl eval FOLDER` measures what came of it"
+        ) from error
     if not given.json:
         print(sentence(agent, result))
     return {"agent": agent, **result.to_json(), "env_args": env_args}

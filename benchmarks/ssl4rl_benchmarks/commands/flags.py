@@ -7,15 +7,25 @@ task's docstring says under "Arguments".
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import inspect
+import itertools
 import re
+import types
+import typing
 from collections.abc import Mapping
+from contextlib import redirect_stderr
+from io import StringIO
 from typing import Annotated, Any, Literal
 
 import tyro
 
+from ssl4rl_benchmarks.commands.calls import UserError
 from ssl4rl_envs import task_class
-from ssl4rl_envs.arguments import constructor_hints
+from ssl4rl_envs.arguments import constructor_hints, did_you_mean
+
+OF_TYRO = ("--help", "--tyro-print-completion", "--tyro-write-completion")
+"""Flags that every command takes from tyro."""
 
 
 def argument_help(docstring: str) -> dict[str, str]:
@@ -107,9 +117,90 @@ def parse(
         description: what the help says first.
         env_id: the environment whose arguments are flags too; they are in the field `env` of the result.
         given: arguments of the environment that are other than its defaults where no flag sets them.
+
+    Raises:
+        UserError: there is no such flag, one lacks its value or has another than it takes, or one that is needed is missing.
     """
-    fields: list[tuple[str, Any, Any]] = [("command", Annotated[command, tyro.conf.arg(name="")], dataclasses.MISSING)]
-    if env_id is not None:
-        fields.append(("env", Annotated[env_flags(env_id, given), tyro.conf.arg(name="")], dataclasses.MISSING))
-    flags: Any = dataclasses.make_dataclass("Flags", [(name, kind) for name, kind, _ in fields])
-    return tyro.cli(flags, args=arguments, prog=prog, description=description)
+    fields: list[tuple[str, Any]] = [("command", Annotated[command, tyro.conf.arg(name="")])]
+    env = None if env_id is None else env_flags(env_id, given)
+    if env is not None:
+        fields.append(("env", Annotated[env, tyro.conf.arg(name="")]))
+    flags: Any = dataclasses.make_dataclass("Flags", fields)
+    _require_known(arguments, named(command) | (named(env) if env is not None else {}), prog)
+    said = StringIO()
+    try:
+        with redirect_stderr(said):
+            return tyro.cli(flags, args=arguments, prog=prog, description=description)
+    except SystemExit as stop:
+        if not stop.code:  # it was asked for help
+            raise
+        raise UserError(f"{_unboxed(said.getvalue())}; {prog} --help explains") from None
+
+
+def named(command: type[Any], prefix: str = "--") -> dict[str, Any]:
+    """Return all flags of a dataclass, e.g. "--rollout.group-size", by the types of their values; "--no-json" too."""
+    found: dict[str, Any] = {}
+    for name, hint in typing.get_type_hints(command, include_extras=True).items():
+        kind, *notes = typing.get_args(hint) if typing.get_origin(hint) is Annotated else (hint,)
+        if name not in {field.name for field in dataclasses.fields(command)} or _is_positional(hint):
+            continue
+        flag = prefix + name.replace("_", "-")
+        if dataclasses.is_dataclass(kind):
+            nameless = any(getattr(note, "name", None) == "" for note in notes)
+            found |= named(typing.cast(type[Any], kind), prefix if nameless else f"{flag}.")
+            continue
+        found[flag] = kind
+        if kind is bool:
+            found[f"{prefix}no-{name.replace('_', '-')}"] = kind
+    return found
+
+
+def choices(kind: Any) -> tuple[str, ...]:
+    """Return the values that a flag takes, where it takes one of some; none where it takes others, or several."""
+    if typing.get_origin(kind) is Literal:
+        return tuple(map(str, typing.get_args(kind)))
+    if typing.get_origin(kind) not in (typing.Union, types.UnionType):
+        return ()
+    members = [member for member in typing.get_args(kind) if member is not type(None)]
+    every = [choices(member) for member in members]
+    optional = ("None",) * (len(members) < len(typing.get_args(kind)))
+    return tuple(itertools.chain(*every, optional)) if all(every) else ()
+
+
+def _is_positional(hint: Any) -> bool:
+    return tyro.conf.Positional in getattr(hint, "__metadata__", ()) or "Positional" in str(hint)
+
+
+def _require_known(arguments: list[str], known: dict[str, Any], prog: str) -> None:
+    """Refuse the first flag or choice that there is not; the nearest is named, a flag by its last word alone too.
+
+    Raises:
+        UserError: there is one.
+    """
+    for argument, following in itertools.pairwise([*arguments, ""]):
+        given, equals, value = argument.partition("=")
+        flag = given.replace("_", "-")
+        if not flag.startswith("--") or flag in OF_TYRO:
+            continue
+        if flag in known:
+            value, takes = value if equals else following, choices(known[flag])
+            if takes and value and value not in takes and not value.startswith("--"):
+                raise UserError(f"{flag} takes one of {', '.join(takes)}, got {value!r}{did_you_mean(value, takes)}")
+            continue
+        spelled = {name.removeprefix("--"): name for name in known} | {
+            name.rsplit(".", 1)[-1]: name for name in known if "." in name
+        }
+        near = difflib.get_close_matches(flag.removeprefix("--"), spelled, n=1, cutoff=0.6)
+        meant = f"; did you mean {spelled[near[0]]}?" if near else f"; {prog} --help shows those that there are"
+        raise UserError(f"there is no flag {given}{meant}")
+
+
+def _unboxed(said: str) -> str:
+    """Return in one line what tyro drew in a box: the words before its first rule."""
+    words: list[str] = []
+    for line in said.splitlines()[1:]:
+        inside = line.strip("│╭╮╰╯ ").strip()
+        if inside and not inside.strip("─"):
+            break
+        words += inside.split()
+    return " ".join(words).rstrip(".") or said.strip()

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from PIL import Image
 
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, named_env, wants_help
 from ssl4rl_envs import Stream, make_task, rendering
+
+MOST = 1000
+"""Instances on a board; more would be a picture of gigabytes."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +44,17 @@ def run(arguments: list[str]) -> Outcome:
 
 def show(given: ShowFlags, env_id: str, env_args: dict[str, Any]) -> dict[str, Any]:
     """Write a board of instances with their true answers."""
-    if given.count < 1:
-        raise ValueError(f"--count must be at least 1, got {given.count}")
+    if not 1 <= given.count <= MOST:
+        raise ValueError(f"--count must be at least 1 and at most {MOST}, got {given.count}")
+    if given.out.suffix.lower() not in Image.registered_extensions():
+        raise ValueError(f"--out must end as pictures do, e.g. board.png, got {given.out}")
     task = make_task(env_id, **env_args)
-    batch = task.sample(Stream(given.split, np.full(given.count, given.seed, np.uint64), np.arange(given.count)))
-    truths = task.oracle(batch)
-    score = task.score(truths, batch)
-    verdicts = rendering.judge(task, batch, truths, score)
-    board = rendering.board([rendering.card(task, batch, row, verdict) for row, verdict in enumerate(verdicts)])
+    batch = task.sample(Stream.span(given.split, given.seed, 0, given.count))
+    answers = rendering.reveal(task, batch)
+    board = rendering.board([rendering.card(task, batch, row, verdict) for row, verdict in enumerate(answers)])
     given.out.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(board).save(given.out)
     if not given.json:
         print(f"{given.count} instances of {env_id} in {given.out}")
-    instances = [{"question": q, "answer": v.answer} for q, v in zip(task.question(batch), verdicts, strict=True)]
+    instances = [{"question": q, "answer": a.truth} for q, a in zip(task.question(batch), answers, strict=True)]
     return {"env": env_id, "split": given.split, "seed": given.seed, "picture": str(given.out), "instances": instances}

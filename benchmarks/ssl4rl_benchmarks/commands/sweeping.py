@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Literal
 from ssl4rl_benchmarks.bench.executors import Executor, LocalExecutor, RayExecutor
 from ssl4rl_benchmarks.bench.grid import Run
 from ssl4rl_benchmarks.bench.sweep import WORK
+from ssl4rl_envs import telling
 from ssl4rl_envs.installing import install_line
 
 CONTRIB = ("sb3-trpo", "sb3-qrdqn", "sb3-maskable-ppo")
@@ -71,4 +71,4 @@ def check_packages(runs: list[Run], *, report: bool) -> None:
 
 def tell(line: str) -> None:
     """Say what is going on, on standard error."""
-    print(line, file=sys.stderr, flush=True)
+    telling.tell(line)

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.runs.files import write_json
 from ssl4rl_agents.runs.folder import CONFIG, is_run, read_config
 from ssl4rl_agents.runs.trained import is_kept
-from ssl4rl_agents.runtime.processes import Processes, is_main
 from ssl4rl_agents.settings import AUTO, BUILT_IN, GRAPH_MODELS, TrainConfig, TrainSettings, model_for
-from ssl4rl_benchmarks.commands import flags, train_agent
+from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import INTERRUPTED, Outcome, named_env, quieten, wants_help
-from ssl4rl_benchmarks.reports import run as report
+from ssl4rl_envs.installing import need
+from ssl4rl_envs.telling import tell, waiting
 
+if TYPE_CHECKING:  # what learns takes seconds to import, and the help of this command does not need it
+    from ssl4rl_agents.ppo.trainer import Trainer
+
+NEEDED = ("torch", "transformers", "tensorboard", "matplotlib", "rich", "jinja2", "safetensors")
 BEFORE, CEILING = "before.json", "ceiling"
 
 
@@ -56,7 +61,6 @@ class ResumeFlags:
 
 def run(arguments: list[str]) -> Outcome:
     """Begin a run, go on with one, or train an agent of the registry."""
-    quieten()
     text = (
         "Train a policy by token-level PPO. Ctrl-C saves and ends the run; `ssl4rl train --resume FOLDER` goes on, with "
         "--iterations N longer. `ssl4rl train ENV --agent sb3-ppo --out FOLDER` trains another agent; --agent NAME --help "
@@ -68,6 +72,8 @@ def run(arguments: list[str]) -> Outcome:
         given = flags.parse(ResumeFlags, arguments, "ssl4rl train", more).command
         results = resume(given)
     elif "--agent" in named:
+        from ssl4rl_benchmarks.commands import train_agent
+
         return train_agent.called(arguments)
     else:
         if wants_help(arguments):
@@ -76,18 +82,39 @@ def run(arguments: list[str]) -> Outcome:
         parsed = flags.parse(TrainFlags, arguments[1:], f"ssl4rl train {env}", text, env)
         given = parsed.command
         results = train(given, env, flags.env_arguments(parsed.env))
-    return Outcome(0 if results["finished"] else INTERRUPTED, results, given.json and is_main())
+    return Outcome(0 if results["finished"] else INTERRUPTED, results, given.json and _is_main())
+
+
+def _load() -> None:
+    """Import what learns.
+
+    Raises:
+        ImportError: a package that it needs is not installed.
+    """
+    need("ssl4rl train", "all", *NEEDED)
+    with waiting("loading torch and transformers"):
+        quieten()
+        import_module("ssl4rl_agents.ppo.trainer")
+
+
+def _is_main() -> bool:
+    return os.environ.get("RANK", "0") == "0"
 
 
 def train(given: TrainFlags, env_id: str, env_args: dict[str, Any]) -> dict[str, Any]:
     """Train from the start. Returns the results; `finished` is False after Ctrl-C."""
+    _load()
+    from ssl4rl_agents.ppo.trainer import Trainer
+    from ssl4rl_agents.runtime.processes import Processes
+    from ssl4rl_benchmarks.commands.train_agent import with_absolute_source
+
     settings = {f.name: getattr(given.settings, f.name) for f in dataclasses.fields(given.settings)}
     if given.settings.policy.model not in (AUTO, *BUILT_IN) and Path(given.settings.policy.model).is_dir():
         whole = str(Path(given.settings.policy.model).resolve())
         settings["policy"] = dataclasses.replace(given.settings.policy, model=whole)
-    elif given.settings.policy.model == AUTO and given.settings.policy.start is None and is_main():
+    elif given.settings.policy.model == AUTO and given.settings.policy.start is None:
         _say_model(env_id)
-    config = TrainConfig(env=env_id, env_args=train_agent.with_absolute_source(env_args), **settings)
+    config = TrainConfig(env=env_id, env_args=with_absolute_source(env_args), **settings)
     with Processes(config.device) as processes:
         trainer = Trainer(config, given.out, overwrite=given.overwrite, processes=processes)
         return _finish(trainer, ceiling=given.ceiling, quiet_table=given.json)
@@ -96,10 +123,9 @@ def train(given: TrainFlags, env_id: str, env_args: dict[str, Any]) -> dict[str,
 def _say_model(env_id: str) -> None:
     """Say which network was chosen, where it is not the one that most environments are trained with."""
     if (model := model_for(env_id)) in GRAPH_MODELS:
-        print(
+        tell(
             f"{env_id} asks about a graph, so a graph network ({model}) learns it; --policy.model nano, or a language model, "
-            "would read it in words",
-            file=sys.stderr,
+            "would read it in words"
         )
 
 
@@ -111,6 +137,10 @@ def resume(given: ResumeFlags) -> dict[str, Any]:
         raise ValueError(f"{given.resume} is not a run folder: it has no config.json of the trainer")
     before = read_config(given.resume)
     config = before if given.iterations is None else dataclasses.replace(before, iterations=given.iterations)
+    _load()
+    from ssl4rl_agents.ppo.trainer import Trainer
+    from ssl4rl_agents.runtime.processes import Processes
+
     ceiling = given.ceiling or is_run(given.resume / CEILING)
     with Processes(config.device) as processes:
         trainer = Trainer(config, given.resume, resume=True, processes=processes)
@@ -139,20 +169,32 @@ def _finish(trainer: Trainer, *, ceiling: bool, quiet_table: bool) -> dict[str, 
 
 
 def _measured(trainer: Trainer, *, ceiling: bool, quiet_table: bool) -> dict[str, Any]:
+    from ssl4rl_agents.ppo.trainer import Trainer
+    from ssl4rl_benchmarks.reports import run as report
+
     config, out, processes = trainer.config, trainer.out, trainer.processes
-    if not trainer.resumed:
-        before = trainer.measure("test", config.test_episodes).to_json()
+
+    def begin() -> None:
+        """Measure what can write answers and has learned nothing else; before the format warm-up nothing could be read."""
+        with waiting(f"measuring it before training, on {config.test_episodes:,} held-out questions"):
+            before = trainer.measure("test", config.test_episodes).to_json()
         if processes.is_main:
             write_json(out / BEFORE, before)
-    if not trainer.run():
+
+    if not trainer.run(begin):
         return _interrupted(trainer, out, ceiling=ceiling)
+
+    def measured(split: str, of: Trainer = trainer) -> dict[str, Any]:
+        with waiting(f"measuring it on {config.test_episodes:,} questions about {split} items"):
+            return of.measure(split, config.test_episodes).to_json()
+
     results: dict[str, Any] = {
         "finished": True,
         "out": str(out),
         "chance": trainer.task.chance,
         "before": report.read_json(out / BEFORE) if (out / BEFORE).exists() else None,
-        "after": trainer.measure("test", config.test_episodes).to_json(),
-        "train": trainer.measure("train", config.test_episodes).to_json(),
+        "after": measured("test"),
+        "train": measured("train"),
         "seconds": report.training_seconds(out),
     }
     if ceiling:
@@ -161,11 +203,12 @@ def _measured(trainer: Trainer, *, ceiling: bool, quiet_table: bool) -> dict[str
         supervised = Trainer(dataclasses.replace(config, algorithm="sft"), folder, resume=begun, processes=processes)
         if not supervised.run():
             return _interrupted(supervised, out, ceiling=True)
-        results["ceiling"] = supervised.measure("test", config.test_episodes).to_json()
-    board = report.draw_board(trainer)
+        results["ceiling"] = measured("test", supervised)
+    with waiting("drawing the report"):
+        answers = report.draw_answers(trainer)
     if processes.is_main:
         write_json(out / "results.json", results)
-        report.write(trainer, results, board)
+        report.write(trainer, results, answers)
         if not quiet_table:
             report.print_table(results)
     return results

@@ -1,7 +1,7 @@
 """The documentation page of the environments, from the docstrings of their tasks.
 
 python -m ssl4rl_benchmarks.figures.environments              writes docs/environments.md
-python -m ssl4rl_benchmarks.figures.environments --pictures   and a board of each environment in docs/images
+python -m ssl4rl_benchmarks.figures.environments --pictures   and boards in docs/images: of each environment, and README's
 python -m ssl4rl_benchmarks.figures.environments --accepted   prints which share of drafts each task can ask about, per source
 """
 
@@ -19,6 +19,9 @@ from ssl4rl_envs import Stream, make_task, rendering, task_class
 from ssl4rl_envs.images.base import ImageTask
 from ssl4rl_envs.registration import TABLE
 from ssl4rl_envs.sources import PICTURES
+
+GLANCE = 3
+"""The seed of the questions that README shows."""
 
 HEADER = """# Environments
 
@@ -59,9 +62,20 @@ def board(env_id: str) -> Image.Image:
     """Draw the first instances of an environment with their truths."""
     task = make_task(env_id)
     batch = task.sample(Stream("train", np.zeros(BOARD, np.uint64), np.arange(BOARD)))
-    answers = task.oracle(batch)
-    verdicts = rendering.judge(task, batch, answers, task.score(answers, batch))
-    return Image.fromarray(rendering.board([rendering.card(task, batch, i, verdict) for i, verdict in enumerate(verdicts)]))
+    answers = rendering.reveal(task, batch)
+    return Image.fromarray(rendering.board([rendering.card(task, batch, i, answer) for i, answer in enumerate(answers)]))
+
+
+def glance(columns: int = 4) -> Image.Image:
+    """Draw a question of each task over pictures that is answered in one decision, those of one height side by side."""
+    cards = []
+    for row in TABLE:
+        task = make_task(row.id)
+        if isinstance(task, ImageTask) and task.horizon == 1 and not task.parts:
+            batch = task.sample(Stream.span("train", GLANCE, 0, 1))
+            cards.append(rendering.card(task, batch, 0, rendering.reveal(task, batch)[0]))
+    cards.sort(key=lambda card: rendering.canvas_of(card).height)
+    return Image.fromarray(rendering.board(cards, columns))
 
 
 def accepted(count: int = 1000) -> str:
@@ -98,6 +112,7 @@ def main() -> None:
     if flags.pictures:
         for row in TABLE:
             board(row.id).save(flags.out / picture_name(row.id), optimize=True)
+        glance().save(flags.out / "images" / "board.png", optimize=True)
 
 
 if __name__ == "__main__":

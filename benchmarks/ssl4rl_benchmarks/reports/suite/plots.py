@@ -84,7 +84,7 @@ def curves(summary: Summary) -> str:
             axes.set_title(f"{', '.join(found.environments)}: {found.episodes:,}", fontsize=9)
     panels[0].set(ylabel="normalised score, held out")
     _legend(figure)
-    return _svg(figure)
+    return svg(figure)
 
 
 def on_white(svg: str) -> str:
@@ -104,7 +104,7 @@ def profiles(summary: Summary) -> str:
         axes.fill_between(THRESHOLDS, *band, color=look[place.agent]["color"], alpha=0.08, lw=0)
     axes.set(xlabel="normalised score", ylabel="share of runs above it", ylim=(-0.02, 1.02), xlim=(0, 1))
     _legend(figure)
-    return _svg(figure)
+    return svg(figure)
 
 
 def improvements(summary: Summary) -> str:
@@ -130,7 +130,7 @@ def cost(summary: Summary) -> str:
         )
     axes.set(xlabel="seconds of learning, median of runs", ylabel="normalised score, IQM", xscale="log")
     _legend(figure)
-    return _svg(figure)
+    return svg(figure)
 
 
 def _ranked(summary: Summary, found: dict[Standing, Estimate], label: str, line: float) -> str:
@@ -146,7 +146,7 @@ def _ranked(summary: Summary, found: dict[Standing, Estimate], label: str, line:
     axes.set(xlabel=label, ylim=(-0.6, len(places) - 0.4))
     axes.axvline(line, color="#9aa3b2", lw=1)
     axes.grid(visible=False, axis="y")
-    return _svg(figure)
+    return svg(figure)
 
 
 def _axes(height: float, panels: int = 1) -> tuple[Figure, Any]:
@@ -160,7 +160,7 @@ def _legend(figure: Figure) -> None:
     figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9, handlelength=3)
 
 
-def _svg(figure: Figure) -> str:
+def svg(figure: Figure) -> str:
     """Return a figure as SVG that scales with the page."""
     file = io.StringIO()
     with mpl.rc_context(SETTINGS):

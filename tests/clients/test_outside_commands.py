@@ -50,6 +50,14 @@ def test_an_endpoint_is_asked_scored_and_asked_for_the_rest(capsys: pytest.Captu
     assert {row.settings["temperature"] for row in read_replies([tmp_path / "replies"])} == {0.0}
 
 
+def test_a_run_that_lacks_replies_says_so_by_its_status(capsys: pytest.CaptureFixture[str]) -> None:
+    with Server(lambda _: "no", lambda number: ["status 422"] if number == 1 else []).running() as server:
+        command = ["eval", "openai:m", "Rotation", *DIGITS, "--episodes", "4", "--base-url", server.url]
+        assert main(command) == 1
+        assert "1 reply did not come: not measured" in capsys.readouterr().out
+        assert main(command) == 0
+
+
 def test_an_address_may_come_from_the_environment(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,6 +108,12 @@ def test_a_model_of_transformers_and_a_rule_stand_side_by_side(capsys: pytest.Ca
     assert {entry["which"] for entry in entries.values()} == {model["which"]}
     assert entries["oracle"]["strict"]["success"] == 1
     assert (tmp_path / "leaderboard.html").exists()
+
+
+@pytest.mark.parametrize("flag", [["--grammar", "lenient"], ["--checkpoint", "best"]])
+def test_what_storing_would_ignore_is_refused(flag: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", "rule", "Rotation", *DIGITS, "--episodes", "2", "--out", "rule.jsonl", *flag]) == 2
+    assert f"leave {flag[0]}" in capsys.readouterr().err
 
 
 def test_answers_of_a_rule_are_stored_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

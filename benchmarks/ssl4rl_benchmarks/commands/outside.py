@@ -15,7 +15,7 @@ from ssl4rl_agents.quiz import Quiz
 from ssl4rl_agents.replies import ReplyFile, ReplyRow
 from ssl4rl_agents.scoring import Measurement, Prices, measure_replies
 from ssl4rl_benchmarks.commands import flags
-from ssl4rl_benchmarks.commands.calls import Outcome, named_env, names_nothing, quieten, wants_help
+from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, names_nothing, quieten, wants_help
 from ssl4rl_benchmarks.commands.outside_flags import EndpointFlags, PretrainedFlags, endpoint_of, pretrained_of
 from ssl4rl_benchmarks.reports.replies import told
 from ssl4rl_envs.installing import need
@@ -68,8 +68,15 @@ def store(agent: str, env: str, env_args: dict[str, Any], prompt_style: str, giv
         env: the environment's id.
         env_args: of its task.
         prompt_style: how it is asked to reply.
-        given: `split`, `episodes`, `seed`, `out` and `json`, as of a call.
+        given: `split`, `episodes`, `seed`, `grammar`, `checkpoint`, `out` and `json`, as of a call.
+
+    Raises:
+        UserError: a grammar is named, or a checkpoint that is not the newest.
     """
+    if given.grammar is not None:
+        raise UserError("--out stores answers, and both grammars read them; leave --grammar out")
+    if given.checkpoint != "newest":
+        raise UserError(f"--out stores what the newest checkpoint says; leave --checkpoint {given.checkpoint} out")
     quiz = Quiz(env, env_args, split=given.split, seed=given.seed, questions=given.episodes, prompt_style=prompt_style)
     with ReplyFile(given.out) as file:
         collect_answers(lambda envs: load_agent(agent, envs), agent, quiz, file, interface=agent_interface(agent))
@@ -85,10 +92,10 @@ def default_file(agent: str, quiz: Quiz) -> Path:
 
 
 def outcome(result: Measurement, out: Path, *, json_wanted: bool) -> Outcome:
-    """Tell a result, unless JSON is wanted."""
+    """Tell a result, unless JSON is wanted; the status is 1 where replies did not come."""
     if not json_wanted:
         print(f"{told(result)}\nreplies: {out}")
-    return Outcome(0, {**result.to_json(), "replies_in": str(out)}, json_wanted)
+    return Outcome(int(result.errors > 0), {**result.to_json(), "replies_in": str(out)}, json_wanted)
 
 
 def _of_endpoint(endpoint: Endpoint, quiz: Quiz, out: Path, given: EndpointFlags, prices: Prices) -> Outcome:

@@ -21,9 +21,7 @@ def caveats(result: Measurement) -> list[str]:
     """Return what a reader must know of a measurement beside its numbers."""
     found = []
     if result.errors:
-        how = (
-            "they count as wrong" if result.errors_as == "wrong" else "they are not measured (--errors-as wrong counts them)"
-        )
+        how = "counted as wrong" if result.errors_as == "wrong" else "not measured (--errors-as wrong counts as wrong)"
         found.append(f"{counted(result.errors, 'reply', 'replies')} did not come: {how}")
     if result.truncated:
         found.append(f"{counted(result.truncated, 'reply', 'replies')} cut off at the longest length")

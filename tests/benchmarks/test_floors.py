@@ -21,7 +21,7 @@ FLOORS = {
     "bench": 0,  # grids, runs, rows, searches
     "audits": 0,
     "versus_trl": 0,
-    "versus_build": 0,
+    "versus_build": 1,
     "reports": 1,  # what is made of results for people to look at
     "figures": 1,  # of the documentation
     "commands": 2,

@@ -127,9 +127,9 @@ def test_a_question_is_what_the_environment_asks(text_id):
     assert answered.reward == pytest.approx(reward)
     assert answered.question.ended == (terminated or truncated)
     told = json.loads(json.dumps(answered.data))["metadata"]
-    assert told["parsed"] == info["parsed"]
+    assert told["parsed"] == (info["parsed"] or None)
     assert (told["success"], told["valid"]) == (info["success"], info["valid"])
-    assert told.get("truth") == info.get("truth")
+    assert told.get("truth") == (info.get("truth") or None)
 
 
 def test_many_questions_are_those_of_each_alone():

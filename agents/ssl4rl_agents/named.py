@@ -23,6 +23,9 @@ MODEL_FILES = ("config.json", "adapter_config.json")
 CHECKPOINT_FILE = "trainer.json"
 """Lies in every checkpoint of a run."""
 
+BEGINNINGS = ("policy.model", "policy.start")
+"""What a run begins from; one that goes on needs neither any more."""
+
 SHAPE = ("model", "nano_hidden", "nano_layers", "gnn_hidden", "gnn_layers", "lora_rank", "lora_alpha")
 """Settings of the network that decide which weights it has."""
 
@@ -43,7 +46,7 @@ def check_named(config: TrainConfig, *, anew: bool = True) -> None:
         ValueError: there is no such thing; the message names the setting, and what there is.
     """
     for name, look in NAMED.items():
-        if (anew and config.policy.start is None) or name != "policy.model":
+        if anew or name not in BEGINNINGS:
             look(config)
 
 
@@ -77,7 +80,7 @@ def require_tasks(config: TrainConfig) -> None:
 def require_model(config: TrainConfig) -> None:
     """Check that a model is built in, lies in a folder, or has a name that one of the hub can have."""
     name = config.policy.model
-    if name in BUILT_IN:
+    if name in BUILT_IN or config.policy.start is not None:  # where the weights are another run's, so is the model
         return
     bare = "/" not in name and not Path(name).exists()  # models of the hub that answer about pictures have an owner
     near = did_you_mean(name.strip(), (AUTO, *BUILT_IN)) if bare else ""
@@ -100,6 +103,12 @@ def require_model(config: TrainConfig) -> None:
         cast(Any, utils).validate_repo_id(name)
     except HFValidationError as error:
         raise NoSuchModelError(f"{wanted}; there is no folder {name!r}, and the hub has no such names") from error
+
+
+def require_start(config: TrainConfig) -> None:
+    """Check that there is the run that a run starts from."""
+    if config.policy.start is not None:
+        start_of(config.policy.start)
 
 
 def start_of(name: str) -> tuple[Path, Path]:
@@ -157,6 +166,7 @@ NAMED: dict[str, Callable[[TrainConfig], None]] = {
     "env_args": require_arguments,
     "format_tasks": require_tasks,
     "policy.model": require_model,
+    "policy.start": require_start,
     "device": require_device,
 }
 """By the setting, what looks whether there is what it names; each raises as `check_named` does."""

@@ -38,6 +38,7 @@ NAMING_NOTHING: dict[str, list[Any]] = {
         {"source": object()},
     ],
     "format_tasks": [["Flip"], [""], ["EdgePrediction"], ["Mixture"]],
+    "policy.start": ["", "no-such-run", "."],
     "policy.model": [
         "",
         " ",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ssl4rl_agents.checks import resolved
+from ssl4rl_agents.named import BEGINNINGS
 from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_agents.trainer_agents import DECIDED
 from ssl4rl_benchmarks import cli
@@ -100,7 +101,8 @@ def test_environments_of_grids(place, tmp_path):
 @pytest.mark.parametrize(("path", "hint"), SETTINGS, ids=NAMES)
 def test_resumed_runs(path, hint, tmp_path, capsys):
     name, whole = ".".join(path), resolved(TrainConfig()).to_json()
-    named = [] if name == "policy.model" else NAMING_NOTHING.get(name, [])[:2]  # a run that goes on has its model
+    begun = name in BEGINNINGS  # a run that goes on needs no model to begin from
+    named = [] if begun else NAMING_NOTHING.get(name, [])[:2]
     for value in (wrong_values(path, hint)[0], *named):
         (tmp_path / "config.json").write_text(json.dumps(spoiled(whole, path, value)))
         refused(["train", "--resume", str(tmp_path)])

@@ -29,10 +29,11 @@ BENCH = [
 ]
 DATA = ["datasets>=3", "pyarrow>=15"]  # sources "parquet:PATH" need the latter alone, "hf:PATH" both
 ENDPOINT = ["httpx2>=2.16"]  # models behind an endpoint; transformers brings it with the hub's client
+MINARI = ["minari[hdf5]>=0.5.4"]
 DEEPSPEED = ["deepspeed>=0.19"]
 RAY = ["ray>=2.40"]
 SERVE = ["starlette>=0.40", "uvicorn>=0.35", "websockets>=15"]
-DEV = ["hypothesis>=6.100", "mypy>=1.15", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.9"]
+DEV = ["hypothesis>=6.100", "mypy>=1.15", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.9", "webdataset>=1"]
 
 setup(
     packages=[
@@ -62,9 +63,10 @@ setup(
         "all": [*AGENTS, *ENDPOINT],
         "bench": BENCH,
         "data": DATA,
-        "dev": [*DEV, *DATA, *BENCH, *DEEPSPEED, *RAY, *SERVE],
+        "dev": [*DEV, *DATA, *BENCH, *DEEPSPEED, *MINARI, *RAY, *SERVE],
         "deepspeed": DEEPSPEED,
         "endpoint": ENDPOINT,
+        "minari": MINARI,
         "ray": RAY,
         "reasoning-gym": ["reasoning-gym>=0.1.25"],
         "serve": SERVE,

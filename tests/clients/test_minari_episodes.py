@@ -10,7 +10,7 @@ import pytest
 
 from ssl4rl_envs import make_task
 from ssl4rl_envs.bridges.minari import record
-from tests.clients.running import example
+from tests.clients.partners import example
 
 minari = pytest.importorskip("minari")
 pytest.importorskip("h5py")

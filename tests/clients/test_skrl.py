@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.clients.running import example
+from tests.clients.partners import example
 
 pytest.importorskip("skrl")
 

@@ -356,10 +356,6 @@ def test_a_folder_that_is_no_run(run, tmp_path):
     mistake(run("train", "--resume", tmp_path / "nowhere"), "nowhere")
 
 
-def test_a_run_is_measured_where_it_was_trained(run, finished):
-    mistake(run("eval", finished, ENV), "leave", ENV)
-
-
 def test_a_run_that_is_there_already(run, finished, tiny):
     before = (finished / "metrics.jsonl").read_bytes()
     mistake(run("train", ENV, "--out", finished, *tiny), str(finished), "overwrite")

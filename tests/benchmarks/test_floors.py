@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import ssl4rl_benchmarks
-from ssl4rl_benchmarks.cli import COMMANDS
+from ssl4rl_benchmarks.commands.table import COMMANDS
 
 NAME = "ssl4rl_benchmarks"
 ROOT = Path(ssl4rl_benchmarks.__file__).parent

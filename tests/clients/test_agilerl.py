@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.clients.partners import example
 
 pytest.importorskip("agilerl.algorithms.ppo")

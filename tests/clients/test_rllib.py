@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.clients.partners import example
 
 for package in ("ray", "tree", "lz4", "ormsgpack"):

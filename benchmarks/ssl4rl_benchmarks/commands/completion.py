@@ -1,7 +1,7 @@
 """``ssl4rl completion``: a script by which a shell completes commands, environments, agents, suites and flags.
 
 The script holds all words, so that completing starts no Python: it is made once, and again where plug-ins or versions change.
-What a command takes is read from the usage in `cli`, its flags from the dataclasses named ...Flags in its module.
+What a command takes is read from the usage in `table`, its flags from the dataclasses named ...Flags in its module.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ssl4rl_agents.agent import agent_names
 from ssl4rl_benchmarks.bench.suites import SUITES
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError, wants_help
+from ssl4rl_benchmarks.commands.table import COMMANDS, USAGE
 from ssl4rl_envs import env_ids, task_class
 from ssl4rl_envs.arguments import did_you_mean
 from ssl4rl_envs.registration import short_name
@@ -62,8 +63,6 @@ def run(arguments: list[str]) -> Outcome:
 
 def words() -> Words:
     """Collect all words."""
-    from ssl4rl_benchmarks.cli import COMMANDS, USAGE  # it imports this module by its name
-
     stand_for = {
         "ENV": [short_name(env_id) for env_id in env_ids()],
         "AGENT": agent_names(),

@@ -14,7 +14,7 @@ from ssl4rl_envs import __version__
 from ssl4rl_envs.serving.app import MAX_MESSAGE, make_app
 from ssl4rl_envs.serving.description import Description
 from ssl4rl_envs.serving.episodes import Episodes
-from ssl4rl_envs.serving.service import Service
+from ssl4rl_envs.serving.service import Heard, Service
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 OWN_NAMES = ["127.0.0.1", "localhost", "[::1]"]
@@ -53,8 +53,9 @@ class Server:
         sessions: int = 1000,
         timeout: float = 300.0,
         clock: Callable[[], float] = time.monotonic,
+        heard: Heard | None = None,
     ) -> None:
-        self.service = Service(episodes, sessions, timeout, clock)
+        self.service = Service(episodes, sessions, timeout, clock, heard)
         hosts = OWN_NAMES if host in LOOPBACK else None
         app = make_app(self.service, Description(name, episodes, __version__), hosts)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

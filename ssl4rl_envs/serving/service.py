@@ -21,6 +21,10 @@ MAX_NUMBER = (1 << 63) - 1
 MAX_EPISODE_ID = 255
 
 Data = Mapping[str, Any]
+
+Heard = Callable[[Question, str], None]
+"""Is told a question and the reply in words that ended it."""
+
 _RESET = ("seed", "index", "size", "episode_id")
 _STEP = ("reply", "action", "replies", "actions", "metadata")
 
@@ -61,10 +65,18 @@ class Service:
         limit: how many questions may be asked at a time, over all sessions.
         timeout: seconds after which a session that is not used is over.
         clock: tells the time, in seconds.
+        heard: is told what was replied.
     """
 
-    def __init__(self, episodes: Episodes, limit: int, timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self.episodes = episodes
+    def __init__(
+        self,
+        episodes: Episodes,
+        limit: int,
+        timeout: float,
+        clock: Callable[[], float] = time.monotonic,
+        heard: Heard | None = None,
+    ) -> None:
+        self.episodes, self._heard = episodes, heard
         self.sessions: Sessions[Player] = Sessions(limit, timeout, clock)
         self._play: Together[tuple[list[Question], list[Said] | None], list[Result]] = Together(self._played)
 
@@ -132,7 +144,9 @@ class Service:
         results = await self._at_work(player, [player.questions[i] for i in going], [said[i] for i in going])
         every = [Result(question, {}, 0.0, {}) for question in player.questions]
         for i, result in zip(going, results, strict=True):
-            every[i] = result
+            every[i], reply = result, said[i]
+            if self._heard is not None and result.question.ended and isinstance(reply, str):
+                self._heard(result.question, reply)
         player.questions, player.steps = [result.question for result in every], player.steps + 1
         return _told(player, every)
 

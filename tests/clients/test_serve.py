@@ -21,11 +21,14 @@ pytest.importorskip("websockets")
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+import ssl4rl_envs
+from ssl4rl_agents.replies import ReplyFile, read_replies
+from ssl4rl_agents.scoring import measure_replies
 from ssl4rl_benchmarks import cli
 from ssl4rl_benchmarks.commands import serve
 from ssl4rl_envs.serving import app
 from ssl4rl_envs.serving.server import Server
-from tests.clients.serving import Clock, episodes, http, playing, say, until
+from tests.clients.serving import SMALL, Clock, episodes, http, playing, say, until
 
 NAME = "SSL4RL/Rotation-v0"
 
@@ -283,6 +286,32 @@ def run(capsys, monkeypatch):
         return status, *capsys.readouterr()
 
     return call
+
+
+def test_what_people_reply_is_stored_once_and_scored(tmp_path):
+    given = serve.ServeFlags(replies=tmp_path / "people.jsonl", player="a class")
+    with ReplyFile(given.replies) as file:
+        heard = serve._noting(file, given, NAME, SMALL)
+        server = Server(NAME, episodes(), sessions=8, timeout=60.0, clock=Clock(), heard=heard)
+        with server.running() as where:
+            for index in (0, 1):
+                session = begin(where, seed=3, index=index)["session"]
+                http(f"{where}/step", {"session": session, "action": {"reply": "<answer>90</answer>"}})
+            session = begin(where, seed=3, index=1)["session"]  # asked again
+            http(f"{where}/step", {"session": session, "action": {"reply": "<answer>0</answer>"}})
+    rows = read_replies([given.replies])
+    assert [(row.seed, row.index, row.reply, row.kind, row.model) for row in rows] == [
+        (3, index, "<answer>90</answer>", "person", "a class") for index in (0, 1)
+    ]
+    answers = [next(ssl4rl_envs.rows(NAME, 1, seed=3, first=index, **SMALL))["answer"] for index in (0, 1)]
+    (scored,) = measure_replies(rows)
+    assert scored.strict.success == sum(answer == "90" for answer in answers) / 2
+
+
+def test_replies_of_several_turns_are_not_stored(tmp_path, capsys):
+    out = str(tmp_path / "people.jsonl")
+    assert cli.main(["serve", "PatchSwap", "--replies", out]) == 2
+    assert "one reply to a question" in capsys.readouterr().err
 
 
 def test_help_names_the_limits_and_the_arguments_of_the_task(run):

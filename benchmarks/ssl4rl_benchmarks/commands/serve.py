@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
+from ssl4rl_agents.replies import ReplyFile, ReplyRow, written_arguments
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, wants_help
 from ssl4rl_envs import make_task
 from ssl4rl_envs.attempts import Attempts
 from ssl4rl_envs.installing import need
+
+if TYPE_CHECKING:
+    from ssl4rl_envs.serving.episodes import Episodes, Question
+    from ssl4rl_envs.serving.service import Heard
 
 NEEDS = ("starlette", "uvicorn", "websockets")
 
@@ -35,6 +41,11 @@ class ServeFlags:
     """How replies are read."""
     attempts: int = 1
     """How many answers a question takes, for tasks of one decision."""
+    replies: Path | None = None
+    """Store what is replied in this .jsonl, as replies of people that `ssl4rl score` and `ssl4rl leaderboard` read; for tasks
+    of one decision."""
+    player: str = "people"
+    """How the leaderboard calls those who play."""
     arrays: bool = False
     """Show the task's arrays beside pictures and words; of graphs they are large."""
 
@@ -53,13 +64,46 @@ def run(arguments: list[str]) -> Outcome:
 def serve(given: ServeFlags, env_id: str, env_args: dict[str, Any]) -> dict[str, Any]:
     """Serve until interrupted; return where it was."""
     from ssl4rl_envs.serving.episodes import Episodes
-    from ssl4rl_envs.serving.server import Server
 
     task = make_task(env_id, **env_args)
+    if given.replies is not None and (task.horizon > 1 or given.attempts > 1):
+        raise UserError("--replies stores one reply to a question; leave --attempts out, and choose a task of one decision")
     task = task if given.attempts == 1 else Attempts(task, given.attempts)
     episodes = Episodes(task, given.split, given.prompt_style, given.grammar, given.arrays)
+    with ExitStack() as stack:
+        heard = (
+            None if given.replies is None else _noting(stack.enter_context(ReplyFile(given.replies)), given, env_id, env_args)
+        )
+        return _serve(given, env_id, episodes, heard)
+
+
+def _noting(file: ReplyFile, given: ServeFlags, env_id: str, env_args: dict[str, Any]) -> Heard:
+    """Return what stores the replies that it is told."""
+    args = written_arguments(env_id, env_args)
+
+    def heard(question: Question, reply: str) -> None:
+        row = ReplyRow(
+            env_id=env_id,
+            args=args,
+            split=given.split,
+            seed=question.seed,
+            index=question.index,
+            prompt_style=given.prompt_style,
+            model=given.player,
+            kind="person",
+            reply=reply,
+        )
+        if not file.replied(row.key):  # who asks for a question again may know the answer
+            file.append(row)
+
+    return heard
+
+
+def _serve(given: ServeFlags, env_id: str, episodes: Episodes, heard: Heard | None) -> dict[str, Any]:
+    from ssl4rl_envs.serving.server import Server
+
     try:
-        server = Server(env_id, episodes, given.host, given.port, given.sessions, given.timeout)
+        server = Server(env_id, episodes, given.host, given.port, given.sessions, given.timeout, heard=heard)
     except OSError as error:
         raise UserError(
             f"cannot listen at {given.host}:{given.port} ({error.strerror}); choose another --port, or 0 for a free one"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.clients.partners import example
+
+from tests.clients.partner import example
 
 pytest.importorskip("agilerl.algorithms.ppo")
 

@@ -7,10 +7,10 @@ import warnings
 import gymnasium as gym
 import numpy as np
 import pytest
-from tests.clients.partners import example
 
 from ssl4rl_envs import make_task
 from ssl4rl_envs.bridges.minari import record
+from tests.clients.partner import example
 
 minari = pytest.importorskip("minari")
 pytest.importorskip("h5py")

@@ -477,7 +477,7 @@ def test_a_ray_of_this_machine_has_enough_for_one_run(wanted, lacking):
 
 def test_ray_is_an_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ImportError, match=r"ssl4rl\[ray\]"):
+    with pytest.raises(ImportError, match=r"\[ray\]"):
         executors.RayExecutor(None)
 
 
@@ -544,8 +544,8 @@ def test_what_else_changed_is_asked_and_read_as_the_run_is(tmp_path, monkeypatch
     asked, evaluate = [], probes.evaluate
     monkeypatch.setattr(probes, "evaluate", lambda *args, **how: asked.append(how) or evaluate(*args, **how))
     config = TrainConfig(env=DIGITS.id, env_args=DIGITS.args, prompt_style="think", grammar="lenient")
-    monkeypatch.setattr(worker, "is_run", lambda name: True)
-    monkeypatch.setattr(worker, "read_config", lambda name: config)
+    monkeypatch.setattr(worker, "is_trained", lambda name: True)
+    monkeypatch.setattr(worker, "read_trained", lambda name: config)
     monkeypatch.setattr(worker, "load_agent", lambda *_, **__: Thinks())
     monkeypatch.setattr(worker, "agent_interface", lambda name: "text")
     assert worker.perform(run, tmp_path)["result"]["readable"] == 0  # "horizontal" is no angle

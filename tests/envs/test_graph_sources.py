@@ -183,7 +183,7 @@ def test_graphs_of_networkx_and_pyg_are_taken_over():
     assert graph.labels[5] == 5
     with pytest.raises(TypeError, match="got int"):
         load_graph(3)
-    with pytest.raises(ValueError, match="unknown graph 'corra'; known are cora"):
+    with pytest.raises(ValueError, match="unknown graph 'corra'; did you mean 'cora'"):
         load_graph("corra")
 
 

@@ -28,7 +28,8 @@ def test_a_name_is_loaded_by_its_row(name, expected):
 
 @pytest.mark.parametrize("name", ["", "nowhere", "plain:", "plain:3", "sized", "disk", "Plain", "plain "])
 def test_a_name_without_a_row_is_an_error_that_lists_them_all(name):
-    with pytest.raises(ValueError, match=re.escape(f"unknown thing {name!r}; known are plain, sized:N, disk:PATH, and more")):
+    nearest, known = r"( did you mean '[a-z:A-Z]+'\?)?", "known are plain, sized:N, disk:PATH, and more"
+    with pytest.raises(ValueError, match=f"unknown thing {re.escape(repr(name))};{nearest} {known}"):
         table().load(name, ", and more")
 
 

@@ -81,7 +81,5 @@ def _load_gnn(checkpoint: Path, config: PolicyConfig, task: Task | None, device:
     table = None if task is None else gnn.feature_table(task)
     policy = gnn.load_gnn(checkpoint, table, temperature=config.temperature)
     if task is not None:
-        gnn.require_fit(
-            policy.sizes, gnn.sizes_of(task, config.model, config.gnn_hidden, config.gnn_layers), checkpoint, task
-        )
+        gnn.require_fit(policy.sizes, task, checkpoint)
     return policy.to(device)

@@ -253,13 +253,18 @@ class GNNPolicy(Policy):
             return logits / self.temperature, self.value_head(about).squeeze(-1)
 
 
-def require_fit(sizes: GNNSizes, wanted: GNNSizes, folder: Path, task: Task) -> None:
-    """Check that a network answers a task as one does that was made for it.
+def require_fit(sizes: GNNSizes, task: Task, folder: Path) -> None:
+    """Check that a network answers a task as one does that was made for it, whatever its layers.
+
+    Args:
+        sizes: of the network.
+        task: that it is to answer.
+        folder: where the network lies, for the error.
 
     Raises:
         ValueError: it does not; the message names what differs.
     """
-    ours, theirs = asdict(sizes), asdict(wanted)
+    ours, theirs = asdict(sizes), asdict(sizes_of(task, sizes.kind, sizes.hidden, sizes.layers))
     differing = [f"{name} {ours[name]} rather than {theirs[name]}" for name in ours if ours[name] != theirs[name]]
     if differing:
         raise ValueError(f"the network in {folder} does not fit {type(task).__name__}: it has {', '.join(differing)}")

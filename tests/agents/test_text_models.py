@@ -14,7 +14,8 @@ from ssl4rl_agents.policies.limits import position_limit
 from ssl4rl_agents.policies.loading import load_pretrained
 from ssl4rl_agents.policies.nano import build_tokenizer
 from ssl4rl_agents.policies.processing import TextProcessor, load_processor
-from ssl4rl_agents.policies.vlm import VLMPolicy, unsayable
+from ssl4rl_agents.policies.sayable import unsayable
+from ssl4rl_agents.policies.vlm import VLMPolicy
 from ssl4rl_agents.runtime.samplers import Reply, Sampling, sample_by, to_samples
 from ssl4rl_agents.settings import PolicyConfig
 from tests.agents import zoo

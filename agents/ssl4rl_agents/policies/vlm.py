@@ -31,6 +31,7 @@ from ssl4rl_agents.policies.lora import add_lora, has_lora, merged_weights, trai
 from ssl4rl_agents.policies.pictures import vision_parameters
 from ssl4rl_agents.policies.policy import Evaluation, Policy, Samples, Together, token_logprobs, token_statistics
 from ssl4rl_agents.policies.prompts import PromptEncoder, VLMInputs
+from ssl4rl_agents.policies.sayable import logit_scaling, unsayable, unscaled
 from ssl4rl_agents.policies.selfcheck import check_model
 from ssl4rl_agents.policies.support import base_of, explained
 from ssl4rl_agents.policies.templates import said_of, whole_reply
@@ -117,7 +118,7 @@ class VLMPolicy(Policy):
         model, tokenizer = self.model, self.processor.tokenizer
         text_config = model.config.get_text_config()
         self.freeze_vision = freeze_vision and self.encoder.image_token_id is not None
-        self._scale_logits = _logit_scaling(text_config)
+        self._scale_logits = logit_scaling(text_config)
         self._positions = position_limit(model.config)
         head = model.get_output_embeddings()
         self.value_head = nn.Linear(head.in_features, 1, dtype=torch.float32, device=model.device)
@@ -368,7 +369,7 @@ class VLMPolicy(Policy):
 
     def leave_logits_alone(self) -> None:
         """Take the head's logits as they are, whatever the decoder's configuration says: AyaVision does not scale them."""
-        self._scale_logits = _unscaled
+        self._scale_logits = unscaled
 
     def sayable(self, logits: Tensor) -> Tensor:
         """Return a model's logits divided by the temperature; what cannot be said, as a picture's token, has no chance."""
@@ -378,36 +379,3 @@ class VLMPolicy(Policy):
     def _values(self, hidden: Tensor) -> Tensor:
         with torch.autocast(hidden.device.type, enabled=False):
             return cast(Tensor, self.value_head(hidden.float())).squeeze(-1)
-
-
-def unsayable(model: Any, tokenizer: Any, size: int) -> Tensor:
-    """Return which of `size` logits belong to nothing that can be said, (size,) bool.
-
-    Those are the tokens in whose places pictures, videos and sounds stand, and ids that the tokenizer has no token for: many
-    models have more logits than tokens, so that their number is a round one, and such an id could not be read again.
-    """
-    forbidden = torch.ones(size, dtype=torch.bool)
-    known = torch.tensor(list(tokenizer.get_vocab().values()))
-    forbidden[known[known < size]] = False
-    for kind in ("image", "video", "audio"):
-        token = getattr(model.config, f"{kind}_token_id", None)
-        if token is not None and token < size:
-            forbidden[token] = True
-    return forbidden
-
-
-def _unscaled(logits: Tensor) -> Tensor:
-    return logits
-
-
-def _logit_scaling(text_config: Any) -> Callable[[Tensor], Tensor]:
-    """Return what a decoder does to its logits behind the language-model head."""
-    cap = getattr(text_config, "final_logit_softcapping", None)
-    factor = (getattr(text_config, "logit_scale", None) or 1.0) / (getattr(text_config, "logits_scaling", None) or 1.0)
-
-    def scaled(logits: Tensor) -> Tensor:
-        if factor != 1.0:
-            logits = logits * factor
-        return logits if cap is None else torch.tanh(logits / cap) * cap
-
-    return scaled

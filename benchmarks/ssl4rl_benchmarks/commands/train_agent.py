@@ -116,7 +116,7 @@ def train(given: AgentFlags, env_id: str, env_args: dict[str, Any]) -> dict[str,
     )  # fmt: skip
     _write(given.out, agent, kept, results, lesson.curve)
     if not given.json:
-        report.print_table(results)
+        report.print_table(results, "The agent and these results")
     return results
 
 

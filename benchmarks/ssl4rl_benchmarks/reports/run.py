@@ -100,8 +100,8 @@ def _normalised(result: dict[str, Any]) -> str:
     return f"{value:.3f}" if value is not None and np.isfinite(value) else "unknown"
 
 
-def print_table(results: dict[str, Any]) -> None:
-    """Print the results."""
+def print_table(results: dict[str, Any], left: str = "Curve, board and report") -> None:
+    """Print the results, and what was `left` in the run's folder."""
     after = results["after"]
     table = Table(title=f"{after['env']}: trained for {results['seconds']:.0f} s", title_justify="left")
     for column in COLUMNS:
@@ -112,7 +112,7 @@ def print_table(results: dict[str, Any]) -> None:
     console.print(table)
     console.print(
         f"{after['episodes']} held-out questions about {after['items']} items that training never saw. "
-        f"Curve, board and report: {results['out']}/",
+        f"{left}: {results['out']}/",
         highlight=False,
     )
 

@@ -16,8 +16,8 @@ from ssl4rl_agents.policies.finite import require_finite
 from ssl4rl_agents.policies.loading import load_pretrained
 from ssl4rl_agents.policies.policy import Samples
 from ssl4rl_agents.policies.vlm import VLMPolicy
-from ssl4rl_agents.quiz import Quiz, Shown
-from ssl4rl_agents.replies import ReplyFile
+from ssl4rl_agents.replies import Quiz, ReplyFile
+from ssl4rl_agents.replies.quiz import Shown
 from ssl4rl_agents.runs.policy_agent import PolicyAgent
 from ssl4rl_agents.runtime.device import autocast, find_device
 from ssl4rl_envs import SSLVectorEnv, Task, hash_seed, tool_schema

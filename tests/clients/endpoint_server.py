@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from ssl4rl_agents.endpoints.client import Clock
-from ssl4rl_agents.replies import question_digest
+from ssl4rl_agents.replies.rows import question_digest
 
 USAGE = {"prompt_tokens": 100, "completion_tokens": 10}
 ENOUGH = 30.0

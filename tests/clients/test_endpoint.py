@@ -18,9 +18,7 @@ from ssl4rl_agents.endpoints import wire
 from ssl4rl_agents.endpoints.client import Client, Endpoint, EndpointError, RefusedError
 from ssl4rl_agents.endpoints.collect import HOPELESS, Progress, collect
 from ssl4rl_agents.evaluation import evaluate_in
-from ssl4rl_agents.quiz import Quiz
-from ssl4rl_agents.replies import ReplyFile, ReplyRow, read_replies
-from ssl4rl_agents.scoring import Prices, measure_replies
+from ssl4rl_agents.replies import Prices, Quiz, ReplyFile, ReplyRow, measure_replies, read_replies
 from ssl4rl_envs import SSLVectorEnv
 from ssl4rl_envs.answers import wrap
 from tests.clients.endpoint_server import USAGE, FakeClock, Server, rounds

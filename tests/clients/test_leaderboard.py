@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from ssl4rl_agents.quiz import Quiz
-from ssl4rl_agents.replies import ReplyFile, ReplyRow
+from ssl4rl_agents.replies import Quiz, ReplyFile, ReplyRow
 from ssl4rl_benchmarks.cli import main
 from ssl4rl_benchmarks.reports import leaderboard
 from ssl4rl_envs.answers import wrap

@@ -16,10 +16,8 @@ import torch
 from ssl4rl_agents.agent import agent_interface, load_agent
 from ssl4rl_agents.evaluation import evaluate_in
 from ssl4rl_agents.pretrained import Pretrained, collect_replies
-from ssl4rl_agents.quiz import Quiz
 from ssl4rl_agents.readability import TRUNCATED
-from ssl4rl_agents.replies import ReplyFile, read_replies
-from ssl4rl_agents.scoring import measure_replies
+from ssl4rl_agents.replies import Quiz, ReplyFile, measure_replies, read_replies
 from ssl4rl_envs import SSLVectorEnv, to_messages
 from tests.agents import zoo
 

@@ -17,7 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ssl4rl_agents.replies import KINDS, ReplyFile, ReplyRow, newest, question_digest, read_replies, written_arguments
+from ssl4rl_agents.replies import ReplyFile, ReplyRow, read_replies
+from ssl4rl_agents.replies.files import newest
+from ssl4rl_agents.replies.rows import KINDS, question_digest, written_arguments
 from ssl4rl_agents.runs.files import InUseError
 from ssl4rl_envs import env_ids, make_task
 

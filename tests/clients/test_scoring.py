@@ -13,17 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ssl4rl_envs
-from ssl4rl_agents.quiz import Quiz
-from ssl4rl_agents.replies import ReplyRow
-from ssl4rl_agents.scoring import (
-    ChangedQuestionError,
-    Prices,
-    mark,
-    measure_replies,
-    pass_at_k,
-    success_interval,
-    text_to_read,
-)
+from ssl4rl_agents.replies import Prices, Quiz, ReplyRow, measure_replies
+from ssl4rl_agents.replies.measurement import pass_at_k, success_interval
+from ssl4rl_agents.replies.scoring import ChangedQuestionError, mark, text_to_read
 
 DIGITS = {"source": "digits", "image_size": 36}
 SAID = ("<answer>{}</answer>", "I think it is <answer>{}</answer>.", "{}", "<answer>90</answer><answer>180</answer>", "")

@@ -22,8 +22,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 import ssl4rl_envs
-from ssl4rl_agents.replies import ReplyFile, read_replies
-from ssl4rl_agents.scoring import measure_replies
+from ssl4rl_agents.replies import ReplyFile, measure_replies, read_replies
 from ssl4rl_benchmarks import cli
 from ssl4rl_benchmarks.commands import serve
 from ssl4rl_envs.serving import app

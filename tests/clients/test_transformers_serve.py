@@ -17,8 +17,7 @@ import pytest
 from ssl4rl_agents.endpoints.client import Endpoint
 from ssl4rl_agents.endpoints.collect import collect
 from ssl4rl_agents.pretrained import Pretrained, collect_replies
-from ssl4rl_agents.quiz import Quiz
-from ssl4rl_agents.replies import ReplyFile
+from ssl4rl_agents.replies import Quiz, ReplyFile
 from tests.agents import zoo
 
 SERVE = "import sys; from transformers.cli.transformers import main; sys.argv[0] = 'transformers'; main()"

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from ssl4rl_agents.endpoints.client import Answered, Client, Clock, Counts, Endpoint, EndpointError, run_to_end
-from ssl4rl_agents.quiz import Quiz, Shown
-from ssl4rl_agents.replies import ReplyFile
+from ssl4rl_agents.replies import Quiz, ReplyFile
+from ssl4rl_agents.replies.quiz import Shown
 from ssl4rl_envs import to_messages, tool_schema
 
 HOPELESS = 10

@@ -10,10 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssl4rl_agents.agent import OUTSIDE, agent_interface, load_agent
-from ssl4rl_agents.answering import collect_answers
-from ssl4rl_agents.quiz import Quiz
-from ssl4rl_agents.replies import ReplyFile, ReplyRow
-from ssl4rl_agents.scoring import Measurement, Prices, measure_replies
+from ssl4rl_agents.replies import Measurement, Prices, Quiz, ReplyFile, ReplyRow, collect_answers, measure_replies
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, names_nothing, quieten, wants_help
 from ssl4rl_benchmarks.commands.outside_flags import EndpointFlags, PretrainedFlags, endpoint_of, pretrained_of

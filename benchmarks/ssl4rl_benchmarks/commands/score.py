@@ -8,8 +8,7 @@ from typing import Literal
 
 from tyro.conf import Positional
 
-from ssl4rl_agents.replies import read_replies
-from ssl4rl_agents.scoring import Prices, measure_replies
+from ssl4rl_agents.replies import Prices, measure_replies, read_replies
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError
 from ssl4rl_benchmarks.reports.replies import told

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ssl4rl_agents.replies import ReplyFile, ReplyRow, written_arguments
+from ssl4rl_agents.replies import ReplyFile, ReplyRow
+from ssl4rl_agents.replies.rows import written_arguments
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, wants_help
 from ssl4rl_envs import make_task

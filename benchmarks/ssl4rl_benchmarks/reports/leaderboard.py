@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ssl4rl_agents.replies import ReplyRow
-from ssl4rl_agents.scoring import ChangedQuestionError, Measurement, Side, measure_replies
+from ssl4rl_agents.replies import Measurement, ReplyRow, measure_replies
+from ssl4rl_agents.replies.measurement import Side
+from ssl4rl_agents.replies.scoring import ChangedQuestionError
 from ssl4rl_benchmarks.reports.page import render
 from ssl4rl_benchmarks.reports.replies import caveats, sampling
 from ssl4rl_envs import task_class

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from ssl4rl_agents.scoring import Measurement, Side
+from ssl4rl_agents.replies import Measurement
+from ssl4rl_agents.replies.measurement import Side
 
 
 def told(result: Measurement) -> str:

@@ -9,8 +9,8 @@ import numpy as np
 
 from ssl4rl_agents.agent import Agent
 from ssl4rl_agents.evaluation import enter
-from ssl4rl_agents.quiz import Quiz
-from ssl4rl_agents.replies import ReplyFile
+from ssl4rl_agents.replies.files import ReplyFile
+from ssl4rl_agents.replies.quiz import Quiz
 from ssl4rl_envs import SSLVectorEnv
 from ssl4rl_envs.answers import wrap
 

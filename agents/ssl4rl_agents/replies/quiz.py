@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ssl4rl_agents.replies import ReplyRow, written_arguments
-from ssl4rl_agents.scoring import digests_of
+from ssl4rl_agents.replies.rows import ReplyRow, digests_of, written_arguments
 from ssl4rl_envs import Batch, Stream, Task
 from ssl4rl_envs.arguments import whole_number
 from ssl4rl_envs.bridges.questions import text_of
@@ -27,7 +26,7 @@ class Shown:
     Args:
         index: its number.
         observation: as the text interface gives it: `prompt`, and pictures (height, width, 3) uint8 by name.
-        digest: of what is shown, see `replies.question_digest`.
+        digest: of what is shown, see `rows.question_digest`.
     """
 
     index: int

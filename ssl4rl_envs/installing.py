@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Sequence
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,12 +36,12 @@ def install_line(*extras: str) -> str:
     return _of_origin(json.loads(installed.read_text("direct_url.json") or "{}"), extras) or _of_packages(installed, extras)
 
 
-def need(what: str, extra: str, *modules: str) -> None:
+def need(what: str, extras: str | Sequence[str], *modules: str) -> None:
     """Refuse to go on without some packages.
 
     Args:
         what: that needs them, e.g. "this audit".
-        extra: that brings them.
+        extras: that bring them, or the one that does.
         modules: as they are imported.
 
     Raises:
@@ -48,7 +49,8 @@ def need(what: str, extra: str, *modules: str) -> None:
     """
     missing = [name.replace("_", "-") for name in modules if find_spec(name) is None]
     if missing:
-        raise ImportError(f"{what} needs {', '.join(missing)}: {install_line(extra)}")
+        named = [extras] if isinstance(extras, str) else extras
+        raise ImportError(f"{what} needs {', '.join(missing)}: {install_line(*named)}")
 
 
 def _of_origin(origin: dict[str, Any], extras: tuple[str, ...]) -> str | None:

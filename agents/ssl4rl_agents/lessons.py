@@ -17,6 +17,7 @@ from ssl4rl_agents.evaluation import evaluate
 from ssl4rl_envs import SSLVectorEnv, hash_seed, make_task
 from ssl4rl_envs.arguments import Checked, whole_number
 from ssl4rl_envs.registration import env_id_of
+from ssl4rl_envs.telling import Progress as Far
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Lesson(Checked):
         curve: the points that were noted.
         settings: what the agent learned with, plain data, if it says so.
         on_begin: is shown the agent as it is before it learns, once; a lesson that is gone on with does not begin again.
+        aloud: say on standard error how far learning has come.
 
     Raises:
         TypeError: an argument is of another type.
@@ -76,10 +78,12 @@ class Lesson(Checked):
     curve: list[Point] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     on_begin: Callable[[Agent], None] | None = None
+    aloud: bool = False
     _due: int = 0
     _told: int = 0
     _measuring: float = 0.0
     _begun: float = field(default_factory=time.perf_counter)
+    _far: Far | None = None
 
     def __post_init__(self) -> None:
         """Look at the arguments, and write the environment's id out."""
@@ -103,10 +107,13 @@ class Lesson(Checked):
         if self.on_begin is not None:
             self.on_begin(agent)
         self._begun = time.perf_counter()
+        self._far = Far("training", self.episodes) if self.aloud else None
 
     def progress(self, agent: Agent, episodes: int) -> None:
         """Tell how far learning has come; the agent is measured, and a point noted, where one is due."""
         self._told = episodes
+        if self._far is not None:
+            self._far.tell(episodes)
         due = min(self.measurements, episodes * self.measurements // self.episodes)
         if due <= self._due:
             return
@@ -117,6 +124,8 @@ class Lesson(Checked):
         """Tell that learning is over; a last point is noted if the agent told of more episodes than the curve has."""
         if self._told > (self.curve[-1].episodes if self.curve else 0):
             self._measure(agent, self._told)
+        if self._far is not None:
+            self._far.end()
 
     def _measure(self, agent: Agent, episodes: int) -> None:
         start = time.perf_counter()

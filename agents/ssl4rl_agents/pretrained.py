@@ -21,6 +21,7 @@ from ssl4rl_agents.replies.quiz import Shown
 from ssl4rl_agents.runs.policy_agent import PolicyAgent
 from ssl4rl_agents.runtime.device import autocast, find_device
 from ssl4rl_envs import SSLVectorEnv, Task, hash_seed, tool_schema
+from ssl4rl_envs.telling import waiting
 
 
 @dataclass(frozen=True)
@@ -93,16 +94,14 @@ def load(chosen: Pretrained, task: Task, prompt_style: str) -> tuple[VLMPolicy, 
     return policy.to(device), device
 
 
-def collect_replies(
-    chosen: Pretrained, quiz: Quiz, file: ReplyFile, *, watch: Callable[[int, int], None] = lambda *_: None
-) -> int:
+def collect_replies(chosen: Pretrained, quiz: Quiz, file: ReplyFile, *, watch: Callable[[int], None] = lambda _: None) -> int:
     """Let a model answer what has no reply in `file` yet; returns how many replies came.
 
     Args:
         chosen: which model.
         quiz: the questions.
         file: open.
-        watch: called with how many replies there are and how many are wanted.
+        watch: called with how many replies there are, those that were there before included.
 
     Raises:
         OSError, ValueError: as of `load`; or several samples are wanted at temperature 0, which would all be the same.
@@ -117,8 +116,10 @@ def collect_replies(
     wanted = sum(map(len, missing.values()))
     if not wanted:
         return 0
-    policy, device = load(chosen, quiz.task, quiz.prompt_style)
+    with waiting(f"loading {chosen.model}"):
+        policy, device = load(chosen, quiz.task, quiz.prompt_style)
     done = 0
+    before = quiz.questions * quiz.samples - wanted
     for _, asked in quiz.batches(lambda index: bool(missing[index]), chosen.batch):
         repeats = max(len(missing[shown.index]) for shown in asked)
         lacking = [(shown.index, missing[shown.index]) for shown in asked]
@@ -127,7 +128,7 @@ def collect_replies(
             for sample, reply in zip(missing[shown.index], replies, strict=False):  # more were sampled than some lack
                 file.append(quiz.row(shown.index, shown.digest, **who, sample=sample, **reply))
                 done += 1
-        watch(done, wanted)
+        watch(before + done)
     return done
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import json
+import warnings
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -222,7 +223,9 @@ class SB3Agent(Asking):
 
     def _make(self, env: SB3Env, seed: int, device_name: str, settings: dict[str, Any]) -> BaseAlgorithm:
         kept, device = copy.deepcopy(settings), find_device(device_name)  # some algorithms write into their settings
-        built: BaseAlgorithm = self._load()("MultiInputPolicy", env, seed=seed, device=device, **kept)
+        with warnings.catch_warnings():  # that the last minibatch of a rollout is smaller; nothing is wrong with that
+            warnings.filterwarnings("ignore", "You have specified a mini-batch size", UserWarning)
+            built: BaseAlgorithm = self._load()("MultiInputPolicy", env, seed=seed, device=device, **kept)
         if not (built.verbose or built.tensorboard_log):
             # The logger it would make for itself leaves an empty folder among the machine's temporary files.
             built.set_logger(Logger(folder=None, output_formats=[]))

@@ -344,3 +344,12 @@ def _elsewhere(value: Any) -> str:
             if value in get_args(hint):
                 return f"; {section.section}{name} takes {value!r}"
     return ""
+
+
+def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return nested settings with some of them changed."""
+    result = dict(base)
+    for name, value in changes.items():
+        both = isinstance(value, dict) and isinstance(result.get(name), dict)
+        result[name] = merged(result[name], value) if both else value
+    return result

@@ -16,7 +16,7 @@ from ssl4rl_agents.runs.asking import Asking
 from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_agents.runs.policy_agent import PolicyAgent
 from ssl4rl_agents.runtime.device import find_device
-from ssl4rl_agents.settings import AUTO, GRAPH_MODELS, TrainConfig
+from ssl4rl_agents.settings import AUTO, GRAPH_MODELS, TrainConfig, merged
 from ssl4rl_envs import SSLVectorEnv
 
 DECIDED = (
@@ -79,7 +79,7 @@ class TrainedAgent(Asking):
         config, folder = resolved(self.configured(lesson)), lesson.folder / "run"
         lesson.settings = config.to_json()
         prompts, group_size = config.rollout.sizes()
-        trainer = Trainer(config, folder, resume=(folder / "config.json").exists(), quiet=True)
+        trainer = Trainer(config, folder, resume=(folder / "config.json").exists(), quiet=not lesson.aloud)
         self._agent = PolicyAgent(trainer.policy, device=trainer.device)
         if not trainer.run(begin=lambda: lesson.begin(self)):
             raise KeyboardInterrupt  # all is saved; half a run is no result
@@ -142,15 +142,6 @@ class TrainedAgent(Asking):
         if self._agent is None:
             raise NotLearnedError
         return self._agent.act(observations, deterministic=deterministic)
-
-
-def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return nested settings with some of them changed."""
-    result = dict(base)
-    for name, value in changes.items():
-        both = isinstance(value, dict) and isinstance(result.get(name), dict)
-        result[name] = merged(result[name], value) if both else value
-    return result
 
 
 def _agent(name: str, model: str = "nano", **settings: Any) -> type[TrainedAgent]:

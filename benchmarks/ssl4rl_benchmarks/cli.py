@@ -14,15 +14,18 @@ from importlib import import_module
 
 from ssl4rl_agents.runs.files import finite
 from ssl4rl_benchmarks.commands.calls import INTERRUPTED, Outcome, UserError, wants_help
-from ssl4rl_benchmarks.commands.table import COMMANDS, USAGE
+from ssl4rl_benchmarks.commands.table import COMMANDS, usage
+from ssl4rl_benchmarks.screen import width
 from ssl4rl_benchmarks.spinning import sleep_soon
 from ssl4rl_envs import telling
 from ssl4rl_envs.arguments import did_you_mean
-from ssl4rl_envs.installing import need
 from ssl4rl_envs.telling import waiting
 
 FAULT = 70
 """The exit status where the program is to blame, as sysexits.h has it."""
+
+WIDEST = 120
+"""Letters of a line that are still read well."""
 
 
 def call(arguments: Sequence[str]) -> Outcome:
@@ -32,17 +35,21 @@ def call(arguments: Sequence[str]) -> Outcome:
         UserError: there is no such command.
         ImportError: packages that it needs are not installed.
     """
-    words = 2 if " ".join(arguments[:2]) in COMMANDS else 1
-    name = " ".join(arguments[:words])
+    name = _named(arguments)
     if name not in COMMANDS:
         nearest = did_you_mean(name, COMMANDS) or ";"
         raise UserError(f"unknown command {name!r}{nearest} known are {', '.join(COMMANDS)}; ssl4rl --help explains them")
-    need(f"ssl4rl {name}", "all", *COMMANDS[name])
     sleep_soon()
     with waiting(f"loading what ssl4rl {name} needs"):
         module = import_module(f"ssl4rl_benchmarks.commands.{name.split()[-1]}")
-    outcome: Outcome = module.run(list(arguments[words:]))
+    outcome: Outcome = module.run(list(arguments[len(name.split()) :]))
     return outcome
+
+
+def _named(arguments: Sequence[str]) -> str:
+    """Return the command that a call names, of one word or two; the first word where it names none."""
+    two = " ".join(arguments[:2])
+    return two if two in COMMANDS else arguments[0]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -59,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
     if quiet:
         os.environ[telling.VARIABLE] = "1"
     if not arguments or wants_help(arguments):
-        print(USAGE)
+        print(usage(min(width() or WIDEST, WIDEST)))
         return 0
     if arguments[0] == "--version":
         print(_versions())
@@ -76,7 +83,8 @@ def main(arguments: list[str] | None = None) -> int:
         if os.environ.get("SSL4RL_TRACEBACK"):
             raise
         status, line = _told(error)
-        print(f"ssl4rl{'' if arguments[0] not in COMMANDS else f' {arguments[0]}'}: {line}", file=sys.stderr)
+        name = _named(arguments)
+        print(f"ssl4rl{f' {name}' if name in COMMANDS else ''}: {line}", file=sys.stderr)
         return status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -88,6 +96,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _told(error: Exception) -> tuple[int, str]:
     """Return the exit status after an error, and what is said of it."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:  # "[Errno 2] ..." is for programs
+        return 2, f"{error.filename}: {error.strerror}"
     if isinstance(error, (UserError, ValueError, TypeError, OSError, ImportError)):
         return 2, str(error)
     if type(error).__name__ == "DivergedError":  # by its name, since torch may not be imported

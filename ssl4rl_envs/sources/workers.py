@@ -12,7 +12,6 @@ import pickle
 import signal
 import subprocess
 import sys
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,7 +20,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from ssl4rl_envs.kernels import threads
-from ssl4rl_envs.telling import PATIENCE, tell
+from ssl4rl_envs.telling import Progress
 
 Result = TypeVar("Result")
 
@@ -31,7 +30,6 @@ CHUNK = 64
 FEW = 512
 """Members that are not worth starting a process."""
 
-_EVERY = 10.0  # seconds between two words where standard error is no terminal
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from ssl4rl_envs.sources.workers import serve; serve()"
 
 
@@ -54,40 +52,6 @@ def in_chunks(work: Callable[[range], Result], count: int, what: str) -> Iterato
         yield result
         progress.tell(chunk.stop)
     progress.end()
-
-
-class Progress:
-    """A line on standard error: how much is done, how fast, and what is left; nothing for what is done soon.
-
-    Args:
-        what: is done, for people.
-        total: how much there is.
-    """
-
-    def __init__(self, what: str, total: int) -> None:
-        self._what, self._total, self._begun = what, total, time.monotonic()
-        self._first: tuple[float, int] | None = None
-        self._terminal = sys.stderr.isatty()
-        self._next = self._begun + PATIENCE
-
-    def tell(self, done: int) -> None:
-        """Say that so much is done, if it is time for it; the rate is that since the first time, when all has started."""
-        now = time.monotonic()
-        self._first = self._first or (now, done)
-        if now < self._next or done == self._first[1]:
-            return
-        self._next = now + (0.5 if self._terminal else _EVERY)
-        rate = (done - self._first[1]) / (now - self._first[0])
-        left = (self._total - done) / rate
-        line = f"ssl4rl: {self._what}: {done:,} of {self._total:,}, {rate:,.0f} a second, {left:,.0f} s left"
-        tell(f"\r{line}\x1b[K" if self._terminal else line, end="" if self._terminal else "\n")
-
-    def end(self) -> None:
-        """Say how long it took, if it took long."""
-        took = time.monotonic() - self._begun
-        if took > PATIENCE:
-            line = f"ssl4rl: {self._what}: {self._total:,} in {took:,.0f} s"
-            tell(f"\r{line}\x1b[K" if self._terminal else line)
 
 
 class _Worker:

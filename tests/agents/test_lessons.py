@@ -14,7 +14,7 @@ from ssl4rl_agents.agent import ENTRY_POINTS, load_agent
 from ssl4rl_agents.evaluation import evaluate_in
 from ssl4rl_agents.lessons import Learner, Lesson
 from ssl4rl_agents.sb3_env import SB3Env
-from ssl4rl_agents.trainer_agents import merged
+from ssl4rl_agents.settings import merged
 from ssl4rl_envs import SSLVectorEnv, make_task
 
 DIGITS = {"source": "digits", "image_size": 36}

@@ -43,7 +43,8 @@ def picture(path) -> np.ndarray:
 # list, show, help
 
 
-def test_list_names_every_environment(run):
+def test_list_names_every_environment(run, monkeypatch):
+    monkeypatch.delenv("COLUMNS")  # as where it is piped: an environment is a line
     result = run("list")
     assert result.status == 0
     header, *lines = result.out.strip().splitlines()

@@ -12,8 +12,8 @@ import pytest
 
 from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.sb3 import SB3Agent
-from ssl4rl_agents.settings import TrainConfig
-from ssl4rl_agents.trainer_agents import TrainedAgent, merged
+from ssl4rl_agents.settings import TrainConfig, merged
+from ssl4rl_agents.trainer_agents import TrainedAgent
 from ssl4rl_benchmarks.bench import choices, grid, rows, spaces, suites, worker
 from ssl4rl_benchmarks.bench.grid import Entry, Environment, Suite
 from ssl4rl_benchmarks.bench.tuning import Tuning

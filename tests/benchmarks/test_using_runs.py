@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -11,9 +14,11 @@ from PIL import Image
 
 from ssl4rl_agents.agent import load_agent
 from ssl4rl_agents.evaluation import evaluate
+from ssl4rl_agents.lessons import Point
 from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_agents.runs.trained import Trained
 from ssl4rl_benchmarks.commands.eval import inherited
+from ssl4rl_benchmarks.reports.kept import troubles
 from ssl4rl_envs import make_task
 from tests.benchmarks.conftest import ENV
 
@@ -175,3 +180,42 @@ def test_a_kept_agent_is_overwritten_when_that_is_asked_for(run, kept, tmp_path)
     assert run(*call).status == 0
     assert json.loads((folder / "agent.json").read_text())["agent"] == "sb3-a2c"
     assert load_agent(folder).interface == "array"
+
+
+# The page of a kept agent
+
+
+def test_a_kept_agent_leaves_a_page_as_a_run_does(kept):
+    page = html.unescape((kept / "report.html").read_text())
+    for name in ("curve.png", "board.png"):
+        assert Image.open(kept / name).size[0] > 300
+    words = (
+        "The agent is asked by how many degrees", "before training, held out", "after training, seen items",
+        "its 95 % interval",
+        "The commonest mistakes among 96 held-out questions", "numpy 2.", "stable-baselines3", "64 episodes", "n_epochs",
+    )  # fmt: skip
+    for word in words:
+        assert word in page, word
+    assert not re.search(r"(src|href)=\"(?!data:|#)", page)
+    assert page.count("data:image/png;base64,") >= 12
+
+
+def test_the_page_of_a_kept_agent_says_how_to_do_it_again(run, kept, tmp_path):
+    """And that command does: the same numbers come out."""
+    page = html.unescape((kept / "report.html").read_text())
+    words = shlex.split(page.split("<code>")[1].split("</code>")[0])
+    assert words[:6] == ["ssl4rl", "train", "Rotation", "--agent", "sb3-ppo", "--out"]
+    assert "--seed" not in words, "what is as it is by default is not spelled out"
+    words[6] = str(tmp_path / "again")
+    again = run(*words[1:], "--json").json
+    before = json.loads((kept / "results.json").read_text())
+    assert [again[name]["reward"] for name in ("before", "after")] == [before[name]["reward"] for name in ("before", "after")]
+
+
+def test_what_did_not_go_well_is_said():
+    points = [Point(10, 1.0, 0.9, 0.9), Point(20, 2.0, 0.3, 0.3)]
+    results = {"after": {"readable": 0.75, "interval": [0.4, 0.6]}}
+    unread, better = troubles(results, points)
+    assert unread == "25.0% of the replies could not be read as an answer."
+    assert better.startswith("It was better on the way: a reward of 0.900 on the validation split after 10 episodes")
+    assert troubles({"after": {"readable": None, "interval": [0.2, 0.4]}}, points[1:]) == []

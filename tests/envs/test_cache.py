@@ -395,23 +395,3 @@ def test_an_unchanged_name_gives_the_same_object(kept, pictures):
         warnings.simplefilter("error")
         assert load_images(f"folder:{pictures}") is load_images(pictures)
     assert obtain(Folder(pictures), Settings()).facts["items"] == COUNT
-
-
-def test_long_work_is_told_with_its_rate_and_what_is_left(monkeypatch, capsys):
-    clock = [0.0]
-    monkeypatch.setattr(workers.time, "monotonic", lambda: clock[0])
-    progress = workers.Progress("decoding x", 1000)
-    for now, done in ((5.0, 100), (15.0, 600), (16.0, 700), (20.0, 1000)):
-        clock[0] = now
-        progress.tell(done)
-    progress.end()
-    assert capsys.readouterr().err.splitlines() == [
-        "ssl4rl: decoding x: 600 of 1,000, 50 a second, 8 s left",
-        "ssl4rl: decoding x: 1,000 in 20 s",
-    ]
-    clock[0] = 0.0
-    progress = workers.Progress("decoding y", 10)
-    clock[0] = 1.0
-    progress.tell(10)
-    progress.end()
-    assert capsys.readouterr().err == ""

@@ -18,7 +18,13 @@ BATCH = 128
 
 
 def collect_answers(
-    make: Callable[[SSLVectorEnv], Agent], name: str, quiz: Quiz, file: ReplyFile, *, interface: str = "array"
+    make: Callable[[SSLVectorEnv], Agent],
+    name: str,
+    quiz: Quiz,
+    file: ReplyFile,
+    *,
+    interface: str = "array",
+    watch: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Ask an agent what has no reply in `file` yet; it acts deterministically. Returns how many questions that were.
 
@@ -28,6 +34,7 @@ def collect_answers(
         quiz: the questions; one sample of each.
         file: open.
         interface: which side of the environments the agent talks to; what it does with arrays is written in words.
+        watch: called with how many questions have a reply, now and then.
     """
     who: dict[str, Any] = {"model": name, "kind": "agent", "settings": {}}
     indices = [index for index in range(quiz.questions) if not file.replied(quiz.key(index, 0, **who))]
@@ -46,6 +53,7 @@ def collect_answers(
         for index, reply in zip(part, replies, strict=True):
             file.append(quiz.row(index, digests[index], **who, reply=reply))
         envs.close()
+        watch(quiz.questions - len(indices) + start + len(part))
     return len(indices)
 
 

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
+from ssl4rl_benchmarks import screen
 from ssl4rl_benchmarks.audits.graph_features import GRAPH_SOLVERS
 from ssl4rl_benchmarks.audits.shortcuts import SOLVERS
 
 POLICIES = ("random", "constant", "majority", "best fixed")
 ABSENT = "–"
+FEW = 6
+"""Audits that stand side by side on the screen, with a line for each attack; more are a line each, for a file."""
 
 
 def print_table(results: list[dict[str, Any]]) -> None:
     """Print audits as a table, with a star where a shortcut beats chance, and what failed below it."""
     for solvers, kind in _kinds(results):
-        rows = [[cell.replace("**", "*") for cell in cells] for cells in _rows(kind, solvers)]
-        widths = [max(len(cells[i]) for cells in rows) for i in range(len(rows[0]))]
-        for cells in rows:
-            print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
-        print()
-    print("\n".join([*_refused(results), *_said(results)]))
+        header, *rows = [[cell.replace("**", "*") for cell in cells] for cells in _rows(kind, solvers)]
+        if len(rows) > FEW:
+            print(screen.table(header, rows, 0), end="\n\n")
+            continue
+        print(", ".join(dict.fromkeys(row[0] for row in rows)))
+        one = len({row[0] for row in rows}) == 1
+        names = [row[1] if one else f"{row[0]} {row[1]}" for row in rows]
+        attacks = [cells for cells in zip(header[2:], *(row[2:] for row in rows), strict=True) if set(cells[1:]) != {ABSENT}]
+        print(screen.table(["over", *names], attacks), end="\n\n")
+        starred = any("*" in cell for cells in attacks for cell in cells[1:])
+        print("* beats chance\n" if starred else "", end="")
+    for line in [*_refused(results), *_said(results)]:
+        print(line)
     failed = [failure for result in results for failure in result["failures"]]
     print("\n".join(f"FAILED {failure}" for failure in failed) if failed else "nothing failed")
 

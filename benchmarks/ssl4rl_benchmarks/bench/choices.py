@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ssl4rl_agents.trainer_agents import merged
+from ssl4rl_agents.settings import merged
 from ssl4rl_benchmarks.bench.grid import REVISION, Entry, Environment, Suite
 from ssl4rl_benchmarks.bench.rows import Row, number_of
 from ssl4rl_benchmarks.bench.spaces import Settings

@@ -8,7 +8,7 @@ from functools import reduce
 from itertools import product
 from typing import Any
 
-from ssl4rl_agents.trainer_agents import merged
+from ssl4rl_agents.settings import merged
 from ssl4rl_benchmarks.bench.grid import Entry
 from ssl4rl_envs import hash_seed
 

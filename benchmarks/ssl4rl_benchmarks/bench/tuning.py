@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ssl4rl_agents.trainer_agents import merged
+from ssl4rl_agents.settings import merged
 from ssl4rl_benchmarks.bench.choices import Search, asked, tried_by
 from ssl4rl_benchmarks.bench.grid import REVISION, Entry, Environment, Run, Suite
 from ssl4rl_benchmarks.bench.rows import Row, versions

@@ -14,15 +14,16 @@ from ssl4rl_agents.runs.asking import Asked
 from ssl4rl_agents.runs.folder import is_run
 from ssl4rl_agents.runs.trained import Trained, read_trained
 from ssl4rl_benchmarks.commands import flags
-from ssl4rl_benchmarks.commands.calls import Outcome, UserError, names_nothing, quieten, wants_help
+from ssl4rl_benchmarks.commands.calls import Outcome, UserError, names_nothing, quieten, require, wants_help
 from ssl4rl_envs import Task, make_task
+from ssl4rl_envs.telling import waiting
 
 
 @dataclass(frozen=True)
 class AskFlags:
     """Ask a trained agent about a picture. Its task makes a question of it, so the right answer is known."""
 
-    picture: Annotated[Path | None, tyro.conf.Positional] = None
+    picture: Annotated[Path | None, tyro.conf.Positional, flags.positional("[PICTURE]")] = None
     """A picture file."""
     out: Path | None = None
     """A picture to write: the question with answer and truth."""
@@ -51,7 +52,9 @@ def run(arguments: list[str]) -> Outcome:
         raise UserError("name a run folder and a picture: ssl4rl ask runs/rotation picture.jpg")
     folder = Path(arguments[0])
     given = flags.parse(AskFlags, arguments[1:], f"ssl4rl ask {folder}", text).command
-    quieten()
+    require("ask")
+    with waiting("loading torch and transformers"):
+        quieten()
     asked = ask(given, folder)
     if given.out is not None:
         given.out.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +76,8 @@ def ask(given: AskFlags, folder: Path) -> list[Asked]:
     if given.count < 1:
         raise ValueError(f"--count must be at least 1, got {given.count}")
     task, split, indices = _questions(given, trained)
-    agent = _agent(given, folder, task)
+    with waiting(f"loading the agent of {folder}"):
+        agent = _agent(given, folder, task)
     return [asking.put(agent, trained, task, split, given.seed, index) for index in indices]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssl4rl_agents.policies.assemble import assemble
 from ssl4rl_benchmarks.commands import flags
-from ssl4rl_benchmarks.commands.calls import Outcome, UserError, quieten
+from ssl4rl_benchmarks.commands.calls import Outcome, UserError, quieten, require
+from ssl4rl_envs.telling import waiting
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,16 @@ class AssembleFlags:
 
 def run(arguments: list[str]) -> Outcome:
     """Assemble; say what came of it unless it is to be JSON."""
-    quieten()
     text = "Join SmolLM2-135M-Instruct and EfficientNet-Lite0 from PyPI packages into a LLaVA with a fresh connector."
     given = flags.parse(AssembleFlags, arguments, "ssl4rl assemble", text).command
+    require("assemble")
+    with waiting("loading torch and transformers"):
+        quieten()
+    from ssl4rl_agents.policies.assemble import assemble  # which imports them
+
     try:
-        result = assemble(given.out, image_size=given.image_size, seed=given.seed, overwrite=given.overwrite)
+        with waiting(f"assembling a model in {given.out}"):
+            result = assemble(given.out, image_size=given.image_size, seed=given.seed, overwrite=given.overwrite)
     except ImportError as error:
         raise UserError(str(error)) from error
     if not given.json:

@@ -45,7 +45,7 @@ def run(arguments: list[str]) -> Outcome:
     """Audit what a call names; the status is 1 where anything failed."""
     env = None if names_nothing(arguments) else named_env(arguments, "audit")
     text = "Look for shortcuts, wrong chance levels and replies that are paid by mistake. Exits with 1 where it finds any."
-    parsed = flags.parse(AuditFlags, arguments[1:] if env else arguments, f"ssl4rl audit {env or '--all'}", text, env)
+    parsed = flags.parse(AuditFlags, arguments[1:] if env else arguments, f"ssl4rl audit {env or 'ENV'}", text, env)
     results = audited(parsed.command, env, flags.env_arguments(parsed.env) if env else {})
     failed = any(result["failures"] for result in results)
     return Outcome(int(failed), results, parsed.command.json)

@@ -11,8 +11,9 @@ from ssl4rl_benchmarks.bench.rows import FILE, Row, Rows, read_rows
 from ssl4rl_benchmarks.bench.suites import SUITES, suite_of
 from ssl4rl_benchmarks.bench.sweep import rows_of, sweep
 from ssl4rl_benchmarks.commands import flags
-from ssl4rl_benchmarks.commands.calls import Outcome, UserError, names_nothing, wants_help
-from ssl4rl_benchmarks.commands.sweeping import SweepFlags, check_packages, executor_of, tell
+from ssl4rl_benchmarks.commands.calls import Outcome, UserError, names_nothing, require, wants_help
+from ssl4rl_benchmarks.commands.sweeping import SweepFlags, check_packages, executor_of
+from ssl4rl_envs.telling import tell, waiting
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ def run(arguments: list[str]) -> Outcome:
     if names_nothing(arguments):
         raise UserError(f"name a suite: ssl4rl bench smoke; known are {', '.join(SUITES)} and .json files")
     given = flags.parse(BenchFlags, arguments[1:], f"ssl4rl bench {arguments[0]}", text).command
+    require("bench SUITE")
     rows = bench(given, arguments[0])
     return Outcome(int(any(row["status"] != "done" for row in rows)), rows, given.json)
 
@@ -71,7 +73,8 @@ def bench(given: BenchFlags, name: str) -> list[Row]:
     if given.report and any(row["status"] == "done" for row in shown):
         from ssl4rl_benchmarks.reports.suite.files import PAGE, TABLES, write_report  # its packages are an extra
 
-        write_report(shown, suite, out, given.publish)
+        with waiting("drawing the report"):
+            write_report(shown, suite, out, given.publish)
         if not given.json:
             print(f"report: {out / PAGE}, {out / TABLES}")
     return rows

@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from tyro.conf import Positional
 
+from ssl4rl_benchmarks import screen
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome
 from ssl4rl_envs.sources import load_images
 from ssl4rl_envs.sources.cache import PLACE, SIZE, Cache, Kept, limit, place
 from ssl4rl_envs.sources.collected import CollectedSource
 from ssl4rl_envs.sources.entry import DamagedError, Entry
+from ssl4rl_envs.telling import waiting
 
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
@@ -23,7 +25,7 @@ _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 class CacheFlags:
     """List what is kept, or build, check or delete it."""
 
-    names: Positional[tuple[str, ...]] = ()
+    names: Annotated[tuple[str, ...], Positional, flags.positional("[NAME ...]")] = ()
     """With --clear or --check: of which sources or entries, as the list writes them; by default of all."""
     build: str = ""
     """Take in a source, e.g. folder:/data/pictures, so that whoever asks for it later finds it decoded."""
@@ -64,14 +66,11 @@ def run(arguments: list[str]) -> Outcome:
 
 def table(kept: list[Kept]) -> str:
     """Return entries as the lines of a table, the last used first."""
-    lines = [("source", "pictures", "size", "last used", "entry")]
+    lines = []
     for each in kept:
         used = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.used))
         lines.append((each.name or "damaged", f"{each.items:,}", _size(each.size), used, each.key))
-    widths = [max(len(line[column]) for line in lines) for column in range(5)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    return screen.table(("source", "pictures", "size", "last used", "entry"), lines)
 
 
 def _built(name: str, json: bool) -> Outcome:
@@ -115,7 +114,8 @@ def _checked(kept: Cache, chosen: list[Kept], json: bool) -> Outcome:
     rows = []
     for each in chosen:
         try:
-            Entry.open(kept.entries / each.key).check()
+            with waiting(f"reading {each.name or each.key}"):
+                Entry.open(kept.entries / each.key).check()
             damage = ""
         except (DamagedError, OSError) as error:
             damage = str(error)

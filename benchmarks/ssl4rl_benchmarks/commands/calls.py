@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from ssl4rl_benchmarks.commands.table import way
+from ssl4rl_envs.installing import need
 from ssl4rl_envs.registration import env_id_of
 
 INTERRUPTED = 130
@@ -43,6 +45,19 @@ def named_env(arguments: Sequence[str], command: str) -> str:
     if names_nothing(arguments):
         raise UserError(f"name an environment: ssl4rl {command} Rotation ...; `ssl4rl list` shows all")
     return env_id_of(arguments[0])
+
+
+def require(words: str) -> None:
+    """Refuse to go on without the packages of a way to call a command, once the call has been read: its help needs none.
+
+    Args:
+        words: that the way begins with in `table.CALLS`, e.g. "eval hf:".
+
+    Raises:
+        ImportError: one is not installed.
+    """
+    call = way(words)
+    need("it", call.extras, *call.needs)
 
 
 def quieten() -> None:

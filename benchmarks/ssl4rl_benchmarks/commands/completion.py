@@ -1,13 +1,12 @@
 """``ssl4rl completion``: a script by which a shell completes commands, environments, agents, suites and flags.
 
 The script holds all words, so that completing starts no Python: it is made once, and again where plug-ins or versions change.
-What a command takes is read from the usage in `table`, its flags from the dataclasses named ...Flags in its module.
+What a command takes is read from `table.CALLS`, its flags from the dataclasses named ...Flags in its modules.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import re
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -16,7 +15,7 @@ from ssl4rl_agents.agent import agent_names
 from ssl4rl_benchmarks.bench.suites import SUITES
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError, wants_help
-from ssl4rl_benchmarks.commands.table import COMMANDS, USAGE
+from ssl4rl_benchmarks.commands.table import CALLS, COMMANDS
 from ssl4rl_envs import env_ids, task_class
 from ssl4rl_envs.arguments import did_you_mean
 from ssl4rl_envs.registration import short_name
@@ -27,6 +26,8 @@ INSTALL = {
     "fish": "ssl4rl completion fish > ~/.config/fish/completions/ssl4rl.fish   # once",
 }
 EVERYWHERE = ("--help", "--quiet")
+MODULES = {"train": ("train", "train_agent"), "eval": ("eval", "outside_flags"), "bench": ("bench", "tune")}
+"""Where the flags of a command stand, if not in its own module alone."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,10 @@ def words() -> Words:
         "bash|zsh|fish": list(SCRIPTS),
     }
     commands: dict[str, list[str]] = {}
-    for command, rest in re.findall(r"^  (\w+) (.*?)(?:  .*)?$", USAGE, re.MULTILINE):
+    for call in CALLS:
+        command, *rest = call.words.split()
         taken = commands.setdefault(command, [])
-        for word in rest.split():
+        for word in rest:
             taken += stand_for.get(word, [word] if word in {name.split()[-1] for name in COMMANDS} else [])
     return Words(
         {command: list(dict.fromkeys(taken)) for command, taken in commands.items()},
@@ -82,16 +84,14 @@ def words() -> Words:
 
 
 def _flags_of(command: str) -> dict[str, tuple[str, ...]]:
-    """Return the flags of a command; those that every command has alone where its packages are not installed."""
+    """Return the flags of a command."""
     found: dict[str, tuple[str, ...]] = dict.fromkeys(EVERYWHERE, ())
-    try:
-        module = import_module(f"ssl4rl_benchmarks.commands.{command}")
-    except ImportError:
-        return found
-    for name, member in vars(module).items():
-        if name.endswith("Flags") and dataclasses.is_dataclass(member) and member.__module__ == module.__name__:
-            found |= _taken(member)
-    return found
+    for file in MODULES.get(command, (command,)):
+        module = import_module(f"ssl4rl_benchmarks.commands.{file}")
+        for name, member in vars(module).items():
+            if name.endswith("Flags") and dataclasses.is_dataclass(member) and member.__module__ == module.__name__:
+                found |= _taken(member)
+    return found | ({"--agent": tuple(agent_names())} if "--agent" in found else {})
 
 
 def _of_env(env_id: str) -> dict[str, tuple[str, ...]]:

@@ -12,9 +12,8 @@ from ssl4rl_agents.evaluation import Result, evaluate_in
 from ssl4rl_agents.runs.folder import is_run
 from ssl4rl_agents.runs.trained import Trained, is_trained, read_trained
 from ssl4rl_benchmarks.commands import flags, outside
-from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, names_nothing, quieten, wants_help
+from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, names_nothing, quieten, require, wants_help
 from ssl4rl_envs import SSLVectorEnv, make_task, task_class
-from ssl4rl_envs.installing import need
 from ssl4rl_envs.registration import at_level
 from ssl4rl_envs.telling import waiting
 
@@ -75,7 +74,7 @@ def run(arguments: list[str]) -> Outcome:
 
 def _of_trained(folder: str, rest: list[str], text: str) -> Outcome:
     """Measure what was trained, where it was, or in another environment."""
-    need("a trained run", "all", "torch", "transformers")
+    require("eval RUN_FOLDER")
     with waiting("loading torch and transformers"):
         quieten()
     trained = read_trained(Path(folder))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +12,7 @@ from tyro.conf import arg
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, wants_help
 from ssl4rl_envs.bridges.exports import MANIFEST, Plan, export
+from ssl4rl_envs.telling import Progress
 
 Format = Literal["datasets", "parquet", "webdataset", "jsonl", "lmms-eval", "vlmevalkit"]
 
@@ -73,10 +72,12 @@ def run(arguments: list[str]) -> Outcome:
         shard_size=given.shard_size,
         arguments=_differing(parsed.env),
     )
+    progress = Progress(f"exporting {env}", given.n)
     try:
-        made = export(plan, given.out, Meter(sys.stderr))
+        made = export(plan, given.out, lambda done, _: progress.tell(done))
     except RuntimeError as error:
         raise UserError(str(error)) from error
+    progress.end()
     if not given.json:
         print(said(plan, given.out, made.found, made.manifest))
     return Outcome(0, made.manifest, given.json)
@@ -88,24 +89,6 @@ def said(plan: Plan, folder: Path, found: int, manifest: dict[str, Any]) -> str:
     table = next((Path(name).stem for name in manifest["files"] if name.endswith((".yaml", ".tsv"))), "")
     how = READ_BY[plan.format].format(folder=str(folder), name=table)
     return f"{plan.n:,} questions of {plan.env_id} in {folder}{before}\nread them: {how}\ntheir keys: {folder / MANIFEST}"
-
-
-class Meter:
-    """How far an export is, in a line that is written over on a terminal, or a line a shard elsewhere."""
-
-    def __init__(self, stream: Any) -> None:
-        self.stream = stream
-        self.begun = time.monotonic()
-        self.before: int | None = None
-
-    def __call__(self, done: int, n: int) -> None:
-        """Say that `done` of `n` questions are there."""
-        terminal = self.stream.isatty()
-        passed = time.monotonic() - self.begun
-        start = "\r" if terminal else ""
-        end = "" if terminal and done < n else "\n"
-        self.stream.write(f"{start}{done:,} of {n:,} questions, {passed:.0f} s{end}")
-        self.stream.flush()
 
 
 def _differing(parsed: Any) -> dict[str, Any]:

@@ -10,11 +10,12 @@ import dataclasses
 import difflib
 import inspect
 import itertools
+import os
 import re
 import types
 import typing
-from collections.abc import Mapping
-from contextlib import redirect_stderr
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from io import StringIO
 from typing import Annotated, Any, Literal
 
@@ -26,6 +27,15 @@ from ssl4rl_envs.arguments import constructor_hints, did_you_mean
 
 OF_TYRO = ("--help", "--tyro-print-completion", "--tyro-write-completion")
 """Flags that every command takes from tyro."""
+
+HELP = ("-h", "--help")
+PAGE = 80
+"""Letters of a line of what tyro writes where that is no terminal's."""
+
+
+def positional(name: str) -> Any:
+    """Return how a field of names without a flag is called in a usage."""
+    return tyro.conf.arg(metavar=name, help_behavior_hint="")
 
 
 def argument_help(docstring: str) -> dict[str, str]:
@@ -128,13 +138,29 @@ def parse(
     flags: Any = dataclasses.make_dataclass("Flags", fields)
     _require_known(arguments, named(command) | (named(env) if env is not None else {}), prog)
     said = StringIO()
+    helps = any(flag in arguments for flag in HELP)
     try:
-        with redirect_stderr(said):
+        with redirect_stderr(said), nullcontext() if helps else _on_a_page():
             return tyro.cli(flags, args=arguments, prog=prog, description=description)
     except SystemExit as stop:
         if not stop.code:  # it was asked for help
             raise
         raise UserError(f"{_unboxed(said.getvalue())}; {prog} --help explains") from None
+
+
+@contextmanager
+def _on_a_page() -> Iterator[None]:
+    """Let tyro write its errors without colours and to a fixed width, whatever terminal there is."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(PAGE)
+    try:
+        with redirect_stdout(StringIO()):
+            yield
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
 
 
 def named(command: type[Any], prefix: str = "--") -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from ssl4rl_benchmarks import screen
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome
 from ssl4rl_envs import env_ids, make_task
@@ -20,7 +21,7 @@ COLUMNS = {"environment": "env", "action space": "action_space", "chance": "chan
 class ListFlags:
     """List the environments, those of installed plug-ins included."""
 
-    env: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    env: Annotated[tuple[str, ...], tyro.conf.Positional, flags.positional("[ENV ...]")] = ()
     """Only these: by their ids, in short, or as module:Class."""
     json: bool = False
     """Print JSON."""
@@ -62,11 +63,7 @@ def describe(env_id: str) -> dict[str, Any]:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Return descriptions as the lines of a table."""
-    cells = [list(COLUMNS), *([_cell(row[key]) for key in COLUMNS.values()] for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(COLUMNS))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells
-    )
+    return screen.table(list(COLUMNS), [[_cell(row[key]) for key in COLUMNS.values()] for row in rows])
 
 
 def _cell(value: Any) -> str:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssl4rl_agents.agent import OUTSIDE, agent_interface, load_agent
 from ssl4rl_agents.replies import Measurement, Prices, Quiz, ReplyFile, ReplyRow, collect_answers, measure_replies
 from ssl4rl_benchmarks.commands import flags
-from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, names_nothing, quieten, wants_help
+from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, names_nothing, quieten, require, wants_help
 from ssl4rl_benchmarks.commands.outside_flags import EndpointFlags, PretrainedFlags, endpoint_of, pretrained_of
 from ssl4rl_benchmarks.reports.replies import told
-from ssl4rl_envs.installing import need
+from ssl4rl_envs.telling import Line, Progress, waiting
 
 if TYPE_CHECKING:
     from ssl4rl_agents.endpoints.client import Endpoint
-    from ssl4rl_agents.endpoints.collect import Progress
-
-EVERY = 5.0
-"""Seconds between two lines about how far it is."""
+    from ssl4rl_agents.endpoints.collect import Progress as SoFar
 
 
 def is_outside(agent: str) -> bool:
@@ -42,6 +37,7 @@ def run(agent: str, rest: list[str]) -> Outcome:
     env = named_env(rest, f"eval {agent}")
     parsed = flags.parse(command, rest[1:], f"ssl4rl eval {agent} {env}", text, env)
     given = parsed.command
+    require(f"eval {kind}:")
     quiz = Quiz(
         env,
         flags.env_arguments(parsed.env),
@@ -76,7 +72,10 @@ def store(agent: str, env: str, env_args: dict[str, Any], prompt_style: str, giv
         raise UserError(f"--out stores what the newest checkpoint says; leave --checkpoint {given.checkpoint} out")
     quiz = Quiz(env, env_args, split=given.split, seed=given.seed, questions=given.episodes, prompt_style=prompt_style)
     with ReplyFile(given.out) as file:
-        collect_answers(lambda envs: load_agent(agent, envs), agent, quiz, file, interface=agent_interface(agent))
+        progress = Progress(f"asking {agent}", quiz.questions)
+        interface = agent_interface(agent)
+        collect_answers(lambda envs: load_agent(agent, envs), agent, quiz, file, interface=interface, watch=progress.tell)
+        progress.end()
         rows = _own(file, quiz, agent, {}, "agent")
     (result,) = measure_replies(rows)
     return outcome(result, given.out, json_wanted=given.json)
@@ -99,22 +98,29 @@ def _of_endpoint(endpoint: Endpoint, quiz: Quiz, out: Path, given: EndpointFlags
     from ssl4rl_agents.endpoints.collect import collect
 
     with ReplyFile(out) as file:
-        progress = collect(endpoint, quiz, file, watch=now_and_then(lambda progress: so_far(progress, prices)))
-        print(so_far(progress, prices), file=sys.stderr)
+        line = Line()
+
+        def watch(progress: SoFar) -> None:
+            if line.due:
+                line.show(so_far(progress, prices))
+
+        progress = collect(endpoint, quiz, file, watch=watch)
+        line.show(so_far(progress, prices), last=True)
         rows = _own(file, quiz, endpoint.model, endpoint.sampling)
     (result,) = measure_replies(rows, errors_as=given.errors_as, prices=prices)
     return outcome(result, out, json_wanted=given.json)
 
 
 def _of_pretrained(model: str, quiz: Quiz, out: Path, given: PretrainedFlags) -> Outcome:
-    need(f"hf:{model}", "all", "torch", "transformers")
-    from ssl4rl_agents.pretrained import collect_replies
+    with waiting("loading torch and transformers"):
+        quieten()
+    from ssl4rl_agents.pretrained import collect_replies  # which imports them
 
-    quieten()
     chosen = pretrained_of(model, given)
     with ReplyFile(out) as file:
-        watch = now_and_then(lambda done, wanted: f"{done:,} of {wanted:,} replies")
-        collect_replies(chosen, quiz, file, watch=watch)
+        progress = Progress(f"asking {model}", quiz.questions * quiz.samples)
+        collect_replies(chosen, quiz, file, watch=progress.tell)
+        progress.end()
         rows = _own(file, quiz, chosen.model, chosen.sampling)
     (result,) = measure_replies(rows)
     return outcome(result, out, json_wanted=given.json)
@@ -126,20 +132,7 @@ def _own(file: ReplyFile, quiz: Quiz, model: str, settings: dict[str, Any], kind
     return [row for row in file.rows if quiz.holds(row) and (row.model, row.kind, row.settings) == who]
 
 
-def now_and_then(say: Callable[..., str]) -> Callable[..., None]:
-    """Return what tells how far something is, when it is called, but not more often than `EVERY` seconds."""
-    last = time.monotonic()
-
-    def tell(*so_far: Any) -> None:
-        nonlocal last
-        if time.monotonic() - last >= EVERY:
-            last = time.monotonic()
-            print(say(*so_far), file=sys.stderr)
-
-    return tell
-
-
-def so_far(progress: Progress, prices: Prices) -> str:
+def so_far(progress: SoFar, prices: Prices) -> str:
     """Put in one line how far the questions to an endpoint are, and what they took."""
     cost = prices.of(progress.prompt_tokens, progress.completion_tokens)
     failures = ", ".join(f"{count} x {reason}" for reason, count in sorted(progress.counts.failures.items()))

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from tyro.conf import Positional
 
 from ssl4rl_agents.replies import Prices, measure_replies, read_replies
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError
-from ssl4rl_benchmarks.reports.replies import told
+from ssl4rl_benchmarks.reports.replies import counted, told
+from ssl4rl_envs.telling import waiting
 
 
 @dataclass(frozen=True)
 class ScoreFlags:
     """Score stored replies."""
 
-    files: Positional[tuple[Path, ...]] = ()
+    files: Annotated[tuple[Path, ...], Positional, flags.positional("FILE ...")] = ()
     """Files of replies, or folders of them."""
     errors_as: Literal["missing", "wrong"] = "missing"
     """How questions without a reply count: not at all, or as wrong."""
@@ -42,7 +43,8 @@ def run(arguments: list[str]) -> Outcome:
     if not given.files:
         raise UserError("name files of replies: ssl4rl score replies/openai-gpt-4o-Rotation-v0-test.jsonl")
     rows = read_replies(given.files)
-    results = measure_replies(rows, errors_as=given.errors_as, prices=Prices(given.price_in, given.price_out))
+    with waiting(f"scoring {counted(len(rows), 'reply', 'replies')}"):
+        results = measure_replies(rows, errors_as=given.errors_as, prices=Prices(given.price_in, given.price_out))
     if not given.json:
         print("\n".join(map(told, results)))
     return Outcome(0, [result.to_json() for result in results], given.json)

@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from ssl4rl_agents.replies import ReplyFile, ReplyRow
 from ssl4rl_agents.replies.rows import written_arguments
 from ssl4rl_benchmarks.commands import flags
-from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, wants_help
+from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, require, wants_help
 from ssl4rl_envs import make_task
 from ssl4rl_envs.attempts import Attempts
-from ssl4rl_envs.installing import need
 
 if TYPE_CHECKING:
     from ssl4rl_envs.serving.episodes import Episodes, Question
     from ssl4rl_envs.serving.service import Heard
-
-NEEDS = ("starlette", "uvicorn", "websockets")
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ def run(arguments: list[str]) -> Outcome:
         flags.parse(ServeFlags, arguments, "ssl4rl serve ENV", text)
     env = named_env(arguments, "serve")
     parsed = flags.parse(ServeFlags, arguments[1:], f"ssl4rl serve {env}", text, env)
-    need("serving", "serve", *NEEDS)
+    require("serve")
     return Outcome(0, serve(parsed.command, env, flags.env_arguments(parsed.env)), json=False)
 
 

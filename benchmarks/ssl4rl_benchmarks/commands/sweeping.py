@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 from ssl4rl_benchmarks.bench.executors import Executor, LocalExecutor, RayExecutor
 from ssl4rl_benchmarks.bench.grid import Run
 from ssl4rl_benchmarks.bench.sweep import WORK
-from ssl4rl_envs import telling
-from ssl4rl_envs.installing import install_line
+from ssl4rl_envs.installing import need
 
 CONTRIB = ("sb3-trpo", "sb3-qrdqn", "sb3-maskable-ppo")
 
@@ -62,13 +60,8 @@ def executor_of(flags: SweepFlags, out: Path) -> Executor:
 
 def check_packages(runs: list[Run], *, report: bool) -> None:
     """Refuse at once what would fail in every run, or at the end."""
-    if find_spec("sb3_contrib") is None and any(run.agent.name in CONTRIB for run in runs):
-        raise ImportError(f"some of these agents need sb3-contrib (--agent chooses others): {install_line('bench')}")
-    missing = [name for name in ("rliable", "jinja2") if find_spec(name) is None]
-    if report and missing:
-        raise ImportError(f"the report needs {' and '.join(missing)} (--no-report leaves it out): {install_line('bench')}")
-
-
-def tell(line: str) -> None:
-    """Say what is going on, on standard error."""
-    telling.tell(line)
+    contrib = next((run.agent.name for run in runs if run.agent.name in CONTRIB), None)
+    if contrib is not None:
+        need(f"{contrib} (--agent chooses others)", "bench", "sb3_contrib")
+    if report:
+        need("the report (--no-report leaves it out)", "bench", "rliable", "jinja2")

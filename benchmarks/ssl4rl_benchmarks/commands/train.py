@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -17,14 +16,12 @@ from ssl4rl_agents.runs.folder import CONFIG, is_run, read_config
 from ssl4rl_agents.runs.trained import is_kept
 from ssl4rl_agents.settings import AUTO, BUILT_IN, GRAPH_MODELS, TrainConfig, TrainSettings, model_for
 from ssl4rl_benchmarks.commands import flags
-from ssl4rl_benchmarks.commands.calls import INTERRUPTED, Outcome, named_env, quieten, wants_help
-from ssl4rl_envs.installing import need
+from ssl4rl_benchmarks.commands.calls import INTERRUPTED, Outcome, named_env, quieten, require, wants_help
 from ssl4rl_envs.telling import tell, waiting
 
 if TYPE_CHECKING:  # what learns takes seconds to import, and the help of this command does not need it
     from ssl4rl_agents.ppo.trainer import Trainer
 
-NEEDED = ("torch", "transformers", "tensorboard", "matplotlib", "rich", "jinja2", "safetensors")
 BEFORE, CEILING = "before.json", "ceiling"
 
 
@@ -91,7 +88,7 @@ def _load() -> None:
     Raises:
         ImportError: a package that it needs is not installed.
     """
-    need("ssl4rl train", "all", *NEEDED)
+    require("train")
     with waiting("loading torch and transformers"):
         quieten()
         import_module("ssl4rl_agents.ppo.trainer")
@@ -155,10 +152,9 @@ def _say_schedule(before: TrainConfig, now: TrainConfig, done: int) -> None:
     if was == wanted or now.optimizer.schedule == "constant" or not done:
         return
     rates = [now.optimizer.rate_at(*when) for when in ((done - 1, was), (min(done, wanted - 1), wanted))]
-    print(
+    tell(
         f"optimizer.schedule is linear: the step size was {rates[0]:.2g} in iteration {done} of {was}, and goes on with "
-        f"{rates[1]:.2g}, falling to 0 at iteration {wanted}; a run set to {wanted} from the start learns otherwise",
-        file=sys.stderr,
+        f"{rates[1]:.2g}, falling to 0 at iteration {wanted}; a run set to {wanted} from the start learns otherwise"
     )
 
 
@@ -171,6 +167,7 @@ def _finish(trainer: Trainer, *, ceiling: bool, quiet_table: bool) -> dict[str, 
 def _measured(trainer: Trainer, *, ceiling: bool, quiet_table: bool) -> dict[str, Any]:
     from ssl4rl_agents.ppo.trainer import Trainer
     from ssl4rl_benchmarks.reports import run as report
+    from ssl4rl_benchmarks.reports.results import print_table
 
     config, out, processes = trainer.config, trainer.out, trainer.processes
 
@@ -210,11 +207,10 @@ def _measured(trainer: Trainer, *, ceiling: bool, quiet_table: bool) -> dict[str
         write_json(out / "results.json", results)
         report.write(trainer, results, answers)
         if not quiet_table:
-            report.print_table(results)
+            print_table(results)
     return results
 
 
 def _interrupted(trainer: Trainer, out: Path, *, ceiling: bool) -> dict[str, Any]:
-    if trainer.processes.is_main:
-        print(f"interrupted and saved; go on with: ssl4rl train --resume {out}{' --ceiling' * ceiling}", file=sys.stderr)
+    tell(f"interrupted and saved; go on with: ssl4rl train --resume {out}{' --ceiling' * ceiling}")
     return {"finished": False, "out": str(out), "iteration": trainer.iteration}

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from ssl4rl_agents.agent import Agent, agent_interface, check_settings, load_agent
 from ssl4rl_agents.evaluation import Result, evaluate
-from ssl4rl_agents.lessons import Learner, Lesson, Point
+from ssl4rl_agents.lessons import Learner, Lesson
 from ssl4rl_agents.runs.files import write_json, write_text
 from ssl4rl_agents.runs.folder import clear_run
 from ssl4rl_agents.runs.trained import AGENT, SAVED, Kept, is_kept, is_trained, write_kept
 from ssl4rl_benchmarks.commands import flags
-from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, wants_help
-from ssl4rl_benchmarks.reports import run as report
-from ssl4rl_envs import SSLVectorEnv, make_task
+from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, quieten, require, wants_help
+from ssl4rl_envs import SSLVectorEnv, Task, make_task
+from ssl4rl_envs.telling import waiting
 
 METRICS, RESULTS = "metrics.jsonl", "results.json"
+LEFT = (AGENT, RESULTS, METRICS, "curve.png", "board.png", "report.html")
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,18 @@ def called(arguments: list[str]) -> Outcome:
         raise UserError("name the environment first: ssl4rl train ENV --agent NAME --out FOLDER")
     env = named_env(arguments, "train")
     parsed = flags.parse(AgentFlags, arguments[1:], f"ssl4rl train {env} --agent NAME", text, env)
+    require("train ENV --agent")
+    with waiting("loading torch and transformers"):
+        quieten()
     return Outcome(0, train(parsed.command, env, flags.env_arguments(parsed.env)), parsed.command.json)
+
+
+class Learned(NamedTuple):
+    """What came of a lesson: the agent, what it says of its settings, its curve, and what it reached before and after."""
+
+    agent: Any
+    lesson: Lesson
+    results: dict[str, Any]
 
 
 def train(given: AgentFlags, env_id: str, env_args: dict[str, Any]) -> dict[str, Any]:
@@ -78,25 +89,41 @@ def train(given: AgentFlags, env_id: str, env_args: dict[str, Any]) -> dict[str,
         FileExistsError: the folder holds something that is not to be overwritten.
         ValueError: the agent does not learn, or cannot be kept, or a setting is wrong.
     """
+    from ssl4rl_benchmarks.reports.results import print_table
+
     settings = _settings(given.settings)
     env_args = with_absolute_source(env_args)
     check_settings(given.agent, settings)
     _make_room(given.out, overwrite=given.overwrite)
-    how: dict[str, Any] = {"prompt_style": given.prompt_style, "grammar": given.grammar}
-    interface = agent_interface(given.agent)
     task = make_task(env_id, **env_args)
-    envs = SSLVectorEnv(task, num_envs=1, interface=interface, **how)
+    learned = _taught(given, env_id, env_args, task, settings)
+    kept = Kept(
+        env_id, env_args, cast("Any", learned.agent.interface), given.prompt_style, given.grammar, given.agent, settings,
+        given.seed, given.episodes, given.device, learned.lesson.settings,
+    )  # fmt: skip
+    with waiting("drawing the report"):
+        _write(given, learned, kept, task)
+    if not given.json:
+        print_table(learned.results)
+    return learned.results
+
+
+def _taught(given: AgentFlags, env_id: str, env_args: dict[str, Any], task: Task, settings: dict[str, Any]) -> Learned:
+    """Let an agent learn, and measure it before and after."""
+    how: dict[str, Any] = {"prompt_style": given.prompt_style, "grammar": given.grammar}
+    envs = SSLVectorEnv(task, num_envs=1, interface=agent_interface(given.agent), **how)
     agent = load_agent(given.agent, envs, **settings)
     _require_kept(given.agent, agent)
 
-    def measure(split: str) -> Result:
-        return evaluate(agent, task, env=env_id, split=split, episodes=given.test_episodes, **how)
+    def measure(split: str, when: str = "after training") -> Result:
+        with waiting(f"measuring it {when}, on {given.test_episodes:,} questions about {split} items"):
+            return evaluate(agent, task, env=env_id, split=split, episodes=given.test_episodes, **how)
 
     before: list[Result] = []
     with TemporaryDirectory(prefix="ssl4rl-") as folder:
         numbers = (given.episodes, given.seed, Path(folder), given.measurements, given.eval_episodes)
-        lesson = Lesson(env_id, env_args, *numbers, given.device, **how)
-        lesson.on_begin = lambda _: before.append(measure("test"))
+        lesson = Lesson(env_id, env_args, *numbers, given.device, **how, aloud=True)
+        lesson.on_begin = lambda _: before.append(measure("test", "before training"))
         learner = cast("Learner", agent)
         learner.learn(lesson)
         lesson.end(learner)
@@ -109,15 +136,9 @@ def train(given: AgentFlags, env_id: str, env_args: dict[str, Any]) -> dict[str,
         "after": measure("test").to_json(),
         "train": measure("train").to_json(),
         "seconds": lesson.curve[-1].seconds if lesson.curve else 0.0,
+        "measured": given.eval_episodes,
     }
-    kept = Kept(
-        env_id, env_args, cast("Any", interface), given.prompt_style, given.grammar, given.agent, settings, given.seed,
-        given.episodes, given.device, lesson.settings,
-    )  # fmt: skip
-    _write(given.out, agent, kept, results, lesson.curve)
-    if not given.json:
-        report.print_table(results, "The agent and these results")
-    return results
+    return Learned(agent, lesson, results)
 
 
 def _settings(text: str) -> dict[str, Any]:
@@ -146,7 +167,7 @@ def _make_room(out: Path, *, overwrite: bool) -> None:
         what = "a trained agent already; overwrite it" if is_trained(out) else "files, and no trained agent; empty it"
         raise FileExistsError(f"{out} holds {what}, or choose another folder")
     if is_kept(out):
-        for name in (AGENT, RESULTS, METRICS):
+        for name in LEFT:
             (out / name).unlink(missing_ok=True)
         for file in (out / SAVED).iterdir() if (out / SAVED).is_dir() else ():
             file.unlink()
@@ -154,12 +175,19 @@ def _make_room(out: Path, *, overwrite: bool) -> None:
         clear_run(out)
 
 
-def _write(out: Path, agent: Any, kept: Kept, results: dict[str, Any], curve: Sequence[Point]) -> None:
+def _write(given: AgentFlags, learned: Learned, kept: Kept, task: Task) -> None:
     """Write what was trained, what it reached, and last of all the file that makes the folder one of a trained agent."""
+    from ssl4rl_benchmarks.reports import kept as report
+    from ssl4rl_benchmarks.reports.answers import answers_of
+
+    out, curve = given.out, learned.lesson.curve
     (out / SAVED).mkdir(parents=True, exist_ok=True)
-    agent.save(out / SAVED)
+    learned.agent.save(out / SAVED)
     write_text(out / METRICS, "".join(json.dumps(asdict(point)) + "\n" for point in curve))
-    write_json(out / RESULTS, results)
+    write_json(out / RESULTS, learned.results)
+    answers = answers_of(learned.agent, task, given.prompt_style, given.grammar)
+    lesson = report.flags_of(given, apart=("agent", "out", "overwrite", "json"))
+    report.write(kept, task, out, lesson, learned.results, curve, answers)
     write_kept(out, kept)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ from ssl4rl_benchmarks.bench.suites import suite_of
 from ssl4rl_benchmarks.bench.sweep import sweep
 from ssl4rl_benchmarks.bench.tuning import Tuning
 from ssl4rl_benchmarks.commands import flags
-from ssl4rl_benchmarks.commands.calls import Outcome, UserError, names_nothing, wants_help
-from ssl4rl_benchmarks.commands.sweeping import SweepFlags, check_packages, executor_of, tell
-from ssl4rl_benchmarks.reports import tuning as report
+from ssl4rl_benchmarks.commands.calls import Outcome, UserError, names_nothing, require, wants_help
+from ssl4rl_benchmarks.commands.sweeping import SweepFlags, check_packages, executor_of
+from ssl4rl_envs.telling import tell
 
 CHOICES, TABLES = "choices.json", "tuning.md"
 
@@ -50,12 +49,15 @@ def run(arguments: list[str]) -> Outcome:
     if names_nothing(arguments):
         raise UserError("name a suite whose algorithms are searched: ssl4rl bench tune images")
     given = flags.parse(TuneFlags, arguments[1:], f"ssl4rl bench tune {arguments[0]}", text).command
+    require("bench tune")
     status, choices = tune(given, arguments[0])
     return Outcome(status, choices, given.json)
 
 
 def tune(given: TuneFlags, name: str) -> tuple[int, dict[str, Any]]:
     """Search; return the exit status, 1 where all candidates of an algorithm failed, and the choices."""
+    from ssl4rl_benchmarks.reports import tuning as report  # its packages are an extra
+
     suite = suite_of(name).sized(None, given.episodes)
     search = Tuning(suite, given.runs, given.seed, given.seeds, given.env, given.agent)
     out = given.out or Path("bench") / f"tune-{Path(name).stem}"
@@ -79,7 +81,7 @@ def tune(given: TuneFlags, name: str) -> tuple[int, dict[str, Any]]:
         (given.publish / f"{stem}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in by_key.values()))
     lacking = [search.entry.title for search in searches if search.chosen is None]
     if lacking:
-        print(f"every candidate failed of {', '.join(lacking)}, which keep their defaults", file=sys.stderr)
+        tell(f"every candidate failed of {', '.join(lacking)}, which keep their defaults")
     if not given.json:
         print(report.summary(choices))
         print(f"\nchoices: {out / CHOICES}; all candidates: {out / TABLES}; ssl4rl bench {name} --tuned {out / CHOICES}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +37,26 @@ def chosen(config: TrainConfig) -> dict[str, Any]:
     usual["algorithm"] = TrainConfig().algorithm
     if model_for(config.env) != config.policy.model:
         usual["policy.model"] = AUTO
-    path, registered = registered_task(config.env)
+    return given(config.env, config.env_args) | {name: value for name, value in flat(config).items() if value != usual[name]}
+
+
+def given(env: str, env_args: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of an environment that are not as they would be by themselves, by their flags."""
+    path, registered = registered_task(env)
     signature = {name: parameter.default for name, parameter in inspect.signature(load_class(path)).parameters.items()}
     plain = signature | registered
-    given = {name: value for name, value in config.env_args.items() if name not in plain or plain[name] != value}
-    found = {name.replace("_", "-"): value for name, value in given.items()}
-    return found | {name: value for name, value in flat(config).items() if value != usual[name]}
+    return {name.replace("_", "-"): value for name, value in env_args.items() if name not in plain or plain[name] != value}
 
 
 def command(config: TrainConfig, out: Path) -> str:
     """Return the command that does a run again."""
-    words = ["ssl4rl", "train", short_name(config.env), "--out", str(out)]
-    for name, value in chosen(config).items():
+    return spelled(config.env, ["--out", str(out)], chosen(config))
+
+
+def spelled(env: str, first: Sequence[str], flags: dict[str, Any]) -> str:
+    """Return a command that trains in an environment, with flags by their names."""
+    words = ["ssl4rl", "train", short_name(env), *first]
+    for name, value in flags.items():
         words += _flag(name, value)
     return shlex.join(words)
 
@@ -76,5 +85,7 @@ def _flag(name: str, value: Any) -> list[str]:
     if isinstance(value, bool):
         head, dot, last = name.rpartition(".")
         return [f"--{name}" if value else f"--{head}{dot}no-{last}"]
+    if isinstance(value, dict):
+        return [f"--{name}", *(str(word) for pair in value.items() for word in pair)]
     values = [str(each) for each in value] if isinstance(value, (tuple, list)) else [str(value)]
     return [f"--{name}", *values]

@@ -20,6 +20,8 @@ RESAMPLES = 2000
 LEAST_RANGE = 1e-6
 """Rewards are float32: a smaller lead of the right answers over chance is none."""
 
+Watch = Callable[[int], None]
+
 
 @dataclass(frozen=True)
 class Result:
@@ -67,6 +69,7 @@ def evaluate(
     prompt_style: str = "direct",
     grammar: str = "strict",
     aloud: bool = True,
+    watch: Watch = lambda _: None,
 ) -> Result:
     """Let an agent answer `episodes` questions and score it.
 
@@ -80,6 +83,7 @@ def evaluate(
         prompt_style: "direct" or "think".
         grammar: how replies are read: "strict" or "lenient".
         aloud: warn where nearly no reply can be read.
+        watch: called with how many episodes have ended, after every step.
 
     Raises:
         ValueError: there are fewer than one episode, the seed is negative, another argument is not one of its values, or the
@@ -94,10 +98,19 @@ def evaluate(
         prompt_style=prompt_style,
         grammar=grammar,
     )
-    return evaluate_in(agent, envs, env=env, episodes=episodes, seed=seed, aloud=aloud)
+    return evaluate_in(agent, envs, env=env, episodes=episodes, seed=seed, aloud=aloud, watch=watch)
 
 
-def evaluate_in(agent: Agent, envs: SSLVectorEnv, *, env: str, episodes: int, seed: int = 0, aloud: bool = True) -> Result:
+def evaluate_in(
+    agent: Agent,
+    envs: SSLVectorEnv,
+    *,
+    env: str,
+    episodes: int,
+    seed: int = 0,
+    aloud: bool = True,
+    watch: Watch = lambda _: None,
+) -> Result:
     """Do as `evaluate` in given environments, each of which plays its share of the episodes."""
     episodes, seed = whole_number("episodes", episodes, 1), whole_number("seed", seed)
     start, count = time.perf_counter(), envs.num_envs
@@ -128,6 +141,7 @@ def evaluate_in(agent: Agent, envs: SSLVectorEnv, *, env: str, episodes: int, se
         begun = terminated | truncated
         gained[begun] = 0
         played += counted
+        watch(int(played.sum()))
     readability.say()
     reward_mean, oracle_mean = float(np.concatenate(rewards).mean()), float(np.concatenate(oracle).mean())
     success, item = np.concatenate(successes), np.concatenate(items)

@@ -90,13 +90,11 @@ def code_of(page: str, after: str = "") -> str:
 SHORT = 'n_steps=32, batch_size=32, n_epochs=1, device="cpu"'
 SMALLER = {
     "20_000": "64",
-    "iterations=110": "iterations=1, format_warmup=1, eval_episodes=4",
+    "iterations=20": "iterations=1, format_warmup=1, eval_episodes=4",
     '"iterations": 110': '"iterations": 1, "format_warmup": 1, "eval_episodes": 4',
     "episodes=512": "episodes=16",
     'PPO("MultiInputPolicy", env)': f'PPO("MultiInputPolicy", env, {SHORT})',
-    'PPO("MultiInputPolicy", gym.make("SSL4RL/Rotation-v0"))': (
-        f'PPO("MultiInputPolicy", gym.make("SSL4RL/Rotation-v0"), {SHORT})'
-    ),
+    'gym.make("ssl4rl_envs:SSL4RL/Rotation-v0"))': f'gym.make("ssl4rl_envs:SSL4RL/Rotation-v0"), {SHORT})',
 }
 
 
@@ -109,6 +107,7 @@ def test_what_the_guides_show_runs_as_it_is_printed(page, after, tmp_path, monke
     assert "from ssl4rl_agents import TrainConfig, Trainer" in code
     for printed, small in SMALLER.items():
         code = code.replace(printed, small)
+    assert not re.search(r"iterations\W+\d\d", code), "the page trains for longer than a test may"
     (tmp_path / "shown.py").write_text(code)
     monkeypatch.chdir(tmp_path)
     runpy.run_path("shown.py")
@@ -148,5 +147,5 @@ def test_what_pages_name_of_our_packages_is_there():
 
 def test_the_first_screen_of_the_readme_shows_what_most_people_came_for():
     first = (DOCS.parent / "README.md").read_text().splitlines()[:30]
-    assert 'PPO("MultiInputPolicy", gym.make("SSL4RL/Rotation-v0"))' in "\n".join(first)
+    assert 'PPO("MultiInputPolicy", gym.make("ssl4rl_envs:SSL4RL/Rotation-v0"))' in "\n".join(first)
     assert any(line.startswith("![") for line in first)

@@ -16,6 +16,7 @@ from PIL import Image
 import ssl4rl_envs
 from ssl4rl_agents import TrainConfig, load_agent
 from ssl4rl_benchmarks.bench.suites import suite_of
+from ssl4rl_benchmarks.bench.tuning import Tuning
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.list import ListFlags
 from ssl4rl_envs import own
@@ -101,6 +102,43 @@ def test_every_command_takes_a_task_of_ones_own(own_env, run, tiny, fewer_bootst
     if own_env == PATH:  # a process of its own would not know the package, which is not installed
         (row,) = run("bench", "grid.json", "--no-report", "--cores", "1", "--json").json
         assert (row["env"], row["status"]) == ("Brightness", "done"), row
+
+
+def test_commands_about_replies_and_files_take_a_task_of_ones_own(own_env, run):
+    for agent in ("random", "oracle"):
+        stored = run("eval", agent, own_env, *SMALL, "--episodes", "8", "--out", f"replies/{agent}.jsonl", "--json")
+        assert stored.json["env"] == own_env
+    random, oracle = sorted(run("score", "replies", "--json").json, key=lambda row: row["strict"]["success"])
+    assert (oracle["model"], oracle["strict"]["success"]) == ("oracle", 1)
+    assert random["env"] == own_env
+    (board,) = run("leaderboard", "replies", "--json").json["boards"]
+    assert board["env"] == own_env
+    for form in ("jsonl", "webdataset", "vlmevalkit"):
+        made = run("export", own_env, "--to", form, "-n", "3", "--out", form, *SMALL, "--level", "easy", "--json")
+        assert (made.status, made.json["env_id"]) == (0, own_env), made.err
+        assert made.json["args"]["level"] == "easy"
+        names = [path.name for path in Path(form).rglob("*")]
+        assert names
+        assert not any(re.search(r"[^\w.-]", name) for name in names), "a file of that name would not be one everywhere"
+    assert "--factor" in run("serve", own_env, "--help").out
+
+
+def test_an_agent_of_the_registry_learns_a_task_of_ones_own(own_env, run):
+    """And is used by its folder alone; a suite of such agents can be searched."""
+    if own_env == ID:
+        pytest.skip("the other name goes the same way, and training takes long")
+    given = ("--episodes", "64", "--test-episodes", "16", "--eval-episodes", "8", "--settings", '{"n_epochs": 1}')
+    trained = run("train", own_env, "--agent", "sb3-ppo", "--out", "kept", *SMALL, *given, "--json")
+    assert trained.status == 0, trained.err
+    assert f"ssl4rl train {own_env} --agent sb3-ppo" in Path("kept/report.html").read_text()
+    again = run("eval", "kept", "--episodes", "16", "--json").json
+    assert (again["env"], again["reward"]) == (own_env, trained.json["after"]["reward"])
+    run("show", own_env, "--out", "board.png", *SMALL, "--count", "1")
+    assert "top left" in run("ask", "kept", "board.png").out
+    grid = {"environments": [{"id": own_env}], "agents": [{"name": "sb3-ppo"}], "seeds": 1, "episodes": 64}
+    Path("grid.json").write_text(json.dumps(grid))
+    searched = Tuning(suite_of("grid.json"), 3, 0, 1, (), ()).runs()
+    assert {run.env.id for run in searched} == {own_env}
 
 
 def test_python_takes_it_wherever_an_id_stands(own_env):

@@ -26,7 +26,7 @@ from ssl4rl_agents.policies.decoder import Decoder
 from ssl4rl_agents.policies.finite import require_probabilities
 from ssl4rl_agents.policies.fused_norms import fuse_norms
 from ssl4rl_agents.policies.limits import position_limit, require_room
-from ssl4rl_agents.policies.loading import load_weights_checked
+from ssl4rl_agents.policies.loading import load_weights_checked, without_bars
 from ssl4rl_agents.policies.lora import add_lora, has_lora, merged_weights, train_lora, without_lora
 from ssl4rl_agents.policies.pictures import vision_parameters
 from ssl4rl_agents.policies.policy import Evaluation, Policy, Samples, Together, token_logprobs, token_statistics
@@ -320,7 +320,8 @@ class VLMPolicy(Policy):
             part: {name.removeprefix(part): value for name, value in whole.items() if name.startswith(part)}
             for part in ("model.", "value_head.")
         }
-        self.model.save_pretrained(folder, **({} if weights is None else {"state_dict": parts["model."]}))
+        with without_bars():
+            self.model.save_pretrained(folder, **({} if weights is None else {"state_dict": parts["model."]}))
         self.processor.save_pretrained(folder)
         head = {name: tensor.detach().cpu().contiguous() for name, tensor in parts["value_head."].items()}
         save_file(head, folder / "value_head.safetensors")

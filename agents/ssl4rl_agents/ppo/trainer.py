@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ssl4rl_agents.checks import resolved
-from ssl4rl_agents.evaluation import Result, evaluate
+from ssl4rl_agents.evaluation import Result, Watch, evaluate
 from ssl4rl_agents.policies.build import build_policy, load_policy
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.ppo import supervised
@@ -178,13 +178,13 @@ class Trainer:
         )
         self.reference: Reference | None = None
 
-    def measure(self, split: str, episodes: int) -> Result:
-        """Measure the policy as it is; the questions are the same for every run."""
+    def measure(self, split: str, episodes: int, watch: Watch = lambda _: None) -> Result:
+        """Measure the policy as it is; the questions are the same for every run. `watch` is as of `evaluate`."""
         agent, config = PolicyAgent(self.policy, device=self.device), self.config
         how: dict[str, Any] = {"prompt_style": config.prompt_style, "grammar": config.grammar}
         # What answers while it learns has said where nothing can be read; the supervised ceiling answers nothing but here.
         how["aloud"] = config.algorithm == "sft" and split == "validation" and self.processes.is_main
-        return evaluate(agent, self.task, env=config.env, split=split, episodes=episodes, **how)
+        return evaluate(agent, self.task, env=config.env, split=split, episodes=episodes, watch=watch, **how)
 
     def run(self, begin: Callable[[], None] | None = None) -> bool:
         """Train to the end; return False if it was interrupted (Ctrl-C), in which case all is saved and it can be resumed.

@@ -15,7 +15,7 @@ from ssl4rl_benchmarks.commands import flags, outside
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, names_nothing, quieten, require, wants_help
 from ssl4rl_envs import SSLVectorEnv, make_task, task_class
 from ssl4rl_envs.registration import at_level
-from ssl4rl_envs.telling import waiting
+from ssl4rl_envs.telling import Progress, waiting
 
 SHARED = 128
 
@@ -129,7 +129,9 @@ def measure(
         acting = load_agent(agent, envs)
     try:
         with waiting(f"asking {agent} {given.episodes:,} questions"):
-            result = evaluate_in(acting, envs, env=env_id, episodes=given.episodes, seed=given.seed)
+            progress = Progress(f"asking {agent}", given.episodes)
+            result = evaluate_in(acting, envs, env=env_id, episodes=given.episodes, seed=given.seed, watch=progress.tell)
+            progress.end()
     except NotLearnedError as error:
         raise UserError(
             f"{agent} has to learn before it can be measured: `ssl4rl train {env_id} --agent {agent} --out FOLDER` trains "

@@ -17,7 +17,7 @@ from ssl4rl_agents.runs.trained import is_kept
 from ssl4rl_agents.settings import AUTO, BUILT_IN, GRAPH_MODELS, TrainConfig, TrainSettings, model_for
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import INTERRUPTED, Outcome, named_env, quieten, require, wants_help
-from ssl4rl_envs.telling import tell, waiting
+from ssl4rl_envs.telling import Progress, tell, waiting
 
 if TYPE_CHECKING:  # what learns takes seconds to import, and the help of this command does not need it
     from ssl4rl_agents.ppo.trainer import Trainer
@@ -171,19 +171,22 @@ def _measured(trainer: Trainer, *, ceiling: bool, quiet_table: bool) -> dict[str
 
     config, out, processes = trainer.config, trainer.out, trainer.processes
 
+    def measured(split: str, of: Trainer = trainer, when: str = "after training") -> dict[str, Any]:
+        what = f"measuring it {when}, on questions about {split} items"
+        with waiting(what):
+            progress = Progress(what, config.test_episodes)
+            result = of.measure(split, config.test_episodes, progress.tell)
+            progress.end()
+        return result.to_json()
+
     def begin() -> None:
         """Measure what can write answers and has learned nothing else; before the format warm-up nothing could be read."""
-        with waiting(f"measuring it before training, on {config.test_episodes:,} held-out questions"):
-            before = trainer.measure("test", config.test_episodes).to_json()
+        before = measured("test", when="before training")
         if processes.is_main:
             write_json(out / BEFORE, before)
 
     if not trainer.run(begin):
         return _interrupted(trainer, out, ceiling=ceiling)
-
-    def measured(split: str, of: Trainer = trainer) -> dict[str, Any]:
-        with waiting(f"measuring it on {config.test_episodes:,} questions about {split} items"):
-            return of.measure(split, config.test_episodes).to_json()
 
     results: dict[str, Any] = {
         "finished": True,

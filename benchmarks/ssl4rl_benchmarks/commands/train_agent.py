@@ -17,7 +17,7 @@ from ssl4rl_agents.runs.trained import AGENT, SAVED, Kept, is_kept, is_trained, 
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, quieten, require, wants_help
 from ssl4rl_envs import SSLVectorEnv, Task, make_task
-from ssl4rl_envs.telling import waiting
+from ssl4rl_envs.telling import Progress, waiting
 
 METRICS, RESULTS = "metrics.jsonl", "results.json"
 LEFT = (AGENT, RESULTS, METRICS, "curve.png", "board.png", "report.html")
@@ -116,8 +116,13 @@ def _taught(given: AgentFlags, env_id: str, env_args: dict[str, Any], task: Task
     _require_kept(given.agent, agent)
 
     def measure(split: str, when: str = "after training") -> Result:
-        with waiting(f"measuring it {when}, on {given.test_episodes:,} questions about {split} items"):
-            return evaluate(agent, task, env=env_id, split=split, episodes=given.test_episodes, **how)
+        what = f"measuring it {when}, on questions about {split} items"
+        with waiting(what):
+            progress = Progress(what, given.test_episodes)
+            numbers: dict[str, Any] = {"episodes": given.test_episodes, "watch": progress.tell}
+            result = evaluate(agent, task, env=env_id, split=split, **numbers, **how)
+            progress.end()
+        return result
 
     before: list[Result] = []
     with TemporaryDirectory(prefix="ssl4rl-") as folder:

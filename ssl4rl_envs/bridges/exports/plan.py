@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,7 +78,7 @@ class Plan:
     @property
     def name(self) -> str:
         """The environment as part of a file's name, e.g. "ssl4rl_rotation_v0"."""
-        return self.env_id.replace("/", "_").replace("-", "_").lower()
+        return re.sub(r"\W+", "_", self.env_id).lower()
 
     def span(self, shard: int) -> tuple[int, int]:
         """Return the number of a shard's first question, and how many it has."""

@@ -16,7 +16,7 @@ from ssl4rl_envs.own import load_named
 
 ENTRY_POINTS = "ssl4rl.agents"
 
-OUTSIDE = {
+MODELS = {
     "openai": "ssl4rl_agents.endpoints.agent:EndpointAgent",
     "hf": "ssl4rl_agents.pretrained:PretrainedAgent",
 }
@@ -169,9 +169,9 @@ def _factory(name: str) -> AgentFactory:
                 ours = entry.dist is not None and entry.dist.name == "ssl4rl"
                 advice = f": {install_line('all')}" if ours else ", which is not installed"
                 raise ImportError(f"agent {name} needs {error.name}{advice}") from error
-    outside, _, model = name.partition(":")
-    if outside in OUTSIDE and model:
-        return cast(AgentFactory, functools.partial(cast(Any, _factory(OUTSIDE[outside])), model=model))
+    kind, _, model = name.partition(":")
+    if kind in MODELS and model:
+        return cast(AgentFactory, functools.partial(cast(Any, _factory(MODELS[kind])), model=model))
     if ":" in name:
         return cast(AgentFactory, load_named(name, f"no agent {name!r}"))
     known = agent_names()

@@ -18,6 +18,7 @@ NAME = "ssl4rl_benchmarks"
 ROOT = Path(ssl4rl_benchmarks.__file__).parent
 FLOORS = {
     "spinning": -1,  # what must be set before torch is imported
+    "screen": -1,  # tables for people
     "bench": 0,  # grids, runs, rows, searches
     "audits": 0,
     "versus_trl": 0,

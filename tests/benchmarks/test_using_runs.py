@@ -164,7 +164,7 @@ def test_what_a_kept_agent_refuses(run, kept, finished, tmp_path):
     mistake(run("train", "--resume", kept), "trained in one go")
     call = ("train", "Rotation", "--agent", "sb3-ppo", *SB3)
     mistake(run(*call, "--out", kept), "a trained agent already; overwrite it")
-    mistake(run(*call, "--out", tmp_path, "--settings", "{n_epochs: 1}"), "--settings is JSON")
+    mistake(run(*call, "--out", tmp_path, "--settings", "{n_epochs: 1}"), "--settings must be an object of JSON")
     mistake(run(*call, "--out", tmp_path, "--settings", '{"n_epoch": 1}'), "n_epoch", "did you mean 'n_epochs'")
     mistake(run("train", "Rotation", "--agent", "random", "--out", tmp_path), "random does not learn")
     mistake(run("train", "--agent", "sb3-ppo", "--out", tmp_path), "name the environment first")

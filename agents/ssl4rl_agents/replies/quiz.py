@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,12 +92,16 @@ class Quiz:
         """Return the key of a reply, see `ReplyRow.key`."""
         return self.row(index, None, model=model, kind=kind, settings=settings, sample=sample, reply="").key
 
-    def holds(self, row: ReplyRow) -> bool:
-        """Return whether a row is of this quiz, whoever replied."""
-        own = (self.env_id, self.args, self.split, self.prompt_style, self.seed)
-        return own == (row.env_id, row.args, row.split, row.prompt_style, row.seed) and (
-            row.index < self.questions and row.sample < self.samples
-        )
+    def rows_of(self, rows: Iterable[ReplyRow], *, model: str, kind: str, settings: dict[str, Any]) -> list[ReplyRow]:
+        """Return those rows that one who replied has left to this quiz."""
+        own = (self.env_id, self.args, self.split, self.prompt_style, self.seed, model, kind, settings)
+        return [
+            row
+            for row in rows
+            if own == (row.env_id, row.args, row.split, row.prompt_style, row.seed, row.model, row.kind, row.settings)
+            and row.index < self.questions
+            and row.sample < self.samples
+        ]
 
     def batches(self, wanted: Callable[[int], bool], size: int = CHUNK) -> Iterator[tuple[Batch, list[Shown]]]:
         """Make the questions whose index is wanted, `size` at a time."""

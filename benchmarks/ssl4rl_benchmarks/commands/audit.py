@@ -46,7 +46,7 @@ def run(arguments: list[str]) -> Outcome:
     env = None if names_nothing(arguments) else named_env(arguments, "audit")
     text = "Look for shortcuts, wrong chance levels and replies that are paid by mistake. Exits with 1 where it finds any."
     parsed = flags.parse(AuditFlags, arguments[1:] if env else arguments, f"ssl4rl audit {env or 'ENV'}", text, env)
-    results = audited(parsed.command, env, flags.env_arguments(parsed.env) if env else {})
+    results = audited(parsed.command, env, parsed.env_args if env else {})
     failed = any(result["failures"] for result in results)
     return Outcome(int(failed), results, parsed.command.json)
 

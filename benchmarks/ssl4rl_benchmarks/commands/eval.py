@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 from ssl4rl_agents.agent import Agent, NotLearnedError, agent_interface, load_agent
 from ssl4rl_agents.evaluation import Result, evaluate_in
+from ssl4rl_agents.replies import Quiz, ReplyFile, collect_answers, measure_replies
 from ssl4rl_agents.runs.folder import is_run
 from ssl4rl_agents.runs.trained import Trained, is_trained, read_trained
-from ssl4rl_benchmarks.commands import flags, outside
+from ssl4rl_benchmarks.commands import eval_model, flags
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, names_nothing, quieten, require, wants_help
 from ssl4rl_envs import SSLVectorEnv, make_task, task_class
 from ssl4rl_envs.registration import at_level
@@ -56,20 +57,19 @@ def run(arguments: list[str]) -> Outcome:
     if names_nothing(arguments):
         raise UserError("name a run folder, or an agent and an environment: ssl4rl eval random Rotation")
     agent, rest = arguments[0], arguments[1:]
-    if outside.is_outside(agent):
-        return outside.run(agent, rest)
+    if eval_model.names_model(agent):
+        return eval_model.run(agent, rest)
     if "/" in agent and ":" not in agent and not Path(agent).exists():
         raise UserError(f"there is no run folder {agent}; a run is what `ssl4rl train ENV --out {agent}` writes")
     if is_trained(agent):
         return _of_trained(agent, rest, text)
     if Path(agent).is_dir():
         read_trained(Path(agent))  # which says what it lacks
-    env = named_env(rest, f"eval {agent}")
-    parsed = flags.parse(EvalFlags, rest[1:], f"ssl4rl eval {agent} {env}", text, env)
-    given, env_args = parsed.command, flags.env_arguments(parsed.env)
+    call = flags.parse_with_env(EvalFlags, rest, f"eval {agent}", text)
+    given = call.command
     if given.out:
-        return outside.store(agent, env, env_args, given.prompt_style, given)
-    return Outcome(0, measure(given, agent, env, env_args), given.json)
+        return store(given, given.out, agent, call.env_id, call.env_args, given.prompt_style)
+    return Outcome(0, measure(given, agent, call.env_id, call.env_args), given.json)
 
 
 def _of_trained(folder: str, rest: list[str], text: str) -> Outcome:
@@ -84,7 +84,7 @@ def _of_trained(folder: str, rest: list[str], text: str) -> Outcome:
     parsed = flags.parse(EvalFlags, rest[elsewhere:], f"ssl4rl eval {folder} [ENV]", text, env, usual)
     given, env_args = parsed.command, flags.with_usual(parsed.env, usual, env)
     if given.out:
-        return outside.store(folder, env, env_args, trained.prompt_style, given)
+        return store(given, given.out, folder, env, env_args, trained.prompt_style)
     return Outcome(0, measure(given, folder, env, env_args, trained), given.json)
 
 
@@ -140,6 +140,27 @@ def measure(
     if not given.json:
         print(sentence(agent, result))
     return {"agent": agent, **result.to_json(), "env_args": env_args}
+
+
+def store(given: EvalFlags, out: Path, agent: str, env_id: str, env_args: dict[str, Any], prompt_style: str) -> Outcome:
+    """Let an agent answer the first questions of a seed, store its answers as replies, and measure these.
+
+    Raises:
+        UserError: a grammar is named, or a checkpoint that is not the newest.
+    """
+    if given.grammar is not None:
+        raise UserError("--out stores answers, and both grammars read them; leave --grammar out")
+    if given.checkpoint != "newest":
+        raise UserError(f"--out stores what the newest checkpoint says; leave --checkpoint {given.checkpoint} out")
+    quiz = Quiz(env_id, env_args, split=given.split, seed=given.seed, questions=given.episodes, prompt_style=prompt_style)
+    with ReplyFile(out) as file:
+        progress = Progress(f"asking {agent}", quiz.questions)
+        interface = agent_interface(agent)
+        collect_answers(lambda envs: load_agent(agent, envs), agent, quiz, file, interface=interface, watch=progress.tell)
+        progress.end()
+        rows = quiz.rows_of(file.rows, model=agent, kind="agent", settings={})
+    (result,) = measure_replies(rows)
+    return eval_model.outcome(result, out, json_wanted=given.json)
 
 
 def sentence(name: str, result: Result) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from tyro.conf import arg
 
 from ssl4rl_benchmarks.commands import flags
-from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, wants_help
+from ssl4rl_benchmarks.commands.calls import Outcome, UserError
 from ssl4rl_envs.bridges.exports import MANIFEST, Plan, export
 from ssl4rl_envs.telling import Progress
 
@@ -56,13 +56,10 @@ class ExportFlags:
 def run(arguments: list[str]) -> Outcome:
     """Export what a call asks for."""
     text = "Write questions as a data set: in shards, and on from where an interrupted call was."
-    if wants_help(arguments):
-        flags.parse(ExportFlags, arguments, "ssl4rl export ENV", text)
-    env = named_env(arguments, "export")
-    parsed = flags.parse(ExportFlags, arguments[1:], f"ssl4rl export {env}", text, env)
-    given: ExportFlags = parsed.command
+    call = flags.parse_with_env(ExportFlags, arguments, "export", text)
+    given = call.command
     plan = Plan(
-        env,
+        call.env_id,
         given.n,
         given.to,
         split=given.split,
@@ -70,9 +67,9 @@ def run(arguments: list[str]) -> Outcome:
         first=given.first,
         prompt_style=given.prompt_style,
         shard_size=given.shard_size,
-        arguments=_differing(parsed.env),
+        arguments=_differing(call.env),
     )
-    progress = Progress(f"exporting {env}", given.n)
+    progress = Progress(f"exporting {call.env_id}", given.n)
     try:
         made = export(plan, given.out, lambda done, _: progress.tell(done))
     except RuntimeError as error:

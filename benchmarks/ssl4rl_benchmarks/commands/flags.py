@@ -10,27 +10,55 @@ import dataclasses
 import difflib
 import inspect
 import itertools
+import json
 import os
 import re
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from io import StringIO
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import tyro
 
-from ssl4rl_benchmarks.commands.calls import UserError
+from ssl4rl_benchmarks.commands.calls import UserError, named_env, wants_help
 from ssl4rl_envs import task_class
 from ssl4rl_envs.arguments import constructor_hints, did_you_mean
 
 OF_TYRO = ("--help", "--tyro-print-completion", "--tyro-write-completion")
 """Flags that every command takes from tyro."""
 
+FlagsT = TypeVar("FlagsT")
+
 HELP = ("-h", "--help")
 PAGE = 80
 """Letters of a line of what tyro writes where that is no terminal's."""
+
+
+class Parsed(Generic[FlagsT]):
+    """What the flags of a call say.
+
+    Args:
+        command: those of the command.
+        env: those of the environment that it names, an instance of `env_flags`; None where it names none.
+        env_id: that environment.
+    """
+
+    def __init__(self, command: FlagsT, env: Any = None, env_id: str | None = None) -> None:
+        self.command, self.env = command, env
+        self._env_id = env_id
+
+    @property
+    def env_id(self) -> str:
+        """The environment that the call names."""
+        assert self._env_id is not None, "this call names no environment"
+        return self._env_id
+
+    @property
+    def env_args(self) -> dict[str, Any]:
+        """The arguments of its task: all of them, or with a level those that differ from their defaults."""
+        return env_arguments(self.env)
 
 
 def positional(name: str) -> Any:
@@ -110,14 +138,32 @@ def with_usual(parsed: Any, usual: Mapping[str, Any], env_id: str) -> dict[str, 
     return {name: value for name, value in usual.items() if name not in levels.get(str(said.get("level")), {})} | said
 
 
+def parse_with_env(command: type[FlagsT], arguments: Sequence[str], name: str, description: str) -> Parsed[FlagsT]:
+    """Parse a call that names an environment before its flags, e.g. ``ssl4rl show Rotation --out board.png``.
+
+    Args:
+        command: a dataclass with a flag a field.
+        arguments: what stands behind the command's name.
+        name: of the command.
+        description: what the help says first.
+
+    Raises:
+        UserError, ValueError: as of `parse` and `calls.named_env`.
+    """
+    if wants_help(arguments):
+        parse(command, arguments, f"ssl4rl {name} ENV", description)
+    env_id = named_env(arguments, name)
+    return parse(command, arguments[1:], f"ssl4rl {name} {env_id}", description, env_id)
+
+
 def parse(
-    command: type[Any],
-    arguments: list[str],
+    command: type[FlagsT],
+    arguments: Sequence[str],
     prog: str,
     description: str,
     env_id: str | None = None,
     given: Mapping[str, Any] | None = None,
-) -> Any:
+) -> Parsed[FlagsT]:
     """Parse the flags of a command.
 
     Args:
@@ -125,7 +171,7 @@ def parse(
         arguments: what stands on the command line after the command (and the environment).
         prog: how the help calls the command.
         description: what the help says first.
-        env_id: the environment whose arguments are flags too; they are in the field `env` of the result.
+        env_id: the environment whose arguments are flags too.
         given: arguments of the environment that are other than its defaults where no flag sets them.
 
     Raises:
@@ -141,11 +187,12 @@ def parse(
     helps = any(flag in arguments for flag in HELP)
     try:
         with redirect_stderr(said), nullcontext() if helps else _on_a_page():
-            return tyro.cli(flags, args=arguments, prog=prog, description=description)
+            parsed: Any = tyro.cli(flags, args=arguments, prog=prog, description=description)
     except SystemExit as stop:
         if not stop.code:  # it was asked for help
             raise
         raise UserError(f"{_unboxed(said.getvalue())}; {prog} --help explains") from None
+    return Parsed(parsed.command, getattr(parsed, "env", None), env_id)
 
 
 @contextmanager
@@ -193,11 +240,26 @@ def choices(kind: Any) -> tuple[str, ...]:
     return tuple(itertools.chain(*every, optional)) if all(every) else ()
 
 
+def json_object(flag: str, text: str) -> dict[str, Any]:
+    """Return the object that a flag holds as JSON.
+
+    Raises:
+        UserError: it is none.
+    """
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{flag} must be an object of JSON, e.g. '{{\"name\": 1}}', got {text!r}: {error}") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{flag} must be an object of JSON, e.g. '{{\"name\": 1}}', got {text!r}")
+    return found
+
+
 def _is_positional(hint: Any) -> bool:
     return tyro.conf.Positional in getattr(hint, "__metadata__", ()) or "Positional" in str(hint)
 
 
-def _require_known(arguments: list[str], known: dict[str, Any], prog: str) -> None:
+def _require_known(arguments: Sequence[str], known: dict[str, Any], prog: str) -> None:
     """Refuse the first flag or choice that there is not; the nearest is named, a flag by its last word alone too.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ssl4rl_agents.replies import ReplyFile, ReplyRow
 from ssl4rl_agents.replies.rows import written_arguments
 from ssl4rl_benchmarks.commands import flags
-from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, require, wants_help
+from ssl4rl_benchmarks.commands.calls import Outcome, UserError, require
 from ssl4rl_envs import make_task
 from ssl4rl_envs.attempts import Attempts
 
@@ -51,12 +51,9 @@ class ServeFlags:
 def run(arguments: list[str]) -> Outcome:
     """Serve the environment that a call names, until it is interrupted."""
     text = "Serve an environment: OpenEnv's WebSocket, plain HTTP, and a page to play. Ctrl-C ends it."
-    if wants_help(arguments):
-        flags.parse(ServeFlags, arguments, "ssl4rl serve ENV", text)
-    env = named_env(arguments, "serve")
-    parsed = flags.parse(ServeFlags, arguments[1:], f"ssl4rl serve {env}", text, env)
+    call = flags.parse_with_env(ServeFlags, arguments, "serve", text)
     require("serve")
-    return Outcome(0, serve(parsed.command, env, flags.env_arguments(parsed.env)), json=False)
+    return Outcome(0, serve(call.command, call.env_id, call.env_args), json=False)
 
 
 def serve(given: ServeFlags, env_id: str, env_args: dict[str, Any]) -> dict[str, Any]:

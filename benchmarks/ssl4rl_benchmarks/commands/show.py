@@ -9,7 +9,7 @@ from typing import Any, Literal
 from PIL import Image
 
 from ssl4rl_benchmarks.commands import flags
-from ssl4rl_benchmarks.commands.calls import Outcome, named_env, wants_help
+from ssl4rl_benchmarks.commands.calls import Outcome
 from ssl4rl_envs import Stream, make_task, rendering
 
 MOST = 1000
@@ -34,12 +34,8 @@ class ShowFlags:
 
 def run(arguments: list[str]) -> Outcome:
     """Draw the instances that a call asks for."""
-    text = "Draw several instances with question and answer."
-    if wants_help(arguments):
-        flags.parse(ShowFlags, arguments, "ssl4rl show ENV", text)
-    env = named_env(arguments, "show")
-    parsed = flags.parse(ShowFlags, arguments[1:], f"ssl4rl show {env}", text, env)
-    return Outcome(0, show(parsed.command, env, flags.env_arguments(parsed.env)), parsed.command.json)
+    call = flags.parse_with_env(ShowFlags, arguments, "show", "Draw several instances with question and answer.")
+    return Outcome(0, show(call.command, call.env_id, call.env_args), call.command.json)
 
 
 def show(given: ShowFlags, env_id: str, env_args: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from ssl4rl_agents.runs.folder import CONFIG, is_run, read_config
 from ssl4rl_agents.runs.trained import is_kept
 from ssl4rl_agents.settings import AUTO, BUILT_IN, GRAPH_MODELS, TrainConfig, TrainSettings, model_for
 from ssl4rl_benchmarks.commands import flags
-from ssl4rl_benchmarks.commands.calls import INTERRUPTED, Outcome, named_env, quieten, require, wants_help
+from ssl4rl_benchmarks.commands.calls import INTERRUPTED, Outcome, quieten, require
 from ssl4rl_envs.telling import Progress, tell, waiting
 
 if TYPE_CHECKING:  # what learns takes seconds to import, and the help of this command does not need it
@@ -67,19 +67,15 @@ def run(arguments: list[str]) -> Outcome:
     if "--resume" in named:
         more = "Go on with an interrupted run, or with a finished one for longer. Its settings stay, but for --iterations."
         given = flags.parse(ResumeFlags, arguments, "ssl4rl train", more).command
-        results = resume(given)
+        as_json, results = given.json, resume(given)
     elif "--agent" in named:
         from ssl4rl_benchmarks.commands import train_agent
 
         return train_agent.called(arguments)
     else:
-        if wants_help(arguments):
-            flags.parse(TrainFlags, arguments, "ssl4rl train ENV", text)
-        env = named_env(arguments, "train")
-        parsed = flags.parse(TrainFlags, arguments[1:], f"ssl4rl train {env}", text, env)
-        given = parsed.command
-        results = train(given, env, flags.env_arguments(parsed.env))
-    return Outcome(0 if results["finished"] else INTERRUPTED, results, given.json and _is_main())
+        call = flags.parse_with_env(TrainFlags, arguments, "train", text)
+        as_json, results = call.command.json, train(call.command, call.env_id, call.env_args)
+    return Outcome(0 if results["finished"] else INTERRUPTED, results, as_json and _is_main())
 
 
 def _load() -> None:

@@ -67,11 +67,11 @@ def called(arguments: list[str]) -> Outcome:
             flags.parse(AgentFlags, ["--help"], "ssl4rl train ENV --agent NAME", text)
         raise UserError("name the environment first: ssl4rl train ENV --agent NAME --out FOLDER")
     env = named_env(arguments, "train")
-    parsed = flags.parse(AgentFlags, arguments[1:], f"ssl4rl train {env} --agent NAME", text, env)
+    call = flags.parse(AgentFlags, arguments[1:], f"ssl4rl train {env} --agent NAME", text, env)
     require("train ENV --agent")
     with waiting("loading torch and transformers"):
         quieten()
-    return Outcome(0, train(parsed.command, env, flags.env_arguments(parsed.env)), parsed.command.json)
+    return Outcome(0, train(call.command, env, call.env_args), call.command.json)
 
 
 class Learned(NamedTuple):
@@ -91,16 +91,25 @@ def train(given: AgentFlags, env_id: str, env_args: dict[str, Any]) -> dict[str,
     """
     from ssl4rl_benchmarks.reports.results import print_table
 
-    settings = _settings(given.settings)
+    settings = flags.json_object("--settings", given.settings)
     env_args = with_absolute_source(env_args)
     check_settings(given.agent, settings)
     _make_room(given.out, overwrite=given.overwrite)
     task = make_task(env_id, **env_args)
     learned = _taught(given, env_id, env_args, task, settings)
     kept = Kept(
-        env_id, env_args, cast("Any", learned.agent.interface), given.prompt_style, given.grammar, given.agent, settings,
-        given.seed, given.episodes, given.device, learned.lesson.settings,
-    )  # fmt: skip
+        env=env_id,
+        env_args=env_args,
+        interface=cast("Any", learned.agent.interface),
+        prompt_style=given.prompt_style,
+        grammar=given.grammar,
+        agent=given.agent,
+        settings=settings,
+        seed=given.seed,
+        episodes=given.episodes,
+        device=given.device,
+        learned=learned.lesson.settings,
+    )
     with waiting("drawing the report"):
         _write(given, learned, kept, task)
     if not given.json:
@@ -144,16 +153,6 @@ def _taught(given: AgentFlags, env_id: str, env_args: dict[str, Any], task: Task
         "measured": given.eval_episodes,
     }
     return Learned(agent, lesson, results)
-
-
-def _settings(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"--settings is JSON, e.g. '{{\"learning_rate\": 1e-4}}', got {text!r}: {error}") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"--settings are settings by name, e.g. '{{\"learning_rate\": 1e-4}}', got {text!r}")
-    return found
 
 
 def _require_kept(name: str, agent: Agent) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ssl4rl_agents.agent import OUTSIDE, agent_interface, load_agent
-from ssl4rl_agents.replies import Measurement, Prices, Quiz, ReplyFile, ReplyRow, collect_answers, measure_replies
+from ssl4rl_agents.agent import MODELS
+from ssl4rl_agents.replies import Measurement, Prices, Quiz, ReplyFile, measure_replies
 from ssl4rl_benchmarks.commands import flags
-from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, names_nothing, quieten, require, wants_help
-from ssl4rl_benchmarks.commands.outside_flags import EndpointFlags, PretrainedFlags, endpoint_of, pretrained_of
+from ssl4rl_benchmarks.commands.calls import Outcome, names_nothing, quieten, require
+from ssl4rl_benchmarks.commands.eval_model_flags import EndpointFlags, PretrainedFlags, endpoint_of, pretrained_of
 from ssl4rl_benchmarks.reports.replies import told
 from ssl4rl_envs.telling import Line, Progress, waiting
 
@@ -20,65 +20,34 @@ if TYPE_CHECKING:
     from ssl4rl_agents.endpoints.collect import Progress as SoFar
 
 
-def is_outside(agent: str) -> bool:
+def names_model(agent: str) -> bool:
     """Return whether a name is that of a model as it is: openai:MODEL or hf:MODEL."""
-    return agent.partition(":")[0] in OUTSIDE and ":" in agent
+    return agent.partition(":")[0] in MODELS and ":" in agent
 
 
 def run(agent: str, rest: list[str]) -> Outcome:
     """Ask the model that a call names, store its replies, and score them."""
     kind, _, model = agent.partition(":")
-    command: Any = EndpointFlags if kind == "openai" else PretrainedFlags
+    command: type[EndpointFlags | PretrainedFlags] = EndpointFlags if kind == "openai" else PretrainedFlags
     text = f"{command.__doc__} Its replies are stored, and `ssl4rl score` scores them again."
-    if wants_help(rest):
-        flags.parse(command, rest, f"ssl4rl eval {agent} ENV", text)
     if names_nothing(rest) and rest and not rest[-1].startswith("-"):
         rest = [rest[-1], *rest[:-1]]  # the environment may stand at the end
-    env = named_env(rest, f"eval {agent}")
-    parsed = flags.parse(command, rest[1:], f"ssl4rl eval {agent} {env}", text, env)
-    given = parsed.command
+    call = flags.parse_with_env(command, rest, f"eval {agent}", text)
+    given = call.command
     require(f"eval {kind}:")
     quiz = Quiz(
-        env,
-        flags.env_arguments(parsed.env),
+        call.env_id,
+        call.env_args,
         split=given.split,
         seed=given.seed,
         questions=given.episodes,
         samples=given.samples,
         prompt_style=given.prompt_style,
     )
-    if kind == "openai":
-        prices = Prices(given.price_in, given.price_out)
-        return _of_endpoint(endpoint_of(model, given), quiz, given.out or default_file(agent, quiz), given, prices)
-    return _of_pretrained(model, quiz, given.out or default_file(agent, quiz), given)
-
-
-def store(agent: str, env: str, env_args: dict[str, Any], prompt_style: str, given: Any) -> Outcome:
-    """Let an agent answer the first questions of a seed, and store its answers as replies.
-
-    Args:
-        agent: its name, or the folder of a run.
-        env: the environment's id.
-        env_args: of its task.
-        prompt_style: how it is asked to reply.
-        given: `split`, `episodes`, `seed`, `grammar`, `checkpoint`, `out` and `json`, as of a call.
-
-    Raises:
-        UserError: a grammar is named, or a checkpoint that is not the newest.
-    """
-    if given.grammar is not None:
-        raise UserError("--out stores answers, and both grammars read them; leave --grammar out")
-    if given.checkpoint != "newest":
-        raise UserError(f"--out stores what the newest checkpoint says; leave --checkpoint {given.checkpoint} out")
-    quiz = Quiz(env, env_args, split=given.split, seed=given.seed, questions=given.episodes, prompt_style=prompt_style)
-    with ReplyFile(given.out) as file:
-        progress = Progress(f"asking {agent}", quiz.questions)
-        interface = agent_interface(agent)
-        collect_answers(lambda envs: load_agent(agent, envs), agent, quiz, file, interface=interface, watch=progress.tell)
-        progress.end()
-        rows = _own(file, quiz, agent, {}, "agent")
-    (result,) = measure_replies(rows)
-    return outcome(result, given.out, json_wanted=given.json)
+    out = given.out or default_file(agent, quiz)
+    if isinstance(given, EndpointFlags):
+        return _of_endpoint(endpoint_of(model, given), quiz, out, given)
+    return _of_pretrained(model, quiz, out, given)
 
 
 def default_file(agent: str, quiz: Quiz) -> Path:
@@ -94,9 +63,10 @@ def outcome(result: Measurement, out: Path, *, json_wanted: bool) -> Outcome:
     return Outcome(int(result.errors > 0), {**result.to_json(), "replies_in": str(out)}, json_wanted)
 
 
-def _of_endpoint(endpoint: Endpoint, quiz: Quiz, out: Path, given: EndpointFlags, prices: Prices) -> Outcome:
+def _of_endpoint(endpoint: Endpoint, quiz: Quiz, out: Path, given: EndpointFlags) -> Outcome:
     from ssl4rl_agents.endpoints.collect import collect
 
+    prices = Prices(given.price_in, given.price_out)
     with ReplyFile(out) as file:
         line = Line()
 
@@ -106,7 +76,7 @@ def _of_endpoint(endpoint: Endpoint, quiz: Quiz, out: Path, given: EndpointFlags
 
         progress = collect(endpoint, quiz, file, watch=watch)
         line.show(so_far(progress, prices), last=True)
-        rows = _own(file, quiz, endpoint.model, endpoint.sampling)
+        rows = quiz.rows_of(file.rows, model=endpoint.model, kind="model", settings=endpoint.sampling)
     (result,) = measure_replies(rows, errors_as=given.errors_as, prices=prices)
     return outcome(result, out, json_wanted=given.json)
 
@@ -121,15 +91,9 @@ def _of_pretrained(model: str, quiz: Quiz, out: Path, given: PretrainedFlags) ->
         progress = Progress(f"asking {model}", quiz.questions * quiz.samples)
         collect_replies(chosen, quiz, file, watch=progress.tell)
         progress.end()
-        rows = _own(file, quiz, chosen.model, chosen.sampling)
+        rows = quiz.rows_of(file.rows, model=chosen.model, kind="model", settings=chosen.sampling)
     (result,) = measure_replies(rows)
     return outcome(result, out, json_wanted=given.json)
-
-
-def _own(file: ReplyFile, quiz: Quiz, model: str, settings: dict[str, Any], kind: str = "model") -> list[ReplyRow]:
-    """Return the replies of one who was asked a quiz; a file may hold others too."""
-    who = (model, kind, settings)
-    return [row for row in file.rows if quiz.holds(row) and (row.model, row.kind, row.settings) == who]
 
 
 def so_far(progress: SoFar, prices: Prices) -> str:

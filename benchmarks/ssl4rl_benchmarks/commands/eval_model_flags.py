@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from ssl4rl_benchmarks.commands.calls import UserError
+from ssl4rl_benchmarks.commands.flags import json_object
 
 if TYPE_CHECKING:
     from ssl4rl_agents.endpoints.client import Endpoint
@@ -100,7 +99,7 @@ def endpoint_of(model: str, given: EndpointFlags) -> Endpoint:
         given.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI,
         temperature={"auto": automatic, "server": None}.get(str(given.temperature), given.temperature),  # type: ignore[arg-type]
         max_tokens=given.max_tokens or None,
-        extra=_object("--extra", given.extra),
+        extra=json_object("--extra", given.extra),
         key_variable=given.key_variable,
         concurrency=given.concurrency,
         timeout=given.timeout,
@@ -126,20 +125,5 @@ def pretrained_of(model: str, given: PretrainedFlags) -> Pretrained:
         device=given.device,
         weights=given.weights,
         attention=given.attention,
-        template_arguments=_object("--template", given.template),
+        template_arguments=json_object("--template", given.template),
     )
-
-
-def _object(flag: str, text: str) -> dict[str, Any]:
-    """Return the object that a flag holds as JSON.
-
-    Raises:
-        UserError: it is none.
-    """
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise UserError(f"{flag} must be an object of JSON, got {text!r}: {error}") from error
-    if not isinstance(found, dict):
-        raise UserError(f"{flag} must be an object of JSON, got {text!r}")
-    return found

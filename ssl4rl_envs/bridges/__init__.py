@@ -1,5 +1,6 @@
-"""Ways out to other libraries: one short module a partner, imported on demand, that hands over plain data.
+"""Ways out to other libraries, imported on demand.
 
-A bridge takes an environment's id and arguments and gives what the partner reads. It imports the partner, if at all, inside
-its functions, and never the trainer of this suite.
+What any of them can be fed with takes plain data only: `rows` and `score`, `messages` and `tools`, `keys` and `episodes`. Over
+these stands a short module for each partner: it takes an environment's id and arguments and gives what the partner reads. It
+imports the partner inside its functions, unless the partner looks for classes in it, and never the trainer of this suite.
 """

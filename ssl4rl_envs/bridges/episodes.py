@@ -11,7 +11,9 @@ import numpy as np
 from ssl4rl_envs.arguments import whole_number
 from ssl4rl_envs.bridges.keys import KEYS, keys_of
 from ssl4rl_envs.bridges.messages import to_messages
-from ssl4rl_envs.registration import task_class, with_plain_source
+from ssl4rl_envs.bridges.questions import origin_of
+from ssl4rl_envs.env import SSLEnv
+from ssl4rl_envs.registration import make_task
 
 PLAYED = (*KEYS, "attempts")
 """What an episode is made again from."""
@@ -39,12 +41,7 @@ def episode_keys(
         TypeError, ValueError: an argument is unknown or out of its range, or nothing that JSON can keep.
     """
     n, first = whole_number("n", n, 0), whole_number("first", first, 0)
-    given = with_plain_source(task_class(env_id), task_args)
-    try:
-        written = json.dumps(given, sort_keys=True)
-    except TypeError as error:
-        raise ValueError(f"episodes keep their arguments as JSON; name the source instead ({error})") from error
-    shared = {"env_id": env_id, "args": written, "split": split, "seed": seed}
+    shared = origin_of(env_id, task_args, split, seed)
     read = {"prompt_style": prompt_style, "grammar": grammar, "attempts": attempts}
     Episode({**shared, "index": first, **read})  # what is wrong is an error here
     return [{**shared, "index": first + row, **read} for row in range(n)]
@@ -70,19 +67,15 @@ class Episode:
     """
 
     def __init__(self, question: Mapping[str, Any], style: str = "hf") -> None:
-        import gymnasium as gym
-
         keys = keys_of(question)
-        self._env: Any = gym.make(
-            keys["env_id"],
-            disable_env_checker=True,
+        self._env = SSLEnv(
+            make_task(keys["env_id"], **json.loads(keys["args"])),
             interface="text",
             split=keys["split"],
             prompt_style=keys["prompt_style"],
             grammar=keys["grammar"],
             attempts=int(question.get("attempts") or 1),
-            **json.loads(keys["args"]),
-        ).unwrapped
+        )
         self._seen, _ = self._env.reset(seed=keys["seed"], options={"index": keys["index"]})
         self._style = style
         self.messages: list[Any] = to_messages(self._seen, style)

@@ -9,8 +9,11 @@ from typing import Any
 from ssl4rl_envs.bridges.rows import rows
 from ssl4rl_envs.bridges.score import Reply, Scored, score
 
-KEYS = ("env_id", "args", "split", "seed", "index", "prompt_style", "grammar")
-"""The columns: those of `ssl4rl_envs.rows`, and how was asked and is read."""
+ORIGIN = ("env_id", "args", "split", "seed", "index")
+"""The columns that say where a question is from, as `ssl4rl_envs.rows` gives them."""
+
+KEYS = (*ORIGIN, "prompt_style", "grammar")
+"""All of them: also how was asked, and how is read."""
 
 
 def keyed_rows(
@@ -58,9 +61,9 @@ def keys_of(question: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: another one is missing.
     """
-    missing = [name for name in KEYS[:5] if question.get(name) is None]
+    missing = [name for name in ORIGIN if question.get(name) is None]
     if missing:
-        raise ValueError(f"a question is made again from {', '.join(KEYS[:5])}; this row lacks {', '.join(missing)}")
+        raise ValueError(f"a question is made again from {', '.join(ORIGIN)}; this row lacks {', '.join(missing)}")
     return {
         "env_id": str(question["env_id"]),
         "args": str(question["args"]),

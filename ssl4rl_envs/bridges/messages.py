@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+
+from ssl4rl_envs.png import to_png, to_url
 
 Message = dict[str, Any]
 
@@ -45,6 +45,12 @@ def to_messages(observation: Mapping[str, Any], style: str = "openai") -> list[A
     return [_messages([observation[name][row] for name in names], str(said), part) for row, said in enumerate(prompt)]
 
 
+def parts_of(message: Message) -> list[dict[str, Any]]:
+    """Return the parts of a message's content; a content that is text alone is one part."""
+    content = message["content"]
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
 def _messages(pictures: list[Any], prompt: str, part: Callable[[Any], dict[str, Any]]) -> list[Message]:
     parts = [*map(part, map(_pillow, pictures)), {"type": "text", "text": prompt}]
     return [{"role": "user", "content": parts if pictures else prompt}]
@@ -61,7 +67,4 @@ def _picture(picture: Any) -> dict[str, Any]:
 
 
 def _url(picture: Any) -> dict[str, Any]:
-    file = io.BytesIO()
-    picture.save(file, format="PNG")
-    url = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
-    return {"type": "image_url", "image_url": {"url": url}}
+    return {"type": "image_url", "image_url": {"url": to_url(to_png(picture))}}

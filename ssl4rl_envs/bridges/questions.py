@@ -2,13 +2,54 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from ssl4rl_envs.interface import Interface
-from ssl4rl_envs.registration import make_task, task_class, with_plain_source
+from ssl4rl_envs.registration import env_id_of, make_task, task_class, with_plain_source
+from ssl4rl_envs.task import Task
 
 OF_ENVIRONMENTS = ("interface", "attempts", "group_size", "render_mode", "num_envs", "autoreset_mode", "prefetch")
 """Arguments of environments that mean nothing where a question is asked once."""
+
+
+OF_QUESTIONS = ("split", "seed", "first", "prompt_style", "grammar", "attempts")
+"""Arguments that say which questions are asked and how; the others are the task's."""
+
+
+def origin_of(env_id: str, task_args: Mapping[str, Any], split: str, seed: int) -> dict[str, Any]:
+    """Return where questions of a stream are from, as plain data: `env_id` in full, `args` (JSON), `split` and `seed`.
+
+    Raises:
+        ValueError: there is no such environment, or an argument is nothing that JSON can keep.
+    """
+    env_id = env_id_of(env_id)
+    return {
+        "env_id": env_id,
+        "args": as_json(with_plain_source(task_class(env_id), dict(task_args))),
+        "split": split,
+        "seed": seed,
+    }
+
+
+def as_json(task_args: Mapping[str, Any]) -> str:
+    """Return the arguments of a task as JSON, by name.
+
+    Raises:
+        ValueError: one is nothing that JSON can keep, such as a source that is an object and not a name.
+    """
+    try:
+        return json.dumps(task_args, sort_keys=True)
+    except TypeError as error:
+        raise ValueError(
+            f"questions are made again from their arguments, which are kept as JSON; name the source instead ({error})"
+        ) from error
+
+
+def task_of(env_id: str, given: Mapping[str, Any]) -> Task:
+    """Return the task behind the arguments of a bridge, those of `OF_QUESTIONS` aside; raises as `make_task` does."""
+    return make_task(env_id, **{name: value for name, value in given.items() if name not in OF_QUESTIONS})
 
 
 def text_of(env_id: str, arguments: dict[str, Any], prompt_style: str, grammar: str = "strict") -> Interface:

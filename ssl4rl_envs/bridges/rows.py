@@ -8,18 +8,42 @@ data = Dataset.from_list(list(rows("SSL4RL/Rotation-v0", 1000, source="photos"))
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from ssl4rl_envs.arguments import whole_number
-from ssl4rl_envs.bridges.questions import text_of
+from ssl4rl_envs.bridges.messages import Message
+from ssl4rl_envs.bridges.questions import origin_of, text_of
 from ssl4rl_envs.interface import Interface
-from ssl4rl_envs.registration import env_id_of, task_class, with_plain_source
 from ssl4rl_envs.stream import Stream
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 CHUNK = 64
 """Questions that are made at a time."""
+
+
+class Row(TypedDict):
+    """A question as plain data.
+
+    Attributes:
+        prompt: one message, of the user.
+        images: Pillow's pictures in the order of showing; none of a graph.
+        answer: the right one in words, without tags.
+        env_id: the environment, in full.
+        args: the arguments of its task, as JSON.
+        split, seed, index: which question of it.
+    """
+
+    prompt: list[Message]
+    images: list[Image.Image]
+    answer: str
+    env_id: str
+    args: str
+    split: str
+    seed: int
+    index: int
 
 
 def rows(
@@ -31,12 +55,11 @@ def rows(
     first: int = 0,
     prompt_style: str = "direct",
     **task_args: Any,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Row]:
     """Give the questions `first` ... `first + n - 1` that an environment's text interface asks of one seed.
 
-    A row holds `prompt` (a list of one message, of the user), `images` (Pillow's pictures in the order of showing; none of a
-    graph), `answer` (the right one in words, without tags), and where the question is from: `env_id`, `args` (JSON), `split`,
-    `seed`, `index`. From these alone `ssl4rl_envs.score` makes the question again and scores a reply:
+    A `Row` holds `prompt`, `images` and `answer`, and where the question is from: `env_id`, `args`, `split`, `seed`, `index`.
+    From these alone `ssl4rl_envs.score` makes the question again and scores a reply:
 
         score(row["env_id"], reply, split=row["split"], seed=row["seed"], index=row["index"], **json.loads(row["args"]))
 
@@ -57,20 +80,13 @@ def rows(
             argument is out of its range or nothing that JSON can keep.
     """
     n, first = whole_number("n", n, 0), whole_number("first", first, 0)
-    env_id = env_id_of(env_id)
-    given = with_plain_source(task_class(env_id), task_args)
-    try:
-        written = json.dumps(given, sort_keys=True)
-    except TypeError as error:
-        raise ValueError(
-            f"rows keep the arguments as JSON, from which their questions are made again; name the source instead ({error})"
-        ) from error
-    text = text_of(env_id, given, prompt_style)
+    origin = origin_of(env_id, task_args, split, seed)
+    text = text_of(env_id, task_args, prompt_style)
     Stream.span(split, seed, first, 0)  # a wrong split or seed is an error here
-    return _rows(text, {"env_id": env_id, "args": written, "split": split, "seed": seed}, first, n)
+    return _rows(text, origin, first, n)
 
 
-def _rows(text: Interface, origin: dict[str, Any], first: int, n: int) -> Iterator[dict[str, Any]]:
+def _rows(text: Interface, origin: dict[str, Any], first: int, n: int) -> Iterator[Row]:
     from PIL import Image  # which graphs, and who only imports this, do without
 
     task = text.task
@@ -81,7 +97,10 @@ def _rows(text: Interface, origin: dict[str, Any], first: int, n: int) -> Iterat
             yield {
                 "prompt": [{"role": "user", "content": prompt}],
                 "images": [Image.fromarray(shown[name][row]) for name in task.images],
-                "answer": answer,
-                **origin,
+                "answer": answer or "",
+                "env_id": origin["env_id"],
+                "args": origin["args"],
+                "split": origin["split"],
+                "seed": origin["seed"],
                 "index": start + row,
             }

@@ -18,8 +18,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ssl4rl_envs.bridges.episodes import PLAYED, Episode, episode_keys
-from ssl4rl_envs.bridges.keys import KEYS, keyed_rows, score_rows
-from ssl4rl_envs.registration import make_task
+from ssl4rl_envs.bridges.keys import KEYS, ORIGIN, keyed_rows, score_rows
+from ssl4rl_envs.bridges.messages import parts_of
+from ssl4rl_envs.bridges.questions import task_of
 from ssl4rl_envs.task import Task
 
 
@@ -64,7 +65,7 @@ def reward(completions: Sequence[Any], log_metric: Callable[[str, float], None] 
     Raises:
         ValueError: the data has no such columns.
     """
-    missing = [name for name in KEYS[:5] if name not in columns]
+    missing = [name for name in ORIGIN if name not in columns]
     if missing:
         raise ValueError(
             f"rewards are made from the columns of ssl4rl_envs.bridges.trl.dataset; {', '.join(missing)} missing"
@@ -98,10 +99,7 @@ def episodes(env_id: str, n: int, **given: Any) -> tuple[Any, type]:
 
     keys = episode_keys(env_id, n, prompt_style="tool", **given)
     data = Dataset.from_list([{"prompt": [{"role": "user", "content": ""}], **row} for row in keys])
-    task_args = {
-        name: value for name, value in given.items() if name not in ("split", "seed", "first", "grammar", "attempts")
-    }
-    return data, _environment_class(make_task(env_id, **task_args))
+    return data, _environment_class(task_of(env_id, given))
 
 
 class _Playing:
@@ -121,7 +119,7 @@ class _Playing:
                 "group would be asked another question"
             )
         self._episode = Episode({name: row.get(name) for name in PLAYED})
-        return _parts(self._episode)
+        return parts_of(self._episode.messages[0])
 
     def get_reward(self) -> float:
         """Return what the episode has paid; 0 where nothing was answered, so that no row is left out of its group."""
@@ -132,7 +130,7 @@ class _Playing:
         if episode is None or episode.ended:
             raise RuntimeError("the question has been answered; there is nothing more to do")
         episode.answer(json.dumps({"answer": answer}))
-        return [{"type": "text", "text": episode.outcome}] if episode.ended else _parts(episode)
+        return [{"type": "text", "text": episode.outcome}] if episode.ended else parts_of(episode.messages[0])
 
 
 def _environment_class(task: Task) -> type:
@@ -155,11 +153,6 @@ def _described(task: Task) -> str:
         return f"One of the labels. (choices: {json.dumps(list(form.labels))})"
     example = task.format(task.example())
     return f"{form.slots} values separated by commas, each one of {', '.join(form.labels)}; for example {example}."
-
-
-def _parts(episode: Episode) -> list[dict[str, Any]]:
-    content = episode.messages[0]["content"]
-    return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
 def _text(completion: Any) -> str:

@@ -14,7 +14,6 @@ rows name and which pays the rewards itself.
 
 from __future__ import annotations
 
-import io
 import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,7 +21,9 @@ from typing import Any
 
 from ssl4rl_envs.bridges.episodes import Episode, episode_keys
 from ssl4rl_envs.bridges.keys import KEYS, keyed_rows, score_rows
-from ssl4rl_envs.registration import make_task
+from ssl4rl_envs.bridges.messages import parts_of
+from ssl4rl_envs.bridges.questions import task_of
+from ssl4rl_envs.png import to_png
 
 ROW_GROUP = 256
 """Rows that are written at a time."""
@@ -102,8 +103,7 @@ def compute_score(
 
 def _rows(env_id: str, n: int, attempts: int, given: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Make the rows of single answers in chunks, and those of episodes one by one."""
-    named = ("split", "seed", "first", "prompt_style", "grammar")
-    task = make_task(env_id, **{name: value for name, value in given.items() if name not in named})
+    task = task_of(env_id, given)
     ability = type(task).__name__
     if task.horizon == 1 and attempts == 1:
         for row in keyed_rows(env_id, n, **given):
@@ -111,8 +111,7 @@ def _rows(env_id: str, n: int, attempts: int, given: dict[str, Any]) -> Iterator
             yield _row(SINGLE, keys, row["prompt"][0]["content"], row["images"], row["answer"], ability)
         return
     for keys in episode_keys(env_id, n, attempts=attempts, **given):
-        content = Episode(keys).messages[0]["content"]
-        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        parts = parts_of(Episode(keys).messages[0])
         images = [part["image"] for part in parts if part["type"] == "image"]
         said = "".join(part["text"] for part in parts if part["type"] == "text")
         yield _row(LOOP, keys, said, images, "", ability)
@@ -123,14 +122,8 @@ def _row(loop: str, keys: dict[str, Any], said: str, images: list[Any], truth: s
         "data_source": keys["env_id"],
         "agent_name": loop,
         "prompt": [{"role": "user", "content": PICTURE * len(images) + said}],
-        "images": [{"bytes": _png(image), "path": None} for image in images],
+        "images": [{"bytes": to_png(image), "path": None} for image in images],
         "ability": ability,
         "reward_model": {"style": "rule", "ground_truth": truth},
         "extra_info": keys,
     }
-
-
-def _png(image: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, format="PNG")
-    return file.getvalue()

@@ -6,19 +6,17 @@ server keeps a few numbers for a session, however large the pictures are, and qu
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ssl4rl_envs import answers
 from ssl4rl_envs.actions import inside
 from ssl4rl_envs.composite import Composite
+from ssl4rl_envs.png import to_base64, to_png
 from ssl4rl_envs.stream import Stream, check_split
 from ssl4rl_envs.task import Batch, Task
 
@@ -148,7 +146,7 @@ class Episodes:
 
     def _observations(self, state: Batch) -> list[dict[str, Any]]:
         shown: list[dict[str, Any]] = [
-            {"images": [png(state.observation[name][row]) for name in self.task.images]} for row in range(len(state))
+            {"images": [_shown(state.observation[name][row]) for name in self.task.images]} for row in range(len(state))
         ]
         if self.task.has_text:
             choices = dict(_choices(self.task, state, np.arange(len(state))))
@@ -161,11 +159,9 @@ class Episodes:
         return shown
 
 
-def png(picture: NDArray[np.uint8]) -> str:
-    """Return a picture (height, width, 3) as a PNG in base64."""
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, format="PNG", compress_level=1)
-    return base64.b64encode(file.getvalue()).decode("ascii")
+def _shown(picture: NDArray[np.uint8]) -> str:
+    """Return a picture as clients get it; pressed quickly rather than small, since it is looked at once."""
+    return to_base64(to_png(picture, compress_level=1))
 
 
 def _choices(task: Task, state: Batch, rows: NDArray[np.int64]) -> Iterator[tuple[int, dict[str, Any] | None]]:

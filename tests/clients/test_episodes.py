@@ -23,6 +23,13 @@ def test_rows_of_several_environments_are_scored_together_in_their_order():
     assert all(each["success"] for each in scored)
 
 
+@pytest.mark.parametrize("name", ["rotation", "ssl4rl_envs.images.rotation:Rotation"])
+def test_episodes_go_by_every_name_of_an_environment(name):
+    (keys,) = episode_keys(name, 1, source="digits")
+    assert Episode(keys).messages == Episode(episode_keys("SSL4RL/Rotation-v0", 1, source="digits")[0]).messages
+    assert keys["env_id"] == (name if ":" in name else "SSL4RL/Rotation-v0")
+
+
 def test_a_row_without_a_key_and_replies_without_rows_are_errors():
     (row,) = rows("SSL4RL/Rotation-v0", 1)
     reply = f"<answer>{row['answer']}</answer>"

@@ -198,7 +198,7 @@ def test_a_level_is_written_as_its_arguments_and_objects_are_refused() -> None:
     written = written_arguments("SSL4RL/Rotation-v0", {"level": "angles-2"})
     assert json.loads(written)["angles"] == 2
     assert "level" not in json.loads(written)
-    with pytest.raises(TypeError, match="source"):
+    with pytest.raises(ValueError, match="name the source"):
         written_arguments("SSL4RL/Rotation-v0", {"source": np.zeros((3, 8, 8, 3), np.uint8)})
 
 

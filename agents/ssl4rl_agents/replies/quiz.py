@@ -47,8 +47,9 @@ class Quiz:
         prompt_style: how one is to reply.
 
     Raises:
-        TypeError: an argument is unknown to the task, of another type, or nothing that JSON can keep.
-        ValueError: the task has no words or takes several decisions, or an argument is out of its range.
+        TypeError: an argument is unknown to the task, or of another type.
+        ValueError: the task has no words or takes several decisions, or an argument is out of its range or nothing that JSON
+            can keep.
     """
 
     def __init__(

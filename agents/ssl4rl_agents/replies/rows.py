@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ssl4rl_agents.runs.files import finite
+from ssl4rl_envs.bridges.questions import as_json
 from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.registration import load_class, registered_task, task_arguments
 from ssl4rl_envs.task import Batch
@@ -136,18 +137,15 @@ def written_arguments(env_id: str, arguments: dict[str, Any]) -> str:
     So one environment is written in one way, however it was named, and stays itself where a later version changes a default.
 
     Raises:
-        TypeError: an argument is unknown to the task, of another type, or nothing that JSON can keep, such as a source that
-            is an object and not a name.
-        ValueError: there is no such level.
+        TypeError: an argument is unknown to the task, or of another type.
+        ValueError: there is no such level, or an argument is nothing that JSON can keep, such as a source that is an object
+            and not a name.
     """
     path, registered = registered_task(env_id)
     given = task_arguments(path, {**registered, **arguments})
     parameters = inspect.signature(load_class(path)).parameters
     defaults = {name: each.default for name, each in parameters.items() if each.default is not each.empty}
-    try:
-        return json.dumps(task_arguments(path, {**defaults, **given}), sort_keys=True)
-    except TypeError as error:
-        raise TypeError(f"stored replies keep the arguments as JSON; name the source instead ({error})") from error
+    return as_json(task_arguments(path, {**defaults, **given}))
 
 
 def question_digest(prompt: str, pictures: Iterable[ArrayLike]) -> str:

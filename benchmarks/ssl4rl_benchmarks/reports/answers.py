@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from ssl4rl_agents.agent import Agent
 from ssl4rl_agents.evaluation import enter
 from ssl4rl_benchmarks.reports.page import inlined
 from ssl4rl_envs import SSLVectorEnv, Task, hash_seed, rendering
+from ssl4rl_envs.png import to_png
 from ssl4rl_envs.rendering import Card, Verdict
 
 BOARD = 12
@@ -59,7 +55,7 @@ class Answers:
 
     def picture(self) -> bytes:
         """Return the board as a PNG."""
-        return _png(rendering.board(self.cards[:BOARD]))
+        return to_png(rendering.board(self.cards[:BOARD]), optimize=True)
 
 
 def answers_of(agent: Agent, task: Task, prompt_style: str = "direct", grammar: str = "strict") -> Answers:
@@ -79,10 +75,4 @@ def answers_of(agent: Agent, task: Task, prompt_style: str = "direct", grammar: 
 
 def _shown(card: Card) -> dict[str, str]:
     """Return a card for the page: its picture, and what a reader hears who does not see it."""
-    return {"data": inlined(_png(rendering.draw(card))), "said": f"{card.question} {card.verdict or ''}"}
-
-
-def _png(pixels: NDArray[np.uint8]) -> bytes:
-    buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG", optimize=True)
-    return buffer.getvalue()
+    return {"data": inlined(rendering.draw(card)), "said": f"{card.question} {card.verdict or ''}"}

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
-import base64
 from functools import cache
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader
+from numpy.typing import NDArray
+
+from ssl4rl_envs.png import to_png, to_url
 
 
 def render(template: str, **values: Any) -> str:
@@ -22,9 +25,9 @@ def render(template: str, **values: Any) -> str:
     return _templates().get_template(template).render(values)
 
 
-def inlined(png: bytes) -> str:
-    """Return a picture as an address that holds all of it."""
-    return "data:image/png;base64," + base64.b64encode(png).decode()
+def inlined(picture: NDArray[np.uint8]) -> str:
+    """Return a picture (height, width, 3) as an address that holds all of it, in as few letters as may be."""
+    return to_url(to_png(picture, optimize=True))
 
 
 @cache

@@ -10,9 +10,10 @@ from typing import Any
 
 from typing_extensions import override
 
-from ssl4rl_envs.bridges.exports.files import png, write_text
+from ssl4rl_envs.bridges.exports.files import write_text
 from ssl4rl_envs.bridges.exports.form import Form
-from ssl4rl_envs.bridges.exports.plan import Row
+from ssl4rl_envs.bridges.rows import Row
+from ssl4rl_envs.png import to_png
 
 GROUP = 100
 """Questions of a row group, or of a batch: what a reader holds at a time."""
@@ -41,7 +42,7 @@ def table(rows: Iterable[Row]) -> Any:
     """Return rows as a `pyarrow.Table`, pictures as the bytes of PNG files."""
     import pyarrow as pa
 
-    stored = [{**row, "images": [{"bytes": png(each), "path": None} for each in row["images"]]} for row in rows]
+    stored = [{**row, "images": [{"bytes": to_png(each), "path": None} for each in row["images"]]} for row in rows]
     return pa.Table.from_pylist(stored, schema=features().arrow_schema)
 
 

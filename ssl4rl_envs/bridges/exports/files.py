@@ -1,15 +1,12 @@
-"""Files that are either whole or not there, and pictures as bytes."""
+"""Files that are either whole or not there."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from PIL import Image
 
 PARTIAL = ".partial"
 
@@ -29,13 +26,6 @@ def write_text(path: Path, text: str) -> None:
     """Write a file of text."""
     with whole(path) as aside:
         aside.write_text(text, encoding="utf-8")
-
-
-def png(picture: Image.Image) -> bytes:
-    """Return a picture as PNG: its pixels exactly, the same bytes each time."""
-    data = io.BytesIO()
-    picture.save(data, "PNG")
-    return data.getvalue()
 
 
 def digest(path: Path) -> str:

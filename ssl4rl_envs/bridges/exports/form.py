@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ssl4rl_envs.bridges.exports.plan import Plan, Row
+from ssl4rl_envs.bridges.exports.plan import Plan
+from ssl4rl_envs.bridges.rows import Row
 
 
 class Form(ABC):

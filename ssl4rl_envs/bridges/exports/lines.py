@@ -8,9 +8,9 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from ssl4rl_envs.bridges.exports.files import png
 from ssl4rl_envs.bridges.exports.form import Form
-from ssl4rl_envs.bridges.exports.plan import Row
+from ssl4rl_envs.bridges.rows import Row
+from ssl4rl_envs.png import to_png
 
 
 class Lines(Form):
@@ -29,5 +29,5 @@ class Lines(Form):
                 (folder / place).mkdir(parents=True, exist_ok=True)
                 names = [f"{place}/{row['index']:012d}_{number}.png" for number in range(len(row["images"]))]
                 for name, picture in zip(names, row["images"], strict=True):
-                    (folder / name).write_bytes(png(picture))
+                    (folder / name).write_bytes(to_png(picture))
                 file.write(json.dumps({**row, "images": names}) + "\n")

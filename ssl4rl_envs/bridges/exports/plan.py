@@ -11,15 +11,12 @@ import ssl4rl_envs
 from ssl4rl_envs.answers import check_style
 from ssl4rl_envs.arguments import whole_number
 from ssl4rl_envs.bridges.questions import text_of
-from ssl4rl_envs.bridges.rows import rows
+from ssl4rl_envs.bridges.rows import Row, rows
 from ssl4rl_envs.registration import env_id_of, task_class, with_plain_source
 from ssl4rl_envs.task import Task
 
 LARGEST = 2**63
 """Seeds and indices are columns of signed 64-bit numbers, which every library reads."""
-
-Row = dict[str, Any]
-"""A question as `ssl4rl_envs.rows` gives it."""
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from ssl4rl_envs.bridges.exports.files import png
 from ssl4rl_envs.bridges.exports.form import Form
-from ssl4rl_envs.bridges.exports.plan import Row
+from ssl4rl_envs.bridges.rows import Row
+from ssl4rl_envs.png import to_png
 
 
 class Tar(Form):
@@ -27,7 +27,7 @@ class Tar(Form):
         with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
             for row in rows:
                 for place, picture in enumerate(row["images"]):
-                    _add(archive, f"{row['index']:012d}.{place}.png", png(picture))
+                    _add(archive, f"{row['index']:012d}.{place}.png", to_png(picture))
                 facts = {name: value for name, value in row.items() if name != "images"}
                 _add(archive, f"{row['index']:012d}.json", json.dumps(facts).encode())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import shutil
 from collections.abc import Iterable
@@ -12,9 +11,11 @@ from typing import Any
 
 from typing_extensions import override
 
-from ssl4rl_envs.bridges.exports.files import png, whole
+from ssl4rl_envs.bridges.exports.files import whole
 from ssl4rl_envs.bridges.exports.form import Form
-from ssl4rl_envs.bridges.exports.plan import Plan, Row
+from ssl4rl_envs.bridges.exports.plan import Plan
+from ssl4rl_envs.bridges.rows import Row
+from ssl4rl_envs.png import to_base64, to_png
 from ssl4rl_envs.task import Task
 
 
@@ -86,10 +87,10 @@ class VLMEvalKit(Form):
         return ["index", *images, "question", *options, "answer", "category", "split", "env_id", "args", "seed"]
 
     def _line(self, row: Row) -> dict[str, Any]:
-        line = {name: row[name] for name in ("index", "answer", "split", "env_id", "args", "seed")}
+        line: dict[str, Any] = {name: row[name] for name in ("index", "answer", "split", "env_id", "args", "seed")}
         line |= {"question": row["prompt"][0]["content"], "category": row["env_id"]}
         if row["images"]:
-            coded = [base64.b64encode(png(each)).decode() for each in row["images"]]
+            coded = [to_base64(to_png(each)) for each in row["images"]]
             line["image"] = coded[0] if len(coded) == 1 else str(coded)  # a list is read by its Python text
         if self.choices:
             line |= dict(zip(ascii_uppercase, self.choices, strict=False))

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from typing import Any
-
-from PIL import Image
 
 from ssl4rl_agents.runs.files import finite
 from ssl4rl_benchmarks.bench.gallery import GALLERY, gallery_envs, gallery_seeds
@@ -122,7 +119,7 @@ def _cards(config: dict[str, Any], firsts: dict[str, Row]) -> list[dict[str, Any
             answer = row["answers"][number]
             kind = "right" if answer["success"] else "part" if answer["reward"] > 0 else "wrong"
             answers.append({"agent": agent, "said": answer["said"], "kind": kind})
-        pictures = [{"name": name, "data": _data(picture)} for name, picture in task.pictures(batch, number).items()]
+        pictures = [{"name": name, "data": inlined(picture)} for name, picture in task.pictures(batch, number).items()]
         truth = truths[number]
         cards.append(
             {
@@ -134,9 +131,3 @@ def _cards(config: dict[str, Any], firsts: dict[str, Row]) -> list[dict[str, Any
             }
         )
     return cards
-
-
-def _data(picture: Any) -> str:
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG", optimize=True)
-    return inlined(file.getvalue())

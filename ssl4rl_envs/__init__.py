@@ -3,10 +3,10 @@
 Importing this package registers the environments: ``gymnasium.make("SSL4RL/Rotation-v0")``.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ssl4rl_envs.env import SSLEnv
+from ssl4rl_envs.lazy import lazily
 from ssl4rl_envs.registration import env_id_of, env_ids, make_task, register, register_all, task_class
 from ssl4rl_envs.stream import Stream, hash_seed
 from ssl4rl_envs.task import Batch, Score, Task
@@ -23,28 +23,18 @@ if TYPE_CHECKING:
 
 register_all()
 
-_ON_DEMAND = {
-    "SSLTorchVectorEnv": "ssl4rl_envs.on_device",
-    "rows": "ssl4rl_envs.bridges.rows",
-    "score": "ssl4rl_envs.bridges.score",
-    "to_messages": "ssl4rl_envs.bridges.messages",
-    "to_networkx": "ssl4rl_envs.bridges.nx",
-    "to_pyg": "ssl4rl_envs.bridges.pyg",
-    "tool_schema": "ssl4rl_envs.bridges.tools",
-}
-"""What needs other libraries or is for who uses them, and the module that it is in."""
-
-
-def __getattr__(name: str) -> Any:
-    """Import what is seldom needed when somebody asks for it."""
-    if name in _ON_DEMAND:
-        return getattr(import_module(_ON_DEMAND[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_ON_DEMAND})
-
+__getattr__, __dir__ = lazily(  # what needs other libraries, or is for who uses them
+    __name__,
+    {
+        "SSLTorchVectorEnv": "on_device",  # not in __all__, since `import *` would need torch
+        "rows": "bridges.rows",
+        "score": "bridges.score",
+        "to_messages": "bridges.messages",
+        "to_networkx": "bridges.nx",
+        "to_pyg": "bridges.pyg",
+        "tool_schema": "bridges.tools",
+    },
+)
 
 __version__ = "0.1.0"
 __all__ = [

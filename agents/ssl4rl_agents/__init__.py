@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from ssl4rl_agents.lazy import lazily
+from ssl4rl_envs.lazy import lazily
 
 if TYPE_CHECKING:
     from ssl4rl_agents.agent import Agent, load_agent

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs import answers
 from ssl4rl_envs.actions import inside
+from ssl4rl_envs.briefly import briefly
 from ssl4rl_envs.composite import Composite
 from ssl4rl_envs.png import to_base64, to_png
 from ssl4rl_envs.stream import Stream, check_split
@@ -80,7 +81,7 @@ class Episodes:
         except ValueError:  # lists of unequal lengths
             given = np.asarray([None])
         if not inside(space, given)[0]:
-            raise ValueError(f"an action lies in {space}, got {str(value)[:200]}")
+            raise ValueError(f"an action lies in {space}, got {briefly(value)}")
         chosen: NDArray[Any] = given.astype(space.dtype)[0]
         return chosen
 

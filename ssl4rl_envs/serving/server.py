@@ -35,6 +35,7 @@ class Server:
         sessions: how many questions may be asked at a time, over all sessions.
         timeout: seconds after which a session that is not used is over.
         clock: tells the time by which they are over, in seconds.
+        heard: is told each question that a reply in words has ended, and the reply.
 
     Attributes:
         url: where it is reached.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ssl4rl_envs.briefly import briefly
 from ssl4rl_envs.serving.episodes import Episodes, Question, Result, Said
 from ssl4rl_envs.serving.refusals import RefusedError
 from ssl4rl_envs.serving.sessions import Sessions
@@ -119,7 +120,7 @@ class Service:
         seed, index, called = (data.get(name) for name in ("seed", "index", "episode_id"))
         if called is not None and (not isinstance(called, str) or len(called) > MAX_EPISODE_ID):
             raise RefusedError(
-                "VALIDATION_ERROR", f"episode_id is a string of at most {MAX_EPISODE_ID} characters, got {_short(called)}"
+                "VALIDATION_ERROR", f"episode_id is a string of at most {MAX_EPISODE_ID} characters, got {briefly(called)}"
             )
         room = MAX_NUMBER - len(player.questions)
         seed = None if seed is None else _number("seed", seed, 0, room)
@@ -202,7 +203,7 @@ class Service:
         if isinstance(value, dict) and self.episodes.prompt_style == "tool":
             value = json.dumps(value)  # the arguments of a call, or a call
         if not isinstance(value, str):
-            raise RefusedError("VALIDATION_ERROR", f"a reply is a string, got {_short(value)}")
+            raise RefusedError("VALIDATION_ERROR", f"a reply is a string, got {briefly(value)}")
         return value[: MAX_REPLY + 1]  # longer ones score nothing, and one character too many is as good as all
 
     def _action(self, value: Any) -> Said:
@@ -236,7 +237,7 @@ def _next(question: Question, row: int, seed: int | None, index: int | None, ask
 
 def _number(name: str, value: Any, least: int, most: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise RefusedError("VALIDATION_ERROR", f"{name} is a whole number from {least} to {most}, got {_short(value)}")
+        raise RefusedError("VALIDATION_ERROR", f"{name} is a whole number from {least} to {most}, got {briefly(value)}")
     return value
 
 
@@ -245,10 +246,5 @@ def _known(message: str, data: Data, names: tuple[str, ...]) -> None:
     if unknown:
         raise RefusedError(
             "VALIDATION_ERROR",
-            f"a {message} takes {', '.join(names)}, got {_short(', '.join(unknown))}; the task is the server's to choose",
+            f"a {message} takes {', '.join(names)}, got {briefly(', '.join(unknown))}; the task is the server's to choose",
         )
-
-
-def _short(value: Any) -> str:
-    said = repr(value)
-    return said if len(said) <= 100 else f"{said[:100]}..."

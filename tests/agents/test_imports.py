@@ -13,7 +13,7 @@ import pytest
 import ssl4rl_agents
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("lazy", "algorithms", "ranges", "readability"),
+    ("algorithms", "ranges", "readability"),
     ("settings",),
     ("divergence",),
     ("policies",),

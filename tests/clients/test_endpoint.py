@@ -18,7 +18,7 @@ from ssl4rl_agents.endpoints import wire
 from ssl4rl_agents.endpoints.client import Client, Endpoint, EndpointError, RefusedError
 from ssl4rl_agents.endpoints.collect import HOPELESS, Progress, collect
 from ssl4rl_agents.evaluation import evaluate_in
-from ssl4rl_agents.replies import Prices, Quiz, ReplyFile, ReplyRow, measure_replies, read_replies
+from ssl4rl_agents.replies import Prices, Quiz, ReplyFile, measure_replies, read_replies
 from ssl4rl_envs import SSLVectorEnv
 from ssl4rl_envs.answers import wrap
 from tests.clients.endpoint_server import USAGE, FakeClock, Server, rounds
@@ -389,8 +389,11 @@ def test_a_model_behind_an_endpoint_is_an_agent(serve: Callable[..., Server], qu
 
 def test_rows_of_models_know_what_was_asked(serve: Callable[..., Server], quiz: Quiz, tmp_path: Path) -> None:
     asked(serve(), quiz, tmp_path / "replies.jsonl")
-    row: ReplyRow
-    for row in read_replies([tmp_path]):
-        assert quiz.holds(row)
+    rows = read_replies([tmp_path])
+    who = {"model": rows[0].model, "kind": "model", "settings": rows[0].settings}
+    assert quiz.rows_of(rows, **who) == rows
+    assert quiz.rows_of(rows, **{**who, "settings": {"temperature": 0.5}}) == []
+    assert quiz.rows_of([replace(row, index=quiz.questions) for row in rows], **who) == []
+    for row in rows:
         assert (row.kind, row.prompt_style, row.split, row.seed) == ("model", "direct", "test", 0)
         assert json.loads(row.args)["image_size"] == 36

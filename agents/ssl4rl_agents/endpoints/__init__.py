@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from ssl4rl_agents.lazy import lazily
 from ssl4rl_envs.installing import need
+from ssl4rl_envs.lazy import lazily
 
 if TYPE_CHECKING:
     from ssl4rl_agents.endpoints.agent import EndpointAgent

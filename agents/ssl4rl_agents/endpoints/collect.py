@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from ssl4rl_agents.endpoints.client import Answered, Client, Clock, Counts, Endpoint, EndpointError, run_to_end
-from ssl4rl_agents.replies import Quiz, ReplyFile
+from ssl4rl_agents.replies import Quiz, ReplyFile, ReplyRow
 from ssl4rl_agents.replies.quiz import Shown
 from ssl4rl_envs import to_messages, tool_schema
 
@@ -73,59 +73,70 @@ def collect(
 
 
 async def _collect(
-    endpoint: Endpoint,
-    quiz: Quiz,
-    file: ReplyFile,
-    clock: Clock | None,
-    watch: Callable[[Progress], None],
+    endpoint: Endpoint, quiz: Quiz, file: ReplyFile, clock: Clock | None, watch: Callable[[Progress], None]
 ) -> Progress:
-    who: dict[str, Any] = {"model": endpoint.model, "kind": "model", "settings": endpoint.sampling}
-
-    def missing(index: int) -> list[int]:
-        return [sample for sample in range(quiz.samples) if not file.replied(quiz.key(index, sample, **who))]
-
-    tool = tool_schema(quiz.task) if quiz.prompt_style == "tool" else None
-    wanted = quiz.questions * quiz.samples
-    progress = Progress(wanted, wanted - sum(len(missing(index)) for index in range(quiz.questions)))
-    queue: asyncio.Queue[tuple[Shown, int] | None] = asyncio.Queue(2 * endpoint.concurrency)
-
-    async def fill() -> None:
-        async for shown in _questions(quiz, lambda index: bool(missing(index))):
-            for sample in missing(shown.index):
-                await queue.put((shown, sample))
-        for _ in range(endpoint.concurrency):
-            await queue.put(None)
-
-    async def work(client: Client) -> None:
-        while (next_one := await queue.get()) is not None:
-            shown, sample = next_one
-            answered = await client.ask(cast(list[dict[str, Any]], to_messages(shown.observation)), tool=tool)
-            reply = answered.reply
-            file.append(
-                quiz.row(
-                    shown.index,
-                    shown.digest,
-                    **who,
-                    sample=sample,
-                    reply=None if reply is None else reply.text,
-                    error=answered.error,
-                    finish_reason=None if reply is None else reply.finish_reason,
-                    usage=None if reply is None else reply.usage,
-                    latency=None if reply is None else round(answered.latency, 3),
-                    attempts=answered.attempts,
-                )
-            )
-            progress.note(answered)
-            watch(progress)
-            if progress.errors >= HOPELESS and not progress.replies:
-                raise EndpointError(f"none of the first {progress.errors} questions got a reply; the last: {answered.error}")
-
     async with Client(endpoint, clock) as client, asyncio.TaskGroup() as group:
-        progress.counts = client.counts
-        group.create_task(fill())
+        asking = _Asking(client, quiz, file, watch)
+        group.create_task(asking.fill())
         for _ in range(endpoint.concurrency):
-            group.create_task(work(client))
-    return progress
+            group.create_task(asking.work())
+    return asking.progress
+
+
+class _Asking:
+    """A quiz being asked: a queue of what has no reply yet, and workers that empty it."""
+
+    def __init__(self, client: Client, quiz: Quiz, file: ReplyFile, watch: Callable[[Progress], None]) -> None:
+        self._client, self._quiz, self._file, self._watch = client, quiz, file, watch
+        endpoint = client.endpoint
+        self._who: dict[str, Any] = {"model": endpoint.model, "kind": "model", "settings": endpoint.sampling}
+        self._tool = tool_schema(quiz.task) if quiz.prompt_style == "tool" else None
+        self._queue: asyncio.Queue[tuple[Shown, int] | None] = asyncio.Queue(2 * endpoint.concurrency)
+        wanted = quiz.questions * quiz.samples
+        there = wanted - sum(len(self._missing(index)) for index in range(quiz.questions))
+        self.progress = Progress(wanted, there, counts=client.counts)
+
+    async def fill(self) -> None:
+        """Put into the queue what is missing, and an end for each worker."""
+        async for shown in _questions(self._quiz, lambda index: bool(self._missing(index))):
+            for sample in self._missing(shown.index):
+                await self._queue.put((shown, sample))
+        for _ in range(self._client.endpoint.concurrency):
+            await self._queue.put(None)
+
+    async def work(self) -> None:
+        """Ask one question after the other, and store what comes of each.
+
+        Raises:
+            EndpointError: none of the first questions got a reply, or the endpoint refuses all requests.
+        """
+        while (waiting := await self._queue.get()) is not None:
+            shown, sample = waiting
+            messages = cast(list[dict[str, Any]], to_messages(shown.observation))
+            answered = await self._client.ask(messages, tool=self._tool)
+            self._file.append(self._row(shown, sample, answered))
+            self.progress.note(answered)
+            self._watch(self.progress)
+            if self.progress.errors >= HOPELESS and not self.progress.replies:
+                raise EndpointError(
+                    f"none of the first {self.progress.errors} questions got a reply; the last: {answered.error}"
+                )
+
+    def _missing(self, index: int) -> list[int]:
+        """Return which samples of a question have no reply."""
+        samples = range(self._quiz.samples)
+        return [sample for sample in samples if not self._file.replied(self._quiz.key(index, sample, **self._who))]
+
+    def _row(self, shown: Shown, sample: int, answered: Answered) -> ReplyRow:
+        facts: dict[str, Any] = {"error": answered.error}
+        if (reply := answered.reply) is not None:
+            facts = {
+                "reply": reply.text,
+                "finish_reason": reply.finish_reason,
+                "usage": reply.usage,
+                "latency": round(answered.latency, 3),
+            }
+        return self._quiz.row(shown.index, shown.digest, **self._who, sample=sample, attempts=answered.attempts, **facts)
 
 
 async def _questions(quiz: Quiz, wanted: Callable[[int], bool]) -> AsyncIterator[Shown]:

@@ -7,7 +7,7 @@ transformers, people and rules all leave such rows (`files`) to the same questio
 
 from typing import TYPE_CHECKING
 
-from ssl4rl_agents.lazy import lazily
+from ssl4rl_envs.lazy import lazily
 
 if TYPE_CHECKING:
     from ssl4rl_agents.replies.answering import collect_answers

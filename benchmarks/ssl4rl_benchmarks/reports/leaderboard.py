@@ -113,14 +113,14 @@ def make(rows: Sequence[ReplyRow], by: str = "strict", errors_as: str = "missing
         runs: dict[tuple[str, ...], list[ReplyRow]] = defaultdict(list)
         for row in group:
             runs[row.run].append(row)
-        results = []
-        for run in [*runs.values(), *_together(runs)]:
+        measured = []
+        for run, people in [*((run, 0) for run in runs.values()), *_together(runs)]:
             try:
-                results += measure_replies(run, errors_as=errors_as)
+                measured += [(result, people) for result in measure_replies(run, errors_as=errors_as)]
             except ChangedQuestionError as error:
                 refused.append(str(error))
-        if results:
-            boards.append(_board(env, args, split, results, by))
+        if measured:
+            boards.append(_board(env, args, split, measured, by))
     return Leaderboard(boards, by, refused)
 
 
@@ -200,28 +200,26 @@ def placed(entry: Entry) -> str:
     return f"{first}" if first == last else f"{first} to {last}"
 
 
-def _together(runs: dict[tuple[str, ...], list[ReplyRow]]) -> list[list[ReplyRow]]:
-    """Return the rows of all people who were asked in the same way, as those of one, where there are several."""
+def _together(runs: dict[tuple[str, ...], list[ReplyRow]]) -> list[tuple[list[ReplyRow], int]]:
+    """Return the rows of all people who were asked in the same way, as those of one, and how many these are; of several."""
     people: dict[str, list[list[ReplyRow]]] = defaultdict(list)
     for run in runs.values():
         if run[0].kind == "person":
             people[run[0].prompt_style].append(run)
     return [
-        [replace(row, model=f"\0{len(several)}", settings={}) for run in several for row in run]
+        ([replace(row, model="people", settings={}) for run in several for row in run], len(several))
         for several in people.values()
         if len(several) > 1
     ]
 
 
-def _board(env: str, args: str, split: str, results: list[Measurement], by: str) -> Board:
+def _board(env: str, args: str, split: str, measured: list[tuple[Measurement, int]], by: str) -> Board:
+    """Return the board of what was measured, each with how many people it is of together; 0 where it is of one."""
+    results = [result for result, _ in measured]
     letters: dict[str, str] = {}
     for result in sorted(results, key=lambda each: -each.asked):
         letters.setdefault(result.which, string.ascii_uppercase[len(letters) % 26] * (1 + len(letters) // 26))
-    entries = []
-    for result in results:
-        crowd = int(result.model[1:]) if result.model.startswith("\0") else 0
-        named = replace(result, model="people") if crowd else result
-        entries.append(Entry(named, letters[result.which], crowd))
+    entries = [Entry(result, letters[result.which], people) for result, people in measured]
     counted = [entry for entry in entries if not entry.is_reference and not entry.together]
     found = places([reach(entry.result, by) for entry in counted])
     entries = [replace(entry, places=found[counted.index(entry)]) if entry in counted else entry for entry in entries]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -20,4 +21,4 @@ def lazily(package: str, homes: dict[str, str]) -> tuple[Callable[[str], Any], C
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(import_module(f"{package}.{homes[name]}"), name)
 
-    return get, lambda: sorted(homes)
+    return get, lambda: sorted({*vars(sys.modules[package]), *homes})

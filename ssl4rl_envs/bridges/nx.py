@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
 
-def to_networkx(observation: Mapping[str, Any]) -> nx.Graph | list[nx.Graph]:
+def to_networkx(observation: Mapping[str, Any]) -> Any:
     """Return what a graph task shows as an undirected graph of networkx, without padding.
 
     Nodes are 0, 1, ...; each has `x` float32 (F,), or `node_id` with `features="id"`, and `x_mask`, whether these are shown

@@ -52,7 +52,9 @@ def dataset(env_id: str, n: int, **given: Any) -> Any:
     return Dataset.from_dict({name: shown.get(name, []) for name in kinds}, features=Features(kinds))
 
 
-def reward(completions: Sequence[Any], log_metric: Callable[[str, float], None] | None = None, **columns: Any) -> list[float]:
+def reward(
+    completions: Sequence[Any], log_metric: Callable[[str, float], None] | None = None, **columns: Any
+) -> list[float | None]:
     """Score completions as `step` does, from the keys of their questions: one of GRPOTrainer's `reward_funcs`.
 
     It logs besides the share of right answers as `success` and of replies that were answers as `valid`.
@@ -61,6 +63,9 @@ def reward(completions: Sequence[Any], log_metric: Callable[[str, float], None] 
         completions: n texts, or n lists of messages of which the last counts.
         log_metric: TRL's.
         columns: of `dataset`, n values each, and whatever else TRL passes.
+
+    Returns:
+        n numbers in [0, 1]; TRL's type allows for none where a function does not judge, and this one always does.
 
     Raises:
         ValueError: the data has no such columns.

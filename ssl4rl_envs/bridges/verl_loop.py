@@ -9,6 +9,8 @@ its pictures. The episode's rewards are the trajectory's score, so no reward fun
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 from uuid import uuid4
@@ -23,83 +25,111 @@ def agent_loop(**given: Any) -> Any:
 
 @cache
 def _loop_class() -> type:
-    from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopOutput
+    """Return verl's own base with `run`; made late, since importing verl takes long."""
+    from verl.experimental.agent_loop.agent_loop import AgentLoopBase
 
-    class EpisodeLoop(AgentLoopBase):
-        """One episode: generate, answer, show what comes next, until it has ended or the response is full."""
+    return type("EpisodeLoop", (AgentLoopBase,), {"run": run, "__doc__": run.__doc__})
 
-        async def run(self, sampling_params: dict[str, Any], priority: int = 0, **row: Any) -> Any:
-            """Play the question that the row's `extra_info` names, from its `raw_prompt` on."""
-            episode = await self.loop.run_in_executor(None, Episode, row["extra_info"])
-            messages = list(row["raw_prompt"])
-            images: list[Any] = list((await self.process_multi_modal_info(messages)).get("images") or [])
-            self._assert_mm_supported(bool(images))
-            prompt = await self.ct_build_initial_tokens(messages, images=images or None)
-            tokens, images, mask, logprobs, told = await self._play(
-                episode, messages, images, list(prompt), sampling_params, priority
-            )
-            full, start = self.rollout_config.response_length, len(tokens) - len(mask)
-            judged = {"score": episode.reward, "acc": float(episode.success), "valid": float(episode.valid)}
-            return AgentLoopOutput(
-                prompt_ids=tokens[:start],
-                response_ids=tokens[start:][:full],
-                response_mask=mask[:full],
-                response_logprobs=logprobs[:full] if logprobs else None,
-                multi_modal_data={"images": images} if images else {},
-                reward_score=episode.reward,
-                num_turns=2 * len(episode.rewards),
-                metrics={},
-                extra_fields={
-                    **told,
-                    "turn_scores": list(episode.rewards),
-                    "tool_rewards": [],
-                    "reward_extra_info": judged,
-                },
-            )
 
-        async def _play(
-            self,
-            episode: Episode,
-            messages: list[dict[str, Any]],
-            images: list[Any],
-            tokens: list[int],
-            sampling_params: dict[str, Any],
-            priority: int,
-        ) -> tuple[list[int], list[Any], list[int], list[float] | None, dict[str, Any]]:
-            """Return all tokens and pictures, which of the response the model wrote, and what the server says of itself."""
-            mask: list[int] = []
-            logprobs: list[float] | None = None
-            told: dict[str, Any] = {}
-            asked = {
-                "request_id": uuid4().hex,
-                "sampling_params": sampling_params,
-                "mm_processor_kwargs": self._get_mm_processor_kwargs(),
-                "priority": int(priority),
-            }
-            while True:
-                said = await self.server_manager.generate(prompt_ids=tokens, image_data=images or None, **asked)
-                told = {**said.extra_fields, **told}
-                if "max_global_steps" in said.extra_fields:  # the newest weights that any turn was written with
-                    told["max_global_steps"] = said.extra_fields["max_global_steps"]
-                if said.log_probs and logprobs is None:
-                    logprobs = []
-                merged, mask, logprobs = await self.ct_merge_assistant_token(
-                    tokens, said.token_ids, mask, logprobs, assistant_logprobs=said.log_probs or None
-                )
-                tokens = merged.token_ids
-                reply = self.tokenizer.decode(said.token_ids, skip_special_tokens=True)
-                await self.loop.run_in_executor(None, episode.answer, reply)
-                before = [*messages, {"role": "assistant", "content": reply}]
-                messages = [*before, *episode.messages]
-                if episode.ended:
-                    return tokens, images, mask, logprobs, told
-                merged, longer, more = await self.ct_merge_context_msg(before, messages, tokens, mask, logprobs)
-                if len(longer) >= self.rollout_config.response_length:  # no room for what is shown next, or for a reply
-                    return tokens, images, mask, logprobs, told
-                tokens, mask, logprobs = merged.token_ids, longer, more
-                images = [*images, *_pictures(episode.messages)]
+@dataclass
+class Trajectory:
+    """What was said and shown so far.
 
-    return EpisodeLoop
+    Attributes:
+        messages: of the whole conversation.
+        images: all pictures, in the order in which tokens stand for them.
+        tokens: of the prompt and of the response.
+        mask: of each token of the response, 1 where the model wrote it and 0 where it was shown.
+        logprobs: of the tokens of the response, where the server tells them.
+        told: what the server says of itself.
+    """
+
+    messages: list[dict[str, Any]]
+    images: list[Any]
+    tokens: list[int]
+    mask: list[int] = field(default_factory=list)
+    logprobs: list[float] | None = None
+    told: dict[str, Any] = field(default_factory=dict)
+
+
+async def run(loop: Any, sampling_params: dict[str, Any], priority: int = 0, **row: Any) -> Any:
+    """Play the question that the row's `extra_info` names, from its `raw_prompt` on.
+
+    Args:
+        loop: verl's `AgentLoopBase`, whose method this is.
+        sampling_params: handed to the server, like `priority`.
+        row: of the data set.
+
+    Returns:
+        verl's `AgentLoopOutput`: tokens, which of them the model wrote, pictures, and the episode's reward.
+    """
+    episode = await asyncio.to_thread(Episode, row["extra_info"])
+    said = await _begin(loop, list(row["raw_prompt"]))
+    asked = {
+        "request_id": uuid4().hex,
+        "sampling_params": sampling_params,
+        "mm_processor_kwargs": loop._get_mm_processor_kwargs(),
+        "priority": int(priority),
+    }
+    going = True
+    while going:
+        reply = await _generate(loop, said, asked)
+        await asyncio.to_thread(episode.answer, reply)
+        going = not episode.ended and await _show(loop, said, reply, episode.messages)
+    return _output(said, episode, loop.rollout_config.response_length)
+
+
+async def _begin(loop: Any, messages: list[dict[str, Any]]) -> Trajectory:
+    images = list((await loop.process_multi_modal_info(messages)).get("images") or [])
+    loop._assert_mm_supported(bool(images))
+    return Trajectory(messages, images, list(await loop.ct_build_initial_tokens(messages, images=images or None)))
+
+
+async def _generate(loop: Any, said: Trajectory, asked: dict[str, Any]) -> str:
+    """Let the model write a turn, add it, and return it as text."""
+    turn = await loop.server_manager.generate(prompt_ids=said.tokens, image_data=said.images or None, **asked)
+    said.told = {**turn.extra_fields, **said.told}
+    if "max_global_steps" in turn.extra_fields:  # the newest weights that any turn was written with
+        said.told["max_global_steps"] = turn.extra_fields["max_global_steps"]
+    if turn.log_probs and said.logprobs is None:
+        said.logprobs = []
+    merged, said.mask, said.logprobs = await loop.ct_merge_assistant_token(
+        said.tokens, turn.token_ids, said.mask, said.logprobs, assistant_logprobs=turn.log_probs or None
+    )
+    said.tokens = merged.token_ids
+    return str(loop.tokenizer.decode(turn.token_ids, skip_special_tokens=True))
+
+
+async def _show(loop: Any, said: Trajectory, reply: str, shown: list[dict[str, Any]]) -> bool:
+    """Add what the environment shows next; return whether there is room for it and for a reply, else add nothing."""
+    before = [*said.messages, {"role": "assistant", "content": reply}]
+    said.messages = [*before, *shown]
+    merged, mask, logprobs = await loop.ct_merge_context_msg(before, said.messages, said.tokens, said.mask, said.logprobs)
+    if len(mask) >= loop.rollout_config.response_length:
+        return False
+    said.tokens, said.mask, said.logprobs = merged.token_ids, mask, logprobs
+    said.images = [*said.images, *_pictures(shown)]
+    return True
+
+
+def _output(said: Trajectory, episode: Episode, full: int) -> Any:
+    """Return the trajectory as verl takes it; a response is cut at `full` tokens."""
+    from verl.experimental.agent_loop.agent_loop import AgentLoopOutput
+
+    start = len(said.tokens) - len(said.mask)
+    judged = {"score": episode.reward, "acc": float(episode.success), "valid": float(episode.valid)}
+    turns = {"turn_scores": list(episode.rewards), "tool_rewards": [], "reward_extra_info": judged}
+    return AgentLoopOutput(
+        prompt_ids=said.tokens[:start],
+        response_ids=said.tokens[start:][:full],
+        response_mask=said.mask[:full],
+        response_logprobs=said.logprobs[:full] if said.logprobs else None,
+        multi_modal_data={"images": said.images} if said.images else {},
+        reward_score=episode.reward,
+        num_turns=2 * len(episode.rewards),
+        metrics={},
+        extra_fields={**said.told, **turns},
+    )
 
 
 def _pictures(messages: list[dict[str, Any]]) -> list[Any]:

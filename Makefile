@@ -1,12 +1,13 @@
 # make demo: set up everything, train a small VLM on real images, show what it learned.
 # make test: set up everything, run the tests; make test-slow: the few that take long.
+# make clients: run the tests of other libraries with those libraries; make clients GROUPS="llm serve": some of them.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test test-slow lint format clean
+.PHONY: setup demo test test-slow clients lint format clean
 
 setup: $(READY)
 
@@ -26,6 +27,9 @@ test: $(READY)
 test-slow: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --quiet -m slow
 
+clients: $(READY)
+	$(BIN)/python tests/clients/rerun.py $(GROUPS)
+
 lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -36,4 +40,4 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .clients build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -92,66 +92,90 @@ def pictures(observation: dict[str, np.ndarray]) -> torch.Tensor:
     return torch.as_tensor(observation["image"])
 
 
+class Rollout:
+    """What was seen, done and paid since the last update; every field is (steps, environments, ...)."""
+
+    def __init__(self, args: Args) -> None:
+        size = (args.num_steps, args.num_envs)
+        self.obs = torch.zeros((*size, args.image_size, args.image_size, 3), dtype=torch.uint8)
+        self.actions = torch.zeros(size, dtype=torch.int64)
+        self.logprobs, self.rewards, self.dones, self.values = torch.zeros((4, *size))
+
+
 def main(args: Args) -> dict[str, float]:
     """Train and evaluate; return the success rate at the end, and that of chance."""
     torch.manual_seed(args.seed)
     envs = make(args, "train", args.num_envs)
     agent = Agent(args.image_size, int(envs.single_action_space.n))
     optimizer = torch.optim.Adam(agent.parameters(), lr=args.learning_rate, eps=1e-5)
+    rollout = Rollout(args)
 
-    obs = torch.zeros((args.num_steps, args.num_envs, args.image_size, args.image_size, 3), dtype=torch.uint8)
-    actions = torch.zeros((args.num_steps, args.num_envs), dtype=torch.int64)
-    logprobs, rewards, dones, values = torch.zeros((4, args.num_steps, args.num_envs))
-
-    next_obs, next_done = pictures(envs.reset(seed=args.seed)[0]), torch.zeros(args.num_envs)
+    shown = pictures(envs.reset(seed=args.seed)[0]), torch.zeros(args.num_envs)
     batch_size = args.num_envs * args.num_steps
     updates, start = args.total_timesteps // batch_size, time.time()
     for update in range(updates):
         optimizer.param_groups[0]["lr"] = args.learning_rate * (1 - update / updates)
-
-        for step in range(args.num_steps):
-            obs[step], dones[step] = next_obs, next_done
-            with torch.no_grad():
-                policy, values[step] = agent(next_obs)
-            actions[step] = policy.sample()
-            logprobs[step] = policy.log_prob(actions[step])
-            observation, reward, terminated, truncated, _ = envs.step(actions[step].numpy())
-            rewards[step] = torch.as_tensor(reward)
-            next_obs, next_done = pictures(observation), torch.as_tensor(terminated | truncated, dtype=torch.float32)
-
-        with torch.no_grad():  # generalised advantage estimation; most episodes of SSL4RL are one step long
-            advantages, last, next_value = torch.zeros_like(rewards), torch.zeros(args.num_envs), agent(next_obs)[1]
-            for step in reversed(range(args.num_steps)):
-                going = 1 - (next_done if step == args.num_steps - 1 else dones[step + 1])
-                following = next_value if step == args.num_steps - 1 else values[step + 1]
-                delta = rewards[step] + args.gamma * following * going - values[step]
-                advantages[step] = last = delta + args.gamma * args.gae_lambda * going * last
-            returns = advantages + values
-
-        b_obs, b_actions, b_logprobs = obs.flatten(0, 1), actions.flatten(), logprobs.flatten()
-        b_advantages, b_returns, b_values = advantages.flatten(), returns.flatten(), values.flatten()
-        for _ in range(args.update_epochs):
-            for rows in torch.randperm(batch_size).chunk(args.num_minibatches):
-                policy, value = agent(b_obs[rows])
-                ratio = (policy.log_prob(b_actions[rows]) - b_logprobs[rows]).exp()
-                advantage = b_advantages[rows]
-                advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
-                clipped = ratio.clamp(1 - args.clip_coef, 1 + args.clip_coef)
-                pg_loss = -torch.min(advantage * ratio, advantage * clipped).mean()
-                near = b_values[rows] + (value - b_values[rows]).clamp(-args.clip_coef, args.clip_coef)
-                v_loss = 0.5 * torch.max((value - b_returns[rows]) ** 2, (near - b_returns[rows]) ** 2).mean()
-                loss = pg_loss + args.vf_coef * v_loss - args.ent_coef * policy.entropy().mean()
-                optimizer.zero_grad()
-                loss.backward()
-                nn.utils.clip_grad_norm_(agent.parameters(), args.max_grad_norm)
-                optimizer.step()
-
+        shown = play(envs, agent, rollout, *shown)
+        advantages = advantages_of(rollout, agent, *shown, args)
+        learn(agent, optimizer, rollout, advantages, args)
         if update % 10 == 9 or update == updates - 1:
             steps = (update + 1) * batch_size
             mean, speed = np.mean(envs.return_queue), steps / (time.time() - start)
             print(f"{steps:>8,} steps   mean return of 500 episodes {mean:.3f}   {speed:,.0f} steps/s", flush=True)
     envs.close()
     return evaluate(agent, args)
+
+
+@torch.no_grad()
+def play(
+    envs: gym.vector.VectorEnv, agent: Agent, rollout: Rollout, next_obs: torch.Tensor, next_done: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Fill the rollout from what is shown; return what is shown next, and where an episode has just ended."""
+    for step in range(len(rollout.obs)):
+        rollout.obs[step], rollout.dones[step] = next_obs, next_done
+        policy, rollout.values[step] = agent(next_obs)
+        rollout.actions[step] = policy.sample()
+        rollout.logprobs[step] = policy.log_prob(rollout.actions[step])
+        observation, reward, terminated, truncated, _ = envs.step(rollout.actions[step].numpy())
+        rollout.rewards[step] = torch.as_tensor(reward)
+        next_obs, next_done = pictures(observation), torch.as_tensor(terminated | truncated, dtype=torch.float32)
+    return next_obs, next_done
+
+
+@torch.no_grad()
+def advantages_of(
+    rollout: Rollout, agent: Agent, next_obs: torch.Tensor, next_done: torch.Tensor, args: Args
+) -> torch.Tensor:
+    """Return generalised advantage estimates (steps, environments); most episodes of SSL4RL are one step long."""
+    advantages, last = torch.zeros_like(rollout.rewards), torch.zeros_like(next_done)
+    values = torch.cat([rollout.values, agent(next_obs)[1][None]])
+    going = 1 - torch.cat([rollout.dones, next_done[None]])
+    for step in reversed(range(args.num_steps)):
+        delta = rollout.rewards[step] + args.gamma * values[step + 1] * going[step + 1] - values[step]
+        advantages[step] = last = delta + args.gamma * args.gae_lambda * going[step + 1] * last
+    return advantages
+
+
+def learn(agent: Agent, optimizer: torch.optim.Optimizer, rollout: Rollout, advantages: torch.Tensor, args: Args) -> None:
+    """Take `update_epochs` times a step of the optimizer on each minibatch."""
+    b_obs, b_actions, b_logprobs = rollout.obs.flatten(0, 1), rollout.actions.flatten(), rollout.logprobs.flatten()
+    b_advantages, b_values = advantages.flatten(), rollout.values.flatten()
+    b_returns = b_advantages + b_values
+    for _ in range(args.update_epochs):
+        for rows in torch.randperm(len(b_obs)).chunk(args.num_minibatches):
+            policy, value = agent(b_obs[rows])
+            ratio = (policy.log_prob(b_actions[rows]) - b_logprobs[rows]).exp()
+            advantage = b_advantages[rows]
+            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+            clipped = ratio.clamp(1 - args.clip_coef, 1 + args.clip_coef)
+            pg_loss = -torch.min(advantage * ratio, advantage * clipped).mean()
+            near = b_values[rows] + (value - b_values[rows]).clamp(-args.clip_coef, args.clip_coef)
+            v_loss = 0.5 * torch.max((value - b_returns[rows]) ** 2, (near - b_returns[rows]) ** 2).mean()
+            loss = pg_loss + args.vf_coef * v_loss - args.ent_coef * policy.entropy().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(agent.parameters(), args.max_grad_norm)
+            optimizer.step()
 
 
 def evaluate(agent: Agent, args: Args) -> dict[str, float]:

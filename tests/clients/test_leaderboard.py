@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ssl4rl_agents.replies import Quiz, ReplyFile, ReplyRow
+from ssl4rl_agents.replies.measurement import Side, compare
 from ssl4rl_benchmarks.cli import main
 from ssl4rl_benchmarks.reports import leaderboard
 from ssl4rl_envs.answers import wrap
@@ -46,10 +47,29 @@ def rows(quiz: Quiz) -> list[ReplyRow]:
     ]
 
 
-def test_places_are_ranges_where_intervals_overlap() -> None:
-    assert leaderboard.places([(0.9, 1.0), (0.8, 0.95), (0.1, 0.2), (0.0, 1.0)]) == [(1, 3), (1, 3), (3, 4), (1, 4)]
-    assert leaderboard.places([(0.5, 0.6), (0.3, 0.4), (0.1, 0.2)]) == [(1, 1), (2, 2), (3, 3)]
-    assert leaderboard.places([]) == []
+def side(*right: float) -> Side:
+    """What somebody is worth who was asked one question of each item."""
+    return Side(0, (0, 1), 0, 0, 1, {}, dict(enumerate(right)))
+
+
+def test_who_was_asked_the_same_is_compared_item_by_item() -> None:
+    """Five items of which one alone is right may be luck, p = 2 / 2 ** 5; six are not, p = 2 / 2 ** 6."""
+    assert compare(side(*[1] * 5), side(*[0] * 5)) == 0
+    assert compare(side(*[1] * 6), side(*[0] * 6)) == 1
+    assert compare(side(*[0] * 6), side(*[1] * 6)) == -1
+    assert compare(side(1, 0, 0.5), side(1, 0, 0.5)) == 0
+    with pytest.raises(ValueError, match="same questions"):
+        compare(side(1), side(1, 1))
+
+
+def test_a_small_lead_on_the_same_questions_is_a_place_though_intervals_overlap(quiz: Quiz) -> None:
+    more, less = replies(quiz, 0.9, model="more"), replies(quiz, 0.82, model="less")  # right wherever the other is
+    (board,) = leaderboard.make([*more, *less]).boards
+    first, second = (entry.result for entry in board.entries)
+    assert leaderboard.reach(first, "strict")[0] < leaderboard.reach(second, "strict")[1]
+    assert [entry.places for entry in board.entries] == [(1, 1), (2, 2)]
+    (apart,) = leaderboard.make([*more, *less[:-1]]).boards  # other questions
+    assert [entry.places for entry in apart.entries] == [(1, 2), (1, 2)]
 
 
 def test_a_board_places_models_people_and_rules_and_frames_them(rows: list[ReplyRow]) -> None:
@@ -84,7 +104,7 @@ def test_what_never_came_widens_a_place(rows: list[ReplyRow]) -> None:
     assert found["lost"].places == (1, 2)  # the half that came is as good as the best
     assert found["lost"].letter == found["good"].letter
     (strict,) = leaderboard.make([*good, *lost, *rule], errors_as="wrong").boards
-    assert {entry.name: entry.places for entry in strict.entries} == {"good": (1, 1), "lost": (2, 3), "rule": (2, 3)}
+    assert {entry.name: entry.places for entry in strict.entries} == {"good": (1, 1), "lost": (2, 2), "rule": (3, 3)}
 
 
 def test_arguments_and_splits_are_boards_of_their_own(rows: list[ReplyRow], quiz: Quiz) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from ssl4rl_agents.evaluation import clustered_interval
 
@@ -42,6 +43,7 @@ class Side:
         normalised: (reward - chance) / (oracle - chance); None where nothing lies between these.
         readable: the share of replies that are answers.
         pass_at: by k, the mean of `pass_at_k` over the questions that have k replies which count.
+        by_item: the mean success of each source item, to compare two who were asked the same.
     """
 
     success: float
@@ -50,6 +52,7 @@ class Side:
     normalised: float | None
     readable: float
     pass_at: dict[int, float]
+    by_item: dict[int, float]
 
 
 @dataclass(frozen=True)
@@ -102,8 +105,12 @@ class Measurement:
     which: str
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return asdict(self)
+        """Return it as plain data, without what it is worth by source item."""
+        plain = asdict(self)
+        for side in (plain["strict"], plain["lenient"]):
+            if side is not None:
+                del side["by_item"]
+        return plain
 
 
 def success_interval(success: NDArray[Any], items: NDArray[np.int64]) -> tuple[float, float]:
@@ -123,6 +130,26 @@ def success_interval(success: NDArray[Any], items: NDArray[np.int64]) -> tuple[f
         edge = 0.025 ** (1 / count)
         return (edge, 1.0) if success[0] else (0.0, 1 - edge)
     return clustered_interval(success, items)
+
+
+def compare(first: Side, second: Side) -> int:
+    """Compare two who were asked the same questions, source item by source item.
+
+    Returns:
+        1 where the first is better, -1 where the second is, and 0 where it may be luck: by a two-sided sign test at 5 % over
+        the items of which they got unequal shares right (Dixon & Mood 1946). With one reply to one question of each item it
+        is McNemar's exact test.
+
+    Raises:
+        ValueError: they were not asked about the same items.
+    """
+    if first.by_item.keys() != second.by_item.keys():
+        raise ValueError("only replies to the same questions are compared item by item")
+    differences = np.array([value - second.by_item[item] for item, value in first.by_item.items()])
+    better, worse = int((differences > 0).sum()), int((differences < 0).sum())
+    if better + worse == 0 or binomtest(better, better + worse).pvalue >= 0.05:
+        return 0
+    return int(np.sign(better - worse))
 
 
 def pass_at_k(replies: int, right: int, k: int) -> float:

@@ -184,6 +184,8 @@ def _side(
     if not counts.any():
         return None
     success, reward = marks.success[grammar][counts], float(marks.reward[grammar][counts].mean())
+    items, of = np.unique(marks.items[counts], return_inverse=True)
+    shares = np.bincount(of, weights=success) / np.bincount(of)
     try:
         normalised = normalise(reward, chance, oracle)
     except ValueError:  # nothing lies between chance and the right answers
@@ -195,4 +197,5 @@ def _side(
         normalised=normalised,
         readable=float(marks.valid[grammar][counts].mean()),
         pass_at=mean_pass_at(success, questions),
+        by_item=dict(zip(items.tolist(), shares.tolist(), strict=True)),
     )

@@ -1,8 +1,9 @@
 """The leaderboard of stored replies: who replied how well, and no further than the numbers carry.
 
-There is a board for each environment with its arguments and split, and none across them. On a board a place is a range: the
-places that one may have while every success rate lies within its 95 % interval, and while replies that never came may have
-been right or wrong. Rows that answered the same questions carry the same letter.
+There is a board for each environment with its arguments and split, and none across them. On a board a place is a range: from
+behind all who are certainly better to before all who are certainly worse. Rows that answered the same questions carry the
+same letter, and are compared item by item; others by their 95 % intervals, where replies that never came may have been right
+or wrong.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ssl4rl_agents.replies import Measurement, ReplyRow, measure_replies
-from ssl4rl_agents.replies.measurement import Side
+from ssl4rl_agents.replies.measurement import Side, compare
 from ssl4rl_agents.replies.scoring import ChangedQuestionError
 from ssl4rl_benchmarks.reports.page import render
 from ssl4rl_benchmarks.reports.replies import caveats, sampling
@@ -180,15 +181,26 @@ def reach(result: Measurement, grammar: str) -> tuple[float, float]:
     return side.interval[0] * share, side.interval[1] * share + (1 - share)
 
 
-def places(reaches: Sequence[tuple[float, float]]) -> list[tuple[int, int]]:
-    """Return the best and the last place that each may have, from 1, where intervals that overlap tell nobody apart.
+def better(first: Measurement, second: Measurement, grammar: str) -> bool:
+    """Return whether the first is certainly better than the second.
 
-    Args:
-        reaches: lowest and highest rate of each.
+    Where both answered all of the same questions, item by item (`measurement.compare`); else where their reaches are apart.
     """
+    sides = side_of(first, grammar), side_of(second, grammar)
+    complete = all(result.errors == 0 or result.errors_as == "wrong" for result in (first, second))
+    if sides[0] and sides[1] and first.which == second.which and complete:
+        return compare(sides[0], sides[1]) > 0
+    return reach(first, grammar)[0] > reach(second, grammar)[1]
+
+
+def places(results: Sequence[Measurement], grammar: str) -> list[tuple[int, int]]:
+    """Return the best and the last place that each may have, from 1: who cannot be told apart may change places."""
     return [
-        (1 + sum(low > highest for low, _ in reaches), len(reaches) - sum(high < lowest for _, high in reaches))
-        for lowest, highest in reaches
+        (
+            1 + sum(better(other, result, grammar) for other in results),
+            len(results) - sum(better(result, other, grammar) for other in results),
+        )
+        for result in results
     ]
 
 
@@ -221,7 +233,7 @@ def _board(env: str, args: str, split: str, measured: list[tuple[Measurement, in
         letters.setdefault(result.which, string.ascii_uppercase[len(letters) % 26] * (1 + len(letters) // 26))
     entries = [Entry(result, letters[result.which], people) for result, people in measured]
     counted = [entry for entry in entries if not entry.is_reference and not entry.together]
-    found = places([reach(entry.result, by) for entry in counted])
+    found = places([entry.result for entry in counted], by)
     entries = [replace(entry, places=found[counted.index(entry)]) if entry in counted else entry for entry in entries]
     entries.sort(key=lambda entry: -_rate(entry.result, by))
     sizes = {letters[result.which]: result.asked for result in results}

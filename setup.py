@@ -28,7 +28,7 @@ BENCH = [
     "sb3-contrib>=2.7",
 ]
 DATA = ["datasets>=3", "pyarrow>=15"]  # sources "parquet:PATH" need the latter alone, "hf:PATH" both
-ENDPOINT = ["httpx2>=2.16"]  # models behind an endpoint; transformers brings it with the hub's client
+ENDPOINT = ["httpx2>=2.16", "jinja2>=3"]  # models behind an endpoint, and the leaderboard's page
 MINARI = ["minari[hdf5]>=0.5.4"]
 DEEPSPEED = ["deepspeed>=0.19"]
 RAY = ["ray>=2.40"]

@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from pathlib import Path
 
 import pytest
 
-PAGES = Path(__file__).parents[2] / "docs" / "clients"
-
-
-def blocks(page: str) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", (PAGES / f"{page}.md").read_text(), re.DOTALL)
+from tests.clients.partner import EXAMPLES, blocks
 
 
 @pytest.mark.parametrize(
-    ("page", "needs"), [("verl", "datasets"), ("verifiers", "verifiers"), ("reasoning_gym", "reasoning_gym")]
+    ("page", "needs"),
+    [
+        ("verl", "datasets"),
+        ("verifiers", "verifiers"),
+        ("reasoning_gym", "reasoning_gym"),
+        ("skyrl", "skyrl_gym"),
+        ("nemo_gym", "nemo_gym"),
+    ],
 )
 def test_the_block_of_a_page_runs(page, needs, tmp_path, monkeypatch):
     pytest.importorskip(needs)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "path", [*sys.path, str(EXAMPLES)])  # whence pages of examples are run
     (code,) = blocks(page)
     exec(compile(code, f"{page}.md", "exec"), {})
 
 
 @pytest.mark.slow
-def test_the_first_block_of_trl_takes_a_step(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("block", "family", "named"),
+    [(0, "llava", "Qwen/Qwen2.5-VL-3B-Instruct"), (1, "qwen3_vl", "Qwen/Qwen3-VL-2B-Instruct")],
+)
+def test_the_blocks_of_trl_take_a_step(block, family, named, tmp_path, monkeypatch):
     pytest.importorskip("trl")
     from tests.agents import zoo
 
     monkeypatch.chdir(tmp_path)
-    zoo.save("llava", tmp_path / "model")
-    code = blocks("trl")[0].replace("Qwen/Qwen2.5-VL-3B-Instruct", "model").replace("1000", "4")
+    zoo.save(family, tmp_path / named)
     names = {}
-    exec(compile(code, "trl.md", "exec"), names)
+    exec(compile(blocks("trl")[block].replace("1000", "4"), "trl.md", "exec"), names)
     assert names["trainer"].state.global_step == 1

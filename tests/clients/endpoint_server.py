@@ -97,17 +97,23 @@ class Server:
     @contextmanager
     def running(self) -> Iterator[Server]:
         """Serve on a free port."""
-        handler = type("OfThisServer", (Handler,), {"owner": self})
-        http = Http(("127.0.0.1", 0), handler)
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        self.url = f"http://127.0.0.1:{http.server_address[1]}/v1"
-        try:
-            yield self
-        finally:
-            self.closing.set()
-            http.shutdown()
-            http.server_close()
+        with served(type("OfThisServer", (Handler,), {"owner": self})) as self.url:
+            try:
+                yield self
+            finally:
+                self.closing.set()
+
+
+@contextmanager
+def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Serve on a free port of the loopback, and give the base URL."""
+    http = Http(("127.0.0.1", 0), handler)
+    threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{http.server_address[1]}/v1"
+    finally:
+        http.shutdown()
+        http.server_close()
 
 
 class Http(ThreadingHTTPServer):
@@ -115,20 +121,20 @@ class Http(ThreadingHTTPServer):
     request_queue_size = 128  # or some of many connections at once would be refused, by chance
 
 
-class Handler(BaseHTTPRequestHandler):
+class Completions(BaseHTTPRequestHandler):
+    """Hands requests for chat completions to `reply`."""
+
     protocol_version = "HTTP/1.1"
-    owner: Server
 
     def log_message(self, *_: Any) -> None:
         pass
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
         assert self.path == "/v1/chat/completions"
-        with self.owner.at_work():
-            mood, digest = self.owner.mood(json.loads(body), self.headers.get("Authorization"))
-            name, _, told = mood.partition(" ")
-            getattr(self, f"be_{name}")(told, self.owner.answer(digest))
+        self.reply(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+    def reply(self, request: dict[str, Any]) -> None:
+        raise NotImplementedError
 
     def say(self, status: int, body: str, headers: dict[str, str] | None = None, length: int | None = None) -> None:
         data = body.encode()
@@ -141,7 +147,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def completion(self, content: Any, finish: str | None = "stop", usage: Any = USAGE, **message: Any) -> str:
         choice = {"index": 0, "message": {"role": "assistant", "content": content, **message}, "finish_reason": finish}
-        return json.dumps({"object": "chat.completion", "choices": [choice], "usage": usage})
+        whole = {"id": "1", "created": 0, "model": "m", "object": "chat.completion"}
+        return json.dumps({**whole, "choices": [choice], "usage": usage})
+
+
+class Handler(Completions):
+    owner: Server
+
+    def reply(self, request: dict[str, Any]) -> None:
+        with self.owner.at_work():
+            mood, digest = self.owner.mood(request, self.headers.get("Authorization"))
+            name, _, told = mood.partition(" ")
+            getattr(self, f"be_{name}")(told, self.owner.answer(digest))
 
     def be_answer(self, told: str, answer: str) -> None:
         self.say(200, self.completion(answer))

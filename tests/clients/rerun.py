@@ -44,9 +44,9 @@ GROUPS = {
     "verl": Group(("verl",)),
     "rl": Group(("tianshou", "skrl", "agilerl", "rllib", "minari", "lmms_eval")),
     "torchrl": Group(("torchrl", "gymnasium_wrappers")),
-    "serve": Group(("openenv", "skyrl", "openai_messages", "transformers_serve")),
+    "serve": Group(("openenv", "skyrl", "openai_messages", "transformers_serve", "pages")),
     "vlmevalkit": Group(("vlmevalkit",)),
-    "nemo_gym": Group(("nemo_gym",), python="python3.12"),
+    "nemo_gym": Group(("nemo_gym", "pages"), python="python3.12"),
 }
 """All, in the order in which they run; "own" needs nothing beside the project's own environment."""
 
@@ -114,7 +114,7 @@ def counted(report: Path) -> dict[str, Counter[str]]:
     """Count the outcomes of a report of pytest by file."""
     outcome: dict[str, Counter[str]] = {f"test_{test}": Counter() for group in GROUPS.values() for test in group.tests}
     if report.exists():
-        for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 (we have just written it)
+        for case in ElementTree.parse(report).iter("testcase"):
             where = f"{case.get('classname')}.{case.get('name')}".split(".")  # of a file that was skipped, the name alone
             test = next((part for part in where if part in outcome), None)
             tags = {child.tag for child in case}

@@ -18,7 +18,7 @@ from PIL import Image
 
 import ssl4rl_envs
 from ssl4rl_envs import SSLVectorEnv
-from tests.clients.pages import run_page
+from tests.clients.partner import run_page
 
 ROTATION = "SSL4RL/Rotation-v0"
 SMALL: dict[str, Any] = {"source": "digits", "image_size": 36}

@@ -12,7 +12,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecFrameStack, VecMonitor, VecTransposeImage
 
-from tests.clients.pages import run_page
+from tests.clients.partner import run_page
 
 ROTATION = "SSL4RL/Rotation-v0"
 SMALL = {"source": "digits", "image_size": 36}

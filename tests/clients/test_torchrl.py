@@ -1,4 +1,4 @@
-"""TorchRL's `GymEnv` takes every environment by its id alone (seen with torchrl 0.14.1 and tensordict 0.15.3)."""
+"""TorchRL's `GymEnv` takes every environment by its id alone (seen with torchrl 0.14.1 and tensordict 0.14.3)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import ssl4rl_envs
-from tests.clients.pages import run_page
+from tests.clients.partner import run_page
 
 envs = pytest.importorskip("torchrl.envs")
 torch = pytest.importorskip("torch")

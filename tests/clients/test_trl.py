@@ -100,8 +100,6 @@ def test_the_tool_is_described_by_the_task():
 
 
 SETTINGS = {
-    "per_device_train_batch_size": 32,
-    "num_generations": 8,
     "learning_rate": 1e-2,
     "lr_scheduler_type": "constant",
     "bf16": False,
@@ -114,75 +112,84 @@ SETTINGS = {
 }
 
 
-@pytest.mark.slow
-def test_grpo_steps_change_the_reward(tmp_path):
-    """A tiny LLaVA that says one of four answers or of four other words learns to answer."""
-    pytest.importorskip("trl")
-    words = [f"<answer>{turn}</answer>" for turn in (0, 90, 180, 270)] + ["left", "right", "maybe", "north"]
-    model, processor = speaking("llava", words, ["By how many degrees was this picture turned? 0, 90, 180, 270."])
-    trainer = example("trl_grpo").answers(
-        model,
-        n=64,
-        processor=processor,
-        task=TASK,
-        output_dir=str(tmp_path),
-        max_steps=8,
-        max_completion_length=1,
-        generation_kwargs={"suppress_tokens": all_but(processor.tokenizer, words)},
-        **SETTINGS,
-    )
+def trained(make, said, words, **settings):
+    """A trainer of the example after its steps, and what it logged of each; the tiny model says nothing but `words`."""
+    model, processor = said
+    allowed = {"suppress_tokens": all_but(processor.tokenizer, words)}
+    trainer = make(model, processor=processor, generation_kwargs=allowed, **SETTINGS, **settings)
     trainer.train()
-    logs = [entry for entry in trainer.state.log_history if "reward" in entry]
+    return [entry for entry in trainer.state.log_history if "reward" in entry]
+
+
+@pytest.fixture
+def grpo(monkeypatch):
+    pytest.importorskip("trl")
+    monkeypatch.setenv("TRL_EXPERIMENTAL_SILENCE", "1")
+    return example("trl_grpo")
+
+
+@pytest.mark.slow
+def test_grpo_steps_change_the_reward(tmp_path, grpo):
+    """A tiny LLaVA that says one of four answers or of four other words learns to answer."""
+    words = [f"<answer>{turn}</answer>" for turn in (0, 90, 180, 270)] + ["left", "right", "maybe", "north"]
+    said = speaking("llava", words, ["By how many degrees was this picture turned? 0, 90, 180, 270."])
+    size = {"n": 64, "max_steps": 8, "max_completion_length": 1, "per_device_train_batch_size": 32, "num_generations": 8}
+    logs = trained(grpo.answers, said, words, task=TASK, output_dir=str(tmp_path), **size)
     valid = [entry["valid"] for entry in logs]
     assert len(logs) == 8
     assert max(valid[:2]) < 0.9 <= min(valid[-3:])
     assert np.mean([entry["reward"] for entry in logs[:2]]) < np.mean([entry["reward"] for entry in logs[-4:]])
 
 
-@pytest.mark.slow
-def test_grpo_steps_over_several_turns_with_pictures_in_the_answers_of_tools(tmp_path, monkeypatch):
-    pytest.importorskip("trl")
-    monkeypatch.setenv("TRL_EXPERIMENTAL_SILENCE", "1")
-    from trl.chat_template_utils import qwen3_vl_chat_template
-
+@pytest.fixture
+def swapping():
+    """A tiny Qwen3-VL whose turns are calls of the tool, one for each swap of two tiles of four; and these calls."""
+    templates = pytest.importorskip("trl.chat_template_utils")
     swaps = ("1, 2", "1, 3", "1, 4", "2, 3", "2, 4", "3, 4")
     call = '<tool_call>\n{{"name": "answer", "arguments": {{"answer": "{}"}}}}\n</tool_call>'
     words = [call.format(swap) for swap in swaps]
     model, processor = speaking("qwen3_vl", words, ["Name two tiles to swap, so that the picture becomes whole."])
-    processor.chat_template = qwen3_vl_chat_template
+    processor.chat_template = templates.qwen3_vl_chat_template
     ends = processor.tokenizer.convert_tokens_to_ids(words)  # a call ends the turn
     model.generation_config.eos_token_id = [processor.tokenizer.eos_token_id, *ends]
-    trainer = example("trl_grpo").turns(
-        model,
-        n=8,
-        processor=processor,
-        task=SWAPS,
-        output_dir=str(tmp_path),
-        max_steps=2,
-        max_completion_length=1024,
-        generation_kwargs={"suppress_tokens": all_but(processor.tokenizer, words)},
-        **{**SETTINGS, "per_device_train_batch_size": 8, "num_generations": 4},
-    )
-    seen = []
+    return (model, processor), words
 
-    def watch(completions, environments, index, **_):
+
+class Watch:
+    """A second reward, of nothing, that notes which question was played by whom, and what the tool said."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, completions, environments, index, **_):
         for said, playing, number in zip(completions, environments, index, strict=True):
             shown = [message["content"] for message in said if message["role"] == "tool"]
-            seen.append((number, playing, shown))
+            self.seen.append((number, playing, shown))
         return [0.0] * len(completions)
 
-    trainer.reward_funcs.append(watch)
-    trainer.reward_func_names.append("watch")
-    trainer.reward_processing_classes.append(None)
-    trainer.reward_weights = trainer.reward_weights.new_ones(2)
-    trainer.train()
-    logs = [entry for entry in trainer.state.log_history if "reward" in entry]
+
+@pytest.mark.slow
+def test_grpo_steps_over_several_turns_with_pictures_in_the_answers_of_tools(tmp_path, grpo, swapping):
+    said, words = swapping
+    watch = Watch()
+
+    def watched(*args, **settings):
+        trainer = grpo.turns(*args, **settings)
+        trainer.reward_funcs.append(watch)
+        trainer.reward_func_names.append("watch")
+        trainer.reward_processing_classes.append(None)
+        trainer.reward_weights = trainer.reward_weights.new_ones(2)
+        return trainer
+
+    size = {"n": 8, "max_steps": 2, "max_completion_length": 1024, "per_device_train_batch_size": 8, "num_generations": 4}
+    logs = trained(watched, said, words, task=SWAPS, output_dir=str(tmp_path), **size)
     assert len(logs) == 2
     assert all(np.isfinite(entry["loss"]) for entry in logs)
     assert all(0 < entry["rewards/PatchSwapEnvironment/mean"] <= 1 for entry in logs)
     assert all(entry["tools/failure_frequency"] < 0.4 for entry in logs)  # nothing but answers after the end
-    numbers = [number for number, _, _ in seen]
+    numbers = [number for number, _, _ in watch.seen]
     assert numbers == [number for number in numbers[::4] for _ in range(4)]  # a group is about one question
-    assert len({id(playing) for _, playing, _ in seen[:8]}) == 8
-    assert any(part["type"] == "image" for _, _, shown in seen for said in shown for part in said if isinstance(said, list))
-    assert max(len(shown) for _, _, shown in seen) == 4
+    assert len({id(playing) for _, playing, _ in watch.seen[:8]}) == 8
+    replies = [said for _, _, shown in watch.seen for said in shown if isinstance(said, list)]
+    assert any(part["type"] == "image" for said in replies for part in said)
+    assert max(len(shown) for _, _, shown in watch.seen) == 4

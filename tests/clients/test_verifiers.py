@@ -5,56 +5,35 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tests.clients.endpoint_server import Completions, served
 from tests.clients.partner import EXAMPLES
 
 vf = pytest.importorskip("verifiers.v1")
 TASK = {"source": "faces", "image_size": 36}
 
 
-class Endpoint(ThreadingHTTPServer):
-    """Chat completions that say the next of `replies`, over and over; it notes what it was asked."""
+@pytest.fixture
+def endpoint():
+    """An endpoint that names the four turns one after another, from the first again where `asked` is empty."""
+    asked = []
 
-    def __init__(self, replies):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.replies, self.asked = replies, []
+    class Turns(Completions):
+        def reply(self, request):
+            completion = self.completion(f"<answer>{(0, 90, 180, 270)[len(asked) % 4]}</answer>", usage=None)
+            asked.append(request["messages"])
+            if not request.get("stream"):
+                return self.say(200, completion, {"Content-Type": "application/json"})
+            whole = json.loads(completion)
+            (choice,) = whole["choices"]
+            choice["delta"] = choice.pop("message")
+            chunk = json.dumps({**whole, "object": "chat.completion.chunk"})
+            return self.say(200, f"data: {chunk}\n\ndata: [DONE]\n\n", {"Content-Type": "text/event-stream"})
 
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_port}/v1"
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        said = self.server.replies[len(self.server.asked) % len(self.server.replies)]
-        self.server.asked.append(body["messages"])
-        message = {"role": "assistant", "content": said}
-        answer = {"id": "1", "created": 0, "model": body["model"]}
-        if body.get("stream"):
-            choice = {"index": 0, "delta": message, "finish_reason": "stop"}
-            chunk = {**answer, "object": "chat.completion.chunk", "choices": [choice]}
-            self.send(f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n", "text/event-stream")
-        else:
-            choice = {"index": 0, "message": message, "finish_reason": "stop"}
-            self.send(json.dumps({**answer, "object": "chat.completion", "choices": [choice]}), "application/json")
-
-    def send(self, text, kind):
-        data = text.encode()
-        self.send_response(200)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+    with served(Turns) as url:
+        yield url, asked
 
 
 @pytest.fixture
@@ -87,11 +66,9 @@ def test_the_taskset_asks_what_rows_ask(loaded):
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("uv") is None, reason="its chat harness is started by uv")
-def test_its_agents_play_one_turn_and_several(loaded):
-    replies = ["<answer>0</answer>", "<answer>90</answer>", "<answer>180</answer>", "<answer>270</answer>"]
-    server = Endpoint(replies)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    client = vf.EvalClientConfig(base_url=server.url, api_key_var="NO_KEY")
+def test_its_agents_play_one_turn_and_several(loaded, endpoint):
+    url, asked = endpoint
+    client = vf.EvalClientConfig(base_url=url, api_key_var="NO_KEY")
     context = vf.ModelContext(model="stub", client=client, sampling=vf.SamplingConfig())
 
     async def played(env):
@@ -104,20 +81,16 @@ def test_its_agents_play_one_turn_and_several(loaded):
         assert (again.rewards, again.metrics) == (trace.rewards, trace.metrics)
         return episode
 
-    try:
-        once = asyncio.run(played(loaded("SSL4RL/Rotation-v0", 1)))
-        assert len(server.asked) == 1
-        server.asked.clear()
-        thrice = asyncio.run(played(loaded("SSL4RL/Rotation-v0", 1, attempts=4)))
-    finally:
-        server.shutdown()
-        server.server_close()
+    once = asyncio.run(played(loaded("SSL4RL/Rotation-v0", 1)))
+    assert len(asked) == 1
+    asked.clear()
+    thrice = asyncio.run(played(loaded("SSL4RL/Rotation-v0", 1, attempts=4)))
     for episode in (once, thrice):
         assert episode.ok, episode.errors
     (trace,) = thrice.traces
-    turns = len(server.asked)
+    turns = len(asked)
     assert trace.num_turns == turns
     assert (trace.rewards["reward"].score, trace.metrics["success"]) == (1.0, 1.0)  # one of the four is right
-    assert [message["role"] for message in server.asked[-1]] == ["user", *["assistant", "user"] * (turns - 1)]
+    assert [message["role"] for message in asked[-1]] == ["user", *["assistant", "user"] * (turns - 1)]
     (first,) = once.traces
     assert first.rewards["reward"].score == first.metrics["success"] == float(turns == 1)

@@ -33,7 +33,16 @@ MINARI = ["minari[hdf5]>=0.5.4"]
 DEEPSPEED = ["deepspeed>=0.19"]
 RAY = ["ray>=2.40"]
 SERVE = ["starlette>=0.40", "uvicorn>=0.35", "websockets>=15"]
-DEV = ["hypothesis>=6.100", "mypy>=1.15", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.9", "webdataset>=1"]
+DEV = [
+    "array-api-compat>=1.12",  # what Gymnasium's wrappers make tensors by
+    "hypothesis>=6.100",
+    "jsonschema>=4.20",
+    "mypy>=1.15",
+    "pytest>=8",
+    "pytest-xdist>=3.5",
+    "ruff>=0.9",
+    "webdataset>=1",
+]
 
 setup(
     packages=[

@@ -16,6 +16,9 @@ from ssl4rl_envs.interface import Interface
 ENOUGH = 64
 """Replies before anything is said while more are to come."""
 
+READABLE = 0.5
+"""Where fewer replies than this share can be read, a score says nothing of what was understood."""
+
 NEARLY_NONE = 0.05
 """The share of readable replies below which it is."""
 

@@ -7,18 +7,20 @@ import json
 import re
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from ssl4rl_agents.agent import load_agent
-from ssl4rl_agents.evaluation import evaluate
+from ssl4rl_agents.evaluation import Result, evaluate
 from ssl4rl_agents.lessons import Point
 from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_agents.runs.trained import Trained
-from ssl4rl_benchmarks.commands.eval import inherited
+from ssl4rl_benchmarks.commands.eval import inherited, sentence
 from ssl4rl_benchmarks.reports.kept import troubles
+from ssl4rl_benchmarks.reports.results import rows
 from ssl4rl_envs import make_task
 from tests.benchmarks.conftest import ENV
 
@@ -219,3 +221,14 @@ def test_what_did_not_go_well_is_said():
     assert unread == "25.0% of the replies could not be read as an answer."
     assert better.startswith("It was better on the way: a reward of 0.900 on the validation split after 10 episodes")
     assert troubles({"after": {"readable": None, "interval": [0.2, 0.4]}}, points[1:]) == []
+
+
+def test_what_nobody_can_read_is_not_worse_than_chance():
+    """Neither in the line of eval nor in the table of a run."""
+    plain = Result(ENV, "test", 8, 0.0, 0.0, (0.0, 0.0), 8, 0.25, 1.0, -0.333, 0.1)
+    unread, read = replace(plain, readable=0.1), replace(plain, readable=1.0)
+    assert sentence("run", unread).endswith("normalised unknown, 10.0% of the replies readable")
+    assert "normalised -0.333" in sentence("run", read)
+    assert "normalised -0.333" in sentence("random", plain)
+    shown = {"before": unread.to_json(), "after": read.to_json(), "train": plain.to_json(), "chance": 0.25}
+    assert [line[-1] for line in rows(shown)] == ["0.000", "10% readable", "-0.333", "-0.333"]

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from ssl4rl_agents.agent import Agent, NotLearnedError, agent_interface, load_agent
 from ssl4rl_agents.evaluation import Result, evaluate_in
+from ssl4rl_agents.readability import READABLE
 from ssl4rl_agents.replies import Quiz, ReplyFile, collect_answers, measure_replies
 from ssl4rl_agents.runs.folder import is_run
 from ssl4rl_agents.runs.trained import Trained, is_trained, read_trained
@@ -164,11 +165,13 @@ def store(given: EvalFlags, out: Path, agent: str, env_id: str, env_args: dict[s
 
 
 def sentence(name: str, result: Result) -> str:
-    """Put a result in one line."""
+    """Put a result in one line; replies that cannot be read are no worse understanding than chance."""
     low, high = result.interval
+    unread = result.readable is not None and result.readable < READABLE
+    normalised = "unknown" if unread else f"{result.normalised:.3f}"
     readable = "" if result.readable is None else f", {result.readable:.1%} of the replies readable"
     return (
         f"{name} on {result.env}, {result.split}: success {result.success:.3f} (95 % interval {low:.3f} to {high:.3f}, "
         f"{result.episodes} episodes of {result.items} items), reward {result.reward:.3f}, chance {result.chance:.3f}, "
-        f"normalised {result.normalised:.3f}{readable}"
+        f"normalised {normalised}{readable}"
     )

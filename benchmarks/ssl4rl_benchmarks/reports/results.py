@@ -8,8 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-READABLE = 0.5
-"""Where fewer replies than this share can be read, a score says nothing of what was understood."""
+from ssl4rl_agents.readability import READABLE
 
 COLUMNS = ("", "success", "95 % interval", "reward", "normalised")
 

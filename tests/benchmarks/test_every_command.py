@@ -211,7 +211,7 @@ def test_mistakes_are_one_plain_line_on_a_narrow_terminal_too():
         stdout=follower,
         stderr=follower,
         cwd=ROOT,
-        env={**environment, "TERM": "xterm-256color"},
+        env={**environment, "TERM": "xterm-256color", telling.VARIABLE: "1"},
     )
     os.close(follower)
     said = b""
@@ -232,3 +232,5 @@ def test_mistakes_are_one_plain_line_on_a_narrow_terminal_too():
         assert line.isascii(), line
         assert "\x1b" not in line
         assert "  " not in line
+        assert "---" not in line, "no box"
+        assert len(line) < 300, line

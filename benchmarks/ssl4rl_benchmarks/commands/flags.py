@@ -284,11 +284,13 @@ def _require_known(arguments: Sequence[str], known: dict[str, Any], prog: str) -
 
 
 def _unboxed(said: str) -> str:
-    """Return in one line what tyro drew in a box: the words before its first rule."""
+    """Return in one line what tyro drew in a box, of lines or of ASCII: the words before its first rule."""
     words: list[str] = []
     for line in said.splitlines()[1:]:
-        inside = line.strip("│╭╮╰╯ ").strip()
-        if inside and not inside.strip("─"):
-            break
+        inside = line.strip("│╭╮╰╯|+ ").strip()
+        if inside and not inside.strip("─-"):
+            if words:
+                break
+            continue
         words += inside.split()
     return " ".join(words).rstrip(".") or said.strip()

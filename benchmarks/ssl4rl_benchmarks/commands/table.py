@@ -84,8 +84,8 @@ COMMANDS = tuple(dict.fromkeys(call.command for call in CALLS))
 NOTES = (
     "ENV is an id, SSL4RL/Rotation-v0, or short for one: Rotation, rotation; or module:Class for a task of your own.",
     "--json prints results for machines; --help after a command explains its flags. --quiet keeps standard error for "
-    "mistakes and warnings. --version tells which versions are installed. SSL4RL_TRACEBACK=1 in the environment shows where an error "
-    "came from.",
+    "mistakes and warnings. --version tells which versions are installed. SSL4RL_TRACEBACK=1 in the environment shows where "
+    "an error came from.",
 )
 
 

@@ -24,7 +24,8 @@ from websockets.exceptions import InvalidStatus
 import ssl4rl_envs
 from ssl4rl_agents.replies import ReplyFile, measure_replies, read_replies
 from ssl4rl_benchmarks import cli
-from ssl4rl_benchmarks.commands import serve
+from ssl4rl_benchmarks.commands import calls, serve
+from ssl4rl_benchmarks.commands.table import Call
 from ssl4rl_envs.serving import app
 from ssl4rl_envs.serving.server import Server
 from tests.clients.serving import SMALL, Clock, episodes, http, playing, say, until
@@ -321,10 +322,10 @@ def test_help_names_the_limits_and_the_arguments_of_the_task(run):
 
 
 def test_missing_packages_are_named(run, monkeypatch):
-    monkeypatch.setattr(serve, "NEEDS", ("starlette", "no_such_package"))
+    monkeypatch.setattr(calls, "way", lambda _: Call("serve ENV", "", ("starlette", "no_such_package"), ("serve",)))
     status, out, err = run(NAME)
     assert (status, out) == (2, "")
-    assert err.startswith("ssl4rl serve: serving needs no-such-package: pip install ")
+    assert err.startswith("ssl4rl serve: it needs no-such-package: pip install ")
     assert "[serve]" in err
 
 

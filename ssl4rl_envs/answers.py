@@ -24,7 +24,7 @@ import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn, get_args
 
 import numpy as np
 from gymnasium import spaces
@@ -34,8 +34,10 @@ from numpy.typing import NDArray
 from ssl4rl_envs import tool_calls
 from ssl4rl_envs.arguments import one_of
 
-PROMPT_STYLES: tuple[str, ...] = ("direct", "think", "tool")
-GRAMMARS: tuple[str, ...] = ("strict", "lenient")
+PromptStyle = Literal["direct", "think", "tool"]
+PROMPT_STYLES: tuple[str, ...] = get_args(PromptStyle)
+Grammar = Literal["strict", "lenient"]
+GRAMMARS: tuple[str, ...] = get_args(Grammar)
 
 YES_OR_NO = {"true": "yes", "false": "no", "y": "yes", "n": "no"}
 """Synonyms of the labels of questions that are answered by yes or no, for the lenient grammar."""

@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from ssl4rl_agents.agent import Agent
 from ssl4rl_agents.evaluation import evaluate
 from ssl4rl_envs import SSLVectorEnv, hash_seed, make_task
+from ssl4rl_envs.answers import Grammar
 from ssl4rl_envs.arguments import Checked, whole_number
 from ssl4rl_envs.registration import env_id_of
 from ssl4rl_envs.telling import Progress as Far
@@ -74,7 +75,7 @@ class Lesson(Checked):
     measured_episodes: int = 256
     device: str = "cpu"
     prompt_style: Literal["direct", "think"] = "direct"
-    grammar: Literal["strict", "lenient"] = "strict"
+    grammar: Grammar = "strict"
     curve: list[Point] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     on_begin: Callable[[Agent], None] | None = None

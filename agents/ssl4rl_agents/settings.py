@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from ssl4rl_agents.algorithms import ADVANTAGES, SURROGATES
 from ssl4rl_agents.ranges import Settings
+from ssl4rl_envs.answers import Grammar
 from ssl4rl_envs.arguments import from_plain, hints_of
 from ssl4rl_envs.registration import env_id_of, task_class, with_plain_source
 
@@ -230,7 +231,7 @@ class TrainSettings(Settings):
 
     prompt_style: Literal["direct", "think"] = "direct"
     """direct, or think for answers that reason first."""
-    grammar: Literal["strict", "lenient"] = "strict"
+    grammar: Grammar = "strict"
     """How replies are read, and so what is paid: strict, or lenient for models that were not trained to reply in our form."""
     algorithm: Algorithm = "ppo"
     """ppo, or sft: cross-entropy on the free labels, the supervised ceiling."""

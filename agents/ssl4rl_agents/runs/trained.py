@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from ssl4rl_agents.runs.files import write_json
 from ssl4rl_agents.runs.folder import CONFIG, is_run, read_config
+from ssl4rl_envs.answers import Grammar
 from ssl4rl_envs.arguments import Checked, from_plain
 
 AGENT, SAVED = "agent.json", "agent"
@@ -33,7 +34,7 @@ class Trained(Checked):
     env_args: dict[str, Any] = field(default_factory=dict)
     interface: Literal["array", "text"] = "array"
     prompt_style: Literal["direct", "think"] = "direct"
-    grammar: Literal["strict", "lenient"] = "strict"
+    grammar: Grammar = "strict"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from ssl4rl_agents.runs.trained import Trained, read_trained
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError, names_nothing, quieten, require, wants_help
 from ssl4rl_envs import Task, make_task
+from ssl4rl_envs.stream import Split
 from ssl4rl_envs.telling import waiting
 
 
@@ -35,7 +36,7 @@ class AskFlags:
     """Instead of a picture: the question of this number over what the agent was trained on, as in an environment."""
     node: int | None = None
     """Instead of a picture: a question about this node, of tasks that ask about nodes of a graph."""
-    split: Literal["train", "validation", "test"] = "test"
+    split: Split = "test"
     """With --index: whose items are asked about."""
     checkpoint: Literal["newest", "best"] = "newest"
     """Of a trained run: the newest, or the one with the highest reward on the validation split."""

@@ -6,13 +6,14 @@ import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ssl4rl_benchmarks.audits.audit import AuditSettings, audit
 from ssl4rl_benchmarks.audits.everything import audit_all, copies_over_splits, quick_audit, related
 from ssl4rl_benchmarks.audits.tables import markdown, print_table
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, named_env, names_nothing
+from ssl4rl_envs.stream import Split
 
 QUICK = AuditSettings(60, 120, replies=2)
 
@@ -23,7 +24,7 @@ class AuditFlags:
 
     episodes: int = 3000
     """How many questions each solver is asked; it has learned from half as many, of other items."""
-    split: Literal["train", "validation", "test"] = "test"
+    split: Split = "test"
     """Whose items are asked about; solvers have learned from those of "train"."""
     seed: int = 0
     """Of the questions."""

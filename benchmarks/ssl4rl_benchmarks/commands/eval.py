@@ -16,7 +16,9 @@ from ssl4rl_agents.runs.trained import Trained, is_trained, read_trained
 from ssl4rl_benchmarks.commands import eval_model, flags
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, names_nothing, quieten, require, wants_help
 from ssl4rl_envs import SSLVectorEnv, make_task, task_class
+from ssl4rl_envs.answers import Grammar
 from ssl4rl_envs.registration import at_level
+from ssl4rl_envs.stream import Split
 from ssl4rl_envs.telling import Progress, waiting
 
 SHARED = 128
@@ -26,7 +28,7 @@ SHARED = 128
 class EvalFlags:
     """Measure an agent on held-out data."""
 
-    split: Literal["train", "validation", "test"] = "test"
+    split: Split = "test"
     """Whose items are asked about."""
     episodes: int = 2048
     """How many questions."""
@@ -34,7 +36,7 @@ class EvalFlags:
     """Of the questions."""
     prompt_style: Literal["direct", "think"] = "direct"
     """How text agents are to reply; a trained run keeps its own."""
-    grammar: Literal["strict", "lenient"] | None = None
+    grammar: Grammar | None = None
     """How replies are read: strict, or lenient for models that were not trained to reply in our form. By default strict; a
     trained run's own."""
     checkpoint: Literal["newest", "best"] = "newest"

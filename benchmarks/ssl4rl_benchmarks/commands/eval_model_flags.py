@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ssl4rl_benchmarks.commands.flags import json_object
+from ssl4rl_envs.answers import PromptStyle
+from ssl4rl_envs.stream import Split
 
 if TYPE_CHECKING:
     from ssl4rl_agents.endpoints.client import Endpoint
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 class Asked:
     """What is asked, and where the replies go."""
 
-    split: Literal["train", "validation", "test"] = "test"
+    split: Split = "test"
     """Whose items are asked about."""
     episodes: int = 256
     """How many questions: the first ones of the seed, so that all who reply are asked the same."""
@@ -26,7 +28,7 @@ class Asked:
     """Replies to each question; with several, pass@k is told."""
     seed: int = 0
     """Of the questions."""
-    prompt_style: Literal["direct", "think", "tool"] = "direct"
+    prompt_style: PromptStyle = "direct"
     """How a reply is to look: the answer within tags, after thinking within tags, or a call of a tool."""
     out: Path | None = None
     """The file of replies, .jsonl; by default in the folder replies. What it holds already is not asked again."""

@@ -11,7 +11,9 @@ from tyro.conf import arg
 
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError
+from ssl4rl_envs.answers import PromptStyle
 from ssl4rl_envs.bridges.exports import MANIFEST, Plan, export
+from ssl4rl_envs.stream import Split
 from ssl4rl_envs.telling import Progress
 
 Format = Literal["datasets", "parquet", "webdataset", "jsonl", "lmms-eval", "vlmevalkit"]
@@ -38,13 +40,13 @@ class ExportFlags:
     """The folder to write; one that an interrupted call has left is gone on with."""
     n: Annotated[int, arg(aliases=("-n",))]
     """How many questions."""
-    split: Literal["train", "validation", "test"] = "train"
+    split: Split = "train"
     """Whose items are asked about."""
     seed: int = 0
     """Of the questions."""
     first: int = 0
     """Number of the first question."""
-    prompt_style: Literal["direct", "think", "tool"] | None = None
+    prompt_style: PromptStyle | None = None
     """How is asked: for the answer alone, for thinking before it, or without a word on the form of replies. By default
     direct; to vlmevalkit, as multiple choice in its own words where a task has few answers."""
     shard_size: int = 1000

@@ -14,6 +14,7 @@ from ssl4rl_agents.runs.files import write_text
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError, require
 from ssl4rl_benchmarks.reports.replies import counted
+from ssl4rl_envs.answers import Grammar
 from ssl4rl_envs.telling import waiting
 
 
@@ -25,7 +26,7 @@ class LeaderboardFlags:
     """Folders of files of replies, or such files."""
     out: Path = Path("leaderboard.html")
     """The page: one file that needs no network."""
-    by: Literal["strict", "lenient"] = "strict"
+    by: Grammar = "strict"
     """The grammar that places go by; the page shows both."""
     errors_as: Literal["missing", "wrong"] = "missing"
     """How questions without a reply count: not at all, or as wrong."""

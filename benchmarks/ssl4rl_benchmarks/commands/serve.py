@@ -5,14 +5,16 @@ from __future__ import annotations
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ssl4rl_agents.replies import ReplyFile, ReplyRow
 from ssl4rl_agents.replies.rows import written_arguments
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError, require
 from ssl4rl_envs import make_task
+from ssl4rl_envs.answers import Grammar, PromptStyle
 from ssl4rl_envs.attempts import Attempts
+from ssl4rl_envs.stream import Split
 
 if TYPE_CHECKING:
     from ssl4rl_envs.serving.episodes import Episodes, Question
@@ -31,11 +33,11 @@ class ServeFlags:
     """How many questions may be asked at a time, over all sessions; one more is refused."""
     timeout: float = 300.0
     """Seconds after which a session that is not used is over."""
-    split: Literal["train", "validation", "test"] = "train"
+    split: Split = "train"
     """Whose items are asked about."""
-    prompt_style: Literal["direct", "think", "tool"] = "direct"
+    prompt_style: PromptStyle = "direct"
     """How replies are asked for."""
-    grammar: Literal["strict", "lenient"] = "strict"
+    grammar: Grammar = "strict"
     """How replies are read."""
     attempts: int = 1
     """How many answers a question takes, for tasks of one decision."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from PIL import Image
 
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome
 from ssl4rl_envs import Stream, make_task, rendering
+from ssl4rl_envs.stream import Split
 
 MOST = 1000
 """Instances on a board; more would be a picture of gigabytes."""
@@ -24,7 +25,7 @@ class ShowFlags:
     """The picture file to write; its ending decides the format, e.g. board.png."""
     count: int = 8
     """How many instances."""
-    split: Literal["train", "validation", "test"] = "train"
+    split: Split = "train"
     """Whose items are shown."""
     seed: int = 0
     """Of the instances."""

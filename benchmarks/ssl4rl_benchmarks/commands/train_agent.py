@@ -17,6 +17,7 @@ from ssl4rl_agents.runs.trained import AGENT, SAVED, Kept, is_kept, is_trained, 
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, quieten, require, wants_help
 from ssl4rl_envs import SSLVectorEnv, Task, make_task
+from ssl4rl_envs.answers import Grammar
 from ssl4rl_envs.telling import Progress, waiting
 
 METRICS, RESULTS = "metrics.jsonl", "results.json"
@@ -46,7 +47,7 @@ class AgentFlags:
     """Episodes of the measurements on the test split before and after training."""
     prompt_style: Literal["direct", "think"] = "direct"
     """How agents that reply in words are asked."""
-    grammar: Literal["strict", "lenient"] = "strict"
+    grammar: Grammar = "strict"
     """How their replies are read."""
     device: str = "auto"
     """Where its network learns: auto, cpu, cuda, ..."""

@@ -48,15 +48,17 @@ def oracle(asked_env: str, **arguments: object) -> OracleAgent:
 def test_every_task_over_pictures_asks_about_a_picture_of_ones_own(asked_env, photo):
     """Who knows the answer is right, also over several decisions; the question is about this picture and reproducible."""
     trained = Trained(asked_env, {"source": "photos"})
-    task, split = asking.about(trained, photo)
-    first, second = asking.numbers(task, split, 0, 2)
-    asked = asking.put(oracle(asked_env, source="photos"), trained, task, split, 0, first)
+    task, split = asking.task_about(trained, photo)
+    first, second = asking.indices_about(task, split, 0, 2)
+    asked = asking.ask_question(oracle(asked_env, source="photos"), trained, task, split, 0, first)
     assert asked.success
     assert asked.reward == pytest.approx(1)
     if task.horizon == 1:
         assert asked.truth == asked.answer
     assert asked.card.shape[2] == 3
-    again = asking.put(oracle(asked_env, source="photos"), trained, *asking.about(trained, Image.open(photo)), 0, first)
+    again = asking.ask_question(
+        oracle(asked_env, source="photos"), trained, *asking.task_about(trained, Image.open(photo)), 0, first
+    )
     assert np.array_equal(asked.card, again.card)
     assert "\n  reply" in str(asked)
     assert second > first
@@ -91,17 +93,17 @@ def test_what_cannot_be_asked_about_is_said(run, photo, tmp_path):
 def test_tasks_over_graphs_are_asked_by_node_or_by_number(asked_env, photo):
     trained = Trained(asked_env, {"source": "sbm"})
     with pytest.raises(ValueError, match="asks about a graph, and not about pictures"):
-        asking.about(trained, photo)
+        asking.task_about(trained, photo)
     if getattr(task_class(asked_env), "role", None) != "node":
         with pytest.raises(ValueError, match="does not ask about single nodes; ask one of its questions by number"):
-            asking.about_node(trained, 3)
+            asking.question_about_node(trained, 3)
         return
-    task, split, index = asking.about_node(trained, 3)
-    asked = asking.put(oracle(asked_env, source="sbm"), trained, task, split, 0, index)
+    task, split, index = asking.question_about_node(trained, 3)
+    asked = asking.ask_question(oracle(asked_env, source="sbm"), trained, task, split, 0, index)
     assert asked.success
     assert task.sample(asking.Stream.span(split, 0, index, 1)).items[0] == 3
     with pytest.raises(ValueError, match="the graph has the nodes 0 to"):
-        asking.about_node(trained, 10**6)
+        asking.question_about_node(trained, 10**6)
 
 
 def test_what_a_folder_says_of_its_agent(run, tmp_path):

@@ -100,12 +100,12 @@ class Asking:
             raise RuntimeError(
                 "this agent does not say where it was trained; load it from its folder: load_agent('runs/...')"
             )
-        task, split = about(self.trained, picture)
-        index = numbers(task, split, seed, number + 1)[number]
-        return put(cast("Acts", self), self.trained, task, split, seed, index)
+        task, split = task_about(self.trained, picture)
+        index = indices_about(task, split, seed, number + 1)[number]
+        return ask_question(cast("Acts", self), self.trained, task, split, seed, index)
 
 
-def about(trained: Trained, picture: Any) -> tuple[Task, str]:
+def task_about(trained: Trained, picture: Any) -> tuple[Task, str]:
     """Return an agent's task over one picture, item 0 of its source, and the split that this falls into.
 
     The picture is shown as large as it fits. Where the task makes a question of several photographs, others of the agent's
@@ -156,7 +156,7 @@ def _beside(trained: Trained, name: str, pixels: NDArray[np.uint8]) -> ImageSour
     )
 
 
-def about_node(trained: Trained, node: int, seed: int = 0) -> tuple[Task, str, int]:
+def question_about_node(trained: Trained, node: int, seed: int = 0) -> tuple[Task, str, int]:
     """Return the task of an agent that learned on a graph, a split and the number of a question of it about a node.
 
     Raises:
@@ -169,26 +169,26 @@ def about_node(trained: Trained, node: int, seed: int = 0) -> tuple[Task, str, i
     if not 0 <= node < nodes:
         raise ValueError(f"the graph has the nodes 0 to {nodes - 1}, got {node}")
     for split in ("test", "validation", "train"):
-        found = next(_numbers(task, split, seed, node), None)
+        found = next(_indices(task, split, seed, node), None)
         if found is not None:
             return task, split, found
     raise ValueError(f"{trained.env} asks nothing about node {node}, in none of {BLOCK * BLOCKS} questions of each split")
 
 
-def numbers(task: Task, split: str, seed: int, count: int, item: int = 0) -> list[int]:
+def indices_about(task: Task, split: str, seed: int, count: int, item: int = 0) -> list[int]:
     """Return the numbers of the first questions of a stream that are about an item.
 
     Raises:
         ValueError: there are not so many among the first 32,768.
     """
-    found = [number for number, _ in zip(_numbers(task, split, seed, item), range(count), strict=False)]
+    found = [number for number, _ in zip(_indices(task, split, seed, item), range(count), strict=False)]
     if len(found) < count:
         why = getattr(task, "ambiguous", "ambiguous")
         raise ValueError(f"{type(task).__name__} finds too little to ask about this picture: it is {why}")
     return found
 
 
-def _numbers(task: Task, split: str, seed: int, item: int) -> Iterator[int]:
+def _indices(task: Task, split: str, seed: int, item: int) -> Iterator[int]:
     size = 16  # most are found at once
     first = 0
     while first < BLOCK * BLOCKS:
@@ -197,7 +197,7 @@ def _numbers(task: Task, split: str, seed: int, item: int) -> Iterator[int]:
         first, size = first + size, BLOCK
 
 
-def put(agent: Acts, trained: Trained, task: Task, split: str, seed: int, index: int) -> Asked:
+def ask_question(agent: Acts, trained: Trained, task: Task, split: str, seed: int, index: int) -> Asked:
     """Ask an agent a question of a task, with as many decisions as it takes."""
     how: dict[str, Any] = {"prompt_style": trained.prompt_style, "grammar": trained.grammar}
     env = SSLEnv(task, split=split, interface=agent.interface, render_mode="rgb_array", **how)

@@ -79,7 +79,7 @@ def ask(given: AskFlags, folder: Path) -> list[Asked]:
     task, split, indices = _questions(given, trained)
     with waiting(f"loading the agent of {folder}"):
         agent = _agent(given, folder, task)
-    return [asking.put(agent, trained, task, split, given.seed, index) for index in indices]
+    return [asking.ask_question(agent, trained, task, split, given.seed, index) for index in indices]
 
 
 def _questions(given: AskFlags, trained: Trained) -> tuple[Task, str, list[int]]:
@@ -87,12 +87,12 @@ def _questions(given: AskFlags, trained: Trained) -> tuple[Task, str, list[int]]
     if [given.picture is None, given.index is None, given.node is None].count(False) != 1:
         raise UserError(f"name one thing to ask {trained.env} about: a picture, --index NUMBER, or --node NODE of a graph")
     if given.picture is not None:
-        task, split = asking.about(trained, given.picture)
-        return task, split, asking.numbers(task, split, given.seed, given.count)
+        task, split = asking.task_about(trained, given.picture)
+        return task, split, asking.indices_about(task, split, given.seed, given.count)
     if given.count != 1:
         raise ValueError("--count is for questions about a picture")
     if given.node is not None:
-        task, split, index = asking.about_node(trained, given.node, given.seed)
+        task, split, index = asking.question_about_node(trained, given.node, given.seed)
         return task, split, [index]
     return make_task(trained.env, **trained.env_args), given.split, [int(given.index or 0)]
 

@@ -5,28 +5,21 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import arg
 
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError
 from ssl4rl_envs.answers import PromptStyle
-from ssl4rl_envs.bridges.exports import MANIFEST, Plan, export
+from ssl4rl_envs.bridges.exports import FORMATS, MANIFEST, Plan, export
 from ssl4rl_envs.stream import Split
 from ssl4rl_envs.telling import Progress
 
-Format = Literal["datasets", "parquet", "webdataset", "jsonl", "lmms-eval", "vlmevalkit"]
-
-READ_BY: dict[str, str] = {
-    "datasets": "datasets.load_from_disk({folder!r})",
-    "parquet": "datasets.load_dataset({folder!r})",
-    "webdataset": "webdataset.WebDataset(sorted(glob.glob('{folder}/*.tar'))).decode('pil')",
-    "jsonl": "its lines are JSON, and name their pictures from the folder",
-    "lmms-eval": "lmms-eval --include_path {folder} --tasks {name}",
-    "vlmevalkit": "LMUData={folder} python run.py --data {name}",
-}
-"""How a format is read, in a line."""
+if TYPE_CHECKING:
+    Format = str
+else:
+    Format = Literal[tuple(FORMATS)]
 
 
 @dataclass(frozen=True)
@@ -86,7 +79,7 @@ def said(plan: Plan, folder: Path, found: int, manifest: dict[str, Any]) -> str:
     """Return what is there now, and how it is read."""
     before = "" if not found else ", all there before" if found == plan.n else f", {found:,} there before"
     table = next((Path(name).stem for name in manifest["files"] if name.endswith((".yaml", ".tsv"))), "")
-    how = READ_BY[plan.format].format(folder=str(folder), name=table)
+    how = FORMATS[plan.format].reading.format(folder=str(folder), name=table)
     return f"{plan.n:,} questions of {plan.env_id} in {folder}{before}\nread them: {how}\ntheir keys: {folder / MANIFEST}"
 
 

@@ -50,6 +50,7 @@ class Parquet(Form):
     """Parquet shards, which ``load_dataset(FOLDER)`` reads, and whatever else reads Parquet."""
 
     needs = ("datasets", "pyarrow")
+    reading = "datasets.load_dataset({folder!r})"
 
     @override
     def shard(self, number: int) -> str:
@@ -66,6 +67,7 @@ class Arrow(Form):
     """The folder that ``Dataset.save_to_disk`` writes, which ``load_from_disk(FOLDER)`` maps into memory."""
 
     needs = ("datasets", "pyarrow")
+    reading = "datasets.load_from_disk({folder!r})"
 
     @override
     def shard(self, number: int) -> str:

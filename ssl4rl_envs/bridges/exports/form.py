@@ -27,6 +27,9 @@ class Form(ABC):
     needs: ClassVar[tuple[str, ...]] = ()
     """Packages that it is written with."""
 
+    reading: ClassVar[str]
+    """How it is read, in a line; `{folder}` and `{name}` stand for the folder and for what the format calls the data set."""
+
     joins: ClassVar[bool] = False
     """Whether `finish` joins the shards to one file, after which they are deleted."""
 

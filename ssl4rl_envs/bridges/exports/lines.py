@@ -16,6 +16,8 @@ from ssl4rl_envs.png import to_png
 class Lines(Form):
     """A line of JSON a question, in shards; `images` are paths from the folder, e.g. `images/00000/000000000012_0.png`."""
 
+    reading = "its lines are JSON, and name their pictures from the folder"
+
     @override
     def shard(self, number: int) -> str:
         return f"{self.plan.split}-{number:05d}.jsonl"

@@ -70,6 +70,8 @@ TOKENS = {"direct": 64, "think": 2048, "tool": 64}
 class LmmsEval(Parquet):
     """A folder for ``lmms-eval --include_path FOLDER``; replies are read by the strict grammar and by the lenient one."""
 
+    reading = "lmms-eval --include_path {folder} --tasks {name}"
+
     @override
     def finish(self, folder: Path) -> list[str]:
         task, style = self.plan.name, self.prompt_style

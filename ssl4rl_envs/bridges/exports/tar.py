@@ -18,6 +18,8 @@ from ssl4rl_envs.png import to_png
 class Tar(Form):
     """Tar shards: of each question `NUMBER.json`, and its pictures as `NUMBER.0.png`, `NUMBER.1.png`, ... in order."""
 
+    reading = "webdataset.WebDataset(sorted(glob.glob('{folder}/*.tar'))).decode('pil')"
+
     @override
     def shard(self, number: int) -> str:
         return f"{self.plan.split}-{number:06d}.tar"

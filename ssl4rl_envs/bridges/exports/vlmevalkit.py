@@ -39,6 +39,7 @@ class VLMEvalKit(Form):
         ValueError: the task shows no pictures and is not multiple choice, which VLMEvalKit has no data set for.
     """
 
+    reading = "LMUData={folder} python run.py --data {name}"
     joins = True
 
     def __init__(self, plan: Plan) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,53 +113,66 @@ def evaluate_in(
 ) -> Result:
     """Do as `evaluate` in given environments, each of which plays its share of the episodes."""
     episodes, seed = whole_number("episodes", episodes, 1), whole_number("seed", seed)
-    start, count = time.perf_counter(), envs.num_envs
-    normalise(0.0, envs.task.chance, 1.0)  # what cannot be more than chance in the end is refused before it is played
-    quota = np.full(count, episodes // count) + (np.arange(count) < episodes % count)
-    played = np.zeros(count, np.int64)
-    gained, best = np.zeros(count), np.zeros(count)
-    begun = np.ones(count, bool)
-    rewards, successes, items, oracle = [], [], [], []
+    start, chance = time.perf_counter(), envs.task.chance
+    normalise(0.0, chance, 1.0)  # what cannot be more than chance in the end is refused before it is played
     enter(agent, envs)
     readability = Readability(envs.questions.interface, aloud=aloud)
+    played = _played(agent, envs, episodes, seed, readability, watch)
+    readability.say()
+    reward, oracle = float(played.reward.mean()), float(played.oracle.mean())
+    return Result(
+        env=env,
+        split=envs.split,
+        episodes=len(played.success),
+        reward=reward,
+        success=float(played.success.mean()),
+        interval=clustered_interval(played.success, played.items),
+        items=len(np.unique(played.items)),
+        chance=chance,
+        oracle=oracle,
+        normalised=normalise(reward, chance, oracle),
+        seconds=round(time.perf_counter() - start, 3),
+        readable=readability.share,
+    )
+
+
+class _Played(NamedTuple):
+    """Episodes that were played, (n,) each: what they paid, whether they were solved, of which item, what was to be had."""
+
+    reward: NDArray[np.float64]
+    success: NDArray[np.bool_]
+    items: NDArray[np.int64]
+    oracle: NDArray[np.float64]
+
+
+def _played(agent: Agent, envs: SSLVectorEnv, episodes: int, seed: int, readability: Readability, watch: Watch) -> _Played:
+    """Play episodes, equally many in each environment; those that an environment plays beyond its share do not count."""
+    count = envs.num_envs
+    quota = np.full(count, episodes // count) + (np.arange(count) < episodes % count)
+    done = np.zeros(count, np.int64)
+    gained, best = np.zeros(count), np.zeros(count)
+    begun = np.ones(count, bool)
+    found: list[_Played] = []
     observations, _ = envs.reset(seed=[hash_seed(seed, "evaluation", i) for i in range(count)])
-    while (played < quota).any():
+    while (done < quota).any():
         batch = envs.batch
         if begun.any():
             best[begun] = play(envs.task, batch.rows(begun), lambda state, _: np.asarray(envs.task.oracle(state)))
         actions = agent.act(observations, deterministic=True)
         observations, reward, terminated, truncated, infos = envs.step(actions)
+        ended = terminated | truncated
         if envs.questions.interface.text:
-            readability.note(actions, answered(infos, terminated | truncated))
+            readability.note(actions, answered(infos, ended))
         gained += reward
-        counted = (terminated | truncated) & (played < quota)
+        counted = ended & (done < quota)
         if counted.any():
-            rewards.append(gained[counted])
-            successes.append(infos["final_info"]["success"][counted])
-            items.append(batch.items[counted])
-            oracle.append(best[counted])
-        begun = terminated | truncated
+            success = infos["final_info"]["success"][counted]
+            found.append(_Played(gained[counted], success, batch.items[counted], best[counted]))
+        begun = ended
         gained[begun] = 0
-        played += counted
-        watch(int(played.sum()))
-    readability.say()
-    reward_mean, oracle_mean = float(np.concatenate(rewards).mean()), float(np.concatenate(oracle).mean())
-    success, item = np.concatenate(successes), np.concatenate(items)
-    chance = envs.task.chance
-    return Result(
-        env=env,
-        split=envs.split,
-        episodes=len(success),
-        reward=reward_mean,
-        success=float(success.mean()),
-        interval=clustered_interval(success, item),
-        items=len(np.unique(item)),
-        chance=chance,
-        oracle=oracle_mean,
-        normalised=normalise(reward_mean, chance, oracle_mean),
-        seconds=round(time.perf_counter() - start, 3),
-        readable=readability.share,
-    )
+        done += counted
+        watch(int(done.sum()))
+    return _Played(*map(np.concatenate, zip(*found, strict=True)))
 
 
 def normalise(reward: float, chance: float, oracle: float) -> float:

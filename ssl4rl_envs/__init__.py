@@ -1,6 +1,7 @@
 """Self-supervised pretext tasks as Gymnasium environments with verifiable rewards.
 
-Importing this package registers the environments: ``gymnasium.make("SSL4RL/Rotation-v0")``.
+Importing this package registers the environments. ``gymnasium.make("ssl4rl_envs:SSL4RL/Rotation-v0")`` imports it, in worker
+processes too; where it is imported already, "SSL4RL/Rotation-v0" is enough.
 """
 
 from typing import TYPE_CHECKING

@@ -4,8 +4,8 @@ Both functions take a single environment or a vector of them, whose environments
 follows the schedule from then on and is returned. A reset with a seed restarts the questions, not the schedule: what it has
 learned and drawn stays.
 
-    env = curriculum(gymnasium.make("SSL4RL/PatchOrdering-v0", interface="text"), low=0.4, high=0.8)
-    envs = adaptive_mixture(gymnasium.make_vec("SSL4RL/Mixture-v0", num_envs=64))
+    env = curriculum(gymnasium.make("ssl4rl_envs:SSL4RL/PatchOrdering-v0", interface="text"), low=0.4, high=0.8)
+    envs = adaptive_mixture(gymnasium.make_vec("ssl4rl_envs:SSL4RL/Mixture-v0", num_envs=64))
     envs.unwrapped.schedule.state_dict()            # to be kept with a checkpoint
 """
 

@@ -145,6 +145,28 @@ def test_what_pages_name_of_our_packages_is_there():
         pkgutil.resolve_name(name)
 
 
+MADE = re.compile(r"""(?:make|make_vec|make_vec_env|GymEnv)\(\s*f?["'](?:ssl4rl_envs:)?SSL4RL/""")
+
+
+def shown_to_people() -> list[Path]:
+    """Pages, examples, and what docstrings and messages of the packages may show."""
+    root = DOCS.parent
+    packages = [root / "ssl4rl_envs", root / "agents", root / "benchmarks", root / "examples"]
+    code = [file for package in packages for file in package.rglob("*.py") if "versus_build" not in file.parts]
+    return [root / "README.md", *pages(), *sorted(code)]  # versus_build measures packages that are imported already
+
+
+def test_every_id_that_is_made_stands_behind_its_package():
+    """Workers that were not forked know no id of ours; "ssl4rl_envs:SSL4RL/Rotation-v0" they do."""
+    made, bare = 0, []
+    for file in shown_to_people():
+        found = MADE.findall(file.read_text())
+        made += len(found)
+        bare += [(file.name, call) for call in found if "ssl4rl_envs:" not in call]
+    assert bare == []
+    assert made > 30
+
+
 def test_the_first_screen_of_the_readme_shows_what_most_people_came_for():
     first = (DOCS.parent / "README.md").read_text().splitlines()[:30]
     assert 'PPO("MultiInputPolicy", gym.make("ssl4rl_envs:SSL4RL/Rotation-v0"))' in "\n".join(first)

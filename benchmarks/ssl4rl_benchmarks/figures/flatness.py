@@ -67,7 +67,7 @@ def noise(count: int) -> ImageSource:
 def steps_of(kind: str, size: int) -> tuple[Callable[[], Any], int]:
     """Return one step of a measurement, and how many questions it asks."""
     if kind == "environments":
-        envs = gym.make_vec("SSL4RL/Rotation-v0", num_envs=size, source="photos")
+        envs = gym.make_vec("ssl4rl_envs:SSL4RL/Rotation-v0", num_envs=size, source="photos")
         envs.reset(seed=0)
         actions = envs.action_space.sample()
         return lambda: envs.step(actions), size

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,7 +40,7 @@ from ssl4rl_benchmarks.audits.tables import markdown
 from ssl4rl_benchmarks.commands import audit as audit_command
 from ssl4rl_benchmarks.commands.audit import QUICK, AuditFlags
 from ssl4rl_envs import Batch, Stream, make_task, task_class
-from ssl4rl_envs.answers import PROMPT_STYLES
+from ssl4rl_envs.answers import GRAMMARS, PROMPT_STYLES
 from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.images.flip_prediction import FlipPrediction
 from ssl4rl_envs.images.masked_reconstruction import MaskedReconstruction
@@ -52,6 +54,7 @@ from ssl4rl_envs.task import Score
 
 SMALL = QUICK
 MIXTURE = "SSL4RL/Mixture-v0"
+PAGE = Path(__file__).parents[2] / "docs" / "audit.md"
 
 _audits: dict[str, list[dict]] = {}
 
@@ -103,6 +106,19 @@ def test_at_least_25_kinds_of_hostile_replies_are_tried_and_none_is_paid(rows):
     for kinds in rows[0]["conformance"].values():
         assert len(kinds) >= 90
         assert all(entry["tried"] > 0 and entry["paid"] == 0 for entry in kinds.values())
+
+
+@pytest.mark.parametrize(("name", "level"), [("Rotation-v0", "angles-4"), ("GraphDistance-v0", "small")])
+def test_the_page_of_audits_counts_the_hostile_replies_of_today(name, level):
+    """In every style and grammar: who adds kinds or styles measures them anew."""
+    task = make_task(f"SSL4RL/{name}", level=level)
+    tables = [conformance(task, "test", style, grammar=grammar) for style in PROMPT_STYLES for grammar in GRAMMARS]
+    tried = sum(entry["tried"] for table in tables for entry in table.values())
+    assert sum(entry["paid"] for table in tables for entry in table.values()) == 0
+    (line,) = [line for line in PAGE.read_text().splitlines() if line.startswith(f"| {name} {level} |") and "kinds)" in line]
+    assert f"0 of {tried} ({len({kind for table in tables for kind in table})} kinds)" in line
+    for style, grammar in itertools.product(PROMPT_STYLES, GRAMMARS):
+        assert f"| {style} | {grammar} |" in PAGE.read_text()
 
 
 def test_the_size_of_pictures_tells_nothing(rows):

@@ -80,7 +80,7 @@ def evaluate(
         split: "train", "validation" or "test".
         episodes: how many; the same seed asks the same questions.
         seed: of the questions.
-        prompt_style: "direct" or "think".
+        prompt_style: "direct", "think" or "tool".
         grammar: how replies are read: "strict" or "lenient".
         aloud: warn where nearly no reply can be read.
         watch: called with how many episodes have ended, after every step.

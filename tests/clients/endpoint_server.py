@@ -193,6 +193,11 @@ class Handler(Completions):
         call = {"id": "1", "type": "function", "function": {"name": "answer", "arguments": answer}}
         self.say(200, self.completion(None, finish="tool_calls", tool_calls=[call]))
 
+    def be_message(self, told: str, answer: str) -> None:
+        """Say what was told, with the answer as the JSON of a call in the place of ANSWER, and as text in that of TEXT."""
+        said = told.replace("ANSWER", answer).replace("TEXT", json.dumps(answer))
+        self.say(200, json.dumps({"choices": [{"message": json.loads(said)}], "usage": USAGE}))
+
     def be_empty(self, told: str, answer: str) -> None:
         self.say(200, json.dumps({"choices": [], "usage": USAGE}))
 

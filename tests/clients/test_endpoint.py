@@ -306,6 +306,64 @@ def test_in_the_style_of_tools_a_call_is_the_reply(serve: Callable[..., Server],
     assert (result.prompt_style, result.questions, result.strict.success) == ("tool", 8, 1)
 
 
+CALL = '{"id": "1", "type": "function", "function": {"name": "answer", "arguments": TEXT}}'
+CALLED = {
+    f'{{"content": null, "tool_calls": [{CALL}]}}': (True, True),
+    f'{{"content": "I call it.", "tool_calls": [{CALL}]}}': (True, True),
+    '{"tool_calls": [{"function": {"name": "answer", "arguments": ANSWER}}]}': (True, True),  # an object, not its text
+    '{"content": TEXT}': (True, True),  # servers without tools leave it in the text
+    '{"content": TEXT, "tool_calls": []}': (True, True),
+    '{"content": TEXT, "tool_calls": "none"}': (True, True),
+    f'{{"content": null, "tool_calls": [{CALL}, {CALL}]}}': (False, False),
+    f'{{"content": TEXT, "tool_calls": [{CALL.replace("answer", "look")}]}}': (False, False),
+    '{"content": null, "tool_calls": [{"function": {"name": "answer", "arguments": "{\\"answer\\": "}}]}': (False, False),
+    '{"content": null, "tool_calls": [{"function": null}]}': (False, False),
+    '{"content": null, "tool_calls": [{}]}': (False, False),
+    '{"content": null, "refusal": "No."}': (False, False),
+    '{"content": [{"type": "text", "text": "I say\\n```json\\n"}, {"type": "text", "text": TEXT}, {"type": "text", "text": "\\n```"}]}': (
+        False,
+        True,
+    ),
+}
+"""Messages of servers that call a tool well, ill or not at all, and whether they are read as an answer: strictly, leniently."""
+
+
+@pytest.mark.parametrize(("message", "read"), CALLED.items())
+def test_calls_are_read_where_they_are_one_call_of_the_tool(
+    serve: Callable[..., Server], tmp_path: Path, message: str, read: tuple[bool, bool]
+) -> None:
+    called = Quiz("SSL4RL/Rotation-v0", DIGITS, questions=2, prompt_style="tool")
+    server = serve(rounds(f"message {message}"), answer=truths_of(called, "tool").__getitem__)
+    progress = asked(server, called, tmp_path / "replies.jsonl")
+    assert (progress.replies, progress.errors, progress.counts.requests) == (2, 0, 2)
+    (result,) = measure_replies(read_replies([tmp_path]))
+    assert result.strict is not None
+    assert result.lenient is not None
+    assert (result.strict.success, result.lenient.success) == tuple(map(float, read))
+
+
+@pytest.mark.parametrize("calls", ["null", "[null]", "{}", '"none"'])
+def test_a_message_with_neither_call_nor_text_is_asked_again(
+    serve: Callable[..., Server], tmp_path: Path, calls: str
+) -> None:
+    called = Quiz("SSL4RL/Rotation-v0", DIGITS, questions=2, prompt_style="tool")
+    server = serve(
+        rounds(f'message {{"content": null, "tool_calls": {calls}}}'), answer=truths_of(called, "tool").__getitem__
+    )
+    progress = asked(server, called, tmp_path / "replies.jsonl")
+    assert (progress.replies, progress.counts.requests, progress.counts.failures) == (2, 4, {"broken": 2})
+
+
+def test_an_agent_behind_an_endpoint_is_offered_the_tool_of_its_environments(serve: Callable[..., Server]) -> None:
+    called = Quiz("SSL4RL/Rotation-v0", DIGITS, split="train", questions=4, prompt_style="tool")
+    server = serve(lambda _: ["call"], answer=truths_of(called, "tool").__getitem__)
+    envs = SSLVectorEnv(called.task, num_envs=4, interface="text", prompt_style="tool")
+    agent = load_agent("openai:model", envs, base_url=server.url)
+    shown, _ = envs.reset(seed=[0] * 4, options={"index": range(4)})
+    assert envs.step(agent.act(shown, deterministic=True))[1].tolist() == [1] * 4
+    assert [tool["function"]["name"] for request in server.requests for tool in request["tools"]] == ["answer"] * 4
+
+
 def test_what_is_left_to_the_server_is_not_sent_and_what_is_extra_is(
     serve: Callable[..., Server], quiz: Quiz, tmp_path: Path
 ) -> None:

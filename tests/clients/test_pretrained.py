@@ -6,6 +6,7 @@ import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,10 @@ import torch
 
 from ssl4rl_agents.agent import agent_interface, load_agent
 from ssl4rl_agents.evaluation import evaluate_in
-from ssl4rl_agents.pretrained import Pretrained, collect_replies
+from ssl4rl_agents.pretrained import Pretrained, collect_replies, load
 from ssl4rl_agents.readability import TRUNCATED
 from ssl4rl_agents.replies import Quiz, ReplyFile, measure_replies, read_replies
-from ssl4rl_envs import SSLVectorEnv, to_messages
+from ssl4rl_envs import SSLVectorEnv, to_messages, tool_schema
 from tests.agents import zoo
 
 DIGITS = {"source": "digits", "image_size": 36}
@@ -100,6 +101,28 @@ def test_a_model_of_transformers_is_an_agent(case: tuple[str, Path, Quiz]) -> No
     envs = SSLVectorEnv(quiz.task, num_envs=2, interface="text")
     agent = load_agent(f"hf:{folder}", envs, max_new_tokens=4, device="cpu")
     assert evaluate_in(agent, envs, env=quiz.env_id, episodes=2, aloud=False).readable == 0
+
+
+def test_a_template_is_told_of_the_tool_and_one_that_knows_none_is_refused(tmp_path: Path) -> None:
+    zoo.save("llama", tmp_path / "model")
+    quiz = Quiz("SSL4RL/GraphDistance-v0", {}, questions=1, prompt_style="tool")
+    chosen = Pretrained(str(tmp_path / "model"), max_new_tokens=4, device="cpu")
+    with pytest.raises(ValueError, match="the chat template of .* never uses tools"):
+        collected(chosen, quiz, tmp_path / "replies.jsonl")
+    template = tmp_path / "model" / "chat_template.jinja"
+    template.write_text(
+        "{% if tools %}{{ tools[0]['function']['name'] }}: {{ tools | tojson }}\n{% endif %}" + template.read_text()
+    )
+    policy, _ = load(chosen, quiz.task, "tool")
+    ((_, (shown,)),) = quiz.batches(lambda _: True)
+    inputs = policy.encode({name: [value] for name, value in shown.observation.items()})
+    read = policy.encoder.processor.tokenizer.decode(inputs.input_ids[0])
+    schema = tool_schema(quiz.task)
+    assert "".join(json.dumps(schema).split()) in "".join(read.split())
+    assert "<answer>" not in read
+    assert collected(chosen, quiz, tmp_path / "replies.jsonl") == 1
+    envs = SSLVectorEnv(quiz.task, num_envs=2, interface="text", prompt_style="tool")
+    assert len(load_agent(f"hf:{chosen.model}", envs, max_new_tokens=4, device="cpu").act(envs.reset(seed=0)[0])) == 2
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,14 @@ from typing_extensions import override
 from ssl4rl_agents.agent import Agent
 from ssl4rl_agents.endpoints.client import OPENAI, Answered, Client, Endpoint, EndpointError, run_to_end
 from ssl4rl_agents.readability import TRUNCATED
-from ssl4rl_envs import SSLVectorEnv, to_messages
+from ssl4rl_envs import SSLVectorEnv, to_messages, tool_schema
 
 
 class EndpointAgent(Agent):
     """Replies with what a model behind an endpoint replies; `load_agent("openai:MODEL", envs, base_url=...)` makes one.
 
     Args:
-        envs: not looked at.
+        envs: which it will act in; where they ask in the style "tool", their task says what the tool takes.
         model: its name at the endpoint.
         base_url: what "/chat/completions" follows.
         temperature: of sampling; acting deterministically asks with temperature 0.
@@ -43,7 +43,8 @@ class EndpointAgent(Agent):
         timeout: float = 120.0,
         retries: int = 6,
     ) -> None:
-        del envs
+        asked = None if envs is None else envs.unwrapped.questions.interface
+        self._tool = tool_schema(asked.task) if asked is not None and asked.prompt_style == "tool" else None
         self._endpoints = {
             deterministic: Endpoint(
                 model,
@@ -60,12 +61,12 @@ class EndpointAgent(Agent):
 
     @override
     def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> list[str]:
-        """Return the model's replies; one that was cut off says so at its end.
+        """Return the model's replies, or the tool calls that it makes; one that was cut off says so at its end.
 
         Raises:
             EndpointError: a question got no reply; the message says why.
         """
-        answers = run_to_end(_ask(self._endpoints[deterministic], to_messages(observations)))
+        answers = run_to_end(_ask(self._endpoints[deterministic], to_messages(observations), self._tool))
         failed = [answered.error for answered in answers if answered.reply is None]
         if failed:
             raise EndpointError(f"{len(failed)} of {len(answers)} questions got no reply; the first: {failed[0]}")
@@ -73,6 +74,6 @@ class EndpointAgent(Agent):
         return [reply.text + TRUNCATED * (reply.finish_reason == "length") for reply in replies]
 
 
-async def _ask(endpoint: Endpoint, questions: list[Any]) -> list[Answered]:
+async def _ask(endpoint: Endpoint, questions: list[Any], tool: dict[str, Any] | None) -> list[Answered]:
     async with Client(endpoint) as client:
-        return list(await asyncio.gather(*map(client.ask, questions)))
+        return list(await asyncio.gather(*(client.ask(question, tool=tool) for question in questions)))

@@ -29,6 +29,10 @@ from ssl4rl_envs.arguments import constructor_hints, did_you_mean
 OF_TYRO = ("--help", "--tyro-print-completion", "--tyro-write-completion")
 """Flags that every command takes from tyro."""
 
+NO_CALLS = "; calls of a tool are not trained here: `ssl4rl eval openai:MODEL` and `hf:MODEL` measure them"
+ELSEWHERE = {("--prompt-style", "tool"): NO_CALLS}
+"""Values of flags that other commands take, and which."""
+
 FlagsT = TypeVar("FlagsT")
 
 HELP = ("-h", "--help")
@@ -273,7 +277,8 @@ def _require_known(arguments: Sequence[str], known: dict[str, Any], prog: str) -
         if flag in known:
             value, takes = value if equals else following, choices(known[flag])
             if takes and value and value not in takes and not value.startswith("--"):
-                raise UserError(f"{flag} takes one of {', '.join(takes)}, got {value!r}{did_you_mean(value, takes)}")
+                meant = ELSEWHERE.get((flag, value), did_you_mean(value, takes))
+                raise UserError(f"{flag} takes one of {', '.join(takes)}, got {value!r}{meant}")
             continue
         spelled = {name.removeprefix("--"): name for name in known} | {
             name.rsplit(".", 1)[-1]: name for name in known if "." in name

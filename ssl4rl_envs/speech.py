@@ -120,7 +120,8 @@ class Speech(ABC):
                 else is one answer (see `lenient`).
         """
         if not isinstance(text, str):
-            raise TypeError(f"a reply must be a str, got {type(text).__name__}: {briefly(text)}")
+            how = "; write a call as JSON, json.dumps(call)" if style == "tool" else ""
+            raise TypeError(f"a reply must be a str, got {type(text).__name__}: {briefly(text)}{how}")
         forgiving = answers.check_grammar(grammar) == "lenient"
         if len(text) > MAX_REPLY:
             return None

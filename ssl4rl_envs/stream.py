@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,20 +49,27 @@ def as_words(values: ArrayLike, what: str) -> NDArray[np.uint64]:
     """
     if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype in (np.uint64, np.int64):
         if values.dtype == np.int64 and values.size and int(values.min()) < 0:
-            raise ValueError(f"{what} must be integers in [0, 2**64), got {briefly(values)}")
+            raise _no_words(what, values)
         return values.astype(np.uint64)
     array = np.atleast_1d(values if isinstance(values, np.ndarray) else np.asarray(values, dtype=object))
     if array.dtype == object:
-        if not all(
-            isinstance(value, int | np.integer) and value is not True and value is not False and 0 <= int(value) <= _MASK_64
-            for value in array.flat
-        ):
-            raise ValueError(f"{what} must be integers in [0, 2**64), got {briefly(values)}")
+        if not all(map(_is_word, array.flat)):
+            raise _no_words(what, array)
     elif not np.issubdtype(array.dtype, np.integer) or (array.size and int(array.min()) < 0):
-        raise ValueError(f"{what} must be integers in [0, 2**64), got {briefly(values)}")
+        raise _no_words(what, array)
     if array.ndim != 1:
         raise ValueError(f"{what} must be one-dimensional, got shape {array.shape}")
     return array.astype(np.uint64)
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and 0 <= int(value) <= _MASK_64
+
+
+def _no_words(what: str, values: NDArray[Any]) -> ValueError:
+    """Return the error that names the first value that is none."""
+    wrong = [value.item() if isinstance(value, np.generic) else value for value in values.flat if not _is_word(value)]
+    return ValueError(f"{what} must be integers in [0, 2**64), got {briefly(wrong[0] if wrong else values)}")
 
 
 @lru_cache(maxsize=4096)

@@ -230,8 +230,8 @@ class TrainSettings(Settings):
     """How to train, whatever the environment."""
 
     prompt_style: Literal["direct", "think"] = "direct"
-    """direct, or think for answers that reason first. Calls of a tool are not trained here; models as they are can be measured
-    on them, by `ssl4rl eval`."""
+    """direct, or think for answers that reason first. Calls of a tool are not trained here; `ssl4rl eval` measures models as
+    they are on them."""
     grammar: Grammar = "strict"
     """How replies are read, and so what is paid: strict, or lenient for models that were not trained to reply in our form."""
     algorithm: Algorithm = "ppo"

@@ -127,7 +127,7 @@ def _texts(replies: Reply | Sequence[Reply], prompt_style: str) -> list[str]:
 
 
 def _indices(index: int | Sequence[int] | NDArray[np.integer], count: int) -> NDArray[np.uint64]:
-    indices = as_words(index if isinstance(index, np.ndarray) else np.asarray(index, object), "index")
+    indices = as_words(index, "index")
     if np.ndim(index) == 0:
         return np.repeat(indices, count)
     if len(indices) != count:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ssl4rl_envs.answers import AnswerFormat
+from ssl4rl_envs.briefly import briefly
 from ssl4rl_envs.composite import Composite
 from ssl4rl_envs.task import Task
 from ssl4rl_envs.tool_calls import TOOL
@@ -20,8 +21,11 @@ def tool_schema(task: Task) -> dict[str, Any]:
         task: e.g. `make_task("SSL4RL/Rotation-v0")`, or `env.unwrapped.task`.
 
     Raises:
+        TypeError: it is no task, but a name of one, say.
         ValueError: the task has no text answers.
     """
+    if not isinstance(task, Task):
+        raise TypeError(f"the tool is described by a task, e.g. make_task('Rotation'), got {briefly(task)}")
     if not task.has_text:
         raise ValueError(f"{type(task).__name__} has no text answers, so there is nothing for a tool to take")
     answers: list[dict[str, Any]] = []

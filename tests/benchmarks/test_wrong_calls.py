@@ -62,7 +62,7 @@ WRONG = {
     "train Rotation --out x --group-size 4": "did you mean --rollout.group-size?",
     "train Rotation --out x --rollout.groupsize 4": "did you mean --rollout.group-size?",
     "train Rotation --out x --objective.advantage gea": "did you mean 'gae'?",
-    "train Rotation --out x --prompt-style tool": "takes one of direct, think, got 'tool'; calls of a tool are not trained here",
+    "train Rotation --out x --prompt-style tool": "direct, think, got 'tool'; calls of a tool are not trained here",
     "eval random Rotation --levl angles-4": "did you mean --level?",
     "eval random Rotation --grammar loose": "strict, lenient",
     "cache --chek": "did you mean --check?",

@@ -307,6 +307,8 @@ def test_in_the_style_of_tools_a_call_is_the_reply(serve: Callable[..., Server],
 
 
 CALL = '{"id": "1", "type": "function", "function": {"name": "answer", "arguments": TEXT}}'
+PARTS = ('"I say\\n```json\\n"', "TEXT", '"\\n```"')
+FENCED = f'{{"content": [{", ".join(f"""{{"type": "text", "text": {part}}}""" for part in PARTS)}]}}'
 CALLED = {
     f'{{"content": null, "tool_calls": [{CALL}]}}': (True, True),
     f'{{"content": "I call it.", "tool_calls": [{CALL}]}}': (True, True),
@@ -320,12 +322,9 @@ CALLED = {
     '{"content": null, "tool_calls": [{"function": null}]}': (False, False),
     '{"content": null, "tool_calls": [{}]}': (False, False),
     '{"content": null, "refusal": "No."}': (False, False),
-    '{"content": [{"type": "text", "text": "I say\\n```json\\n"}, {"type": "text", "text": TEXT}, {"type": "text", "text": "\\n```"}]}': (
-        False,
-        True,
-    ),
+    FENCED: (False, True),
 }
-"""Messages of servers that call a tool well, ill or not at all, and whether they are read as an answer: strictly, leniently."""
+"""Messages of servers that call a tool well, ill or not at all, and whether they are read: strictly, leniently."""
 
 
 @pytest.mark.parametrize(("message", "read"), CALLED.items())

@@ -107,7 +107,7 @@ def test_a_template_is_told_of_the_tool_and_one_that_knows_none_is_refused(tmp_p
     zoo.save("llama", tmp_path / "model")
     quiz = Quiz("SSL4RL/GraphDistance-v0", {}, questions=1, prompt_style="tool")
     chosen = Pretrained(str(tmp_path / "model"), max_new_tokens=4, device="cpu")
-    with pytest.raises(ValueError, match="the chat template of .* never uses tools"):
+    with pytest.raises(ValueError, match=r"the chat template of .* never uses tools"):
         collected(chosen, quiz, tmp_path / "replies.jsonl")
     template = tmp_path / "model" / "chat_template.jinja"
     template.write_text(

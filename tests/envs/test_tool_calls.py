@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -158,6 +159,8 @@ def test_schemas_name_the_labels():
     }
     with pytest.raises(ValueError, match="MaskedReconstruction has no text answers"):
         tool_schema(make_task("SSL4RL/MaskedReconstruction-v0", answer="pixels", patch_size=8))
+    with pytest.raises(TypeError, match=r"described by a task, e.g. make_task\('Rotation'\), got 'Rotation'"):
+        tool_schema("Rotation")
 
 
 def test_prompts_of_calls_say_nothing_on_the_form_of_answers(text_id, build):
@@ -167,6 +170,14 @@ def test_prompts_of_calls_say_nothing_on_the_form_of_answers(text_id, build):
 
 
 # Replies that are calls
+
+
+def test_an_environment_takes_calls_as_words():
+    env = gym.make("SSL4RL/Rotation-v0", interface="text", prompt_style="tool", **SMALL)
+    env.reset(seed=0)
+    with pytest.raises(TypeError, match=r"got dict: \{'answer': '90'\}; write a call as JSON, json.dumps\(call\)"):
+        env.unwrapped.step({"answer": "90"})
+    assert env.step(json.dumps({"answer": "90"}))[4]["parsed"] == "90"
 
 
 def test_calls_are_scored_as_clients_give_them():

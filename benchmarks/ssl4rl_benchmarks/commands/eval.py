@@ -35,8 +35,8 @@ class EvalFlags:
     seed: int = 0
     """Of the questions."""
     prompt_style: Literal["direct", "think", "tool"] = "direct"
-    """How text agents are to reply: the answer within tags, after thinking within tags, or a call of a tool; a trained run keeps
-    its own."""
+    """How text agents are to reply: the answer within tags, after thinking within tags, or a call of a tool; a trained run
+    keeps its own."""
     grammar: Grammar | None = None
     """How replies are read: strict, or lenient for models that were not trained to reply in our form. By default strict; a
     trained run's own."""

@@ -8,8 +8,10 @@ The second needs a model whose chat template writes tools and reads calls (Qwen3
 
 import sys
 
+import torch
 from trl import GRPOConfig, GRPOTrainer
 
+from ssl4rl_agents.policies.processing import load_processor
 from ssl4rl_envs.bridges.trl import dataset, episodes, reward
 
 
@@ -29,4 +31,5 @@ def turns(model, env_id="SSL4RL/PatchSwap-v0", n=1000, processor=None, task=None
 
 if __name__ == "__main__":
     make = turns if "--turns" in sys.argv else answers
-    make(sys.argv[1], output_dir="grpo", num_generations=8, max_completion_length=256).train()
+    settings = {"num_generations": 8, "max_completion_length": 256, "use_cpu": not torch.cuda.is_available()}
+    make(sys.argv[1], processor=load_processor(sys.argv[1]), output_dir="grpo", **settings).train()

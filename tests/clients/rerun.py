@@ -19,7 +19,6 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).parents[2]
-TESTS = Path("tests", "clients")
 PLACE = ROOT / ".clients"
 
 
@@ -28,17 +27,26 @@ class Group:
     """Libraries that can be installed beside each other.
 
     Args:
-        tests: names of the files, without "test_".
+        tests: names of the files in tests/clients without "test_", or with another folder before them.
         python: another one than the project's own; its environment sees no packages but its list's.
     """
 
     tests: tuple[str, ...]
     python: str = ""
 
+    @property
+    def files(self) -> list[Path]:
+        """The files, from the root of the repository."""
+        parts = [test.rpartition("/") for test in self.tests]
+        return [Path("tests", folder or "clients", f"test_{name}.py") for folder, _, name in parts]
+
 
 GROUPS = {
     "own": Group(
-        ("cleanrl", "sb3", "gymnasium_wrappers", "endpoint", "pretrained", "serve", "serve_load", "webdataset", "minari")
+        (
+            *("envs/rows", "agents/messages", "envs/graph_bridges", "envs/exports", "webdataset"),
+            *("gymnasium_wrappers", "sb3", "cleanrl", "serve", "serve_load", "endpoint", "pretrained"),
+        )
     ),
     "llm": Group(("trl", "verifiers", "reasoning_gym", "pages")),
     "verl": Group(("verl",)),
@@ -58,12 +66,12 @@ def main(names: list[str]) -> int:
     failures, lines = 0, []
     for name in names or GROUPS:
         outcome = run(environment(name), GROUPS[name])
-        for test in GROUPS[name].tests:
-            found = outcome[f"test_{test}"]
+        for file in GROUPS[name].files:
+            found = outcome[file.stem]
             wrong = found["failed"] + (not found["passed"])
             failures += wrong
             counts = ", ".join(f"{count} {what}" for what, count in sorted(found.items())) or "nothing was run"
-            lines.append(f"{'FAILED' if wrong else 'ok':8}{name:12}test_{test}.py: {counts}")
+            lines.append(f"{'FAILED' if wrong else 'ok':8}{name:12}{file}: {counts}")
     print("\n".join(lines))
     return failures
 
@@ -101,26 +109,24 @@ def run(python: Path, group: Group) -> dict[str, Counter[str]]:
         "PATH": os.pathsep.join([str(python.parent), os.environ["PATH"]]),
         "OMP_NUM_THREADS": "1",
     }
-    files = [str(TESTS / f"test_{test}.py") for test in group.tests]
+    files = map(str, group.files)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         subprocess.run(
             [str(python), "-m", "pytest", "--quiet", f"--junitxml={report}", *files], cwd=ROOT, env=surroundings, check=False
         )
-        return counted(report)
+        return counted(report.read_text() if report.exists() else "<none/>", [file.stem for file in group.files])
 
 
-def counted(report: Path) -> dict[str, Counter[str]]:
-    """Count the outcomes of a report of pytest by file."""
-    outcome: dict[str, Counter[str]] = {f"test_{test}": Counter() for group in GROUPS.values() for test in group.tests}
-    if report.exists():
-        for case in ElementTree.parse(report).iter("testcase"):
-            where = f"{case.get('classname')}.{case.get('name')}".split(".")  # of a file that was skipped, the name alone
-            test = next((part for part in where if part in outcome), None)
-            tags = {child.tag for child in case}
-            what = "failed" if tags & {"failure", "error"} else "skipped" if "skipped" in tags else "passed"
-            if test:
-                outcome[test][what] += 1
+def counted(report: str, names: list[str]) -> dict[str, Counter[str]]:
+    """Count the outcomes of a report of pytest by the name of a file."""
+    outcome: dict[str, Counter[str]] = {name: Counter() for name in names}
+    for case in ElementTree.fromstring(report).iter("testcase"):
+        where = f"{case.get('classname')}.{case.get('name')}".split(".")  # of a file that was skipped, the name alone
+        tags = {child.tag for child in case}
+        what = "failed" if tags & {"failure", "error"} else "skipped" if "skipped" in tags else "passed"
+        for name in set(where) & set(names):
+            outcome[name][what] += 1
     return outcome
 
 

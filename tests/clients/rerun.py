@@ -45,12 +45,12 @@ GROUPS = {
     "own": Group(
         (
             *("envs/rows", "agents/messages", "envs/graph_bridges", "envs/exports", "webdataset"),
-            *("gymnasium_wrappers", "sb3", "cleanrl", "serve", "serve_load", "endpoint", "pretrained"),
+            *("wrapper_sweep", "gymnasium_wrappers", "sb3", "cleanrl", "serve", "serve_load", "endpoint", "pretrained"),
         )
     ),
     "llm": Group(("trl", "verifiers", "reasoning_gym", "pages")),
     "verl": Group(("verl",)),
-    "rl": Group(("tianshou", "skrl", "agilerl", "rllib", "minari", "lmms_eval")),
+    "rl": Group(("tianshou", "skrl", "agilerl", "rllib", "ray_workers", "minari", "lmms_eval")),
     "torchrl": Group(("torchrl", "gymnasium_wrappers")),
     "serve": Group(("openenv", "skyrl", "openai_messages", "transformers_serve", "pages")),
     "vlmevalkit": Group(("vlmevalkit",)),

@@ -16,6 +16,7 @@ import sys
 
 from skyrl_gym.envs.base_text_env import BaseTextEnv, BaseTextEnvStepOutput
 from skyrl_gym.envs.registration import register as register_env
+from skyrl_gym.envs.registration import registry
 
 from ssl4rl_envs import make_task, rows
 from ssl4rl_envs.attempts import Attempts
@@ -26,7 +27,8 @@ NAME = "ssl4rl"
 
 def register():
     """Make the environment known to SkyRL-gym, by a path that its workers can import."""
-    register_env(id=NAME, entry_point=f"{__name__}:SSL4RLEnv")
+    if NAME not in registry:
+        register_env(id=NAME, entry_point=f"{__name__}:SSL4RLEnv")
 
 
 def data(env_id, count, split="train", seed=0, attempts=1, **arguments):

@@ -17,8 +17,8 @@ GRAPH = "SSL4RL/NodeAttribute-v0"
 @pytest.fixture(scope="module")
 def module():
     found = example("skyrl_env")
-    if found.NAME not in skyrl_gym.registry:
-        found.register()
+    found.register()
+    found.register()  # a second time changes nothing
     return found
 
 

@@ -2,33 +2,53 @@
 
 from __future__ import annotations
 
+import importlib
+from importlib.util import find_spec
+
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-try:
-    from vlmeval.dataset import DATASET_TYPE, build_dataset
-except ImportError:
-    pytest.skip("VLMEvalKit is not installed", allow_module_level=True)
-
 from ssl4rl_envs import rows
 from ssl4rl_envs.bridges.exports import Plan, export
+from tests.clients.stand_ins import stand_in
 
 DIGITS = {"source": "digits", "image_size": 36}
 
+OTHERS = """
+anls anthropic antlr4 apted av bert_score bs4 cairosvg cdfvd clip colormath cssutils cv2 dashscope decord distance
+easydict editdistance evaluate fasttext ftfy google gradio ipdb jieba json_repair latex2sympy2 latex2sympy2_extended
+Levenshtein litellm lpips lxml math_verify mmengine moviepy nest_asyncio nltk omegaconf openai openai_clip pdf2image
+playwright Polygon portalocker pycocoevalcap pylatexenc pyquaternion qwen_vl_utils rouge rouge_score
+sentence_transformers sentencepiece shapely spacy sty svgpathtools tabulate termcolor tiktoken timeout_decorator timm
+torchmetrics torchvision validators word2number zss
+"""
+"""What VLMEvalKit imports for its other benchmarks."""
 
-def built(folder, monkeypatch, which, **given):
+
+@pytest.fixture(scope="module")
+def kit():
+    """VLMEvalKit's module of data sets."""
+    if find_spec("vlmeval") is None:
+        pytest.skip("VLMEvalKit is not installed")
+    looked_up = importlib.import_module("transformers.utils.import_utils")
+    looked_up.is_torchvision_available(), looked_up.is_torchvision_v2_available()  # which keep what they find: no stand-in
+    stand_in(OTHERS.split())
+    return importlib.import_module("vlmeval.dataset")
+
+
+def built(kit, folder, monkeypatch, which, **given):
     manifest = export(Plan(which, 6, "vlmevalkit", split="test", shard_size=4, arguments=DIGITS, **given), folder).manifest
     monkeypatch.setenv("LMUData", str(folder))
     (file,) = manifest["files"]
     name = file.removesuffix(".tsv")
-    return name, build_dataset(name)
+    return name, kit.build_dataset(name)
 
 
-def test_multiple_choice_is_asked_with_options_and_measured(tmp_path, monkeypatch):
-    name, data = built(tmp_path / "lmu", monkeypatch, "SSL4RL/Rotation-v0")
-    assert (type(data).__name__, DATASET_TYPE(name), len(data)) == ("CustomMCQDataset", "MCQ", 6)
+def test_multiple_choice_is_asked_with_options_and_measured(kit, tmp_path, monkeypatch):
+    name, data = built(kit, tmp_path / "lmu", monkeypatch, "SSL4RL/Rotation-v0")
+    assert (type(data).__name__, kit.DATASET_TYPE(name), len(data)) == ("CustomMCQDataset", "MCQ", 6)
     expected = list(rows("SSL4RL/Rotation-v0", 6, split="test", prompt_style="tool", **DIGITS))
     for number, row in enumerate(expected):
         picture, text = data.build_prompt(number)
@@ -46,9 +66,9 @@ def test_multiple_choice_is_asked_with_options_and_measured(tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("which", "given"), [("SSL4RL/PatchOrdering-v0", {}), ("SSL4RL/FlipPrediction-v0", {"prompt_style": "direct"})]
 )
-def test_other_questions_are_open_and_asked_in_our_words(tmp_path, monkeypatch, which, given):
-    name, data = built(tmp_path, monkeypatch, which, **given)
-    assert (type(data).__name__, DATASET_TYPE(name)) == ("CustomVQADataset", "VQA")
+def test_other_questions_are_open_and_asked_in_our_words(kit, tmp_path, monkeypatch, which, given):
+    name, data = built(kit, tmp_path, monkeypatch, which, **given)
+    assert (type(data).__name__, kit.DATASET_TYPE(name)) == ("CustomVQADataset", "VQA")
     for number, row in enumerate(rows(which, 6, split="test", **DIGITS)):
         *pictures, text = data.build_prompt(number)
         assert text["value"] == row["prompt"][0]["content"]

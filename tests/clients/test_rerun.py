@@ -32,7 +32,7 @@ def test_lists_are_exact():
     for path in PINS[1:]:
         packages = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
         assert [
-            line for line in packages if not re.fullmatch(r"[\w.-]+==[\w.]+|\w+ @ git\+https://\S+@[0-9a-f]{40}", line)
+            line for line in packages if not re.fullmatch(r"[\w.-]+==[\w.]+|-e git\+https://\S+@[0-9a-f]{40}#egg=\w+", line)
         ] == []
 
 

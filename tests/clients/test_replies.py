@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -22,6 +23,8 @@ from ssl4rl_agents.replies.files import newest
 from ssl4rl_agents.replies.rows import KINDS, question_digest, written_arguments
 from ssl4rl_agents.runs.files import InUseError
 from ssl4rl_envs import env_ids, make_task
+from ssl4rl_envs.answers import PROMPT_STYLES
+from ssl4rl_envs.stream import SPLITS
 
 ROW = ReplyRow(
     env_id="SSL4RL/Rotation-v0",
@@ -38,6 +41,7 @@ ROW = ReplyRow(
 ERROR = replace(ROW, reply=None, error="status 500, 6 times")
 
 texts = st.text(max_size=40)
+names = texts.filter(lambda name: bool(name) and name.isprintable())
 
 
 def opened(path: Path, *more: ReplyRow) -> list[ReplyRow]:
@@ -54,13 +58,13 @@ def opened(path: Path, *more: ReplyRow) -> list[ReplyRow]:
 @given(
     st.builds(
         ReplyRow,
-        env_id=texts,
-        args=texts,
-        split=texts,
-        seed=st.integers(0, 2**64),
+        env_id=names,
+        args=st.dictionaries(texts, texts, max_size=2).map(json.dumps),
+        split=st.sampled_from(SPLITS),
+        seed=st.integers(0, 2**64 - 1),
         index=st.integers(0, 2**40),
-        prompt_style=texts,
-        model=texts,
+        prompt_style=st.sampled_from(PROMPT_STYLES),
+        model=names,
         kind=st.sampled_from(KINDS),
         reply=texts,
         settings=st.dictionaries(
@@ -162,7 +166,23 @@ def test_a_reply_counts_more_than_an_error_and_the_newest_of_replies() -> None:
         (json.dumps({**json.loads(ROW.to_json()), "seed": True}), "seed must be a whole number"),
         (json.dumps({**json.loads(ROW.to_json()), "settings": None}), "settings must be an object"),
         (json.dumps({**json.loads(ROW.to_json()), "usage": {"prompt_tokens": 3}}), "usage must be counts of"),
+        (json.dumps({**json.loads(ROW.to_json()), "seed": 1 << 64}), r"below 2\*\*64"),
+        (json.dumps({**json.loads(ROW.to_json()), "index": 1 << 70}), r"below 2\*\*64"),
+        (json.dumps({**json.loads(ROW.to_json()), "args": "digits"}), "Expecting value"),
+        (json.dumps({**json.loads(ROW.to_json()), "args": "[]"}), "args must be an object of JSON"),
+        (json.dumps({**json.loads(ROW.to_json()), "args": "[" * 100_000}), "nested too deeply"),
+        (json.dumps({**json.loads(ROW.to_json()), "split": "tset"}), "did you mean 'test'"),
+        (json.dumps({**json.loads(ROW.to_json()), "prompt_style": "x"}), "prompt_style must be one of"),
+        (json.dumps({**json.loads(ROW.to_json()), "latency": "1"}), "latency must be seconds from 0"),
+        (json.dumps({**json.loads(ROW.to_json()), "latency": float("nan")}), "latency must be seconds from 0"),
+        (json.dumps({**json.loads(ROW.to_json()), "finish_reason": 3}), "finish_reason must be a str"),
+        (json.dumps({**json.loads(ROW.to_json()), "question": 3}), "question must be a str"),
+        (json.dumps({**json.loads(ROW.to_json()), "model": "\ud800"}), "model must be some printable words"),
+        (json.dumps({**json.loads(ROW.to_json()), "env_id": ""}), "env_id must be some printable words"),
+        (json.dumps({**json.loads(ROW.to_json()), "version": 0}), "format 0"),
+        ("[" * 100_000, "nested too deeply"),
     ],
+    ids=lambda value: value[-60:],
 )
 def test_a_line_that_is_no_row_is_named(tmp_path: Path, line: str, message: str) -> None:
     path = tmp_path / "replies.jsonl"
@@ -213,3 +233,69 @@ def test_the_digest_sees_words_pictures_and_their_order() -> None:
     }
     assert len(digests) == 5
     assert question_digest("a", [Image.fromarray(white)]) == question_digest("a", [white])
+
+
+def test_a_last_line_without_its_end_is_a_row_all_the_same(tmp_path: Path) -> None:
+    """Editors leave the end of the last line out; what lacks more than that is torn."""
+    path = tmp_path / "replies.jsonl"
+    path.write_text(ROW.to_json())
+    assert read_replies([path]) == [ROW]
+    assert opened(path, replace(ROW, index=4)) == [ROW]
+    assert [row.index for row in read_replies([path])] == [3, 4]
+
+
+@pytest.mark.parametrize("text", ["my notes", "my notes\nof May", '{"a": 1}', ROW.to_json() + "\nnotes"])
+def test_what_holds_no_replies_stays_as_it_is(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "notes.jsonl"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"notes.jsonl, line \d, is no stored reply"), ReplyFile(path):
+        pass
+    assert path.read_text() == text
+
+
+def test_where_replies_are_not_stored(tmp_path: Path) -> None:
+    (tmp_path / "folder.jsonl").mkdir()
+    for name in ("replies.txt", "replies", "", "folder.jsonl"):
+        with pytest.raises(ValueError, match=r"replies are stored in a file \*\.jsonl"):
+            ReplyFile(tmp_path / name)
+
+
+def test_replies_of_nobody_are_an_error_and_no_empty_result(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").touch()
+    with pytest.raises(ValueError, match=r"there are no replies in .*a\.jsonl yet"):
+        read_replies([tmp_path / "a.jsonl"])
+
+
+def test_a_row_that_the_disk_takes_half_of_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the row after it, when there is room again, would stand behind half a row, and the file could not be read."""
+    path, write, room = tmp_path / "replies.jsonl", os.write, [True]
+
+    def full(handle: int, line: bytes) -> int:
+        if room[0]:
+            return write(handle, line)
+        if len(line) < 100:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(handle, line[:-60])
+
+    monkeypatch.setattr("ssl4rl_agents.replies.files.os.write", full)
+    with ReplyFile(path) as file:
+        file.append(ROW)
+        room[0] = False
+        with pytest.raises(OSError, match=r"No space left on device: '.*replies.jsonl'"):
+            file.append(replace(ROW, index=4))
+        assert not file.replied(replace(ROW, index=4).key)
+        room[0] = True
+        file.append(replace(ROW, index=5))
+    assert [row.index for row in read_replies([path])] == [3, 5]
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_nothing_is_stored_in_a_file_that_is_gone(tmp_path: Path, replaced: bool) -> None:
+    path = tmp_path / "replies.jsonl"
+    with ReplyFile(path) as file:
+        path.rename(tmp_path / "moved.jsonl")
+        if replaced:
+            path.touch()
+        with pytest.raises(FileNotFoundError, match="was deleted or replaced while replies were stored in it"):
+            file.append(ROW)
+        assert not file.replied(ROW.key)

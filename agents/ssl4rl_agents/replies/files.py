@@ -16,25 +16,30 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ssl4rl_agents.replies.rows import ReplyRow
-from ssl4rl_agents.runs.files import InUseError
+from ssl4rl_agents.replies.rows import ReplyRow, parsed
+from ssl4rl_agents.runs.files import InUseError, same_file
 
 
 class ReplyFile:
     """A file of replies that one process writes at a time, row by row, and goes on with after a kill.
 
     Each row is one write of a whole line, so that a kill cuts off the last line at most. That line is cut away when the file
-    is opened again, with a warning; its question counts as not asked. Threads may append at the same time.
+    is opened again, with a warning; its question counts as not asked. A row of which the disk takes but a part is taken back.
+    Threads may append at the same time.
 
     Args:
         path: ends in .jsonl; it is made if need be, with its folder.
 
     Raises:
         InUseError: another process writes it.
-        ValueError: a line is no row; the message names file and line.
+        ValueError: it is called otherwise, or a line is no row; the message names file and line, and the file is as it was.
     """
 
     def __init__(self, path: Path) -> None:
+        if path.suffix != ".jsonl" or path.is_dir():
+            raise ValueError(
+                f"replies are stored in a file *.jsonl, e.g. {path.with_suffix('') / 'replies.jsonl'}, got {path}"
+            )
         self.path = path
         self._handle: int | None = None
         self._writing = threading.Lock()
@@ -48,15 +53,18 @@ class ReplyFile:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise InUseError(f"{self.path} is in use: another process writes its replies there") from error
-            whole, cut = _lines(self.path)
-            if cut:
+            text = self.path.read_bytes()
+            rows, torn = _rows_of(self.path, text)
+            if torn:
                 warnings.warn(
-                    f"{self.path}: the last line was cut off, {cut} bytes of a row that was not finished; "
+                    f"{self.path}: the last line was cut off, {len(torn)} bytes of a row that was not finished; "
                     "it is cut away, and its question counts as not asked",
                     stacklevel=2,
                 )
-                os.ftruncate(handle, len(whole))
-            self._rows = newest(_read(self.path, whole))
+                os.ftruncate(handle, len(text) - len(torn))
+            elif text and not text.endswith(b"\n"):
+                os.write(handle, b"\n")
+            self._rows = newest(rows)
         except BaseException:
             os.close(handle)
             raise
@@ -81,13 +89,27 @@ class ReplyFile:
         return row is not None and row.reply is not None
 
     def append(self, row: ReplyRow) -> None:
-        """Add a row; a kill after this returns does not lose it."""
+        """Add a row; a kill after this returns does not lose it.
+
+        Raises:
+            OSError: the row is not stored: the disk is full, say, or the file was deleted or replaced since it was opened.
+            ValueError: the file is not open.
+        """
         line = (row.to_json() + "\n").encode()
         with self._writing:
             if self._handle is None:
                 raise ValueError(f"{self.path} is not open; use `with ReplyFile(path) as file`")
-            while line:
-                line = line[os.write(self._handle, line) :]
+            if not same_file(self._handle, self.path):
+                raise FileNotFoundError(
+                    f"{self.path} was deleted or replaced while replies were stored in it; nothing more is stored"
+                )
+            size = os.fstat(self._handle).st_size
+            try:
+                while line:
+                    line = line[os.write(self._handle, line) :]
+            except OSError as error:
+                os.ftruncate(self._handle, size)  # or the next row would stand behind half of this one
+                raise OSError(error.errno, error.strerror, str(self.path)) from error
             self._rows = _joined(self._rows, row)
 
 
@@ -98,7 +120,7 @@ def read_replies(paths: Sequence[Path]) -> list[ReplyRow]:
 
     Raises:
         OSError: there is no such file.
-        ValueError: a line is no row, or a folder has no files of replies; the message names it.
+        ValueError: a line is no row, a folder has no files of replies, or there is no row at all; the message names it.
     """
     found: list[ReplyRow] = []
     for path in paths:
@@ -106,10 +128,12 @@ def read_replies(paths: Sequence[Path]) -> list[ReplyRow]:
         if not files:
             raise ValueError(f"the folder {path} has no files of replies, *.jsonl")
         for file in files:
-            whole, cut = _lines(file)
-            if cut:
+            rows, torn = _rows_of(file, file.read_bytes())
+            if torn:
                 warnings.warn(f"{file}: the last line is cut off and left out", stacklevel=2)
-            found += _read(file, whole)
+            found += rows
+    if not found:
+        raise ValueError(f"there are no replies in {', '.join(map(str, paths))} yet")
     return list(newest(found).values())
 
 
@@ -128,11 +152,21 @@ def _joined(rows: dict[tuple[Any, ...], ReplyRow], row: ReplyRow) -> dict[tuple[
     return rows
 
 
-def _lines(file: Path) -> tuple[bytes, int]:
-    """Return the whole lines of a file, and how many bytes there are behind them."""
-    text = file.read_bytes()
-    whole = text[: text.rfind(b"\n") + 1]
-    return whole, len(text) - len(whole)
+def _rows_of(file: Path, text: bytes) -> tuple[list[ReplyRow], bytes]:
+    """Return the rows that a file holds, and what there is of one that was not finished.
+
+    A last line that lacks nothing but its end is whole: editors leave that out.
+
+    Raises:
+        ValueError: a line is no row.
+    """
+    end = text.rfind(b"\n") + 1
+    if text[end:].startswith(b"{"):
+        try:
+            parsed(text[end:].decode())
+        except ValueError:
+            return _read(file, text[:end]), text[end:]
+    return _read(file, text), b""
 
 
 def _read(file: Path, whole: bytes) -> list[ReplyRow]:

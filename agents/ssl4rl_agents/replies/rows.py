@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ssl4rl_agents.runs.files import finite
+from ssl4rl_envs.answers import check_style
 from ssl4rl_envs.bridges.questions import as_json
 from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.registration import load_class, registered_task, task_arguments
+from ssl4rl_envs.stream import check_split
 from ssl4rl_envs.task import Batch
 
 VERSION = 1
@@ -24,6 +26,7 @@ KINDS: tuple[str, ...] = ("model", "person", "agent")
 """Who replies: a language model, a person, or an agent of the registry (rules, chance, the oracle, trained runs)."""
 
 _TEXTS = ("env_id", "args", "split", "prompt_style", "model", "kind")
+_MAYBE = ("reply", "error", "finish_reason", "question")
 _WHOLE = ("seed", "index", "sample", "attempts", "version")
 _USAGE = ("prompt_tokens", "completion_tokens")
 
@@ -74,26 +77,39 @@ class ReplyRow:
     version: int = VERSION
 
     def __post_init__(self) -> None:
-        for name in _TEXTS:
-            if not isinstance(getattr(self, name), str):
-                raise ValueError(f"{name} must be a str, got {getattr(self, name)!r}")
+        for name in (*_TEXTS, "time", *_MAYBE):
+            self._check_text(name, getattr(self, name))
         for name in _WHOLE:
             if not _is_count(getattr(self, name)):
                 raise ValueError(f"{name} must be a whole number from 0, got {getattr(self, name)!r}")
+        if max(self.seed, self.index) >= 1 << 64:
+            raise ValueError(f"seed and index must be below 2**64, got {self.seed} and {self.index}")
         if not isinstance(self.settings, dict):
             raise ValueError(f"settings must be an object, got {self.settings!r}")
         if self.usage is not None and not (
             isinstance(self.usage, dict) and all(_is_count(self.usage.get(each)) for each in _USAGE)
         ):
             raise ValueError(f"usage must be counts of {' and '.join(_USAGE)}, got {self.usage!r}")
-        if self.version > VERSION:
+        if self.latency is not None and not (type(self.latency) in (int, float) and 0 <= self.latency < np.inf):
+            raise ValueError(f"latency must be seconds from 0, got {self.latency!r}")
+        if self.version != VERSION:
             raise ValueError(f"it is written in format {self.version}, and this version of ssl4rl knows {VERSION}")
         if self.kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {self.kind!r}")
         if (self.reply is None) == (self.error is None):
             raise ValueError("a row has either a reply or an error")
-        if self.reply is not None and not isinstance(self.reply, str):
-            raise ValueError(f"reply must be a str, got {self.reply!r}")
+        check_split(self.split)
+        check_style(self.prompt_style)
+        if not isinstance(parsed(self.args), dict):
+            raise ValueError(f"args must be an object of JSON, got {self.args[:60]!r}")
+
+    def _check_text(self, name: str, value: Any) -> None:
+        if value is None and name in _MAYBE:
+            return
+        if not isinstance(value, str):
+            raise ValueError(f"{name} must be a str, got {value!r}")
+        if name in _TEXTS and not (value and value.isprintable()):  # what a model replies may be anything
+            raise ValueError(f"{name} must be some printable words, got {value!r}")
 
     @property
     def run(self) -> tuple[str, ...]:
@@ -117,7 +133,7 @@ class ReplyRow:
         Raises:
             ValueError: it is no row; the message says why.
         """
-        data = json.loads(line)
+        data = parsed(line)
         if not isinstance(data, dict):
             raise ValueError(f"it is no object, but {data!r:.60}")
         known = {each.name for each in fields(cls)}
@@ -125,6 +141,14 @@ class ReplyRow:
         if missing or data.keys() - known:
             raise ValueError(f"fields are missing: {sorted(missing)}; or unknown: {sorted(data.keys() - known)}")
         return cls(**data)
+
+
+def parsed(text: str) -> Any:
+    """Return what JSON says; raises `ValueError` where it is none, or nested deeper than can be read."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def _is_count(value: Any) -> bool:

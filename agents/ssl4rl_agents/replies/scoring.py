@@ -29,7 +29,11 @@ CHUNK = 256
 ERRORS_AS: tuple[str, ...] = ("missing", "wrong")
 
 
-class ChangedQuestionError(ValueError):
+class UnscorableError(ValueError):
+    """Replies that cannot be scored today: their environment is not known, or takes other arguments, or asks otherwise."""
+
+
+class ChangedQuestionError(UnscorableError):
     """A reply was given to another question than the one that its keys name today."""
 
 
@@ -62,7 +66,8 @@ def measure_replies(
 
     Raises:
         ChangedQuestionError: a question is not the one that was asked.
-        ValueError: an environment or its arguments are not known, its task has no words or takes several decisions.
+        UnscorableError: an environment or its arguments are not known, its task has no words or takes several decisions; the
+            message names who replied.
     """
     if errors_as not in ERRORS_AS:
         raise ValueError(f"errors_as must be one of {', '.join(ERRORS_AS)}, got {errors_as!r}")
@@ -76,10 +81,14 @@ def mark(rows: Sequence[ReplyRow]) -> Marks:
     """Score rows of one environment, split and prompt style by both grammars.
 
     Raises:
-        ChangedQuestionError, ValueError: as of `measure_replies`.
+        UnscorableError: as of `measure_replies`.
     """
     first = rows[0]
-    readers = {grammar: text_of(first.env_id, json.loads(first.args), first.prompt_style, grammar) for grammar in GRAMMARS}
+    try:
+        args = json.loads(first.args)
+        readers = {grammar: text_of(first.env_id, args, first.prompt_style, grammar) for grammar in GRAMMARS}
+    except (ValueError, TypeError) as error:
+        raise UnscorableError(f"replies of {first.model} in {first.env_id} cannot be scored: {error}") from error
     task = readers["strict"].task
     places: dict[tuple[int, int], list[int]] = defaultdict(list)
     for place, row in enumerate(rows):
@@ -96,7 +105,9 @@ def mark(rows: Sequence[ReplyRow]) -> Marks:
     for start in range(0, len(keys), CHUNK):
         part = keys[start : start + CHUNK]
         stream = Stream(
-            rows[0].split, np.array([seed for seed, _ in part], np.uint64), np.array([index for _, index in part])
+            rows[0].split,
+            np.array([seed for seed, _ in part], np.uint64),
+            np.array([index for _, index in part], np.uint64),
         )
         batch = task.sample(stream)
         of = np.array([number for number, key in enumerate(part) for _ in places[key]])

@@ -11,6 +11,8 @@ import shutil
 import time
 import warnings
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,10 +27,16 @@ def aside_of(path: Path) -> Path:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, and a file is to be written; name one in it")
     aside = aside_of(path)
-    aside.write_text(text)
-    _flush(aside)
-    aside.replace(path)
+    try:
+        aside.write_text(text)
+        _flush(aside)
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
     _flush(path.parent)
 
 
@@ -78,6 +86,39 @@ def _flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def require_place(folder: Path) -> None:
+    """Check that there is a folder, or can be one, before anything is done whose results are to go there.
+
+    Raises:
+        NotADirectoryError: a file stands in the way.
+        PermissionError: it may not be written to.
+    """
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        raise NotADirectoryError(f"{there} is a file, and {folder} is to be a folder; choose another place")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(f"{there} may not be written to, and {folder} is to be a folder in it; choose another place")
+
+
+@contextmanager
+def read_from(folder: Path) -> Iterator[None]:
+    """Name the folder in errors about what is read there: readers tell what they miss, and not always where.
+
+    Raises:
+        ValueError: what is read is damaged, or not whole.
+    """
+    try:
+        yield
+    except Exception as error:
+        # By its name, since safetensors is a package that is not always there.
+        damage = isinstance(error, (ValueError, OSError, TypeError, KeyError)) or type(error).__name__ == "SafetensorError"
+        if not damage or str(folder) in str(error):
+            raise
+        raise ValueError(f"what is in {folder} cannot be read, or is not whole: {type(error).__name__}: {error}") from error
 
 
 class InUseError(BlockingIOError):
@@ -171,7 +212,7 @@ class FolderLock:
         return True
 
     def _is_there(self, handle: int) -> bool:
-        return _same_file(handle, self._file)
+        return same_file(handle, self._file)
 
     def _holder(self) -> str:
         try:
@@ -181,7 +222,8 @@ class FolderLock:
             return "since a moment ago"
 
 
-def _same_file(handle: int, file: Path) -> bool:
+def same_file(handle: int, file: Path) -> bool:
+    """Return whether a file is still the one that was opened."""
     try:
         return os.path.samestat(os.fstat(handle), file.stat())
     except FileNotFoundError:
@@ -189,6 +231,6 @@ def _same_file(handle: int, file: Path) -> bool:
 
 
 def _let_go(handle: int, file: Path, holder: int) -> None:
-    if os.getpid() == holder and _same_file(handle, file):  # a fork of the holder holds nothing
+    if os.getpid() == holder and same_file(handle, file):  # a fork of the holder holds nothing
         file.unlink()  # while it is held, or somebody else's might be deleted
     os.close(handle)

@@ -25,7 +25,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -44,7 +44,17 @@ SWEEPS = 4
 PAGE_MAY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
 """What the page may load: nothing from elsewhere."""
 
+FAILED = "the server failed at this message"
+
 _log = logging.getLogger(__name__)
+
+
+class Json(JSONResponse):
+    """JSON in letters of ASCII, which clients may send halves of characters of, and get back."""
+
+    def render(self, content: Any) -> bytes:
+        """Return the bytes of it."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 def make_app(service: Service, description: Description, hosts: list[str] | None = None) -> Starlette:
@@ -117,13 +127,19 @@ class _Wire:
     # Plain HTTP
 
     def told(self, answer: Callable[[Request], Awaitable[dict[str, Any]]]) -> Callable[[Request], Awaitable[Response]]:
-        """Return an endpoint that answers in JSON, and in JSON what it refuses."""
+        """Return an endpoint that answers in JSON, and in JSON what it refuses, and that it has failed."""
 
         async def endpoint(request: Request) -> Response:
             try:
-                return JSONResponse(await answer(request))
+                return Json(await answer(request))
             except RefusedError as refusal:
-                return JSONResponse(refusal.data, refusal.status)
+                return Json(refusal.data, refusal.status)
+            except ClientDisconnect:
+                return Response(status_code=400)  # which nobody reads
+            except Exception:
+                _log.exception("a message could not be answered")
+                failure = RefusedError("SERVER_ERROR", FAILED)
+                return Json(failure.data, failure.status)
 
         return endpoint
 
@@ -235,7 +251,7 @@ class _Wire:
             return {"type": "error", "data": refusal.data}
         except Exception:
             _log.exception("a message could not be answered")
-            return {"type": "error", "data": {"message": "the server failed at this message", "code": "EXECUTION_ERROR"}}
+            return {"type": "error", "data": {"message": FAILED, "code": "EXECUTION_ERROR"}}
 
     async def _send(self, socket: WebSocket, answer: dict[str, Any]) -> None:
         async with asyncio.timeout(self.service.sessions.timeout):  # who does not read does not hold a session for ever

@@ -20,6 +20,8 @@ class RefusedError(Exception):
         "SESSION_ERROR": 404,
         "EXECUTION_ERROR": 409,
         "TOO_LARGE": 413,
+        "STORAGE_ERROR": 507,
+        "SERVER_ERROR": 500,
         "CAPACITY_REACHED": 503,
     }
     """The status that HTTP gives each."""

@@ -30,8 +30,8 @@ class Server:
     Args:
         name: of the environment, for people.
         episodes: asks and scores.
-        host, port: where it listens; port 0 takes a free one. On a loopback address it answers to names of this machine
-            alone.
+        host, port: where it listens, from 0 to 65535; port 0 takes a free one. On a loopback address it answers to names of
+            this machine alone.
         sessions: how many questions may be asked at a time, over all sessions.
         timeout: seconds after which a session that is not used is over.
         clock: tells the time by which they are over, in seconds.
@@ -42,7 +42,7 @@ class Server:
 
     Raises:
         OSError: it cannot listen there.
-        ValueError: an argument is not positive.
+        ValueError: an argument is out of its range.
     """
 
     def __init__(
@@ -56,6 +56,10 @@ class Server:
         clock: Callable[[], float] = time.monotonic,
         heard: Heard | None = None,
     ) -> None:
+        if not 0 <= port < 1 << 16:
+            raise ValueError(f"port must be from 0 to {(1 << 16) - 1}, got {port}")
+        if not host:
+            raise ValueError("host must be an address, e.g. 127.0.0.1, or 0.0.0.0 for all of this machine; got ''")
         self.service = Service(episodes, sessions, timeout, clock, heard)
         hosts = OWN_NAMES if host in LOOPBACK else None
         app = make_app(self.service, Description(name, episodes, __version__), hosts)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,8 @@ MAX_NUMBER = (1 << 63) - 1
 MAX_EPISODE_ID = 255
 
 Data = Mapping[str, Any]
+
+_log = logging.getLogger(__name__)
 
 Heard = Callable[[Question, str], None]
 """Is told a question and the reply in words that ended it."""
@@ -134,7 +137,8 @@ class Service:
         """Answer what is asked. In a batch, what has ended is passed over until all has.
 
         Raises:
-            RefusedError: there is no such session, it is busy or asks nothing, or the answers are not what it takes.
+            RefusedError: there is no such session, it is busy or asks nothing, the answers are not what it takes, or a reply
+                cannot be stored; then the same question can be answered again.
         """
         _known("step", data, _STEP)
         player = self.sessions.use(session)
@@ -145,9 +149,8 @@ class Service:
         results = await self._at_work(player, [player.questions[i] for i in going], [said[i] for i in going])
         every = [Result(question, {}, 0.0, {}) for question in player.questions]
         for i, result in zip(going, results, strict=True):
-            every[i], reply = result, said[i]
-            if self._heard is not None and result.question.ended and isinstance(reply, str):
-                self._heard(result.question, reply)
+            every[i] = result
+        self._tell((result.question, said[i]) for i, result in zip(going, results, strict=True) if result.question.ended)
         player.questions, player.steps = [result.question for result in every], player.steps + 1
         return _told(player, every)
 
@@ -158,6 +161,18 @@ class Service:
             RefusedError: there is no such session.
         """
         return self.sessions.use(session).state
+
+    def _tell(self, ended: Iterable[tuple[Question, Said]]) -> None:
+        """Pass on the replies in words that ended questions."""
+        if self._heard is None:
+            return
+        try:
+            for question, reply in ended:
+                if isinstance(reply, str):
+                    self._heard(question, reply)
+        except OSError as error:
+            _log.error("a reply was not stored: %s", error)
+            raise RefusedError("STORAGE_ERROR", "the server could not store the reply; tell who runs it") from error
 
     def close(self) -> None:
         """End the thread that asks and scores."""

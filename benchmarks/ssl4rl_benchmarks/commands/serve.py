@@ -78,18 +78,23 @@ def _noting(file: ReplyFile, given: ServeFlags, env_id: str, env_args: dict[str,
     """Return what stores the replies that it is told."""
     args = written_arguments(env_id, env_args)
 
-    def heard(question: Question, reply: str) -> None:
-        row = ReplyRow(
+    def row_of(seed: int, index: int, reply: str) -> ReplyRow:
+        return ReplyRow(
             env_id=env_id,
             args=args,
             split=given.split,
-            seed=question.seed,
-            index=question.index,
+            seed=seed,
+            index=index,
             prompt_style=given.prompt_style,
             model=given.player,
             kind="person",
             reply=reply,
         )
+
+    row_of(0, 0, "")  # what no row can hold is an error now
+
+    def heard(question: Question, reply: str) -> None:
+        row = row_of(question.seed, question.index, reply)
         if not file.replied(row.key):  # who asks for a question again may know the answer
             file.append(row)
 
@@ -102,8 +107,9 @@ def _serve(given: ServeFlags, env_id: str, episodes: Episodes, heard: Heard | No
     try:
         server = Server(env_id, episodes, given.host, given.port, given.sessions, given.timeout, heard=heard)
     except OSError as error:
+        why = (error.strerror or str(error)).partition(" (")[0]
         raise UserError(
-            f"cannot listen at {given.host}:{given.port} ({error.strerror}); choose another --port, or 0 for a free one"
+            f"cannot listen at {given.host}:{given.port} ({why}); choose another --port, or 0 for a free one"
         ) from error
     print(f"{env_id} ({given.split}) at {server.url}")
     print(f"  play         {server.url}/")

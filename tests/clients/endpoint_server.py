@@ -130,8 +130,11 @@ class Completions(BaseHTTPRequestHandler):
         pass
 
     def do_POST(self) -> None:
-        assert self.path == "/v1/chat/completions"
-        self.reply(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path == "/v1/chat/completions":
+            self.reply(request)
+        else:
+            self.say(404, "no such page")
 
     def reply(self, request: dict[str, Any]) -> None:
         raise NotImplementedError
@@ -245,6 +248,10 @@ class Handler(Completions):
         status, _, wait = told.partition(" ")
         said = json.dumps({"error": {"message": f"status {status}; you sent {self.headers.get('Authorization')}"}})
         self.say(int(status), said, {"Retry-After": wait} if wait else {})
+
+    def be_sends(self, told: str, answer: str) -> None:
+        status, _, where = told.partition(" ")
+        self.say(int(status), "", {"Location": where})
 
     def be_says(self, told: str, answer: str) -> None:
         status, _, body = told.partition(" ")

@@ -77,7 +77,7 @@ def test_an_address_may_come_from_the_environment(
     [
         (["openai:m", "Rotation"], "set OPENAI_API_KEY in the environment"),
         (["openai:", "Rotation"], "name a model"),
-        (["openai:m", "--base-url", "http://127.0.0.1:9"], "unknown environment 'http://127.0.0.1:9'"),
+        (["openai:m", "--base-url", "http://127.0.0.1:9"], "name an environment: ssl4rl eval openai:m Rotation"),
         (["openai:m"], "name an environment"),
         (["openai:m", "Rotatoin", "--base-url", "http://127.0.0.1:9"], "Rotation"),
         (["openai:m", "Rotation", "--base-url", "nowhere"], "base_url must be an address"),

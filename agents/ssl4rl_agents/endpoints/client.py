@@ -8,12 +8,14 @@ an empty choice, and since each attempt is counted.
 from __future__ import annotations
 
 import asyncio
+import json
+import math
 import os
 import random
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
@@ -30,6 +32,15 @@ PASSING = {408, 409, 425, 429}
 
 FOR_ALL = {401, 403, 404, 405}
 """Statuses that every other request would get too: a wrong key, address or name of a model."""
+
+OURS = ("model", "messages", "n", "stream")
+"""Fields of a request that `extra` may not set: who is asked what, and how the response comes."""
+
+SECRET = 8
+"""Characters from which on a key is one. Servers of one's own take "EMPTY" or "none", which is found in what they say."""
+
+LONGEST_RESPONSE = 1 << 25
+"""Most bytes of a response that are read."""
 
 NO_CREDIT = "insufficient_quota"
 """What OpenAI calls an empty account, with the status of a server that is merely busy."""
@@ -77,15 +88,9 @@ class Endpoint:
     patience: float = 120.0
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"base_url must be an address like http://localhost:8000/v1, got {self.base_url!r}")
-        if parts.username or parts.password or parts.query:
-            raise ValueError(
-                f"base_url must hold no credentials and no query; keys come from the environment, {self.key_variable}"
-            )
-        if not self.model:
-            raise ValueError("name a model, e.g. openai:gpt-4o")
+        self._check_address()
+        if not (self.model and self.model.isprintable()):
+            raise ValueError(f"name a model, e.g. openai:gpt-4o, got {self.model!r}")
         if self.concurrency < 1 or self.retries < 0 or not self.timeout > 0 or not self.patience >= 0:
             raise ValueError(
                 f"concurrency must be at least 1, retries and patience from 0, timeout above 0; got {self.concurrency}, "
@@ -93,6 +98,31 @@ class Endpoint:
             )
         if self.max_tokens is not None and self.max_tokens < 1:
             raise ValueError(f"max_tokens must be at least 1, got {self.max_tokens}")
+        if self.temperature is not None and not 0 <= self.temperature < math.inf:
+            raise ValueError(f"temperature must be from 0, got {self.temperature}")
+        ours = sorted(set(self.extra) & set(OURS))
+        if ours:
+            raise ValueError(f"extra sets further fields of a request; {', '.join(ours)} is not among them")
+        try:
+            json.dumps(self.extra, allow_nan=False)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"extra must be what JSON can say: {error}") from error
+
+    def _check_address(self) -> None:
+        """Check that requests can be sent to the address, without repeating credentials that it may hold."""
+        try:
+            parts = urlsplit(self.base_url)
+            good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:  # brackets without an end, a port that is none
+            good = False
+        if "@" in self.base_url or "?" in self.base_url:
+            raise ValueError(
+                f"base_url must hold no credentials and no query; keys come from the environment, {self.key_variable}"
+            )
+        if not good or "#" in self.base_url or any(each.isspace() for each in self.base_url):
+            raise ValueError(f"base_url must be an address like http://localhost:8000/v1, got {self.base_url!r}")
+        if parts.path.rstrip("/").endswith("/chat/completions"):
+            raise ValueError(f"base_url is what /chat/completions follows; leave that out of {self.base_url}")
 
     @property
     def sampling(self) -> dict[str, Any]:
@@ -103,9 +133,17 @@ class Endpoint:
         """Return the key from the environment.
 
         Raises:
-            ValueError: there is none, and the endpoint is OpenAI's, which gives no reply without one.
+            ValueError: there is none, and the endpoint is OpenAI's, which gives no reply without; or what there is cannot be
+                one, or stands in what is stored. The message does not repeat it.
         """
-        key = os.environ.get(self.key_variable)
+        key = os.environ.get(self.key_variable, "").strip()  # files of keys end with a line's end
+        if not (key.isascii() and key.isprintable()):
+            raise ValueError(f"the key in {self.key_variable} holds characters that no header can hold")
+        if len(key) >= SECRET and key in f"{self.model} {self.base_url} {json.dumps(self.extra)}":
+            raise ValueError(
+                f"the key in {self.key_variable} stands in model, base_url or extra too, which are stored with every reply; "
+                "leave it out there"
+            )
         if not key and self.base_url.startswith(OPENAI):
             raise ValueError(
                 f"{OPENAI} needs a key: set {self.key_variable} in the environment, or name another endpoint with --base-url"
@@ -195,6 +233,7 @@ class Client:
         self._length_name = "max_tokens"
         self._places = asyncio.Semaphore(endpoint.concurrency)
         limits = httpx2.Limits(max_connections=endpoint.concurrency, max_keepalive_connections=endpoint.concurrency)
+        self._secret = self._key if self._key and len(self._key) >= SECRET else None
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         self._http = httpx2.AsyncClient(headers=headers, limits=limits, timeout=None, follow_redirects=False)
 
@@ -247,29 +286,47 @@ class Client:
         length = self._length_name
         try:
             async with asyncio.timeout(self.endpoint.timeout):
-                response = await self._http.post(self._address, json={**asked, **self._sampling(length)})
+                status, headers, body = await self._post({**asked, **self._sampling(length)})
         except TimeoutError as error:
             raise _PassingError("time-out", f"no response within {self.endpoint.timeout:g} s") from error
         except httpx2.TransportError as error:
             raise _PassingError("connection", self._said(f"{type(error).__name__}: {error}")) from error
         except httpx2.HTTPError as error:
             raise _PassingError("broken", self._said(f"{type(error).__name__}: {error}")) from error
-        if response.status_code == 200:
+        if 200 <= status < 300:
             try:
-                return read_reply(response.content, tools=tools)
+                reply = read_reply(body, tools=tools)
             except BrokenReplyError as error:
-                raise _PassingError("broken", self._said(str(error))) from error
-        said = self._said(f"status {response.status_code}: {shortened(response.content)}")
-        if response.status_code == 429 and NO_CREDIT in response.text:
+                raise _PassingError("broken", f"{error}: {self._quoted(body)!r}") from error
+            return replace(reply, text=self._said(reply.text), finish_reason=self._said(reply.finish_reason or "") or None)
+        text = body.decode(errors="replace")
+        said = f"status {status}: {self._quoted(body)}"
+        if 300 <= status < 400:
+            raise RefusedError(
+                f"{self._address} sends elsewhere: status {status}, to {self._said(headers.get('location', 'nowhere'))}; if "
+                "that is meant, name it with --base-url"
+            )
+        if status == 429 and NO_CREDIT in text:
             raise RefusedError(f"{self._address} refuses: {said}")
-        if response.status_code in PASSING or response.status_code >= 500:
-            raise _PassingError(f"status {response.status_code}", said, wait_of(response.headers))
-        if response.status_code in FOR_ALL:
-            raise RefusedError(f"{self._address} refuses: {said}")
-        if response.status_code == 400 and length == "max_tokens" and "max_completion_tokens" in response.text:
+        if status in PASSING or status >= 500:
+            raise _PassingError(f"status {status}", said, wait_of(headers))
+        if status in FOR_ALL:
+            bare = status == 404 and not urlsplit(self.endpoint.base_url).path.strip("/")
+            raise RefusedError(f"{self._address} refuses: {said}" + ("; most addresses end in /v1" if bare else ""))
+        if status == 400 and length == "max_tokens" and "max_completion_tokens" in text:
             self._length_name = "max_completion_tokens"  # as OpenAI's newer models call it
             return await self._attempt(asked, tools=tools)
         raise EndpointError(said)
+
+    async def _post(self, data: dict[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
+        """Send a request; return status, headers and body of the response."""
+        body = bytearray()
+        async with self._http.stream("POST", self._address, json=data) as response:
+            async for part in response.aiter_bytes():
+                body += part
+                if len(body) > LONGEST_RESPONSE:
+                    raise _PassingError("broken", f"the response is longer than {LONGEST_RESPONSE >> 20} MiB")
+            return response.status_code, response.headers, bytes(body)
 
     @property
     def _address(self) -> str:
@@ -296,6 +353,10 @@ class Client:
         self.counts.waited += seconds
         await self._clock.sleep(seconds)
 
+    def _quoted(self, body: bytes) -> str:
+        """Return the beginning of a body; the key is taken out before it is cut, or a part of it might be left."""
+        return shortened(self._said(body.decode(errors="replace")))
+
     def _said(self, text: str) -> str:
         """Return what a server said, without the key, which some repeat."""
-        return text.replace(self._key, "[key]") if self._key else text
+        return text.replace(self._secret, "[key]") if self._secret else text

@@ -27,6 +27,7 @@ class Progress:
         replies, errors: that came since, and that did not come.
         prompt_tokens, completion_tokens: of these replies.
         counts: of the client.
+        last_error: why the last reply that did not come did not.
     """
 
     wanted: int
@@ -36,12 +37,14 @@ class Progress:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     counts: Counts = field(default_factory=Counts)
+    last_error: str | None = None
     began: float = field(default_factory=time.monotonic)
 
     def note(self, answered: Answered) -> None:
         """Count what came of a question."""
         if answered.reply is None:
             self.errors += 1
+            self.last_error = answered.error
             return
         self.replies += 1
         usage = answered.reply.usage or {}

@@ -16,7 +16,7 @@ LONGEST = 300
 
 
 class BrokenReplyError(ValueError):
-    """A response that says it went well and holds no reply."""
+    """A response that says it went well and holds no reply; the message says what it lacks, and does not repeat the body."""
 
 
 @dataclass(frozen=True)
@@ -45,19 +45,19 @@ def read_reply(body: bytes, *, tools: bool = False) -> Reply:
         tools: whether a tool was offered, so that a call is the reply.
 
     Raises:
-        BrokenReplyError: there is no reply in it; the message says what is there.
+        BrokenReplyError: there is no reply in it.
     """
     try:
         data = json.loads(body)
-    except ValueError as error:
-        raise BrokenReplyError(f"the response is no JSON: {shortened(body)!r}") from error
+    except (ValueError, RecursionError) as error:
+        raise BrokenReplyError("the response is no JSON") from error
     choices = data.get("choices") if isinstance(data, dict) else None
     if not isinstance(choices, list) or not choices:
-        raise BrokenReplyError(f"the response has no choices: {shortened(body)!r}")
+        raise BrokenReplyError("the response has no choices")
     choice = choices[0]
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(message, dict):
-        raise BrokenReplyError(f"the response's choice has no message: {shortened(body)!r}")
+        raise BrokenReplyError("the response's choice has no message")
     finish = choice.get("finish_reason")
     text = _called(message) if tools else None
     if text is None:
@@ -66,8 +66,15 @@ def read_reply(body: bytes, *, tools: bool = False) -> Reply:
     if text is None and (refused or finish in ("length", "content_filter")):
         text = refused if isinstance(refused, str) else ""
     if text is None:
-        raise BrokenReplyError(f"the response's message has no content: {shortened(body)!r}")
+        raise BrokenReplyError(f"the response's message has no content{_instead(message)}")
     return Reply(text, finish if isinstance(finish, str) else None, _usage(data.get("usage")))
+
+
+def _instead(message: Mapping[str, Any]) -> str:
+    """Return the end of a sentence that says what a message without content has."""
+    if message.get("tool_calls"):
+        return ", but calls of tools, which were not offered or cannot be read"
+    return ", but reasoning alone" if message.get("reasoning_content") or message.get("reasoning") else ""
 
 
 def _called(message: Mapping[str, Any]) -> str | None:

@@ -13,6 +13,7 @@ from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, names_nothing, quieten, require
 from ssl4rl_benchmarks.commands.eval_model_flags import EndpointFlags, PretrainedFlags, endpoint_of, pretrained_of
 from ssl4rl_benchmarks.reports.replies import told
+from ssl4rl_envs.registration import env_id_of
 from ssl4rl_envs.telling import Line, Progress, waiting
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def run(agent: str, rest: list[str]) -> Outcome:
     kind, _, model = agent.partition(":")
     command: type[EndpointFlags | PretrainedFlags] = EndpointFlags if kind == "openai" else PretrainedFlags
     text = f"{command.__doc__} Its replies are stored, and `ssl4rl score` scores them again."
-    if names_nothing(rest) and rest and not rest[-1].startswith("-"):
+    if names_nothing(rest) and rest and _is_env(rest[-1]):
         rest = [rest[-1], *rest[:-1]]  # the environment may stand at the end
     call = flags.parse_with_env(command, rest, f"eval {agent}", text)
     given = call.command
@@ -48,6 +49,15 @@ def run(agent: str, rest: list[str]) -> Outcome:
     if isinstance(given, EndpointFlags):
         return _of_endpoint(endpoint_of(model, given), quiz, out, given)
     return _of_pretrained(model, quiz, out, given)
+
+
+def _is_env(word: str) -> bool:
+    """Return whether a word names an environment, rather than being the value of a flag."""
+    try:
+        env_id_of(word)
+    except ValueError:
+        return False
+    return True
 
 
 def default_file(agent: str, quiz: Quiz) -> Path:
@@ -104,7 +114,7 @@ def so_far(progress: SoFar, prices: Prices) -> str:
     parts = {
         f"{progress.there + progress.replies:,} of {progress.wanted:,} replies": True,
         f"{progress.there:,} were there": progress.there,
-        f"{progress.errors:,} did not come": progress.errors,
+        f"{progress.errors:,} did not come, the last: {progress.last_error}": progress.errors,
         f"attempts that failed: {failures}": failures,
         f"waited {progress.counts.waited:.0f} s": progress.counts.waited >= 1,
         f"{progress.prompt_tokens:,} tokens read, {progress.completion_tokens:,} written": progress.prompt_tokens,

@@ -226,7 +226,7 @@ def test_a_kill_at_any_time_changes_nothing(tmp_path, monkeypatch, form):
     given = Plan("SSL4RL/Rotation-v0", 5, form, shard_size=2, arguments=DIGITS)
     export(given, tmp_path / "whole")
 
-    for last in range(12):
+    for last in range(16):
         folder = tmp_path / str(last)
         with monkeypatch.context() as patched:
             killed = killed_after(last, patched, lambda folder=folder: export(given, folder))
@@ -297,3 +297,60 @@ def test_one_process_exports_into_a_folder(tmp_path):
         export(plan("jsonl"), tmp_path)
     os.close(handle)
     export(plan("jsonl"), tmp_path)
+
+
+@pytest.mark.parametrize("form", list(FORMATS))
+def test_a_shard_that_was_damaged_before_an_export_goes_on_is_written_again(tmp_path, monkeypatch, form):
+    """The manifest would vouch for it."""
+    if FORMATS[form].needs:
+        pytest.importorskip("datasets")
+    given = Plan("SSL4RL/Rotation-v0", 5, form, shard_size=2, arguments=DIGITS)
+    export(given, tmp_path / "whole")
+    with monkeypatch.context() as patched:
+        assert killed_after(3, patched, lambda: export(given, tmp_path / "killed"))
+    shard = tmp_path / "killed" / FORMATS[form](given).shard(0)
+    shard.write_bytes(shard.read_bytes()[:-7])
+    assert export(given, tmp_path / "killed").found == 2
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("complete", [False, True])
+def test_pictures_beside_lines_are_compared_too(tmp_path, monkeypatch, complete):
+    given = Plan("SSL4RL/Rotation-v0", 5, "jsonl", shard_size=2, arguments=DIGITS)
+    export(given, tmp_path / "whole")
+    folder = tmp_path / "whole" if complete else tmp_path / "killed"
+    if not complete:
+        with monkeypatch.context() as patched:
+            assert killed_after(3, patched, lambda: export(given, folder))
+    (folder / "images" / "00000" / "000000000001_0.png").unlink()
+    if complete:
+        with pytest.raises(ValueError, match="images/00000 has been changed since it was exported"):
+            export(given, folder)
+    else:
+        assert export(given, folder).found == 2
+        assert contents(folder) == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "begun.json"])
+@pytest.mark.parametrize("text", ["{torn", "[]", "", "[" * 100_000])
+def test_a_manifest_that_is_none_is_named(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=f"{name} was not written by an export, or has been changed"):
+        export(plan("jsonl"), tmp_path)
+
+
+def test_a_manifest_that_lacks_its_shards_is_named(tmp_path):
+    export(plan("jsonl"), tmp_path)
+    manifest = json.loads((tmp_path / MANIFEST).read_text())
+    del manifest["shards"]
+    (tmp_path / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match=r"manifest\.json has been changed since it was exported"):
+        export(plan("jsonl"), tmp_path)
+
+
+@pytest.mark.parametrize("below", ["", "more"])
+def test_a_file_is_no_folder(tmp_path, below):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(NotADirectoryError, match="is a file, or lies in one, and an export is a folder"):
+        export(plan("jsonl"), tmp_path / "file" / below)
+    assert (tmp_path / "file").read_text() == "mine"

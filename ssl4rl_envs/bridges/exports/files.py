@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 PARTIAL = ".partial"
 
@@ -26,6 +28,29 @@ def write_text(path: Path, text: str) -> None:
     """Write a file of text."""
     with whole(path) as aside:
         aside.write_text(text, encoding="utf-8")
+
+
+def folder_digest(folder: Path) -> str:
+    """Return the SHA-256 of the names and contents of the files of a folder; that of nothing where it is not there."""
+    found = hashlib.sha256()
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        found.update(f"{path.name} {digest(path)}\n".encode())
+    return found.hexdigest()
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the object that a file holds as JSON.
+
+    Raises:
+        ValueError: it holds something else; the message names the file.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} was not written by an export, or has been changed: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} was not written by an export, or has been changed: it holds no object")
+    return found
 
 
 def digest(path: Path) -> str:

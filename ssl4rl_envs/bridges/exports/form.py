@@ -45,6 +45,11 @@ class Form(ABC):
     def write(self, rows: Iterable[Row], path: Path, folder: Path) -> None:
         """Write the questions of a shard to `path`, and what else belongs to them into `folder`."""
 
+    def beside(self, number: int) -> str | None:
+        """Return the folder of what belongs to a shard and is no part of its file, None where there is nothing."""
+        del number
+        return None
+
     def finish(self, folder: Path) -> list[str]:
         """Write what stands beside the shards; return the paths of it within the folder."""
         del folder

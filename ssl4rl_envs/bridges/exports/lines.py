@@ -23,11 +23,14 @@ class Lines(Form):
         return f"{self.plan.split}-{number:05d}.jsonl"
 
     @override
+    def beside(self, number: int) -> str:
+        return f"images/{number:05d}"  # a folder of pictures a shard, since file systems dislike folders of millions
+
+    @override
     def write(self, rows: Iterable[Row], path: Path, folder: Path) -> None:
         with path.open("w", encoding="utf-8") as file:
             for row in rows:
-                # A folder of pictures a shard, since file systems dislike folders of millions.
-                place = f"images/{(row['index'] - self.plan.first) // self.plan.shard_size:05d}"
+                place = self.beside((row["index"] - self.plan.first) // self.plan.shard_size)
                 (folder / place).mkdir(parents=True, exist_ok=True)
                 names = [f"{place}/{row['index']:012d}_{number}.png" for number in range(len(row["images"]))]
                 for name, picture in zip(names, row["images"], strict=True):

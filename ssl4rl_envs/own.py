@@ -60,7 +60,7 @@ def load_named(path: str, called: str = "") -> Any:
         raise ValueError(
             f"{called}: there is no module {error.name}, neither installed nor in the current folder, {Path.cwd()}"
         ) from error
-    except Exception as error:  # whatever the module does as it is imported
+    except (Exception, SystemExit) as error:  # whatever the module does as it is imported
         raise ValueError(f"{called}: importing {name} failed with {type(error).__name__}: {error}") from error
     for part in attribute.split("."):
         if not hasattr(found, part):
@@ -119,6 +119,8 @@ def register_plugins(register: Callable[[str, str], None], reserved: str) -> Non
             require_id(entry.name)
             if entry.name.startswith(f"{reserved}/"):
                 raise ValueError(f"the namespace {reserved} is the suite's own; take another")
+            if not entry.attr:
+                raise ValueError(f"an entry point names a class as 'module:Class', got {entry.value!r}")
             register(entry.name, f"{entry.module}:{entry.attr}")
         except ValueError as error:
             warnings.warn(f"the environment {entry.name!r} of {_package(entry)} is left out: {error}", stacklevel=2)

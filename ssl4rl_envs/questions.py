@@ -19,6 +19,9 @@ from ssl4rl_envs.schedules import Schedule
 from ssl4rl_envs.stream import Stream, as_words, check_split
 from ssl4rl_envs.task import Batch, Task
 
+LAST = (1 << 63) - 1
+"""Number of the last episode that an environment counts to."""
+
 
 class Asking(ABC):
     """What a single and a vector environment share: a task, how it is shown, and the instances being asked.
@@ -131,7 +134,7 @@ class Question(Asking):
             TypeError: the options are no dict.
             ValueError: an option is unknown, or an index no whole number from 0 on.
         """
-        index = _index_of(options)
+        index = _index_of(options, self.group_size)
         if self._seed is None:
             self._seed = int(generator.integers(1 << 63, size=1)[0])
         if seed is not None:
@@ -237,7 +240,7 @@ class Questions(Asking):
             TypeError: the options are no dict.
             ValueError: an option is unknown, or an index no whole number from 0 on.
         """
-        index = _index_of(options, self._count)
+        index = _index_of(options, self.group_size, self._count)
         if self._seeds is None:
             self._seeds = generator.integers(1 << 63, size=self._count).astype(np.uint64)
         given = {row: value for row, value in enumerate(seeds) if value is not None and rows[row]}
@@ -335,11 +338,12 @@ def checked_options(options: Any) -> dict[str, Any]:
     return dict(options or {})
 
 
-def _index_of(options: dict[str, Any] | None, count: int | None = None) -> NDArray[np.int64] | None:
+def _index_of(options: dict[str, Any] | None, group_size: int, count: int | None = None) -> NDArray[np.int64] | None:
     """Return the indices (count,) that the options of ``reset`` ask for, or None; raises as `restart`.
 
     Args:
         options: of ``reset``.
+        group_size: how often a question is asked in a row.
         count: how many environments a vector environment has; None for a single one.
     """
     options = checked_options(options)
@@ -349,7 +353,10 @@ def _index_of(options: dict[str, Any] | None, count: int | None = None) -> NDArr
         raise ValueError(f"reset() knows no option {', '.join(unknown)}; it takes {takes}")
     if options.get("index") is None:
         return None
-    index = as_words(options["index"], "index").astype(np.int64)
+    index = as_words(options["index"], "index")
+    if int(index.max(initial=0)) > LAST // group_size:
+        raise ValueError(f"index must be at most {LAST // group_size}, as far as episodes are counted, got {index.max()}")
+    index = index.astype(np.int64)
     if len(index) not in (1, count or 1):
         need = "one index" if count is None else f"one index for all or {count}, one an environment"
         raise ValueError(f"need {need}, got {len(index)}")

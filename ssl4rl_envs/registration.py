@@ -130,8 +130,11 @@ def env_id_of(name: str) -> str:
             task of your own is: it needs no id, and goes by this name.
 
     Raises:
+        TypeError: a name is no str.
         ValueError: there is no such environment; the message names the nearest.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"an environment goes by a name, e.g. 'Rotation', got {type(name).__name__}")
     asked = name.removeprefix(f"{__package__}:")
     if own.is_path(asked):
         load_class(asked)

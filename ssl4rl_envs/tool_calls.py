@@ -64,13 +64,16 @@ def written(reply: Mapping[str, Any]) -> str:
         TypeError: there is something in it that JSON has not.
     """
     calls = reply.get("tool_calls")
-    if calls and len(calls) == 1:
-        return json.dumps(calls[0].get("function", calls[0]))
-    if calls:
-        return json.dumps(calls)  # several are no answer
-    if "content" in reply:
-        return str(reply["content"] or "")
-    return json.dumps(reply.get("function", dict(reply)))
+    try:
+        if isinstance(calls, list) and len(calls) == 1 and isinstance(calls[0], Mapping):
+            return json.dumps(calls[0].get("function", calls[0]))
+        if calls:
+            return json.dumps(calls)  # several are no answer
+        if "content" in reply:
+            return str(reply["content"] or "")
+        return json.dumps(reply.get("function", dict(reply)))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(f"a call is what JSON can say: {error}") from error
 
 
 def _block(body: str | None) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ssl4rl_envs.bridges.questions import require_observation
 from ssl4rl_envs.png import to_png, to_url
 
 Message = dict[str, Any]
@@ -28,15 +29,18 @@ def to_messages(observation: Mapping[str, Any], style: str = "openai") -> list[A
         content is the prompt.
 
     Raises:
+        TypeError: the observation is no dict.
         ValueError: the style is unknown, or the observation is of another interface.
     """
     if style not in STYLES:
         raise ValueError(f"style must be one of {', '.join(STYLES)}, got {style!r}")
+    require_observation(observation)
     prompt = observation.get("prompt")
-    if prompt is None:
+    if prompt is None or isinstance(prompt, (int, float)):
+        shown = ", ".join(sorted(observation)) or "nothing"
         raise ValueError(
-            f"messages are made of a text observation; this one has {', '.join(sorted(observation))} and no prompt: make the "
-            "environment with interface='text'"
+            f"messages are made of a text observation; this one has {shown} and no prompt: make the environment with "
+            "interface='text'"
         )
     names = sorted(set(observation) - {"prompt"})
     part = _url if style == "openai" else _picture

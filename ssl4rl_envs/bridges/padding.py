@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl4rl_envs.bridges.questions import require_observation
+
 OF_NODES = ("x", "node_id", "x_mask")
 MASKS = ("node_mask", "edge_mask")
 
@@ -35,12 +37,13 @@ def graph_questions(observation: Mapping[str, Any]) -> tuple[list[GraphQuestion]
         observation: of a graph task's array interface, of one environment or of a vector environment.
 
     Raises:
-        ValueError: the observation is of another task or interface.
+        TypeError: the observation is no dict.
+        ValueError: it is of another task or interface.
     """
+    require_observation(observation)
     if "edge_index" not in observation or "node_mask" not in observation:
-        raise ValueError(
-            f"graphs are made of the arrays that graph tasks show; this observation has {', '.join(sorted(observation))}"
-        )
+        shown = ", ".join(sorted(observation)) or "nothing"
+        raise ValueError(f"graphs are made of the arrays that graph tasks show; this observation has {shown}")
     arrays = {name: np.asarray(values) for name, values in observation.items()}
     many = arrays["edge_index"].ndim == 3
     if not many:

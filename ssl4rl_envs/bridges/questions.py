@@ -79,3 +79,13 @@ def text_of(env_id: str, arguments: dict[str, Any], prompt_style: str, grammar: 
             "environment, with interface='text'"
         )
     return text
+
+
+def require_observation(observation: Any) -> None:
+    """Check that something is what an environment shows.
+
+    Raises:
+        TypeError: it is no dict of arrays and words.
+    """
+    if not isinstance(observation, Mapping):
+        raise TypeError(f"an observation is the dict that reset() and step() return first, got {type(observation).__name__}")

@@ -80,6 +80,8 @@ def rows(
             argument is out of its range or nothing that JSON can keep.
     """
     n, first = whole_number("n", n, 0), whole_number("first", first, 0)
+    if first + n > 1 << 64:
+        raise ValueError(f"questions have numbers below 2**64; there are no {n} from {first} on")
     origin = origin_of(env_id, task_args, split, seed)
     text = text_of(env_id, task_args, prompt_style)
     Stream.span(split, seed, first, 0)  # a wrong split or seed is an error here

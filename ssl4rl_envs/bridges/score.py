@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict, cast
 
 import numpy as np
@@ -118,6 +118,8 @@ def _scored(
 
 
 def _texts(replies: Reply | Sequence[Reply], prompt_style: str) -> list[str]:
+    if not isinstance(replies, (str, Mapping)) and (isinstance(replies, bytes) or not isinstance(replies, Iterable)):
+        raise TypeError(f"replies are a str, or a sequence of them, got {type(replies).__name__}")
     each = [replies] if isinstance(replies, (str, Mapping)) else list(replies)
     texts = [tool_calls.written(reply) if prompt_style == "tool" and isinstance(reply, Mapping) else reply for reply in each]
     for row, said in enumerate(texts):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssl4rl_envs import to_messages
+from ssl4rl_envs import make_task, to_messages, to_networkx, to_pyg, tool_schema
 
 SMALL = {"source": "digits", "image_size": 36}
 
@@ -69,3 +69,16 @@ def test_wrong_styles_and_arrays_are_errors():
     arrays, _ = gym.make("SSL4RL/Rotation-v0", **SMALL).reset(seed=0)
     with pytest.raises(ValueError, match=r"this one has image and no prompt.*interface='text'"):
         to_messages(arrays)
+
+
+@pytest.mark.parametrize("shown", [None, "a question", [{"prompt": "a question"}]])
+@pytest.mark.parametrize("bridge", [to_messages, to_pyg, to_networkx])
+def test_what_is_no_observation(bridge, shown):
+    with pytest.raises(TypeError, match=r"an observation is the dict that reset\(\) and step\(\) return first, got"):
+        bridge(shown)
+
+
+@pytest.mark.parametrize("task", [None, "Rotation", type(make_task("SSL4RL/Rotation-v0"))])
+def test_tools_are_of_tasks(task):
+    with pytest.raises(TypeError, match=r"the tool is described by a task, e\.g\. make_task\('Rotation'\)"):
+        tool_schema(task)

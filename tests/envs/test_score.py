@@ -122,6 +122,9 @@ def test_one_reply_and_one_index_for_all_are_understood():
         ({"replies": "a", "index": [1, 2]}, ValueError, "1 replies, 2 indices"),
         ({"replies": ["a", None]}, TypeError, "a reply must be a str.* got NoneType as reply 1"),
         ({"replies": [{"answer": "0"}]}, TypeError, "got dict as reply 0"),
+        ({"replies": 5}, TypeError, "replies are a str, or a sequence of them, got int"),
+        ({"replies": b"90"}, TypeError, "replies are a str, or a sequence of them, got bytes"),
+        ({"replies": {"answer": {1}}, "prompt_style": "tool"}, TypeError, "a call is what JSON can say"),
         ({"index": -1}, ValueError, r"index must be integers in \[0, 2\*\*64\), got -1$"),
         ({"replies": ["a", "b"], "index": [3, -2]}, ValueError, r"got -2$"),
         ({"replies": ["a", "b"], "index": np.array([3, -2])}, ValueError, r"got -2$"),
@@ -143,3 +146,26 @@ def test_wrong_arguments_are_errors(arguments, error, words):
 def test_several_decisions_are_refused():
     with pytest.raises(ValueError, match="SSL4RL/PatchSwap-v0 takes up to 12 decisions a question"):
         score("SSL4RL/PatchSwap-v0", "1, 2", index=0)
+
+
+@pytest.mark.parametrize("name", [None, 5])
+def test_an_environment_goes_by_a_name(name):
+    with pytest.raises(TypeError, match=r"an environment goes by a name, e\.g\. 'Rotation', got"):
+        score(name, "a", index=0)
+
+
+@pytest.mark.parametrize("calls", [5, "x", [5], [{"function": 5}], [{"function": {"arguments": "[" * 100_000}}], {"a": 1}])
+def test_calls_that_are_none_score_nothing(calls):
+    for grammar in ("strict", "lenient"):
+        (one,) = score("SSL4RL/Rotation-v0", {"tool_calls": calls}, index=0, prompt_style="tool", grammar=grammar, **SMALL)
+        assert (one["reward"], one["valid"]) == (0.0, False)
+
+
+@pytest.mark.parametrize("first", [(1 << 63) - 1, 1 << 63, (1 << 64) - 2])
+def test_the_last_questions_of_a_stream_are_rows_and_scored(first):
+    found = list(rows("SSL4RL/Rotation-v0", 2, first=first, **SMALL))
+    assert [row["index"] for row in found] == [first, first + 1]
+    said = [wrap(row["answer"], "direct") for row in found]
+    assert all(one["success"] for one in score("SSL4RL/Rotation-v0", said, index=[first, first + 1], **SMALL))
+    with pytest.raises(ValueError, match=r"questions have numbers below 2\*\*64"):
+        rows("SSL4RL/Rotation-v0", (1 << 64) - first + 1, first=first, **SMALL)

@@ -52,6 +52,13 @@ def test_a_closed_environment_neither_asks_nor_listens(make, which, interface):
         (one, {"index": "3"}, ValueError, "index must be integers"),
         (one, {"index": True}, ValueError, "index must be integers"),
         (one, {"index": [1, 2]}, ValueError, "need one index, got 2"),
+        (
+            one,
+            {"index": 1 << 63},
+            ValueError,
+            f"at most {(1 << 63) - 1}, as far as episodes are counted, got {1 << 63}",
+        ),
+        (two, {"index": (1 << 64) - 1}, ValueError, f"index must be at most {(1 << 63) - 1}"),
         (two, {"index": [1, 2, 3]}, ValueError, "need one index for all or 2, one an environment, got 3"),
         (two, {"index": [1, -2]}, ValueError, "index must be integers"),
         (two, {"reset_mask": [True, False]}, ValueError, r"reset_mask must be a bool array of shape \(2,\)"),
@@ -134,3 +141,14 @@ def test_words_in_any_sequence_are_actions():
     for actions in (("a", "b"), ["a", "b"], np.array(["a", "b"]), np.array(["a", "b"], object)):
         env.reset(seed=0)
         assert env.step(actions)[1].tolist() == [0, 0]
+
+
+def test_an_index_counts_episodes_of_groups():
+    """Beyond, the number of the episode would have wrapped around, and another question would have been asked."""
+    last = ((1 << 63) - 1) // 4
+    for make in (one, two):
+        env = make(group_size=4)
+        with pytest.raises(ValueError, match=f"index must be at most {last}"):
+            env.reset(seed=0, options={"index": last + 1})
+        _, info = env.reset(seed=0, options={"index": last})
+        assert np.all(info["index"] == last)

@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
+from ssl4rl_agents.runs.files import read_from
 from ssl4rl_agents.runs.trained import SAVED, is_kept, is_trained, read_kept, read_trained
 from ssl4rl_envs import SSLVectorEnv, make_task
 from ssl4rl_envs.arguments import checked_arguments, did_you_mean
@@ -118,7 +119,8 @@ def _load_kept(folder: Path, asked: SSLVectorEnv | None) -> Agent:
     """Return an agent that was trained and kept, made anew where it was trained and given its weights.
 
     Raises:
-        ValueError: the environments that it is asked in show other arrays than it was trained on, or take other answers.
+        ValueError: the environments that it is asked in show other arrays than it was trained on, or take other answers, or
+            what it left is damaged.
     """
     kept = read_kept(folder)
     envs = SSLVectorEnv(
@@ -131,7 +133,8 @@ def _load_kept(folder: Path, asked: SSLVectorEnv | None) -> Agent:
     if asked is not None and kept.interface == "array":
         _require_alike(folder, envs, asked)
     agent: Any = load_agent(kept.agent, envs, **kept.settings)
-    agent.load(folder / SAVED)
+    with read_from(folder / SAVED):
+        agent.load(folder / SAVED)
     agent.trained = kept
     return cast(Agent, agent)
 

@@ -5,11 +5,13 @@ Results go to standard output, as text or with --json as JSON; everything else g
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import nullcontext, redirect_stdout
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from importlib import import_module
 
 from ssl4rl_agents.runs.files import finite
@@ -23,6 +25,24 @@ from ssl4rl_envs.telling import waiting
 
 FAULT = 70
 """The exit status where the program is to blame, as sysexits.h has it."""
+
+FAILURES = ("DivergedError", "EndpointError")
+"""Errors that are no mistake in the call; by their names, since their packages may not be imported."""
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+SYSTEM = {
+    errno.ENOENT: "there is no such file or folder",
+    errno.EEXIST: "there is a file already, and a folder is needed; choose another place",
+    errno.ENOTDIR: "a file stands in the way of a folder; choose another place",
+    errno.EISDIR: "this is a folder, and a file is needed",
+    errno.EACCES: "you may not read or write here; choose another place, or ask for the right to",
+    errno.EPERM: "you may not read or write here; choose another place, or ask for the right to",
+    errno.EROFS: "nothing can be written here; choose another place",
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "you have no room left on this disk",
+}
+"""What the system's refusals mean for who calls."""
 
 WIDEST = 120
 """Letters of a line that are still read well."""
@@ -55,8 +75,8 @@ def _named(arguments: Sequence[str]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return the exit status.
 
-    It is 0 where all is done, 1 where an audit or a benchmark's run failed, 2 for a mistake in the call, 70 for one of ours,
-    130 if interrupted.
+    It is 0 where all is done, 1 where something failed that the call cannot help (an audit, a benchmark's run, a server that
+    does not answer, a full disk), 2 for a mistake in the call, 70 for one of ours, 130 if interrupted.
 
     With SSL4RL_TRACEBACK=1 in the environment, mistakes are raised with their traceback.
     """
@@ -74,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
     # Libraries that chat on standard output (DeepSpeed, as soon as it is imported) would spoil JSON.
     others = redirect_stdout(sys.stderr) if "--json" in arguments else nullcontext()
     try:
-        with others:
+        with others, _own_warnings_in_a_line():
             outcome = call(arguments)
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -96,16 +116,44 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _told(error: Exception) -> tuple[int, str]:
     """Return the exit status after an error, and what is said of it."""
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:  # "[Errno 2] ..." is for programs
-        return 2, f"{error.filename}: {error.strerror}"
+    said = _line(_of_system(error) if isinstance(error, OSError) else str(error))
+    if type(error).__name__ in FAILURES or (isinstance(error, OSError) and error.errno in NO_ROOM):
+        return 1, said
     if isinstance(error, (UserError, ValueError, TypeError, OSError, ImportError)):
-        return 2, str(error)
-    if type(error).__name__ == "DivergedError":  # by its name, since torch may not be imported
-        return 1, str(error)
+        return 2, said
     return FAULT, (
-        f"a fault of ssl4rl, or of what it calls, rather than of the call: {type(error).__name__}: {error} "
+        f"a fault of ssl4rl, or of what it calls, rather than of the call: {type(error).__name__}: {said} "
         "(SSL4RL_TRACEBACK=1 shows where)"
     )
+
+
+def _line(text: str) -> str:
+    """Return a text in one line."""
+    return " ".join(text.split())
+
+
+def _of_system(error: OSError) -> str:
+    """Return what the operating system refuses, about which file, and what would be right; what we say ourselves as it is."""
+    file = error.filename if error.filename2 is None else error.filename2
+    if error.errno is None or file is None:
+        return str(error)
+    return f"{file}: {SYSTEM.get(error.errno) or (error.strerror or '').lower()}"
+
+
+@contextmanager
+def _own_warnings_in_a_line() -> Iterator[None]:
+    """Tell warnings of ours like all else that is told, without the place in the code that they are from."""
+    usual = warnings.formatwarning
+
+    def told(message: Warning | str, kind: type[Warning], file: str, line: int, text: str | None = None) -> str:
+        own = issubclass(kind, UserWarning) and ("ssl4rl_" in file or file == "ssl4rl")
+        return f"ssl4rl: {message}\n" if own else usual(message, kind, file, line, text)
+
+    warnings.formatwarning = told  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
 
 
 def _versions() -> str:

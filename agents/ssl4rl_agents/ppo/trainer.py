@@ -30,7 +30,7 @@ from ssl4rl_agents.ppo.update import Updater
 from ssl4rl_agents.readability import Readability
 from ssl4rl_agents.runs import checkpoint
 from ssl4rl_agents.runs.content import START, content_of, require_same_content, started_from
-from ssl4rl_agents.runs.files import write_json
+from ssl4rl_agents.runs.files import read_from, write_json
 from ssl4rl_agents.runs.folder import claim, require_iterations, settle
 from ssl4rl_agents.runs.metrics import Display, MetricsLog
 from ssl4rl_agents.runs.policy_agent import PolicyAgent
@@ -120,12 +120,12 @@ class Trainer:
         start = config.policy.start
         with waiting(f"loading the model {found or start or config.policy.model}"):
             if found is None and start is not None:
-                self.policy: Policy = load_policy(Path(start), config.policy, self.device, self.task, config.prompt_style)
+                self.policy: Policy = self._load(Path(start))
             elif found is None:
                 self.policy = build_policy(config.policy, self.format_task, config.seed, self.device, config.prompt_style)
             else:
                 require_same_content(found, self.task)
-                self.policy = load_policy(found, config.policy, self.device, self.task, config.prompt_style)
+                self.policy = self._load(found)
         require_readable(self.policy, config)
         if self.processes.deepspeed:
             check_zero(config.objective)
@@ -143,6 +143,11 @@ class Trainer:
             require_iterations(self.out, self.iteration, config.iterations)
         self.resumed = found is not None
         """Whether it goes on from a checkpoint."""
+
+    def _load(self, found: Path) -> Policy:
+        """Return the policy of a checkpoint."""
+        with read_from(found):
+            return load_policy(found, self.config.policy, self.device, self.task, self.config.prompt_style)
 
     def _prepare_iterations(self, sampler: Sampler | None) -> None:
         """Build what asks, plays and improves."""

@@ -5,6 +5,7 @@ Its task makes a question of the picture as it would of any other, so the right 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ssl4rl_agents.runs.trained import Trained
 from ssl4rl_envs import SSLEnv, Stream, Task, make_task, task_class
@@ -137,9 +138,16 @@ def _read(picture: Any) -> tuple[str, NDArray[np.uint8]]:
     if isinstance(picture, (str, Path)):
         file = Path(picture)
         try:
-            return file.name, decode(file.read_bytes()).pixels
+            decoded = decode(file.read_bytes())
+        except UnidentifiedImageError as error:
+            raise OSError(f"{file} cannot be read as a picture: it is in no format that Pillow knows") from error
+        except OSError as error:
+            raise OSError(f"{file} cannot be read as a picture: {error.strerror or error}") from error
         except Exception as error:  # Pillow's readers raise errors of many types
             raise OSError(f"{file} cannot be read as a picture: {error}") from error
+        for note in decoded.notes:
+            warnings.warn(f"{file}: {note}", stacklevel=2)
+        return file.name, decoded.pixels
     return "the picture", rgb_pictures([picture], "the picture")[0]
 
 

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from ssl4rl_agents.policies.finite import DivergedError, buffers_of, unsound
 from ssl4rl_agents.policies.policy import Policy
-from ssl4rl_agents.runs.files import FolderLock, InUseError, discard, new_folder, publish, write_json
+from ssl4rl_agents.runs.files import FolderLock, InUseError, discard, new_folder, publish, read_from, write_json
 from ssl4rl_agents.runtime.processes import Processes, like, whole_shape, whole_state, whole_weights
 from ssl4rl_envs.arguments import checked, whole_number
 
@@ -112,8 +112,9 @@ def load(checkpoint: Path, policy: Policy, optimizer: torch.optim.Optimizer, exp
     for name in (OPTIMIZER, TRAINER):
         if not (checkpoint / name).exists():
             raise ValueError(f"{checkpoint} is no whole checkpoint: it has no {name}")
-    counters = _counters(checkpoint / TRAINER, expected)
-    tensors = load_file(checkpoint / OPTIMIZER)
+    with read_from(checkpoint):
+        counters = _counters(checkpoint / TRAINER, expected)
+        tensors = load_file(checkpoint / OPTIMIZER)
     wrong = unsound(tensors.items())
     if wrong is not None:
         raise ValueError(
@@ -182,7 +183,8 @@ def best(run: Path) -> Path:
     pointer = run / "checkpoints" / BEST
     if not pointer.exists():
         raise FileNotFoundError(f"{run} has no best checkpoint: no measurement on the validation split is done yet")
-    return pointer.parent / str(json.loads(pointer.read_text())["checkpoint"])
+    with read_from(pointer):
+        return pointer.parent / str(json.loads(pointer.read_text())["checkpoint"])
 
 
 def better(best: dict[str, Any] | None, iteration: int, reward: float) -> dict[str, Any] | None:

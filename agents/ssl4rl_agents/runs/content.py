@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ssl4rl_agents.runs.checkpoint import OPTIMIZER, TRAINER
+from ssl4rl_agents.runs.files import read_from
 from ssl4rl_envs import Task
 
 START = "start.json"
@@ -40,7 +41,8 @@ def require_same_content(checkpoint: Path, task: Task) -> None:
         ValueError: it differs.
     """
     file = checkpoint / TRAINER
-    trained = json.loads(file.read_text()).get("sources") if file.exists() else None
+    with read_from(checkpoint):
+        trained = json.loads(file.read_text()).get("sources") if file.exists() else None
     found = content_of(task)
     if trained is not None and [entry[FINGERPRINT] for entry in trained] != [entry[FINGERPRINT] for entry in found]:
         raise ValueError(
@@ -51,7 +53,8 @@ def require_same_content(checkpoint: Path, task: Task) -> None:
 
 def started_from(checkpoint: Path) -> dict[str, Any]:
     """Return what a run says of the checkpoint that it starts from: where it lies, how far it was, on what, its digests."""
-    counters = json.loads((checkpoint / TRAINER).read_text())
+    with read_from(checkpoint):
+        counters = json.loads((checkpoint / TRAINER).read_text())
     digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(checkpoint.glob("*.safetensors"))}
     digests.pop(OPTIMIZER, None)
     return {

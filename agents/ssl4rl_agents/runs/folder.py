@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ssl4rl_agents.runs.files import LOCK, FolderLock, write_json
+from ssl4rl_agents.runs.files import LOCK, FolderLock, require_place, write_json
 from ssl4rl_agents.settings import TrainConfig
 
 if TYPE_CHECKING:
@@ -48,13 +48,16 @@ def claim(folder: Path, processes: Processes, *, resume: bool, overwrite: bool) 
     Raises:
         InUseError: another trainer holds it.
         FileExistsError: the folder holds a run that is neither resumed nor overwritten.
+        NotADirectoryError, PermissionError: there can be no such folder.
     """
     lock = FolderLock(folder, "a trainer", active=processes.is_main)
     problem: OSError | None = None
-    if processes.is_main and folder.exists():
+    if processes.is_main:
         try:
-            lock.acquire()
-            _require_free(folder, resume=resume, overwrite=overwrite)
+            require_place(folder)
+            if folder.exists():
+                lock.acquire()
+                _require_free(folder, resume=resume, overwrite=overwrite)
         except OSError as error:
             problem = error
     _raise_together(folder, problem, lock, processes)
@@ -69,7 +72,7 @@ def settle(
     Raises:
         InUseError: another trainer was quicker.
         FileExistsError: it holds a run that is not to be overwritten, or something else.
-        ValueError: a run would go on as another one, see `SAME`.
+        ValueError: a run would go on as another one, see `SAME`, or begin from what it overwrites.
     """
     problem: Exception | None = None
     if processes.is_main:
@@ -82,6 +85,7 @@ def settle(
             if resume and (folder / CONFIG).exists():
                 _require_same_run(read_config(folder), config, folder)
             if overwrite and not resume:
+                _require_apart(folder, config)
                 clear_run(folder)
             write_json(folder / CONFIG, config.to_json())
         except (OSError, ValueError) as error:
@@ -119,6 +123,20 @@ def require_iterations(folder: Path, done: int, wanted: int) -> None:
 def _require_free(folder: Path, *, resume: bool, overwrite: bool) -> None:
     if (folder / CONFIG).exists() and not resume and not overwrite:
         raise FileExistsError(f"{folder} holds a run already; resume it, overwrite it or choose another folder")
+
+
+def _require_apart(folder: Path, config: TrainConfig) -> None:
+    """Refuse to delete what a run begins from.
+
+    Raises:
+        ValueError: a model, or a run to start from, lies in the folder that is to be overwritten.
+    """
+    for name in ("start", "model"):
+        given = getattr(config.policy, name)
+        if given and Path(given).exists() and Path(given).resolve().is_relative_to(folder.resolve()):
+            raise ValueError(
+                f"policy.{name}, {given}, lies in {folder}, which would be overwritten; write the new run to another folder"
+            )
 
 
 def _compared(value: Any) -> Any:

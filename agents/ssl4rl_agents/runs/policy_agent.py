@@ -12,6 +12,7 @@ from ssl4rl_agents.policies.build import load_policy
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.runs.asking import Asking
 from ssl4rl_agents.runs.checkpoint import best, newest
+from ssl4rl_agents.runs.files import read_from
 from ssl4rl_agents.runs.folder import read_config
 from ssl4rl_agents.runs.trained import read_trained
 from ssl4rl_agents.runtime.device import autocast, find_device
@@ -60,6 +61,8 @@ def load_run(run: Path, which: Literal["newest", "best"] = "newest", task: Task 
     # Words are all that a policy of the text interface needs to know of its task, whose source may be slow to read.
     if config.policy.interface == "array" and task is None:
         task = make_task(config.env, **config.env_args)
-    agent = PolicyAgent(load_policy(checkpoint, config.policy, device, task, config.prompt_style), device=device)
+    with read_from(checkpoint):
+        policy = load_policy(checkpoint, config.policy, device, task, config.prompt_style)
+    agent = PolicyAgent(policy, device=device)
     agent.trained = read_trained(run)
     return agent

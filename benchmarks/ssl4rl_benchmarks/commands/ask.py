@@ -14,7 +14,15 @@ from ssl4rl_agents.runs.asking import Asked
 from ssl4rl_agents.runs.folder import is_run
 from ssl4rl_agents.runs.trained import Trained, read_trained
 from ssl4rl_benchmarks.commands import flags
-from ssl4rl_benchmarks.commands.calls import Outcome, UserError, names_nothing, quieten, require, wants_help
+from ssl4rl_benchmarks.commands.calls import (
+    Outcome,
+    UserError,
+    names_nothing,
+    quieten,
+    require,
+    require_picture,
+    wants_help,
+)
 from ssl4rl_envs import Task, make_task
 from ssl4rl_envs.stream import Split
 from ssl4rl_envs.telling import waiting
@@ -53,6 +61,8 @@ def run(arguments: list[str]) -> Outcome:
         raise UserError("name a run folder and a picture: ssl4rl ask runs/rotation picture.jpg")
     folder = Path(arguments[0])
     given = flags.parse(AskFlags, arguments[1:], f"ssl4rl ask {folder}", text).command
+    if given.out is not None:
+        require_picture(given.out)
     require("ask")
     with waiting("loading torch and transformers"):
         quieten()
@@ -76,6 +86,8 @@ def ask(given: AskFlags, folder: Path) -> list[Asked]:
     trained = read_trained(folder)
     if given.count < 1:
         raise ValueError(f"--count must be at least 1, got {given.count}")
+    if given.checkpoint == "best" and not is_run(folder):
+        raise ValueError(f"--checkpoint best is for runs of the trainer, which keep several; {folder} keeps one")
     task, split, indices = _questions(given, trained)
     with waiting(f"loading the agent of {folder}"):
         agent = _agent(given, folder, task)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ssl4rl_benchmarks.commands.table import way
@@ -45,6 +46,18 @@ def named_env(arguments: Sequence[str], command: str) -> str:
     if names_nothing(arguments):
         raise UserError(f"name an environment: ssl4rl {command} Rotation ...; `ssl4rl list` shows all")
     return env_id_of(arguments[0])
+
+
+def require_picture(out: Path) -> None:
+    """Check that a picture can be written under a name, before it is drawn.
+
+    Raises:
+        ValueError: it ends in another way than pictures do, or is a folder.
+    """
+    from PIL import Image
+
+    if out.suffix.lower() not in Image.registered_extensions() or out.is_dir():
+        raise ValueError(f"--out must end as pictures do, e.g. board.png, and be no folder; got {out}")
 
 
 def require(words: str) -> None:

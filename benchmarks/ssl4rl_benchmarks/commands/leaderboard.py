@@ -35,7 +35,7 @@ class LeaderboardFlags:
 
 
 def run(arguments: list[str]) -> Outcome:
-    """Write the page that a call asks for.
+    """Write the page that a call asks for; the status is 1 where nothing can be shown.
 
     Raises:
         UserError: it names no replies.
@@ -58,4 +58,4 @@ def run(arguments: list[str]) -> Outcome:
         print(f"{counted(len(board.boards), 'board')} with {counted(entries, 'row')} in {given.out}")
         for line in board.refused:
             print(f"not shown: {line}")
-    return Outcome(0, leaderboard.to_json(board), given.json)
+    return Outcome(int(not board.boards), leaderboard.to_json(board), given.json)

@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 from ssl4rl_benchmarks.commands import flags
-from ssl4rl_benchmarks.commands.calls import Outcome
+from ssl4rl_benchmarks.commands.calls import Outcome, require_picture
 from ssl4rl_envs import Stream, make_task, rendering
 from ssl4rl_envs.stream import Split
 
@@ -43,8 +43,7 @@ def show(given: ShowFlags, env_id: str, env_args: dict[str, Any]) -> dict[str, A
     """Write a board of instances with their true answers."""
     if not 1 <= given.count <= MOST:
         raise ValueError(f"--count must be at least 1 and at most {MOST}, got {given.count}")
-    if given.out.suffix.lower() not in Image.registered_extensions():
-        raise ValueError(f"--out must end as pictures do, e.g. board.png, got {given.out}")
+    require_picture(given.out)
     task = make_task(env_id, **env_args)
     batch = task.sample(Stream.span(given.split, given.seed, 0, given.count))
     answers = rendering.reveal(task, batch)

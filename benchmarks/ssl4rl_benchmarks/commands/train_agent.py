@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, cast
 from ssl4rl_agents.agent import Agent, agent_interface, check_settings, load_agent
 from ssl4rl_agents.evaluation import Result, evaluate
 from ssl4rl_agents.lessons import Learner, Lesson
-from ssl4rl_agents.runs.files import write_json, write_text
+from ssl4rl_agents.runs.files import require_place, write_json, write_text
 from ssl4rl_agents.runs.folder import clear_run
 from ssl4rl_agents.runs.trained import AGENT, SAVED, Kept, is_kept, is_trained, write_kept
 from ssl4rl_benchmarks.commands import flags
@@ -52,7 +52,7 @@ class AgentFlags:
     device: str = "auto"
     """Where its network learns: auto, cpu, cuda, ..."""
     overwrite: bool = False
-    """Delete what was trained in the folder before."""
+    """Delete what was trained in the folder before, once something else is."""
     json: bool = False
     """Print the results as JSON."""
 
@@ -88,6 +88,7 @@ def train(given: AgentFlags, env_id: str, env_args: dict[str, Any]) -> dict[str,
 
     Raises:
         FileExistsError: the folder holds something that is not to be overwritten.
+        NotADirectoryError, PermissionError: there can be no such folder.
         ValueError: the agent does not learn, or cannot be kept, or a setting is wrong.
     """
     from ssl4rl_benchmarks.reports.results import print_table
@@ -95,7 +96,7 @@ def train(given: AgentFlags, env_id: str, env_args: dict[str, Any]) -> dict[str,
     settings = flags.json_object("--settings", given.settings)
     env_args = with_absolute_source(env_args)
     check_settings(given.agent, settings)
-    _make_room(given.out, overwrite=given.overwrite)
+    _require_room(given.out, overwrite=given.overwrite)
     task = make_task(env_id, **env_args)
     learned = _taught(given, env_id, env_args, task, settings)
     kept = Kept(
@@ -165,18 +166,23 @@ def _require_kept(name: str, agent: Agent) -> None:
         raise ValueError(f"{name} cannot be kept: it has no {' and no '.join(lacking)} (ssl4rl bench measures it without)")
 
 
-def _make_room(out: Path, *, overwrite: bool) -> None:
-    """Make the folder empty, or refuse to."""
+def _require_room(out: Path, *, overwrite: bool) -> None:
+    """Check that the folder is empty, or holds what is to be overwritten."""
+    require_place(out)
     held = list(out.iterdir()) if out.is_dir() else []
     if held and not (overwrite and is_trained(out)):
         what = "a trained agent already; overwrite it" if is_trained(out) else "files, and no trained agent; empty it"
         raise FileExistsError(f"{out} holds {what}, or choose another folder")
+
+
+def _clear(out: Path) -> None:
+    """Delete what was trained in the folder before, now that there is something in its place."""
     if is_kept(out):
         for name in LEFT:
             (out / name).unlink(missing_ok=True)
         for file in (out / SAVED).iterdir() if (out / SAVED).is_dir() else ():
             file.unlink()
-    elif held:
+    elif is_trained(out):
         clear_run(out)
 
 
@@ -186,6 +192,7 @@ def _write(given: AgentFlags, learned: Learned, kept: Kept, task: Task) -> None:
     from ssl4rl_benchmarks.reports.answers import answers_of
 
     out, curve = given.out, learned.lesson.curve
+    _clear(out)
     (out / SAVED).mkdir(parents=True, exist_ok=True)
     learned.agent.save(out / SAVED)
     write_text(out / METRICS, "".join(json.dumps(asdict(point)) + "\n" for point in curve))

@@ -18,7 +18,7 @@ from typing import Any
 
 from ssl4rl_agents.replies import Measurement, ReplyRow, measure_replies
 from ssl4rl_agents.replies.measurement import Side, compare
-from ssl4rl_agents.replies.scoring import ChangedQuestionError
+from ssl4rl_agents.replies.scoring import UnscorableError
 from ssl4rl_benchmarks.reports.page import render
 from ssl4rl_benchmarks.reports.replies import caveats, sampling
 from ssl4rl_envs import task_class
@@ -118,7 +118,7 @@ def make(rows: Sequence[ReplyRow], by: str = "strict", errors_as: str = "missing
         for run, people in [*((run, 0) for run in runs.values()), *_together(runs)]:
             try:
                 measured += [(result, people) for result in measure_replies(run, errors_as=errors_as)]
-            except ChangedQuestionError as error:
+            except UnscorableError as error:
                 refused.append(str(error))
         if measured:
             boards.append(_board(env, args, split, measured, by))

@@ -183,3 +183,17 @@ def test_a_key_in_what_is_stored_is_refused(monkeypatch, where: dict[str, Any]) 
 def test_wrong_settings_are_refused(more: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Endpoint(**{"model": "m", "base_url": "http://localhost/v1", **more})
+
+
+def test_however_many_are_asked_at_a_time_the_same_is_stored(tmp_path) -> None:
+    """But for the order, and when it came."""
+    many = Quiz("SSL4RL/Rotation-v0", DIGITS, questions=12, samples=2)
+    found = []
+    for concurrency in (1, 8):
+        path = tmp_path / f"{concurrency}.jsonl"
+        with Server(lambda digest: f"<answer>{digest}</answer>").running() as server:
+            asked(server, many, path, concurrency=concurrency)
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        found.append(sorted(json.dumps({**row, "time": None, "latency": None}, sort_keys=True) for row in rows))
+    assert found[0] == found[1]
+    assert len(found[0]) == 24

@@ -142,7 +142,7 @@ class Stream:
         """
         if count < 0:
             raise ValueError(f"count must not be negative, got {count}")
-        far = first + count > 1 << 63  # where NumPy would go over to floats
+        far = first + count >= 1 << 63  # where NumPy would go over to floats
         indices = as_words(np.array(range(first, first + count), object), "index") if far else np.arange(first, first + count)
         return cls(split, np.full(count, as_words([seed], "seed")[0]), indices)
 

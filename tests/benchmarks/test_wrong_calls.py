@@ -99,9 +99,9 @@ WRONG = {
     "bench smoke --seed 99": "99",
     # replies
     "score": "name files of replies",
-    "score nowhere.jsonl": "nowhere.jsonl: No such file or directory",
+    "score nowhere.jsonl": "nowhere.jsonl: there is no such file or folder",
     "leaderboard": "name folders of replies",
-    "leaderboard nowhere": "nowhere: No such file or directory",
+    "leaderboard nowhere": "nowhere: there is no such file or folder",
     "ask": "name a run folder and a picture",
     "export": "name an environment: ssl4rl export",
     "export Rotation": "--to",

@@ -131,15 +131,25 @@ def test_what_the_page_shows_runs_as_it_is_printed(
     commands = re.findall(r"^ssl4rl (.*)$", "".join(re.findall(r"```bash\n(.*?)```", text, re.DOTALL)), re.MULTILINE)
     assert {command.split()[0] for command in commands} == {"eval", "score", "leaderboard"}
     zoo.save("smolvlm", tmp_path / "model")
+    zoo.save("qwen2", tmp_path / "words")
+    template = tmp_path / "words" / "chat_template.jinja"
+    template.write_text("{% if tools %}{{ tools | tojson }}{% endif %}" + template.read_text())  # as that model's own does
     with Server(lambda _: "<answer>90</answer>").running() as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         monkeypatch.setenv("OPENAI_API_KEY", "a key")
         for command in commands:
             printed = command.replace("http://localhost:8000/v1", server.url).replace("--episodes 256", "")
-            words = shlex.split(re.sub(r"hf:\S+", "hf:model --device cpu", printed))
-            asked = [words[0], *words[1:], *DIGITS, "--episodes", "3"] if words[0] == "eval" else words
-            moved = [word for word in asked if word != "Rotation"]
-            assert main([*moved[:2], "Rotation", *moved[2:]] if words[0] == "eval" else words) == 0, command
+            about_graphs = "GraphDistance" in command
+            model = f"hf:{'words' if about_graphs else 'model'}"
+            words = shlex.split(re.sub(r"hf:\S+", model, printed))
+            if words[0] == "eval":
+                words += [
+                    "--episodes",
+                    "3",
+                    *([] if about_graphs else DIGITS),
+                    *(["--device", "cpu"] if model in words else []),
+                ]
+            assert main(words) == 0, command
     for name in ("--key-variable", "--errors-as", "--patience", "--prompt-style", "--template", "--price-in"):
         assert name in text
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)

@@ -121,6 +121,24 @@ def test_help_and_completion_need_no_more_than_the_environments():
     assert "--runs-per-gpu" in completed
 
 
+def test_training_needs_nothing_that_only_suites_need(tmp_path):
+    """From beginning to end, with its report: `pip install ".[all]"` leaves out what stands in the extra bench alone."""
+    sizes = "--source digits --image-size 36"
+    trained = "--iterations 1 --rollout.prompts 8 --format-warmup 1 --test-episodes 8 --eval-episodes 8 --device cpu"
+    calls = [
+        f"train Rotation {sizes} {trained} --optimizer.minibatches 1 --out {tmp_path / 'run'}".split(),
+        f"train Rotation {sizes} --agent sb3-ppo --episodes 64 --test-episodes 8 --out {tmp_path / 'kept'}".split(),
+        f"eval {tmp_path / 'run'} --episodes 8".split(),
+    ]
+    only = json.dumps(["rliable", "arch", "sb3_contrib"])
+    command = [sys.executable, "-c", BLOCKED, only, json.dumps(calls)]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, telling.VARIABLE: "1"})
+    outcomes = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("[[")]
+    assert [status for _, status, _, _ in outcomes] == [0, 0, 0], (outcomes, ran.stderr)
+    assert (tmp_path / "run" / "report.html").exists()
+    assert (tmp_path / "kept" / "report.html").exists()
+
+
 @pytest.mark.parametrize("call", NEEDY, ids=lambda call: call.words)
 def test_what_is_missing_is_told_in_one_line_that_ends_with_how_to_install_it(call, somewhere, monkeypatch, capsys):
     monkeypatch.setattr(installing, "find_spec", lambda name: None)

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ssl4rl_benchmarks.reports.suite.plots import SETTINGS, svg
+from ssl4rl_benchmarks.reports.drawing import SETTINGS, svg
 
 
 @dataclass(frozen=True)

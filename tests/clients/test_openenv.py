@@ -73,7 +73,7 @@ def test_a_batch_through_the_client(url):
 
 def test_the_validation_of_running_environments_passes(url):
     validation = pytest.importorskip("openenv.cli._validation")
-    report = validation.validate_running_environment(url)
+    report = validation.validate_running_environment(url, timeout_s=60.0)
     assert report["passed"], report
     assert report["summary"]["passed_count"] == report["summary"]["total_count"] == 6
 

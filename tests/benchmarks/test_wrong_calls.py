@@ -55,6 +55,8 @@ WRONG = {
     "show Rotation --outt a.png": "did you mean --out?",
     "show Rotation --out a.png --level easy": "takes one of angles-2, angles-4",
     "show Rotation --out a.png --level=angle-4": "did you mean 'angles-4'?",
+    "show Rotation --out a.png --level hrd": "angles-12, got 'hrd'; ssl4rl show SSL4RL/Rotation-v0 --help explains it",
+    "eval random Rotation --level angels-8": "angles-12, got 'angels-8'; did you mean 'angles-8'?",
     "show Rotation --out a.png --split tset": "did you mean 'test'?",
     "show Rotation --out a.png more": "more",
     "show Rotation --out a.png --count many": "--count",

@@ -277,8 +277,9 @@ def _require_known(arguments: Sequence[str], known: dict[str, Any], prog: str) -
         if flag in known:
             value, takes = value if equals else following, choices(known[flag])
             if takes and value and value not in takes and not value.startswith("--"):
-                meant = ELSEWHERE.get((flag, value), did_you_mean(value, takes))
-                raise UserError(f"{flag} takes one of {', '.join(takes)}, got {value!r}{meant}")
+                meant = ELSEWHERE.get((flag, value), did_you_mean(value, takes) or f"; {prog} --help explains it")
+                said = [choice for choice in takes if choice != "None"]  # which is the same as to leave the flag out
+                raise UserError(f"{flag} takes one of {', '.join(said)}, got {value!r}{meant}")
             continue
         spelled = {name.removeprefix("--"): name for name in known} | {
             name.rsplit(".", 1)[-1]: name for name in known if "." in name

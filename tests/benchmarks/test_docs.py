@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import pkgutil
 import re
 import runpy
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +15,7 @@ from pathlib import Path
 import gymnasium as gym
 import pytest
 
+from ssl4rl_benchmarks import cli
 from ssl4rl_benchmarks.figures import environments
 from ssl4rl_envs.registration import TABLE
 from ssl4rl_envs.sources import PICTURES
@@ -75,6 +79,26 @@ def test_the_examples_of_extensions_run_as_they_are_printed(script, tmp_path, mo
     runpy.run_path(script)
 
 
+@pytest.mark.usefixtures("as_before")
+def test_the_message_that_the_page_of_extensions_quotes_is_what_is_said(tmp_path, monkeypatch, capsys):
+    for name, code in EXAMPLES.items():
+        (tmp_path / name).write_text(code)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    runpy.run_path("try_source.py")
+    (quoted,) = re.findall(r"print\(error\)  # (.*), \.\.\.$", EXAMPLES["try_source.py"], re.MULTILINE)
+    assert any(line.startswith(quoted) for line in capsys.readouterr().out.splitlines())
+
+
+@pytest.mark.usefixtures("as_before")
+def test_the_example_of_extensions_passes_the_audit_by_the_command_of_the_page(tmp_path, monkeypatch, capsys):
+    (command,) = re.findall(r"^ssl4rl (audit .*)$", (DOCS / "extending.md").read_text(), re.MULTILINE)
+    (tmp_path / "brightness.py").write_text(EXAMPLES["brightness.py"])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert cli.main(command.split()) == 0, capsys.readouterr().out
+
+
 def pages() -> list[Path]:
     return sorted(DOCS.rglob("*.md"))
 
@@ -89,12 +113,12 @@ def code_of(page: str, after: str = "") -> str:
 
 SHORT = 'n_steps=32, batch_size=32, n_epochs=1, device="cpu"'
 SMALLER = {
-    "20_000": "64",
+    "10_000": "64",
     "iterations=20": "iterations=1, format_warmup=1, eval_episodes=4",
     '"iterations": 110': '"iterations": 1, "format_warmup": 1, "eval_episodes": 4',
     "episodes=512": "episodes=16",
-    'PPO("MultiInputPolicy", env)': f'PPO("MultiInputPolicy", env, {SHORT})',
-    'gym.make("ssl4rl_envs:SSL4RL/Rotation-v0"))': f'gym.make("ssl4rl_envs:SSL4RL/Rotation-v0"), {SHORT})',
+    'PPO("MultiInputPolicy", env,': f'PPO("MultiInputPolicy", env, {SHORT},',
+    'gym.make("ssl4rl_envs:SSL4RL/Rotation-v0"), verbose': f'gym.make("ssl4rl_envs:SSL4RL/Rotation-v0"), {SHORT}, verbose',
 }
 
 
@@ -112,6 +136,81 @@ def test_what_the_guides_show_runs_as_it_is_printed(page, after, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     runpy.run_path("shown.py")
     assert list((tmp_path / "runs").glob("*/config.json"))
+
+
+def python_of(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+CONTINUED = {
+    "getting_started.md": {"env"},  # of the block before
+    "graphs.md": {"read_graph"},
+    "pictures.md": {"first_picture", "second_picture"},  # the reader's own
+}
+"""Names that a block of a page takes from elsewhere, since its text goes on from there."""
+
+
+@pytest.mark.parametrize("page", [DOCS.parent / "README.md", *pages()], ids=lambda page: page.name)
+def test_every_block_of_python_imports_what_it_uses(page):
+    lacking = {}
+    for number, code in enumerate(python_of(page)):
+        tree = ast.parse(code)
+        names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+        bound = {node.id for node in names if isinstance(node.ctx, ast.Store)} | set(dir(builtins)) | {"__name__", "__file__"}
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                bound |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+            elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                bound.add(node.name)
+            elif isinstance(node, ast.arg):
+                bound.add(node.arg)
+            elif isinstance(node, ast.ExceptHandler) and node.name:
+                bound.add(node.name)
+        missing = {node.id for node in names} - bound - CONTINUED.get(page.name, set())
+        if missing:
+            lacking[number] = sorted(missing)
+    assert lacking == {}
+
+
+def test_no_two_blocks_of_the_documents_train_into_one_folder():
+    """Whoever goes from page to page in one folder must not be told that the run is there already."""
+    trained: dict[str, list[str]] = {}
+    for page in [DOCS.parent / "README.md", *pages()]:
+        text = page.read_text().replace("\\\n", " ")
+        out = re.findall(r"ssl4rl\)? train\b.*?--out (runs/[\w/-]+)", text)
+        for folder in [*out, *re.findall(r'Trainer\(config, "(runs/\w+)"\)', text)]:
+            trained.setdefault(folder, []).append(page.name)
+    assert len(trained) > 12
+    assert {folder: named for folder, named in trained.items() if len(named) > 1} == {}
+
+
+def test_blocks_that_start_processes_anew_can_be_run_as_scripts():
+    """Such a process runs the script once more."""
+    starting = {}
+    for page in [DOCS.parent / "README.md", *pages()]:
+        for code in python_of(page):
+            if re.search(r"Subproc\w+|AsyncVectorEnv|ParallelEnv|\"async\"|spawn", code):
+                starting[page.name] = starting.get(page.name, True) and 'if __name__ == "__main__":' in code
+    assert starting == dict.fromkeys(starting, True)
+    assert "using.md" in starting
+
+
+def test_the_workers_of_the_page_about_using_start_from_a_script(tmp_path):
+    pytest.importorskip("stable_baselines3")
+    (code,) = [code for code in python_of(DOCS / "using.md") if "SubprocVecEnv" in code]
+    (tmp_path / "shown.py").write_text(code.replace("n_envs=4", "n_envs=1"))
+    ran = subprocess.run([sys.executable, "shown.py"], cwd=tmp_path, capture_output=True, text=True, timeout=500, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == "(1, 64, 64, 3)\n"
+
+
+def test_extras_are_installed_by_one_form_of_the_command():
+    forms = {
+        form
+        for page in [DOCS.parent / "README.md", *pages()]
+        for form in re.findall(r"pip install [^\n`]*\[", page.read_text())
+    }
+    assert [form for form in forms if " -e" in form or "'" in form] == []
 
 
 def test_the_first_page_is_one_screen_and_nine_lines_train():
@@ -169,5 +268,5 @@ def test_every_id_that_is_made_stands_behind_its_package():
 
 def test_the_first_screen_of_the_readme_shows_what_most_people_came_for():
     first = (DOCS.parent / "README.md").read_text().splitlines()[:30]
-    assert 'PPO("MultiInputPolicy", gym.make("ssl4rl_envs:SSL4RL/Rotation-v0"))' in "\n".join(first)
+    assert 'PPO("MultiInputPolicy", gym.make("ssl4rl_envs:SSL4RL/Rotation-v0"), verbose=1)' in "\n".join(first)
     assert any(line.startswith("![") for line in first)

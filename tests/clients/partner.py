@@ -33,4 +33,4 @@ def blocks(page: str) -> list[str]:
 def run_page(page: str) -> None:
     """Run the Python of a page as it is printed, block after block, each by itself."""
     for block in blocks(page):
-        exec(compile(block, f"{page}.md", "exec"), {})
+        exec(compile(block, f"{page}.md", "exec"), {"__name__": "__main__"})

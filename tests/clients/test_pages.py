@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.clients.partner import EXAMPLES, blocks
+from ssl4rl_agents.replies import Quiz, ReplyFile
+from tests.clients.partner import EXAMPLES, blocks, run_page
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,20 @@ def test_the_block_of_a_page_runs(page, needs, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [*sys.path, str(EXAMPLES)])  # whence pages of examples are run
     (code,) = blocks(page)
     exec(compile(code, f"{page}.md", "exec"), {})
+
+
+def test_the_block_of_endpoints_tells_of_a_model_that_never_replied(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    quiz = Quiz("SSL4RL/Rotation-v0", {"source": "digits"}, split="test", questions=2)
+    with ReplyFile(Path("replies/silent.jsonl")) as file:
+        for _, questions in quiz.batches(wanted=lambda index: True):
+            for question in questions:
+                told = {"model": "silent", "kind": "model", "settings": {}, "reply": None, "error": "no whole response"}
+                file.append(quiz.row(question.index, question.digest, **told))
+    run_page("endpoints")
+    said = capsys.readouterr().out.splitlines()
+    assert "silent has not replied: 2 replies never came" in said
+    assert any(line.startswith("mine ") for line in said)
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from functools import reduce
 from typing import Any
 
 from ssl4rl_agents.algorithms import ADVANTAGES, SURROGATES
-from ssl4rl_agents.algorithms.advantages import group_advantages
+from ssl4rl_agents.algorithms.estimators import group_advantages
 from ssl4rl_agents.algorithms.row import Row
 from ssl4rl_agents.divergence import settled
 from ssl4rl_agents.named import check_named, started

@@ -21,6 +21,7 @@ from ssl4rl_envs.registration import env_id_of, task_class, with_plain_source
 Algorithm = Literal["ppo", "sft"]
 Aggregation = Literal["token_mean", "sequence_mean", "sequence_sum"]
 KLLoss = Literal["none", "k2", "k3"]
+Invalid = Literal["repeat", "end", "penalise"]
 
 GRAPH_MODELS = ("gcn", "sage", "gat", "gin")
 """Graph networks, by their message-passing layers."""
@@ -115,6 +116,12 @@ class RolloutConfig(Settings):
     prefetch: bool | None = None
     """Make the next questions in a thread while the policy learns; the questions are the same. By default true, but for a
     schedule, which chooses by what was learned."""
+    invalid: Invalid = "repeat"
+    """What becomes of an episode of several decisions after an answer that cannot be read: repeat asks again, which uses up a
+    decision, as in the environment; end ends it there; penalise asks again, and takes invalid_penalty off for learning."""
+    invalid_penalty: float = 0.1
+    """Taken off what is learned from an answer that cannot be read, with invalid penalise; what is logged as the reward is
+    what the environment pays."""
     max_rounds: int = 4
     """Rounds of asking an iteration at most, with dynamic_sampling."""
     engine: Literal["policy", "vllm"] = "policy"
@@ -176,13 +183,19 @@ class ObjectiveConfig(Settings):
     section: ClassVar[str] = "objective."
 
     advantage: Literal[tuple(ADVANTAGES)] = "gae"  # type: ignore[valid-type]
-    """gae (PPO with a critic), grpo, dr_grpo, rloo or reinforce++. grpo, dr_grpo and rloo compare the answers of a group and
-    need group_size of 2 or more; dr_grpo centres their scores without scaling them, and with aggregation sequence_sum is all
+    """gae (PPO with a critic), grpo, dr_grpo, rloo or reinforce++; for episodes of several decisions also turn_gae (a turn is
+    the step), bilevel_gae (turns, then the tokens of each), turn_grpo (compares returns from the same turn on) and step_grpo
+    (normalises step rewards). Names that end in grpo, and rloo, compare the answers of a group and need group_size of 2 or
+    more; dr_grpo centres their scores without scaling them, and with aggregation sequence_sum is all
     of Dr. GRPO (arXiv 2503.20783)."""
     gamma: float = 1.0
     """Discount from token to token."""
     gae_lambda: float = 1.0
     """Mixing of GAE for the policy's advantages; 1 gives returns minus values."""
+    turn_gamma: float = 1.0
+    """Discount from turn to turn, of episodes of several decisions."""
+    turn_lambda: float = 1.0
+    """Mixing of GAE from turn to turn; with turn_gae and bilevel_gae."""
     length_adaptive_alpha: float | None = None
     """Mixing of 1 - 1 / (alpha * length) for each answer in place of gae_lambda (VAPO, arXiv 2504.05118, with 0.05, which is
     meant for answers of hundreds of tokens); None is off."""

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ssl4rl_agents.agent import load_agent
-from ssl4rl_agents.algorithms.advantages import group_advantages
+from ssl4rl_agents.algorithms.estimators import group_advantages
 from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.divergence import form, settled
 from ssl4rl_agents.ppo.credit import Credit

@@ -1,12 +1,10 @@
-"""Advantages: how much better an answer was than expected. One function and one row of `ADVANTAGES` an algorithm."""
+"""Advantages: how much better an answer was than expected. One function an algorithm."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from ssl4rl_agents.algorithms.row import Row
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,27 +45,18 @@ class Earned:
         scores: (E,) one an episode, without penalties; those of a group stand in a row.
         group_size: episodes that answer the same question.
         turns: one after the other.
+        beyond: (E,) the values of the states in which the horizon cut episodes off, 0 where they had ended; None for 0.
     """
 
     scores: Tensor
     group_size: int
     turns: list[EarnedInTurn]
+    beyond: Tensor | None = None
 
-
-@dataclass(frozen=True)
-class Estimator(Row):
-    """How an algorithm estimates advantages: a row of `ADVANTAGES`.
-
-    Args:
-        function: from what was earned (`Earned`) to the advantages of each turn; see `Row`.
-        groups: whether it compares the episodes of a group, so that there must be two or more.
-        critic: whether it goes by values, and gives returns for the critic to learn.
-        whitened: whether its advantages are brought to mean 0 and standard deviation 1 over all tokens of the iteration.
-    """
-
-    groups: bool = False
-    critic: bool = False
-    whitened: bool = False
+    @property
+    def nothing(self) -> Tensor:
+        """Zeros (E,)."""
+        return self.scores.new_zeros(len(self.scores)).float()
 
 
 # Tokens
@@ -215,8 +204,8 @@ def by_critic(
 ) -> list[Advantages]:
     """PPO: GAE against a critic, whose targets may be mixed otherwise (VC-PPO, arXiv 2503.01491)."""
     found: list[Advantages] = []
-    nothing = earned.scores.new_zeros(len(earned.scores)).float()
-    ahead, ahead_of_critic = (nothing, nothing), (nothing, nothing)
+    beyond = earned.nothing if earned.beyond is None else earned.beyond
+    ahead, ahead_of_critic = (beyond, earned.nothing), (beyond, earned.nothing)
     for turn in reversed(earned.turns):
         rows, alpha = turn.episodes, length_adaptive_alpha
         lam = gae_lambda if alpha is None else length_adaptive_lambda(turn.mask, alpha)
@@ -232,7 +221,7 @@ def by_critic(
 def by_returns(earned: Earned, *, gamma: float) -> list[Advantages]:
     """REINFORCE++ (Hu 2025, arXiv 2501.03262): the returns themselves, penalties included; no critic, no groups."""
     found: list[Advantages] = []
-    ahead = earned.scores.new_zeros(len(earned.scores)).float()
+    ahead = earned.nothing
     for turn in reversed(earned.turns):
         returns = returns_to_go(turn.rewards, turn.mask, gamma, ahead[turn.episodes])
         found.insert(0, Advantages(returns, None))
@@ -243,18 +232,3 @@ def by_returns(earned: Earned, *, gamma: float) -> list[Advantages]:
 def _put(of_episodes: Tensor, episodes: Tensor, tokens: Tensor) -> Tensor:
     """Return numbers (E,) with those of some episodes replaced by what their first tokens (n, T) have."""
     return of_episodes.scatter(0, episodes, tokens[:, 0])
-
-
-ADVANTAGES: dict[str, Estimator] = {
-    "gae": Estimator(by_critic, critic=True, whitened=True),
-    "grpo": Estimator(by_group(grpo), groups=True),
-    "dr_grpo": Estimator(by_group(dr_grpo), groups=True),
-    "rloo": Estimator(by_group(rloo), groups=True),
-    "reinforce++": Estimator(by_returns, whitened=True),
-}
-"""The algorithms by name, as `objective.advantage` takes them. Another one is another row."""
-
-
-def group_advantages() -> list[str]:
-    """Return the names of the algorithms that compare the answers of a group."""
-    return [name for name, row in ADVANTAGES.items() if row.groups]

@@ -219,6 +219,10 @@ class GNNPolicy(Policy):
         logprobs, entropies = token_statistics(logits, tokens)
         return Evaluation(*(column.masked_fill(~mask, 0.0) for column in (logprobs, entropies, values)))
 
+    def expect(self, inputs: GraphInputs) -> Tensor:
+        """Return the values of the first tokens; those of an answer do not depend on each other."""
+        return self._judge(inputs)[1][:, 0]
+
     def decode(self, tokens: Tensor, mask: Tensor, truncated: Tensor) -> NDArray[np.int64]:
         """Turn tokens (n, S) into actions: (n, S), or (n,) for a task with one decision."""
         del mask, truncated

@@ -7,14 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ssl4rl_agents.algorithms.advantages import (
-    ADVANTAGES,
-    EPSILON,
-    Advantages,
-    Earned,
-    EarnedInTurn,
-    token_rewards,
-)
+from ssl4rl_agents.algorithms.advantages import EPSILON, Advantages, Earned, EarnedInTurn, token_rewards
+from ssl4rl_agents.algorithms.estimators import ADVANTAGES
 from ssl4rl_agents.divergence import form, refuse_penalties
 from ssl4rl_agents.ppo import losses
 from ssl4rl_agents.ppo.rollout import Rollout
@@ -83,9 +77,9 @@ def estimate(
                 f"rewards must hold one number for each of {len(mask)} answers, shape ({len(mask)},), got "
                 f"{tuple(turn.rewards.shape)}; what is taken off tokens goes into penalties"
             )
-        rewards = token_rewards(turn.rewards, mask, None if penalties is None else penalties[number])
+        rewards = token_rewards(turn.credited, mask, None if penalties is None else penalties[number])
         turns.append(EarnedInTurn(rewards, turn.samples.values, mask, turn.episodes))
-    earned = Earned(rollout.scores, rollout.group_size, turns)
+    earned = Earned(rollout.credited, rollout.group_size, turns, rollout.beyond)
     found: list[Advantages] = row(objective, earned)
     return whiten(found, [turn.mask for turn in turns], processes) if row.whitened else found
 

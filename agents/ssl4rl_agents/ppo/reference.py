@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ssl4rl_agents.algorithms.advantages import ADVANTAGES
+from ssl4rl_agents.algorithms.estimators import ADVANTAGES
 from ssl4rl_agents.divergence import form
 from ssl4rl_agents.policies.build import load_policy
 from ssl4rl_agents.policies.policy import Evaluation, Policy
@@ -23,16 +23,31 @@ from ssl4rl_envs import Task
 
 
 @torch.no_grad()
-def score_again(policy: Policy, turn: Turn, micro_batches: MicroBatches) -> Evaluation:
-    """Return what a policy says of the answers of a turn, as many at a time as an update takes."""
+def score_again(policy: Policy, turn: Turn, micro_batches: MicroBatches, whole: int) -> Evaluation:
+    """Return what a policy says of the answers of a turn, as many at a time as an update takes.
+
+    Args:
+        policy: that is asked.
+        turn: whose answers.
+        micro_batches: how many questions a pass takes.
+        whole: episodes of each question.
+    """
     samples = turn.samples
+    count = len(samples.tokens) // turn.group_size
 
     def work() -> Evaluation:
         parts = [
             policy(turn.inputs.rows(prompts), samples.tokens[rows], samples.mask[rows])
-            for prompts, rows in micro_batches.parts(len(turn.inputs), turn.group_size, samples.tokens.device)
+            for prompts, rows in micro_batches.parts(
+                count, turn.group_size, samples.tokens.device, each=whole // turn.group_size
+            )
         ]
-        return Evaluation(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+        none = samples.logprobs[:0]
+        return (
+            Evaluation(*(torch.cat([none, *columns]) for columns in zip(*parts, strict=True)))
+            if parts
+            else Evaluation(none, none, none)
+        )
 
     with autocast(policy, samples.tokens.device):
         return micro_batches.run(work)
@@ -65,7 +80,7 @@ def recall(
     if rollout.open:
         return
     for turn in rollout.turns:
-        now = score_again(policy, turn, micro_batches)
+        now = score_again(policy, turn, micro_batches, rollout.group_size)
         turn.samples.logprobs, turn.samples.values = now.logprobs, now.values
 
 
@@ -115,4 +130,5 @@ class Reference:
         initial = nullcontext() if self._copy is not None else self._policy.initial()
         assert initial is not None
         with initial:
-            return [score_again(self._copy or self._policy, turn, micro_batches).logprobs for turn in rollout.turns]
+            policy, whole = self._copy or self._policy, rollout.group_size
+            return [score_again(policy, turn, micro_batches, whole).logprobs for turn in rollout.turns]

@@ -48,10 +48,21 @@ def summarise(
         "optimizer_steps": statistics.steps,
         "skipped_steps": statistics.skipped,
         "stopped_early": float(statistics.stopped_early),
+        **_of_turns(processes, rollout),
         "episodes": len(rollout.success) * processes.count,
         "tokens": sum(int(mask.sum()) for mask in masks),
         **_of_tokens(processes, rollout, credit, masks, importance_cap),
     }
+
+
+def _of_turns(processes: Processes, rollout: Rollout) -> dict[str, float]:
+    """Return how many decisions episodes took, where some took several."""
+    if len(rollout.turns) == 1:
+        return {}
+    decisions = processes.total(
+        rollout.success.new_tensor(sum(len(turn.episodes) for turn in rollout.turns), dtype=torch.float64)
+    )
+    return {"turns/mean": float(decisions) / (len(rollout.success) * processes.count), "turns/max": len(rollout.turns)}
 
 
 def _of_tokens(

@@ -24,7 +24,7 @@ from ssl4rl_agents.ppo.preparation import check_zero, drawn_beside, example_pass
 from ssl4rl_agents.ppo.questions import TrainingQuestions
 from ssl4rl_agents.ppo.randomness import Randomness
 from ssl4rl_agents.ppo.reference import Reference, recall
-from ssl4rl_agents.ppo.rollout import Player, Rollout
+from ssl4rl_agents.ppo.rollout import Player, Rollout, rules_of
 from ssl4rl_agents.ppo.summary import summarise, summarise_asked, summarise_readable
 from ssl4rl_agents.ppo.update import Updater
 from ssl4rl_agents.readability import Readability
@@ -106,9 +106,10 @@ class Trainer:
         config = self.config
         self.task: Task = make_task(config.env, **config.env_args)
         self.format_task = format_task(config, self.task)
-        if self.task.horizon > 1:
+        if self.task.horizon > 1 and self.processes.sharded:
             raise ValueError(
-                f"{config.env} takes up to {self.task.horizon} decisions an episode; the trainer is for tasks of one"
+                f"{config.env} takes up to {self.task.horizon} decisions an episode, and episodes end at their own time; "
+                "processes that hold parts of the weights make the same passes all along, so use whole weights there"
             )
         self.interface = Interface(self.task, config.policy.interface, config.prompt_style, config.grammar)
         for split in SPLITS:
@@ -170,7 +171,16 @@ class Trainer:
         }
         self.micro_batches, sampled = (self._micro_batches(name, size) for name, size in self._usual.items())
         group_size = config.rollout.sizes()[1]
-        self.player = Player(self.policy, self.interface, group_size, self.randomness, sampled, sampler, self.readability)
+        self.player = Player(
+            self.policy,
+            self.interface,
+            group_size,
+            self.randomness,
+            sampled,
+            sampler,
+            self.readability,
+            rules_of(config, self.task),
+        )
         self.updater = Updater(
             self.policy,
             self.optimizer,

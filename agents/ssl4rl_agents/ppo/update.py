@@ -74,7 +74,7 @@ class Minibatch:
     def split(self, prompts: int) -> list[Minibatch]:
         """Cut into micro-batches of at most `prompts` prompts."""
         found = []
-        for start in range(0, len(self.inputs), prompts):
+        for start in range(0, len(self.inputs), max(1, prompts)):
             stop = min(start + prompts, len(self.inputs))
             rows = slice(start * self.group_size, stop * self.group_size)
             kept: dict[str, Any] = {name: value[rows] for name, value in vars(self).items() if isinstance(value, Tensor)}
@@ -105,7 +105,7 @@ def minibatch_of(
         samples, judged = turn.samples, credit.turns[number]
         found.append(
             Minibatch(
-                turn.inputs.rows(prompts),
+                (rollout.turns[0] if turn.inputs is None else turn).inputs.rows(prompts),
                 turn.group_size,
                 samples.tokens[rows],
                 masks[number],
@@ -249,7 +249,12 @@ class Updater:
     def _gradients(self, batch: list[Minibatch]) -> tuple[dict[str, Tensor], Tensor]:
         """Sum the gradients of an optimizer step; return the sums of what is logged, and the ratios of its tokens."""
         learner, processes = self._processes.learner(self._policy, self._optimizer), self._processes
-        parts = [part for turn in batch for part in turn.split(self._micro_batches.size_for(len(turn.inputs)))]
+        whole = batch[0].group_size  # as all episodes begin together
+        parts = [
+            part
+            for turn in batch
+            for part in turn.split(self._micro_batches.size_for(len(turn.inputs), whole // turn.group_size))
+        ]
         sums: dict[str, Tensor] = {}
         ratios = []
         for index, part in enumerate(parts):

@@ -37,15 +37,24 @@ class MicroBatches:
         self._processes = processes
         self._used = size
 
-    def size_for(self, count: int) -> int:
-        """Return how many of `count` questions a pass takes."""
-        self._used = min(self.size, count)
-        return self._used
+    def size_for(self, count: int, each: int = 1) -> int:
+        """Return how many of `count` prompts a pass takes, of which a question has `each`."""
+        self._used = min(self.size, -(-count // each))
+        return self._used * each
 
-    def parts(self, count: int, group_size: int, device: torch.device | None = None) -> Iterator[tuple[Tensor, slice]]:
-        """Cut `count` questions: the indices of each part's questions, and the rows of their answers."""
-        size = self.size_for(count)
-        for start in range(0, count, size):
+    def parts(
+        self, count: int, group_size: int, device: torch.device | None = None, each: int = 1
+    ) -> Iterator[tuple[Tensor, slice]]:
+        """Cut `count` prompts: the indices of each part's prompts, and the rows of their answers.
+
+        Args:
+            count: how many.
+            group_size: answers to each.
+            device: of the indices.
+            each: prompts that a question has: later turns of an episode are prompts of their own.
+        """
+        size = self.size_for(count, each)
+        for start in range(0, count, max(1, size)):
             stop = min(start + size, count)
             yield torch.arange(start, stop, device=device), slice(start * group_size, stop * group_size)
 

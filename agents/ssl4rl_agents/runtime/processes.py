@@ -219,16 +219,21 @@ class Processes:
         return float(found)
 
     def gather(self, rows: Tensor) -> Tensor:
-        """Return the rows (n,) or (n, T) of all processes, n the same for all, one process after the other, T filled up."""
+        """Return the rows (n,) or (n, T) of all processes, one process after the other, T filled up."""
         if self.count == 1:
             return rows
         if rows.ndim > 1:
             lacking = int(self.greatest(rows.shape[1])) - rows.shape[1]
             rows = nn.functional.pad(rows, (0, lacking))
-        sent = (rows.byte() if rows.dtype == torch.bool else rows).contiguous()
+        counts = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in range(self.count)]
+        dist.all_gather(counts, torch.tensor([len(rows)], device=rows.device))
+        sent = rows.new_zeros(
+            (int(torch.cat(counts).max()), *rows.shape[1:]), dtype=None if rows.dtype != torch.bool else torch.uint8
+        )
+        sent[: len(rows)] = rows
         parts = [torch.empty_like(sent) for _ in range(self.count)]
         dist.all_gather(parts, sent)
-        return torch.cat(parts).to(rows.dtype)
+        return torch.cat([part[: int(count)] for part, count in zip(parts, counts, strict=True)]).to(rows.dtype)
 
     def everywhere(self, value: bool) -> bool:
         """Return whether it is so in every process."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ssl4rl_agents.algorithms.advantages import group_advantages
+from ssl4rl_agents.algorithms.estimators import group_advantages
 from ssl4rl_agents.readability import NEARLY_NONE
 from ssl4rl_benchmarks.bench.grid import REVISION
 from ssl4rl_benchmarks.bench.rows import Row

@@ -59,7 +59,9 @@ class World:
         right = torch.tensor([number in self.informative for number in batch.target.tolist()])
         scores = torch.stack([right.float(), torch.zeros(len(batch))], dim=1).reshape(-1)
         samples = Samples(tokens, mask, -tokens.float() * mask, tokens.float() * mask, ~mask[:, -1])
-        return one_turn(batch.target, samples, scores, GROUP, scores > 0)
+        rollout = one_turn(batch.target, samples, scores, GROUP, scores > 0)
+        rollout.turns[0].states = batch
+        return rollout
 
     def encode(self, batch: Batch) -> list[int]:
         self.encoded.append(batch.target.tolist())

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ssl4rl_agents.ppo.questions import TrainingQuestions
-from ssl4rl_agents.ppo.rollout import Player, Rollout, Turn, joined
+from ssl4rl_agents.ppo.rollout import Player, Rollout, Turn, joined, no_samples
 from ssl4rl_agents.runtime.processes import Processes
 from ssl4rl_envs.task import Batch
 
@@ -64,33 +64,71 @@ def play_until_informative(
         The rollout, whose questions stand in the order of asking, those without an advantage last; and what was asked.
         If one round was enough, the rollout is as it was played.
     """
-    batches, played, enough = [first], [player.play(first)], False
+    played, enough = [player.play(first)], False
     while True:
         informative = torch.cat([rollout.informative for rollout in played])
         enough = processes.everywhere(int(informative.sum()) >= len(first))
         if enough or len(played) == max_rounds:
             break
-        played[-1].turns[0].inputs = None  # the pictures of all rounds at once might not fit the memory
-        batches.append(questions.ask(len(played)))
-        played.append(player.play(batches[-1], len(played)))
+        for turn in played[-1].turns:
+            turn.inputs = None  # the pictures of all rounds at once might not fit the memory
+        played.append(player.play(questions.ask(len(played)), len(played)))
     asked = _asked(played, informative)
     if len(played) == 1:
         return played[0], asked
     chosen = torch.cat([torch.nonzero(informative).flatten(), torch.nonzero(~informative).flatten()])[: len(first)]
-    inputs = player.encode(Batch.concatenate(batches).rows(chosen.cpu().numpy()))
-    return _picked(played, chosen, inputs), asked
+    return _picked(player, played, chosen), asked
 
 
-def _picked(played: list[Rollout], chosen: Tensor, inputs: object) -> Rollout:
-    """Return the rollout of some questions out of several rollouts of one turn."""
-    group = played[0].group_size
-    rows = (chosen[:, None] * group + torch.arange(group, device=chosen.device)).reshape(-1)
-    (turns,) = zip(*(rollout.turns for rollout in played), strict=True)
-    rewards = torch.cat([turn.rewards for turn in turns])[rows]
-    turn = Turn(
-        inputs, joined([turn.samples for turn in turns], rows), rewards, torch.arange(len(rows), device=rows.device), group
-    )
-    return Rollout([turn], torch.cat([rollout.success for rollout in played])[rows], group)
+def _picked(player: Player, played: list[Rollout], chosen: Tensor) -> Rollout:
+    """Return the rollout of some questions out of several rollouts, their prompts encoded anew.
+
+    Args:
+        player: encodes.
+        played: the rollouts.
+        chosen: (q,) which questions, counted over all rollouts one after the other, as they are to stand.
+    """
+    group, device = played[0].group_size, chosen.device
+    episodes = (chosen[:, None] * group + torch.arange(group, device=device)).reshape(-1)
+    success = torch.cat([rollout.success for rollout in played])
+    places = torch.full((len(success),), -1, device=device)
+    places[episodes] = torch.arange(len(episodes), device=device)
+    starts = [sum(len(earlier.success) for earlier in played[:number]) for number in range(len(played))]
+    turns = []
+    for number in range(max(len(rollout.turns) for rollout in played)):
+        parts = [
+            (rollout.turns[number], start)
+            for rollout, start in zip(played, starts, strict=True)
+            if number < len(rollout.turns)
+        ]
+        turns.append(
+            _picked_turn(
+                player, [part for part, _ in parts], places[torch.cat([part.episodes + start for part, start in parts])]
+            )
+        )
+    beyond = [rollout.beyond for rollout in played if rollout.beyond is not None]
+    return Rollout(turns, success[episodes], group, beyond=torch.cat(beyond)[episodes] if beyond else None)
+
+
+def _picked_turn(player: Player, parts: list[Turn], places: Tensor) -> Turn:
+    """Return some answers of several turns as one, each in its place.
+
+    Args:
+        player: encodes the prompts.
+        parts: the turns.
+        places: of all their answers, one turn after the other: which episode of the new rollout each is of, -1 for none.
+    """
+    kept = torch.nonzero(places >= 0).flatten()
+    rows = kept[places[kept].argsort()]
+    whole = [part for part in parts if len(part.episodes)]
+    rewards = torch.cat([part.rewards for part in parts])[rows]
+    fines = None if parts[0].fines is None else torch.cat([part.fines for part in parts if part.fines is not None])[rows]
+    group = parts[0].group_size
+    if not len(rows):
+        return Turn(None, no_samples(places.device), rewards, places[rows], group, fines)
+    states = Batch.concatenate([part.states for part in whole if part.states is not None])
+    inputs = player.encode(states.rows((rows[::group] // group).cpu().numpy()))
+    return Turn(inputs, joined([part.samples for part in whole], rows), rewards, places[rows], group, fines)
 
 
 def _asked(played: list[Rollout], informative: Tensor) -> Asked:

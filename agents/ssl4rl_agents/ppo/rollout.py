@@ -137,7 +137,7 @@ def rules_of(config: TrainConfig, task: Task) -> Rules:
         rollout.invalid,
         rollout.invalid_penalty,
         bootstrap=critic and task.horizon > 1,
-        keep_states=rollout.dynamic_sampling and task.horizon > 1,
+        keep_states=rollout.dynamic_sampling,
     )
 
 
@@ -212,7 +212,10 @@ class Player:
         inputs, samples = self._answer(going, generator)
         device, kept = samples.tokens.device, ~samples.truncated.cpu().numpy()
         actions = self.policy.decode(samples.tokens, samples.mask, samples.truncated)
-        transition = self._interface.step(going.repeated(), actions)
+        heard = (
+            [said if whole else "" for said, whole in zip(actions, kept, strict=True)] if self._interface.text else actions
+        )
+        transition = self._interface.step(going.repeated(), heard)  # what was cut off is no answer and changes nothing
         answered = transition.answered & kept
         if self._readability is not None:
             self._readability.note(actions, answered, ~kept)

@@ -106,6 +106,8 @@ def learn_targets(
 ) -> dict[str, float]:
     """Pass `epochs` times over questions with their targets, the supervised ceiling; return the numbers of it.
 
+    Of episodes of several decisions, all states are shown that the oracle comes to.
+
     Args:
         steps: take a step towards some replies.
         interface: how the questions are asked.
@@ -113,7 +115,8 @@ def learn_targets(
         settings: how many passes of how many minibatches.
         generator: on the CPU; shuffles.
     """
-    policy, processes = steps.policy, steps.processes
+    policy, processes, questions = steps.policy, steps.processes, len(batch)
+    batch = demonstrated(interface.task, batch)
     inputs = policy.encode(policy.observe(interface, batch))
     replies = written(interface, interface.task.oracle(batch), batch)
     found = []
@@ -125,9 +128,20 @@ def learn_targets(
     return {
         "loss/cross_entropy": float(mean),
         "skipped_steps": sum(norm is None for _, norm in found),
-        "episodes": len(replies) * processes.count,
+        "episodes": questions * processes.count,
         "tokens": int(tokens),
     }
+
+
+def demonstrated(task: Task, batch: Batch) -> Batch:
+    """Return the states that the oracle comes to from those of a batch, one decision of all episodes after the other."""
+    states = [batch]
+    for _ in range(task.horizon - 1):
+        step = task.advance(states[-1], task.oracle(states[-1]))
+        states.append(step.state.rows(~step.terminated))
+        if not len(states[-1]):
+            break
+    return batch if len(states) == 1 else Batch.concatenate([state for state in states if len(state)])
 
 
 def teach_format(

@@ -132,7 +132,8 @@ class Policy(nn.Module, ABC):
     def expect(self, inputs: Any) -> Tensor:
         """Return the values (n,) of the states in which n prompts are yet to be answered."""
         tokens = torch.zeros((len(inputs), 1), dtype=torch.long, device=next(self.parameters()).device)
-        return self(inputs, tokens, torch.ones_like(tokens, dtype=torch.bool)).values[:, 0]
+        evaluation: Evaluation = self(inputs, tokens, torch.ones_like(tokens, dtype=torch.bool))
+        return evaluation.values[:, 0]
 
     def forward(self, inputs: Any, tokens: Tensor, mask: Tensor) -> Evaluation:
         """Do as `evaluate` does: where weights are in parts (FSDP), they come together for `forward`."""

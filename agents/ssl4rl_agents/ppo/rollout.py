@@ -247,9 +247,11 @@ class Player:
         states = going.repeated()
 
         def work() -> Tensor:
+            if not len(states):
+                return beyond[:0]
+            inputs = self.policy.encode(self.policy.observe(self._interface, states))
             parts = self.micro_batches.parts(len(states), 1, device, each=self.group_size)
-            inputs = self.policy.encode(self.policy.observe(self._interface, states)) if len(states) else None
-            return torch.cat([beyond[:0], *(self.policy.expect(inputs.rows(rows)) for rows, _ in parts)])
+            return torch.cat([self.policy.expect(inputs.rows(rows)) for rows, _ in parts])
 
         with torch.no_grad(), autocast(self.policy, device):
             beyond[torch.from_numpy(going.episodes).to(device)] = self.micro_batches.run(work)

@@ -29,7 +29,7 @@ from ssl4rl_agents.settings import OptimizerConfig, TrainConfig
 from ssl4rl_envs import Stream
 from ssl4rl_envs.answers import wrap
 from ssl4rl_envs.interface import Interface
-from ssl4rl_envs.task import Batch
+from ssl4rl_envs.task import Batch, Task
 
 FORMAT_STEPS = {"betas": (0.9, 0.999), "weight_decay": 0.01}
 """AdamW's settings in the format warm-up."""

@@ -1,4 +1,5 @@
-"""Run by each of two processes: gradients, a training run, and its resumption, each in a fork of its own.
+"""Run by each of two processes: gradients, a training run, its resumption, and one of episodes of several decisions, each in
+a fork of its own.
 
 What takes longest, importing, is done once. In a fork no group of processes, no engine of DeepSpeed and none of accelerate's
 state is there yet, so that each stage begins as a launched process does. Each ends as one does, too: by leaving Python.
@@ -37,6 +38,13 @@ def train(folder: Path) -> int:
     return cli.main(["train", "SSL4RL/Rotation-v0", "--out", str(folder / "run"), *FLAGS.split()])
 
 
+def episodes(folder: Path) -> int:
+    if "ACCELERATE_USE_FSDP" in os.environ or "ACCELERATE_USE_DEEPSPEED" in os.environ:
+        return 0  # whole weights alone play them
+    swaps = ["--grid", "2", "--max-steps", "4", "--rollout.invalid", "end"]
+    return cli.main(["train", "SSL4RL/PatchSwap-v0", "--out", str(folder / "episodes"), *FLAGS.split(), *swaps])
+
+
 def resume(folder: Path) -> int:
     return cli.main(["train", "--resume", str(folder / "again"), "--json"])
 
@@ -65,7 +73,7 @@ def begin(name: str, folder: Path) -> TCPStore | None:
 
 
 def main(folder: Path) -> None:
-    for stage in (gradients, train, resume):
+    for stage in (gradients, train, resume, episodes):
         if stage is resume and is_main():
             lose_the_last_checkpoint(folder)
         if not (child := os.fork()):

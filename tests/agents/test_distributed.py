@@ -93,6 +93,16 @@ def test_a_run_of_two_processes_leaves_one_folder_and_resumes_bit_for_bit(pair):
     assert resumed.iteration == 2  # one process reads what two wrote
 
 
+def test_two_processes_play_episodes_that_end_at_their_own_time(pair):
+    mode, folder = pair
+    if mode:
+        return
+    lines = read_metrics(folder / "episodes")
+    assert [line["episodes"] for line in lines] == [16, 32]
+    assert all(1 <= line["turns/mean"] < line["turns/max"] for line in lines if "turns/mean" in line)
+    assert all(line["first_ratio_error"] < 1e-4 for line in lines)
+
+
 class Pretended(Processes):
     """One of several processes as far as sharing goes, alone as far as talking goes."""
 

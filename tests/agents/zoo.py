@@ -294,7 +294,7 @@ def gemma3(corpus: Sequence[str]) -> tuple[Any, Any]:
     tokenizer = tokenizer_of(corpus, "<end_of_turn>", turns, start="<bos>", **named)
     template = chat(
         "<start_of_image>",
-        before="<start_of_turn>ROLE\n",
+        before="<start_of_turn>{{ 'model' if message['role'] == 'assistant' else message['role'] }}\n",
         after="<end_of_turn>\n",
         reply="<start_of_turn>model\n",
         start="{{ bos_token }}",

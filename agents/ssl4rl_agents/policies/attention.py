@@ -131,6 +131,49 @@ def rows_mask(prompt: Tensor, answers: Tensor, window: int | None = None, blocks
     return torch.cat([top, answers_mask(prompt, answers, window)], dim=1)
 
 
+def continued_mask(seen: Tensor, length: int, window: int | None = None, blocks: Tensor | None = None) -> Tensor:
+    """Return what the last tokens of rows that end together see, (N, T, L).
+
+    Args:
+        seen: (N, L) bool, False where padded, on the left.
+        length: T, how many tokens.
+        window: as in `answers_mask`.
+        blocks: (N, T) as in `rows_mask`, of these tokens.
+    """
+    place = torch.arange(seen.shape[1], device=seen.device)
+    last = place[-length:, None]
+    sees = last >= place
+    if window is not None:
+        sees = sees & (last - place < window)
+    whole = sees[None].expand(len(seen), -1, -1)
+    if blocks is not None:
+        both = (blocks[:, :, None] == blocks[:, None, :]) & (blocks[:, :, None] >= 0)
+        whole = whole | torch.nn.functional.pad(both, (seen.shape[1] - length, 0))
+    return (whole & seen[:, None, :]) | (last == place)  # a padded token sees itself, as in `answers_mask`
+
+
+def parted_mask(before: Tensor, these: Tensor, window: int | None = None, blocks: Tensor | None = None) -> Tensor:
+    """Return what tokens see that stand behind parts with padding anywhere, (N, T, L + T).
+
+    Args:
+        before: (N, L) bool, False where padded.
+        these: (N, T) bool, the tokens; False where padded.
+        window: as in `answers_mask`, counted in tokens that are any.
+        blocks: (N, T) as in `rows_mask`, of these tokens.
+    """
+    whole, length = torch.cat([before, these], dim=1), these.shape[1]
+    place = torch.arange(whole.shape[1], device=whole.device)
+    last = place[-length:, None]
+    sees = (last >= place)[None]
+    if window is not None:
+        number = whole.cumsum(1)
+        sees = sees & (number[:, -length:, None] - number[:, None] < window)
+    if blocks is not None:
+        both = (blocks[:, :, None] == blocks[:, None, :]) & (blocks[:, :, None] >= 0)
+        sees = sees | torch.nn.functional.pad(both, (before.shape[1], 0))
+    return (sees & whole[:, None]) | (last == place)
+
+
 def windows_of(config: object, name: str) -> dict[str, int | None]:
     """Return how far back the layers of a decoder see, by kind of layer.
 

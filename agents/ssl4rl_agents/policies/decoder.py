@@ -138,14 +138,14 @@ class Decoder:
         """Run the prompts."""
         cache = DynamicCache()
         mask, positions = inputs.attention_mask, inputs.positions
-        told = self._told(inputs)
+        told = self.told(inputs)
         if inputs.token_types is not None:
             told["token_type_ids"] = inputs.token_types
         common = self.common_prefix(inputs)
         if common:
-            self._run(inputs.input_ids[:1, :common], mask[:1, :common], positions[:1, :, :common], cache)
+            self.run(inputs.input_ids[:1, :common], mask[:1, :common], positions[:1, :, :common], cache)
             cache.batch_repeat_interleave(len(inputs))
-        hidden = self._run(inputs.input_ids[:, common:], mask, positions[..., common:], cache, **told)[:, -1]
+        hidden = self.run(inputs.input_ids[:, common:], mask, positions[..., common:], cache, **told)[:, -1]
         return Prefix(hidden, cache, mask, positions.amax((1, 2)) + 1, positions.shape[1])
 
     def spread(self, prefix: Prefix, repeats: int, longest: int) -> None:
@@ -178,6 +178,11 @@ class Decoder:
             self._records = prefix.steps.graphs  # what could not be recorded once is not tried again
             prefix.steps = None
         self._kept.tidy()
+
+    def leave(self, prefix: Prefix) -> None:
+        """Let others have memory of their own from now on: what the answers grew in is read later."""
+        if prefix.steps is not None:
+            self._kept = Kept()
 
     def _takes_steps(self, device: torch.device) -> bool:
         return self.takes_masks and (device.type == "cuda" if self.static is None else self.static)
@@ -219,7 +224,7 @@ class Decoder:
         abreast = tokens.shape[1]
         sees = {kind: places_mask(steps.seen, abreast, grown, end, window) for kind, window in self.windows.items()}
         positions = places[:, None].expand(-1, axes, -1)
-        return self._run(tokens, self._masks(sees), positions, steps.cache).flatten(0, 1)
+        return self.run(tokens, self.masks(sees), positions, steps.cache).flatten(0, 1)
 
     def _extend_cache(self, prefix: Prefix, tokens: Tensor, alive: Tensor) -> None:
         rows, abreast = len(tokens) // prefix.abreast, prefix.abreast
@@ -233,8 +238,8 @@ class Decoder:
         else:
             prompt = prefix.mask.bool()
             sees = {kind: step_mask(prompt, abreast, prefix.grown, window) for kind, window in self.windows.items()}
-            mask = self._masks(sees)
-        prefix.hidden = self._run(tokens.reshape(rows, abreast), mask, places, prefix.cache).flatten(0, 1)
+            mask = self.masks(sees)
+        prefix.hidden = self.run(tokens.reshape(rows, abreast), mask, places, prefix.cache).flatten(0, 1)
         prefix.following = prefix.following + 1
 
     def answers(self, inputs: VLMInputs, tokens: Tensor, mask: Tensor) -> Tensor:
@@ -269,9 +274,9 @@ class Decoder:
         places = self._places(prefix.following, group, length, prefix.axes)
         if not self.takes_masks:
             both = torch.cat([prefix.mask, mask.to(prefix.mask)], dim=1)
-            return torch.cat([first, self._run(tokens, both, places, prefix.cache)], dim=1)
+            return torch.cat([first, self.run(tokens, both, places, prefix.cache)], dim=1)
         sees = {kind: answers_mask(prefix.mask.bool(), mask, window) for kind, window in self.windows.items()}
-        rest = self._run(tokens.reshape(prompts, -1), self._masks(sees), places, prefix.cache)
+        rest = self.run(tokens.reshape(prompts, -1), self.masks(sees), places, prefix.cache)
         return torch.cat([first, rest.reshape(len(tokens), length, -1)], dim=1)
 
     def in_rows(self, inputs: VLMInputs, tokens: Tensor, mask: Tensor) -> Tensor:
@@ -284,25 +289,25 @@ class Decoder:
         hidden = self.model.config.get_text_config().hidden_size
         if apart_with_prompts(start, group, length, hidden):
             repeated = torch.arange(len(inputs), device=tokens.device).repeat_interleave(group)
-            inputs = replace(inputs, features=self._features(inputs), pictures={}).rows(repeated)
+            inputs = replace(inputs, features=self.told_features(inputs), pictures={}).rows(repeated)
             group = 1
         prompts = len(inputs)
-        prompt, blocks = inputs.attention_mask.bool(), self._blocks(inputs)
+        prompt, blocks = inputs.attention_mask.bool(), self.blocks(inputs.token_types)
         sees = {kind: rows_mask(prompt, mask, window, blocks) for kind, window in self.windows.items()}
         places = self._places(inputs.positions.amax((1, 2)) + 1, group, length, inputs.positions.shape[1])
         row = torch.cat([inputs.input_ids, tokens.reshape(prompts, -1)], dim=1)
         with self._recomputing():
-            told = self._told(inputs)
-            hidden = self._run(row, self._masks(sees), torch.cat([inputs.positions, places], dim=2), None, **told)
+            told = self.told(inputs)
+            hidden = self.run(row, self.masks(sees), torch.cat([inputs.positions, places], dim=2), None, **told)
         first = hidden[:, start - 1].repeat_interleave(group, 0)[:, None]
         return torch.cat([first, hidden[:, start:].reshape(len(tokens), length, hidden.shape[-1])], dim=1)
 
-    def _told(self, inputs: VLMInputs) -> dict[str, Any]:
+    def told(self, inputs: VLMInputs) -> dict[str, Any]:
         """Return what the model is told of the pictures of prompts."""
-        features = self._features(inputs)
+        features = self.told_features(inputs)
         return {} if features is None else {"mm_encoder_outputs": features.outputs()}
 
-    def _features(self, inputs: VLMInputs) -> Features | None:
+    def told_features(self, inputs: VLMInputs) -> Features | None:
         """Return what the vision tower makes, or made, of the pictures of prompts."""
         return inputs.features or (self.features(inputs.pictures) if inputs.pictures else None)
 
@@ -312,16 +317,15 @@ class Decoder:
         places = following[:, None] + torch.arange(length, device=following.device).repeat(group)
         return places[:, None].expand(-1, axes, -1)
 
-    def _blocks(self, inputs: VLMInputs) -> Tensor | None:
-        """Return which tokens of the prompts see each other in both directions, as `rows_mask` takes it."""
-        types = inputs.token_types
+    def blocks(self, types: Tensor | None) -> Tensor | None:
+        """Return which tokens of some types see each other in both directions, as `rows_mask` takes it."""
         if types is None or self._two_way is None:
             return None
         within = torch.eq(types, self._two_way)
         starts = within & ~torch.nn.functional.pad(within, (1, 0))[:, :-1]
         return torch.where(within, starts.cumsum(-1) - 1, -1)
 
-    def _masks(self, sees: dict[str, Tensor]) -> Any:
+    def masks(self, sees: dict[str, Tensor]) -> Any:
         """Turn who sees whom into what the decoder takes: a mask, or one by kind of layer."""
         masks = {kind: self._mask(seen[:, None]) for kind, seen in sees.items()}
         first = next(iter(masks.values()))
@@ -344,7 +348,8 @@ class Decoder:
         lowest = max(torch.finfo(torch.bfloat16).min, torch.finfo(self.model.dtype).min)  # added to the scores, in either
         return torch.zeros(seen.shape, dtype=self.model.dtype, device=seen.device).masked_fill(~seen, lowest)
 
-    def _run(self, tokens: Tensor, mask: Any, positions: Tensor, cache: Cache | None, **told: Any) -> Tensor:
+    def run(self, tokens: Tensor, mask: Any, positions: Tensor, cache: Cache | None, **told: Any) -> Tensor:
+        """Run tokens (n, T) at positions (n, axes, T) behind what a cache holds; return hidden states (n, T, hidden)."""
         outputs = self.base(
             input_ids=tokens,
             attention_mask=mask,

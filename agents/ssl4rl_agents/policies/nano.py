@@ -46,7 +46,8 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{% for part in message['content'] if part['type'] == 'text' %}{{ part['text'] }}{% endfor %}"
     "{% for part in message['content'] if part['type'] == 'image' %}<image>{% endfor %}"
-    "{% endfor %}{{ '\n' }}"
+    "{% if message['role'] == 'assistant' %}{{ '<eos>' }}{% else %}{{ '\n' }}{% endif %}"
+    "{% endfor %}"
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -26,6 +26,9 @@ LOGGER = logging.getLogger("ssl4rl_agents")
 
 Pictures = NDArray[np.uint8] | Tensor
 """Pictures (n, height, width, 3) uint8; tensors may lie on any device."""
+
+Form = Callable[[str, int], str]
+"""Writes a prompt with so many pictures as the model reads it."""
 
 TWO_WAY = {"gemma3": 1, "paligemma": 0}
 """Models whose prompts see in both directions, and the token type of which: runs of pictures, the whole prompt."""
@@ -107,6 +110,8 @@ class PromptEncoder:
         """The token in whose places pictures stand; None in a model that reads text alone."""
         self._base = base_of(model)
         self._two_way = two_way_type(model) is not None
+        self.prefix_lm = model.config.model_type == "paligemma"
+        """Whether all of a prompt sees all of it."""
         self._texts: dict[tuple[str, int], str] = {}
         self._plans: dict[tuple[int, tuple[tuple[int, int], ...]], PicturePlan | None] = {}
 
@@ -114,23 +119,35 @@ class PromptEncoder:
         """Encode pictures (n, height, width, 3) uint8 by name, arrays or tensors on any device, and `prompt`, n strings."""
         return self.inputs(self.processed(observations, device))
 
-    def processed(self, observations: dict[str, Any], device: torch.device) -> BatchEncoding:
-        """Return what the processor makes of observations: all that the model itself takes, on a device."""
-        texts, pictures = self._read(observations)
+    def processed(self, observations: dict[str, Any], device: torch.device, form: Form | None = None) -> BatchEncoding:
+        """Return what the processor makes of observations: all that the model itself takes, on a device.
+
+        Args:
+            observations: as of a call.
+            device: where it goes.
+            form: writes them in the middle of a conversation; None begins one.
+        """
+        texts, pictures = self._read(observations, form)
         plan = self._plan(pictures, device) if pictures else None
         if plan is None:
-            return self._process(texts, _as_images(pictures, len(texts))).to(device)
-        return self._planned(plan, texts, pictures, device)
+            return self._process(texts, _as_images(pictures, len(texts)), begin=form is None).to(device)
+        return self._planned(plan, texts, pictures, device, begin=form is None)
 
     def _planned(
-        self, plan: PicturePlan, texts: list[str], pictures: Sequence[Pictures], device: torch.device
+        self,
+        plan: PicturePlan,
+        texts: list[str],
+        pictures: Sequence[Pictures],
+        device: torch.device,
+        *,
+        begin: bool = True,
     ) -> BatchEncoding:
         """Do as the processor does, with the pictures processed on the device, and prompts that are equal read once."""
         shown = plan([on_device(seen, device) for seen in pictures])
         blank = [Image.new("RGB", (width, height)) for height, width in plan.sizes]
         distinct = {text: number for number, text in enumerate(dict.fromkeys(texts))}
         stand_in = plan.stand_in(self.processor.image_processor, len(distinct))
-        encoded = self._process(list(distinct), [blank] * len(distinct), stand_in)
+        encoded = self._process(list(distinct), [blank] * len(distinct), stand_in, begin=begin)
         which = torch.tensor([distinct[text] for text in texts])
         shares = split_pictures({k: v for k, v in encoded.items() if k not in plan.names}, len(distinct), self.name)
         tensors = {name: values[which].flatten(0, 1).to(device) for name, values in shares.items()}
@@ -176,13 +193,16 @@ class PromptEncoder:
             raise NotLearnedError(f"its {', '.join(wrong)} is not what it was for other pictures")
         return plan
 
-    def _process(self, texts: list[str], images: list[list[Image.Image]] | None, stand_in: Any = None) -> BatchEncoding:
+    def _process(
+        self, texts: list[str], images: list[list[Image.Image]] | None, stand_in: Any = None, *, begin: bool = True
+    ) -> BatchEncoding:
         """Run the processor over prompts in the model's chat format and their pictures.
 
         Args:
             texts: of n prompts.
             images: of each prompt, or None.
             stand_in: what takes the place of its image processor.
+            begin: they begin a conversation.
         """
         processor = self.processor
         if stand_in is not None:
@@ -191,8 +211,8 @@ class PromptEncoder:
         start = processor.tokenizer.bos_token
         # As transformers itself does it: a language model's chat template is all there is; other prompts begin with what the
         # tokenizer puts there, unless the template has done so.
-        complete = self.image_token_id is None and bool(getattr(processor, "chat_template", None))
-        special = not complete and (start is None or not texts[0].startswith(start))
+        complete = self.image_token_id is None and self.has_template
+        special = begin and not complete and (start is None or not texts[0].startswith(start))
         encoded: BatchEncoding = processor(
             text=texts,
             images=images,
@@ -216,10 +236,15 @@ class PromptEncoder:
             None,
         )
 
+    @property
+    def has_template(self) -> bool:
+        """Whether there is a chat template."""
+        return bool(getattr(self.processor, "chat_template", None))
+
     @cached_property
     def written(self) -> str:
         """What the chat template writes of every reply; see `templates`."""
-        if not getattr(self.processor, "chat_template", None):
+        if not self.has_template:
             return ""
         return written_reply(self.text(PROBE, 0 if self.image_token_id is None else 1), PROBE)
 
@@ -233,12 +258,12 @@ class PromptEncoder:
         arrays = [_on_host(seen) for seen in pictures]
         return texts, [[seen[row] for seen in arrays] for row in range(len(texts))]
 
-    def _read(self, observations: dict[str, Any]) -> tuple[list[str], list[Pictures]]:
+    def _read(self, observations: dict[str, Any], form: Form | None = None) -> tuple[list[str], list[Pictures]]:
         """Return the prompts in the model's chat format, and the first pictures of all, the second ones, ..."""
         names = sorted(name for name in observations if name != "prompt")  # as Gymnasium's Dict spaces order them
         if names and self.image_token_id is None:
             raise ValueError(f"{self.name} reads text alone; this environment shows pictures ({', '.join(names)})")
-        texts = [self.text(prompt, len(names)) for prompt in observations["prompt"]]
+        texts = [(form or self.text)(prompt, len(names)) for prompt in observations["prompt"]]
         return texts, [observations[name] for name in names]
 
     def text(self, prompt: str, pictures: int) -> str:
@@ -251,11 +276,17 @@ class PromptEncoder:
         return self._texts[key]
 
     def _format(self, prompt: str, pictures: int) -> str:
-        if not getattr(self.processor, "chat_template", None):
+        if not self.has_template:
             return cast(str, self.processor.image_token) * pictures + prompt if pictures else prompt
-        parts = [*({"type": "image"} for _ in range(pictures)), {"type": "text", "text": prompt}]
-        content: Any = prompt if self.image_token_id is None else parts
-        messages = [{"role": "user", "content": content}]
+        return self.rendered([self.message("user", prompt, pictures)])
+
+    def message(self, role: str, words: str, pictures: int) -> dict[str, Any]:
+        """Return a message as chat templates take it: pictures, then words."""
+        parts = [*({"type": "image"} for _ in range(pictures)), {"type": "text", "text": words}]
+        return {"role": role, "content": words if self.image_token_id is None else parts}
+
+    def rendered(self, messages: list[dict[str, Any]]) -> str:
+        """Return a conversation that asks for a reply, as the chat template writes it."""
         settings: dict[str, Any] = {**self._arguments, "add_generation_prompt": True, "tokenize": False}
         return cast(str, self.processor.apply_chat_template(messages, **settings))
 

@@ -125,11 +125,12 @@ class StaticSteps:
         self._abreast = torch.arange(shape.abreast, device=device)
         self.seen = torch.zeros(shape.rows, shape.start, dtype=torch.bool, device=device)
         """Which places before the answers hold something."""
-        self._held: Pairs = []
+        self.held: Pairs = []
+        """The memory: keys and values of each layer."""
         for keys, values in prompts:
             size = (shape.rows, keys.shape[1], shape.ends[-1])
-            self._held.append((keys.new_zeros(*size, keys.shape[3]), values.new_zeros(*size, values.shape[3])))
-        self._layers = [FixedLayer(keys, values, self._places) for keys, values in self._held]
+            self.held.append((keys.new_zeros(*size, keys.shape[3]), values.new_zeros(*size, values.shape[3])))
+        self._layers = [FixedLayer(keys, values, self._places) for keys, values in self.held]
         self.cache, self._step = Cache(layers=list(self._layers)), 0
         self._recorded: dict[int, tuple[Any, Tensor]] = {}
         self._warm: set[int] = set()
@@ -139,7 +140,7 @@ class StaticSteps:
     @property
     def bytes(self) -> int:
         """How much memory keys and values take."""
-        return sum(keys.nbytes + values.nbytes for keys, values in self._held)
+        return sum(keys.nbytes + values.nbytes for keys, values in self.held)
 
     def begin(self, prompts: Pairs, mask: Tensor, following: Tensor) -> None:
         """Take the prompts of a batch.
@@ -152,7 +153,7 @@ class StaticSteps:
         shape, length = self.shape, mask.shape[1]
         by_prompt = (len(mask), shape.rows // len(mask))
         where = slice(shape.start - length, shape.start)
-        for held, given in zip(self._held, prompts, strict=True):
+        for held, given in zip(self.held, prompts, strict=True):
             for places, values in zip(held, given, strict=True):
                 places.zero_()  # what nobody sees is multiplied with 0, which must stay 0
                 places.view(*by_prompt, *places.shape[1:])[:, :, :, where] = values[:, None]

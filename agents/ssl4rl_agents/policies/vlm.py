@@ -8,7 +8,7 @@ checkpointing a prompt and its answers are one row without a cache, since what i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -22,20 +22,23 @@ from torch.utils.checkpoint import checkpoint
 from transformers.modeling_layers import GradientCheckpointingLayer
 from typing_extensions import override
 
+from ssl4rl_agents.policies.conversations import Conversations, join
 from ssl4rl_agents.policies.decoder import Decoder
-from ssl4rl_agents.policies.finite import require_probabilities
 from ssl4rl_agents.policies.fused_norms import fuse_norms
 from ssl4rl_agents.policies.limits import position_limit, require_room
 from ssl4rl_agents.policies.loading import load_weights_checked, without_bars
 from ssl4rl_agents.policies.lora import add_lora, has_lora, merged_weights, train_lora, without_lora
 from ssl4rl_agents.policies.pictures import vision_parameters
-from ssl4rl_agents.policies.policy import Evaluation, Policy, Samples, Together, token_logprobs, token_statistics
+from ssl4rl_agents.policies.policy import Evaluation, Policy, Samples, Together, token_statistics
 from ssl4rl_agents.policies.prompts import PromptEncoder, VLMInputs
+from ssl4rl_agents.policies.replay import evaluate_conversations
+from ssl4rl_agents.policies.sampling import Choose, grow, sample
 from ssl4rl_agents.policies.sayable import logit_scaling, unsayable, unscaled
 from ssl4rl_agents.policies.selfcheck import check_model
 from ssl4rl_agents.policies.support import base_of, explained
+from ssl4rl_agents.policies.talk import Talk
 from ssl4rl_agents.policies.templates import said_of, whole_reply
-from ssl4rl_agents.policies.watch import Watch
+from ssl4rl_agents.policies.turns_text import Between
 from ssl4rl_agents.policies.windows import batch_windows
 from ssl4rl_agents.readability import TRUNCATED
 from ssl4rl_envs.answers import check_style
@@ -107,6 +110,7 @@ class VLMPolicy(Policy):
             fuse_norms(model)
             self.encoder = PromptEncoder(model, processor, template_arguments)
             self.decoder = Decoder(model, gradient_checkpointing=gradient_checkpointing, static=STATIC[cache])
+            self._between = Between(self.encoder, self.prompt_style)
             self._take_apart(ends, freeze_vision=freeze_vision)
             self._prepare_weights(lora_rank, lora_alpha, freeze_vision)
         self.eval()
@@ -119,7 +123,7 @@ class VLMPolicy(Policy):
         text_config = model.config.get_text_config()
         self.freeze_vision = freeze_vision and self.encoder.image_token_id is not None
         self._scale_logits = logit_scaling(text_config)
-        self._positions = position_limit(model.config)
+        self.positions = position_limit(model.config)
         head = model.get_output_embeddings()
         self.value_head = nn.Linear(head.in_features, 1, dtype=torch.float32, device=model.device)
         nn.init.zeros_(self.value_head.weight)
@@ -195,12 +199,45 @@ class VLMPolicy(Policy):
             ValueError: prompt and answer are longer than the model's positions, or it takes no pictures.
         """
         inputs = self.encoder(observations, self.device)
+        self._require_room(inputs)
+        return self._seen(inputs)
+
+    def _require_room(self, inputs: VLMInputs) -> None:
         prompt = int(inputs.positions.max()) + 1
-        require_room(type(self.model).__name__, self._positions, prompt, self.max_new_tokens)
+        require_room(type(self.model).__name__, self.positions, prompt, self.max_new_tokens)
+
+    def _seen(self, inputs: VLMInputs) -> VLMInputs:
+        """Let a frozen tower see the pictures of prompts."""
         if not self.freeze_vision or not inputs.pictures:
             return inputs
         with torch.no_grad():
             return replace(inputs, pictures={}, features=self.decoder.features(inputs.pictures))
+
+    def encode_next(self, observations: dict[str, Any]) -> VLMInputs:
+        """Encode what is said after a reply, as `encode` does: the end of its turn, the prompt, and what asks for a reply.
+
+        Raises:
+            UnsupportedModelError: the chat template cannot be followed from turn to turn, or the model has no conversations.
+        """
+        return self._seen(self._between(observations, self.device))
+
+    def join(self, parts: Sequence[VLMInputs], replies: Sequence[tuple[Tensor, Tensor]]) -> VLMInputs:
+        """Write conversations as one prompt each; see `conversations.join`.
+
+        Raises:
+            ValueError: prompt and answer are longer than the model's positions.
+        """
+        inputs = join(parts, replies, self.decoder.answer_type)
+        self._require_room(inputs)
+        return inputs
+
+    def talk(self, inputs: VLMInputs, repeats: int = 1, decisions: int | None = None) -> Talk:
+        """Begin a conversation with each of `repeats` rows a prompt."""
+        return Talk(self, inputs, repeats, decisions)
+
+    def is_end(self, tokens: Tensor) -> Tensor:
+        """Return which tokens end an answer."""
+        return torch.isin(tokens, cast(Tensor, self._ends))
 
     def encode_answers(self, answers: list[str]) -> tuple[Tensor, Tensor]:
         """Write replies as tokens, ended by the end-of-sequence token and padded on the right.
@@ -223,72 +260,40 @@ class VLMPolicy(Policy):
         self, inputs: VLMInputs, repeats: int = 1, *, generator: torch.Generator | None = None, deterministic: bool = False
     ) -> Samples:
         """Sample answers."""
-        states: list[Tensor] = []
-
-        def choose(logits: Tensor, position: int) -> Tensor:
-            del position
-            if deterministic:
-                return logits.argmax(-1)
-            if generator is not None:
-                states.append(generator.get_state())
-            return torch.multinomial(logits.softmax(-1), 1, generator=generator).squeeze(-1)
-
-        samples = self.grow(inputs, repeats, self.max_new_tokens, choose)
-        if generator is not None and len(states) > samples.tokens.shape[1]:
-            generator.set_state(states[samples.tokens.shape[1]])  # tokens that were sampled for nothing change no luck
+        with self.copied_adapters():
+            prefix = self.decoder.prefill(inputs)
+            self.decoder.spread(prefix, repeats, self.max_new_tokens)
+            samples = sample(self, prefix, generator, deterministic=deterministic)
+            self.decoder.finish(prefix)
         return samples
 
     @torch.no_grad()
-    def grow(self, inputs: VLMInputs, repeats: int, longest: int, choose: Callable[[Tensor, int], Tensor]) -> Samples:
-        """Let answers grow token by token behind their prompts, which run once each, until every row has ended.
+    def grow(self, inputs: VLMInputs, repeats: int, longest: int, choose: Choose) -> Samples:
+        """Let answers grow behind their prompts, which run once each, as `sampling.grow` does."""
+        with self.copied_adapters():
+            prefix = self.decoder.prefill(inputs)
+            self.decoder.spread(prefix, repeats, longest)
+            samples = grow(self, prefix, choose)
+            self.decoder.finish(prefix)
+        return samples
 
-        Args:
-            inputs: the prompts.
-            repeats: answers to each.
-            longest: most tokens of an answer.
-            choose: from logits (n, vocabulary) and a position to the tokens (n,) there.
-        """
-        with self._copied_adapters():
-            return self._grow(inputs, repeats, longest, choose)
-
-    def _grow(self, inputs: VLMInputs, repeats: int, longest: int, choose: Callable[[Tensor, int], Tensor]) -> Samples:
-        prefix = self.decoder.prefill(inputs)
-        self.decoder.spread(prefix, repeats, longest)
-        watch = Watch(self.device, longest)
-        alive = torch.ones(len(prefix.hidden), dtype=torch.bool, device=self.device)
-        columns: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
-        for position in range(longest):
-            logits = self.logits(prefix.hidden)
-            if position == 0:  # once, since a GPU is waited for
-                require_probabilities(logits)
-            token = torch.where(alive, choose(logits, position), self.pad_token_id)
-            logprob = token_logprobs(logits, token)
-            value = self._values(prefix.hidden)
-            columns.append((token, alive, torch.where(alive, logprob, 0.0), torch.where(alive, value, 0.0)))
-            alive = alive & ~torch.isin(token, cast(Tensor, self._ends))
-            ended = watch.ended(alive)
-            if (ended if self.together is None else self.together.everywhere(ended)) or position == longest - 1:
-                break
-            self.decoder.extend(prefix, token, columns[-1][1])
-        self.decoder.finish(prefix)
-        if watch.late:
-            columns = columns[: int(torch.stack([within.any() for _, within, _, _ in columns]).sum())]
-        tokens, within, logprobs, values = (torch.stack(column, dim=1) for column in zip(*columns, strict=True))
-        return Samples(tokens, within, logprobs, values, truncated=alive)
-
-    def _copied_adapters(self) -> AbstractContextManager[None]:
+    def copied_adapters(self) -> AbstractContextManager[None]:
         """Keep adapters in the precision of autocast for a while, where it is on."""
         kind = self.device.type
         if self.adapters is None or not torch.is_autocast_enabled(kind):
             return nullcontext()
         return self.adapters.copied(torch.get_autocast_dtype(kind))
 
-    def evaluate(self, inputs: VLMInputs, tokens: Tensor, mask: Tensor) -> Evaluation:
-        """Score answers with the prompts run once each, under autograd if it is on."""
+    def evaluate(self, inputs: VLMInputs | Conversations, tokens: Tensor, mask: Tensor) -> Evaluation:
+        """Score answers with the prompts run once each, or the replies of conversations, under autograd if it is on."""
+        if isinstance(inputs, Conversations):
+            if len(inputs.widths) > 1:
+                return evaluate_conversations(self, inputs, tokens, mask)
+            inputs = inputs.first
         length = max(1, int(mask.sum(1).max()))
         within = mask[:, :length]
         chosen = self.decoder.answers(inputs, tokens[:, :length], within)[within]
-        results = (*self._statistics(chosen, tokens[mask]), self._values(chosen))
+        results = (*self.statistics(chosen, tokens[mask]), self.values(chosen))
         return Evaluation(*(result.new_zeros(mask.shape).masked_scatter(mask, result) for result in results))
 
     def decode(self, tokens: Tensor, mask: Tensor, truncated: Tensor) -> list[str]:
@@ -350,7 +355,7 @@ class VLMPolicy(Policy):
             for parameter in vision_parameters(getattr(model, model.base_model_prefix), type(model).__name__):
                 parameter.requires_grad_(False)
 
-    def _statistics(self, hidden: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    def statistics(self, hidden: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Return log-probabilities and entropies of tokens (n,), never with more than `LOGITS` logits at a time."""
         rows = max(1, LOGITS // self.model.get_output_embeddings().out_features)
         if len(tokens) <= rows:
@@ -377,6 +382,7 @@ class VLMPolicy(Policy):
         logits = logits.float() if self.temperature == 1 else logits.float() / self.temperature  # which may be large
         return logits.masked_fill(cast(Tensor, self._forbidden), IMPOSSIBLE)
 
-    def _values(self, hidden: Tensor) -> Tensor:
+    def values(self, hidden: Tensor) -> Tensor:
+        """Return values of hidden states (..., hidden), in float32."""
         with torch.autocast(hidden.device.type, enabled=False):
             return cast(Tensor, self.value_head(hidden.float())).squeeze(-1)

@@ -1,0 +1,252 @@
+"""Conversations: first prompts, and what the rows of their groups heard after each reply. Tokens are never written anew.
+
+Replies are no part of them: as with single prompts they are tokens (E, T) beside their inputs, those of turn 1 in the first
+columns, then those of turn 2, and so on; the mask says which there are. `join` writes all of it as one prompt a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
+
+import torch
+from torch import Tensor
+
+from ssl4rl_agents.policies.pictures import Features
+from ssl4rl_agents.policies.policy import Samples
+from ssl4rl_agents.policies.prompts import VLMInputs
+
+
+@dataclass
+class Heard:
+    """What some rows heard after a reply.
+
+    Args:
+        rows: (a,) int64, rising, which of all rows they are.
+        inputs: a rows, what stands between that reply and the next.
+    """
+
+    rows: Tensor
+    inputs: VLMInputs
+
+
+@dataclass
+class Conversations:
+    """Encoded conversations of P groups, E = P * group_size rows: `Inputs` whose answers are the replies of all turns.
+
+    Args:
+        first: the P first prompts.
+        group_size: rows k * group_size ... (k + 1) * group_size - 1 begin with prompt k.
+        heard: after the first reply, after the second, ...; whoever is missing has left, and comes back no more.
+        widths: how many columns of tokens the replies of each turn take, one turn more than `heard` has.
+    """
+
+    first: VLMInputs
+    group_size: int
+    heard: list[Heard]
+    widths: list[int]
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    @property
+    def columns(self) -> list[slice]:
+        """Where the tokens of each turn stand."""
+        return [slice(start, stop) for start, stop in pairwise(accumulate(self.widths, initial=0))]
+
+    def rows(self, rows: Tensor) -> Conversations:
+        """Return the conversations that begin with the chosen prompts."""
+        count, device = len(self) * self.group_size, rows.device
+        chosen = (rows[:, None] * self.group_size + torch.arange(self.group_size, device=device)).reshape(-1)
+        heard = []
+        for turn in self.heard:
+            place = torch.full((count,), -1, device=device)
+            place[turn.rows] = torch.arange(len(turn.rows), device=device)
+            kept = place[chosen]
+            heard.append(Heard((kept >= 0).nonzero().flatten(), turn.inputs.rows(kept[kept >= 0])))
+        return Conversations(self.first.rows(rows), self.group_size, heard, self.widths)
+
+
+def side_by_side(turns: Sequence[tuple[Tensor, Samples]], count: int) -> Samples:
+    """Return the replies of all turns as one answer a row, as `Policy.evaluate` takes them beside `Conversations`.
+
+    Args:
+        turns: of each turn the rows (a,) that replied, and their replies.
+        count: of all rows.
+
+    Returns:
+        Samples (count, T1 + T2 + ...); `truncated` is that of each row's last reply. What is outside the mask holds tokens
+        that may stand in an answer.
+    """
+
+    def wide(name: str) -> Tensor:
+        columns = []
+        for rows, samples in turns:
+            values = getattr(samples, name)
+            column = values[:1, -1:].expand(count, values.shape[1]).clone() if name == "tokens" else None
+            column = values.new_zeros(count, values.shape[1]) if column is None else column
+            column[rows] = values
+            columns.append(column)
+        return torch.cat(columns, dim=1)
+
+    truncated = torch.zeros(count, dtype=torch.bool, device=turns[0][0].device)
+    for rows, samples in turns:
+        truncated[rows] = samples.truncated
+    foreign = turns[0][1].sampler_logprobs is not None
+    return Samples(
+        wide("tokens"),
+        wide("mask"),
+        wide("logprobs"),
+        wide("values"),
+        truncated,
+        wide("sampler_logprobs") if foreign else None,
+    )
+
+
+def together(parts: Sequence[Conversations]) -> Conversations:
+    """Return the conversations of several, one after the other, each turn as wide as the widest.
+
+    Raises:
+        ValueError: their groups differ in size.
+    """
+    sizes = {part.group_size for part in parts}
+    if len(sizes) != 1:
+        raise ValueError(f"conversations in groups of {sorted(sizes)} do not go together")
+    starts = list(accumulate((len(part) * part.group_size for part in parts), initial=0))
+    heard = []
+    for turn in range(max(len(part.heard) for part in parts)):
+        there = [(start, part.heard[turn]) for start, part in zip(starts, parts, strict=False) if turn < len(part.heard)]
+        rows = torch.cat([start + each.rows for start, each in there])
+        heard.append(Heard(rows, beneath([each.inputs for _, each in there])))
+    widths = [max(part.widths[turn] for part in parts if turn < len(part.widths)) for turn in range(len(heard) + 1)]
+    return Conversations(beneath([part.first for part in parts]), sizes.pop(), heard, widths)
+
+
+def beneath(parts: Sequence[VLMInputs]) -> VLMInputs:
+    """Return the prompts of several, one after the other, padded on the left to the length of the longest.
+
+    Raises:
+        ValueError: they show pictures of other numbers or sizes.
+    """
+    longest = max(part.input_ids.shape[1] for part in parts)
+
+    def wide(values: list[Tensor]) -> Tensor:
+        return torch.cat([torch.nn.functional.pad(each, (longest - each.shape[-1], 0)) for each in values])
+
+    types = [part.token_types for part in parts if part.token_types is not None]
+    features = [part.features for part in parts if part.features is not None]
+    shapes = {tuple((name, *values.shape[1:]) for name, values in part.pictures.items()) for part in parts}
+    if len(shapes) != 1:
+        raise ValueError(f"prompts whose pictures have other numbers or sizes do not go together: {sorted(shapes)}")
+    return VLMInputs(
+        wide([part.input_ids for part in parts]),
+        wide([part.attention_mask for part in parts]),
+        wide([part.positions for part in parts]),
+        wide(types) if types else None,
+        {name: torch.cat([part.pictures[name] for part in parts]) for name in parts[0].pictures},
+        _features(features, 0) if features else None,
+    )
+
+
+def join(parts: Sequence[VLMInputs], replies: Sequence[tuple[Tensor, Tensor]], reply_type: int = 0) -> VLMInputs:
+    """Write conversations as one prompt each: what was asked and said, in order.
+
+    Args:
+        parts: first prompts, then what stands between replies, n rows each, as `Between` gives it.
+        replies: tokens (n, T) and mask (n, T) of each turn but the one that is asked for, one less than there are parts.
+        reply_type: the token type of replies, where a model is told one.
+
+    Raises:
+        ValueError: there are too many replies, or too few.
+    """
+    if len(replies) != len(parts) - 1:
+        raise ValueError(f"{len(parts)} parts of a conversation stand around {len(parts) - 1} replies, not {len(replies)}")
+    first = parts[0]
+    axes, following = first.positions.shape[1], torch.zeros_like(first.input_ids[:, 0])
+    ids, masks, places, types = list[Tensor](), list[Tensor](), list[Tensor](), list[Tensor]()
+    shown = []
+    for number, given in enumerate(parts):
+        part = given
+        if number:
+            tokens, mask = replies[number - 1]
+            part = behind(given, tokens, mask)
+            ids.append(tokens)
+            masks.append(mask)
+            own = following[:, None] + torch.arange(tokens.shape[1], device=tokens.device)
+            places.append(own[:, None].expand(-1, axes, -1))
+            types.append(torch.full_like(tokens, reply_type))
+            following = following + mask.sum(1)
+        ids.append(part.input_ids)
+        masks.append(part.attention_mask.bool())
+        places.append(part.positions + following[:, None, None])
+        types.append(part.token_types if part.token_types is not None else torch.zeros_like(part.input_ids))
+        following = after(part, following)
+        shown.append(part)
+    valid = torch.cat(masks, dim=1)
+    order, kept = packed(valid)
+    positions = torch.cat(places, dim=2).gather(2, order[:, None].expand(-1, axes, -1)).masked_fill(~kept[:, None], 0)
+    return VLMInputs(
+        torch.cat(ids, dim=1).gather(1, order),
+        kept.to(first.attention_mask),
+        positions,
+        None if first.token_types is None else torch.cat(types, dim=1).gather(1, order),
+        _pictures(shown),
+        _features([part.features for part in shown if part.features is not None], 1),
+    )
+
+
+def behind(following: VLMInputs, tokens: Tensor, mask: Tensor) -> VLMInputs:
+    """Return what stands behind replies (n, T): where one ends as `following` begins, the end is not written twice."""
+    last = tokens.gather(1, (mask.sum(1, keepdim=True) - 1).clamp(min=0))[:, 0]
+    first = following.input_ids.gather(1, following.attention_mask.argmax(1, keepdim=True))[:, 0]
+    return without_first(following, (last == first) & mask.any(1))
+
+
+def without_first(inputs: VLMInputs, which: Tensor) -> VLMInputs:
+    """Turn the first token of some rows into padding: a token of text, which has a place to itself.
+
+    Args:
+        inputs: n rows, padded on the left.
+        which: (n,) bool.
+    """
+    mask = inputs.attention_mask
+    first = torch.arange(mask.shape[1], device=mask.device) == mask.argmax(1, keepdim=True)
+    positions = (inputs.positions - which.to(inputs.positions)[:, None, None]).clamp(min=0)
+    return replace(inputs, attention_mask=mask.masked_fill(first & which[:, None], 0), positions=positions)
+
+
+def after(inputs: VLMInputs, before: Tensor) -> Tensor:
+    """Return the positions (n,) of the tokens that follow some whose places count from `before` (n,)."""
+    return before + inputs.positions.masked_fill(inputs.attention_mask[:, None] == 0, -1).amax((1, 2)) + 1
+
+
+def packed(valid: Tensor, *, left: bool = False) -> tuple[Tensor, Tensor]:
+    """Return the order of columns in which what holds something stands together, and where that is, (n, width) both.
+
+    Args:
+        valid: (n, columns) bool.
+        left: move it to the left; else to the right.
+    """
+    counts = valid.sum(1, keepdim=True)
+    width = int(counts.max())
+    order = (~valid if left else valid).to(torch.uint8).argsort(dim=1, stable=True)
+    place = torch.arange(width, device=valid.device)
+    if left:
+        return order[:, :width], place < counts
+    return order[:, order.shape[1] - width :], place >= width - counts
+
+
+def _pictures(parts: Sequence[VLMInputs]) -> dict[str, Tensor]:
+    """Return the pictures of each row's parts, one after the other."""
+    there = [part.pictures for part in parts if part.pictures]
+    return {name: torch.cat([pictures[name] for pictures in there], dim=1) for name in (there[0] if there else ())}
+
+
+def _features(parts: Sequence[Features], dim: int) -> Features | None:
+    """Return the features of several, as those of more rows (0) or of rows that show more (1)."""
+    if not parts:
+        return None
+    deep = [part.deep for part in parts if part.deep is not None]
+    tokens = torch.cat([part.tokens for part in parts], dim=dim)
+    return Features(tokens, torch.cat(deep, dim=2 * dim) if deep else None, parts[0].listed)

@@ -22,6 +22,7 @@ IDLE: tuple[tuple[tuple[str, ...], Counts, str], ...] = (
             "grammar",
             "policy.template_arguments",
             "rollout.engine",
+            "rollout.context",
             "policy.max_new_tokens",
             "policy.freeze_vision",
             "policy.lora_rank",
@@ -44,6 +45,11 @@ IDLE: tuple[tuple[tuple[str, ...], Counts, str], ...] = (
     (("objective.gae_lambda",), lambda config: config.objective.length_adaptive_alpha is None, "length_adaptive_alpha"),
     (("objective.kl_loss",), lambda config: config.objective.kl_coefficient != 0, "kl_coefficient 0"),
     (("format_tasks",), lambda config: bool(config.format_warmup), "format_warmup 0"),
+    (
+        ("rollout.invalid_penalty",),
+        lambda config: config.rollout.invalid == "penalise",
+        "rollout.invalid other than penalise",
+    ),
     (("rollout.max_rounds",), lambda config: config.rollout.dynamic_sampling, "dynamic_sampling off"),
     (
         ("policy.nano_hidden", "policy.nano_layers"),

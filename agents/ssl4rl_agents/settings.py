@@ -116,6 +116,9 @@ class RolloutConfig(Settings):
     prefetch: bool | None = None
     """Make the next questions in a thread while the policy learns; the questions are the same. By default true, but for a
     schedule, which chooses by what was learned."""
+    context: str = "turn"
+    """What a model sees in an episode of several decisions: turn, the current question alone; window:k, the last k turns; or
+    episode, the whole conversation, whose keys and values are kept and which an update passes over at once."""
     invalid: Invalid = "repeat"
     """What becomes of an episode of several decisions after an answer that cannot be read: repeat asks again, which uses up a
     decision, as in the environment; end ends it there; penalise asks again, and takes invalid_penalty off for learning."""

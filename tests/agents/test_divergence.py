@@ -108,7 +108,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> list[tuple
         return rollout
 
     def watched(updater: Updater, rollout: Rollout, credit: Credit, generator: torch.Generator) -> Any:
-        seen.append((rollout, credit.turns[0].advantages))
+        seen.append((rollout, credit.passes[0].advantages))
         return update(updater, rollout, credit, generator)
 
     monkeypatch.setattr(Player, "play", earning)

@@ -11,11 +11,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.policies.policy import Samples
 from ssl4rl_agents.ppo.dynamic_sampling import Asked, play_until_informative
-from ssl4rl_agents.ppo.rollout import Rollout, joined
+from ssl4rl_agents.ppo.joining import joined
+from ssl4rl_agents.ppo.rollout import Rollout, Turn
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.runs.checkpoint import newest
 from ssl4rl_agents.runs.metrics import read_metrics
@@ -63,9 +65,12 @@ class World:
         rollout.turns[0].states = batch
         return rollout
 
-    def encode(self, batch: Batch) -> list[int]:
-        self.encoded.append(batch.target.tolist())
-        return self.encoded[-1]
+    def replay(self, turns: list[Turn], success: Tensor, beyond: Tensor | None) -> Rollout:
+        for turn in turns:
+            assert turn.states is not None
+            self.encoded.append(turn.states.target.tolist())
+            turn.inputs = self.encoded[-1]
+        return Rollout(turns, success, GROUP, beyond=beyond)
 
     def collect(self, max_rounds: int, processes: Processes = ONE) -> tuple[Rollout, Asked]:
         world: Any = self

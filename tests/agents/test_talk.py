@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ssl4rl_agents.policies.vlm import VLMPolicy
-from tests.agents.conversing import GROUP, TALKERS, Played, play, talker
+from tests.agents.conversing import TALKERS, Played, play, talker
 from tests.agents.test_families import close, gradients, same
 
 

@@ -8,7 +8,7 @@ rows, rows k * G ... k * G + G - 1 belong to prompt k.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,6 +128,36 @@ class Policy(nn.Module, ABC):
     @abstractmethod
     def evaluate(self, inputs: Any, tokens: Tensor, mask: Tensor) -> Evaluation:
         """Return log-probabilities, entropies and values of answers (n, T), n a multiple of the number of prompts."""
+
+    def encode_next(self, observations: dict[str, Any]) -> Any:
+        """Encode what is said after a reply, up to where the next one begins.
+
+        Raises:
+            ValueError: the policy has no conversations.
+        """
+        del observations
+        raise self._speechless()
+
+    def join(self, parts: Sequence[Any], replies: Sequence[tuple[Tensor, Tensor]]) -> Any:
+        """Write conversations as one prompt each: `parts` of `encode`, then of `encode_next`, and the replies between them.
+
+        Raises:
+            ValueError: the policy has no conversations.
+        """
+        del parts, replies
+        raise self._speechless()
+
+    def talk(self, inputs: Any, repeats: int = 1, decisions: int | None = None) -> Any:
+        """Begin a conversation with each of `repeats` rows a prompt; see `policies.talk.Talk`.
+
+        Raises:
+            ValueError: the policy has no conversations.
+        """
+        del inputs, repeats, decisions
+        raise self._speechless()
+
+    def _speechless(self) -> ValueError:
+        return ValueError(f"{type(self).__name__} has no conversations; it goes with rollout.context 'turn'")
 
     def expect(self, inputs: Any) -> Tensor:
         """Return the values (n,) of the states in which n prompts are yet to be answered."""

@@ -18,14 +18,14 @@ from ssl4rl_agents.settings import ObjectiveConfig
 
 @dataclass
 class Credit:
-    """What a policy learns from a rollout, turn by turn.
+    """What a policy learns from a rollout, pass by pass (`Rollout.passes`).
 
     Args:
-        turns: advantages and returns of each turn.
-        reference: (n, T) log-probabilities of each turn under the initial policy; None where they do not count.
+        passes: advantages and returns of the answers of each pass.
+        reference: (n, T) log-probabilities of each pass under the initial policy; None where they do not count.
     """
 
-    turns: list[Advantages]
+    passes: list[Advantages]
     reference: list[Tensor] | None = None
 
 
@@ -34,20 +34,25 @@ def judge(rollout: Rollout, reference: list[Tensor] | None, objective: Objective
 
     Args:
         rollout: this process's part of what was played.
-        reference: (n, T) log-probabilities of each turn under the initial policy, or None.
+        reference: (n, T) log-probabilities of each pass under the initial policy, or None.
         objective: names the algorithm.
         processes: which share the rollout.
     """
     penalties = None
     if reference is not None and form(objective) == "none":
-        penalties = [(objective.kl_coefficient or 0.0) * kl for kl in divergences(rollout, reference)]
-    return Credit(estimate(objective, rollout, penalties, processes), reference)
+        penalties = rollout.by_turn([(objective.kl_coefficient or 0.0) * kl for kl in divergences(rollout, reference)])
+    turns = estimate(objective, rollout, penalties, processes)
+    advantages = rollout.by_pass([one.advantages for one in turns])
+    returns = [one.returns for one in turns if one.returns is not None]
+    returns = rollout.by_pass(returns) if returns else []
+    found = [Advantages(one, returns[number] if returns else None) for number, one in enumerate(advantages)]
+    return Credit(found, reference)
 
 
 def divergences(rollout: Rollout, reference: list[Tensor]) -> list[Tensor]:
-    """Return the policy's divergence from the initial one, estimated by token, (n, T) for each turn."""
-    pairs = zip(rollout.turns, reference, strict=True)
-    return [losses.kl_estimate(turn.samples.logprobs, initial, "k1") for turn, initial in pairs]
+    """Return the policy's divergence from the initial one, estimated by token, (n, T) for each pass."""
+    pairs = zip(rollout.passes, reference, strict=True)
+    return [losses.kl_estimate(played.samples.logprobs, initial, "k1") for played, initial in pairs]
 
 
 def estimate(

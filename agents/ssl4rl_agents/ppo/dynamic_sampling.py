@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ssl4rl_agents.ppo.joining import joined, no_samples
 from ssl4rl_agents.ppo.questions import TrainingQuestions
-from ssl4rl_agents.ppo.rollout import Player, Rollout, Turn, joined, no_samples
+from ssl4rl_agents.ppo.rollout import Player, Rollout, Turn
 from ssl4rl_agents.runtime.processes import Processes
 from ssl4rl_envs.task import Batch
 
@@ -72,6 +73,7 @@ def play_until_informative(
             break
         for turn in played[-1].turns:
             turn.inputs = None  # the pictures of all rounds at once might not fit the memory
+        played[-1].whole = None
         played.append(player.play(questions.ask(len(played)), len(played)))
     asked = _asked(played, informative)
     if len(played) == 1:
@@ -96,39 +98,34 @@ def _picked(player: Player, played: list[Rollout], chosen: Tensor) -> Rollout:
     starts = [sum(len(earlier.success) for earlier in played[:number]) for number in range(len(played))]
     turns = []
     for number in range(max(len(rollout.turns) for rollout in played)):
-        parts = [
-            (rollout.turns[number], start)
-            for rollout, start in zip(played, starts, strict=True)
-            if number < len(rollout.turns)
-        ]
-        turns.append(
-            _picked_turn(
-                player, [part for part, _ in parts], places[torch.cat([part.episodes + start for part, start in parts])]
-            )
-        )
+        there = [(one, start) for one, start in zip(played, starts, strict=True) if number < len(one.turns)]
+        parts = [one.turns[number] for one, _ in there]
+        where = torch.cat([one.turns[number].episodes + start for one, start in there])
+        turns.append(_picked_turn(parts, places[where]))
     beyond = [rollout.beyond for rollout in played if rollout.beyond is not None]
-    return Rollout(turns, success[episodes], group, beyond=torch.cat(beyond)[episodes] if beyond else None)
+    return player.replay(turns, success[episodes], torch.cat(beyond)[episodes] if beyond else None)
 
 
-def _picked_turn(player: Player, parts: list[Turn], places: Tensor) -> Turn:
-    """Return some answers of several turns as one, each in its place.
+def _picked_turn(parts: list[Turn], places: Tensor) -> Turn:
+    """Return some answers of several turns as one, each in its place; its prompts are yet to be encoded.
 
     Args:
-        player: encodes the prompts.
-        parts: the turns.
+        parts: the turns, with their states.
         places: of all their answers, one turn after the other: which episode of the new rollout each is of, -1 for none.
     """
     kept = torch.nonzero(places >= 0).flatten()
     rows = kept[places[kept].argsort()]
-    whole = [part for part in parts if len(part.episodes)]
-    rewards = torch.cat([part.rewards for part in parts])[rows]
-    fines = None if parts[0].fines is None else torch.cat([part.fines for part in parts if part.fines is not None])[rows]
-    group = parts[0].group_size
-    if not len(rows):
-        return Turn(None, no_samples(places.device), rewards, places[rows], group, fines)
+    group, whole = parts[0].group_size, [part for part in parts if len(part.episodes)] or parts[:1]
     states = Batch.concatenate([part.states for part in whole if part.states is not None])
-    inputs = player.encode(states.rows((rows[::group] // group).cpu().numpy()))
-    return Turn(inputs, joined([part.samples for part in whole], rows), rewards, places[rows], group, fines)
+    return Turn(
+        None,
+        joined([part.samples for part in whole], rows) if len(rows) else no_samples(places.device),
+        torch.cat([part.rewards for part in parts])[rows],
+        places[rows],
+        group,
+        None if parts[0].fines is None else torch.cat([part.fines for part in parts if part.fines is not None])[rows],
+        states.rows((rows[::group] // group).cpu().numpy()),
+    )
 
 
 def _asked(played: list[Rollout], informative: Tensor) -> Asked:

@@ -23,14 +23,14 @@ from ssl4rl_envs import Task
 
 
 @torch.no_grad()
-def score_again(policy: Policy, turn: Turn, micro_batches: MicroBatches, whole: int) -> Evaluation:
+def score_again(policy: Policy, turn: Turn, micro_batches: MicroBatches, whole: int | None = None) -> Evaluation:
     """Return what a policy says of the answers of a turn, as many at a time as an update takes.
 
     Args:
         policy: that is asked.
         turn: whose answers.
         micro_batches: how many questions a pass takes.
-        whole: episodes of each question.
+        whole: episodes of each question; as many as a prompt has answers by default.
     """
     samples = turn.samples
     count = len(samples.tokens) // turn.group_size
@@ -39,7 +39,7 @@ def score_again(policy: Policy, turn: Turn, micro_batches: MicroBatches, whole: 
         parts = [
             policy(turn.inputs.rows(prompts), samples.tokens[rows], samples.mask[rows])
             for prompts, rows in micro_batches.parts(
-                count, turn.group_size, samples.tokens.device, each=whole // turn.group_size
+                count, turn.group_size, samples.tokens.device, each=(whole or turn.group_size) // turn.group_size
             )
         ]
         none = samples.logprobs[:0]
@@ -71,7 +71,7 @@ def recall(
         precision: of the passes.
     """
     objective, optimizer = config.objective, config.optimizer
-    foreign = any(turn.samples.sampler_logprobs is not None for turn in rollout.turns)
+    foreign = any(turn.samples.sampler_logprobs is not None for turn in rollout.passes)
     if precision == torch.float32 and not foreign:
         return
     once = optimizer.epochs == 1 and optimizer.minibatches == 1
@@ -79,9 +79,13 @@ def recall(
     rollout.open = once and not penalised and not ADVANTAGES[objective.advantage].critic
     if rollout.open:
         return
-    for turn in rollout.turns:
-        now = score_again(policy, turn, micro_batches, rollout.group_size)
-        turn.samples.logprobs, turn.samples.values = now.logprobs, now.values
+    for played in rollout.passes:
+        now = score_again(policy, played, micro_batches, rollout.group_size)
+        played.samples.logprobs, played.samples.values = now.logprobs, now.values
+    for name in ("logprobs", "values"):
+        parts = rollout.by_turn([getattr(played.samples, name) for played in rollout.passes])
+        for turn, part in zip(rollout.turns, parts, strict=True):
+            setattr(turn.samples, name, part)
 
 
 class Reference:
@@ -126,9 +130,9 @@ class Reference:
         processes.shard(self._copy)
 
     def logprobs(self, rollout: Rollout, micro_batches: MicroBatches) -> list[Tensor]:
-        """Return the log-probabilities (n, T) of the answers of each turn."""
+        """Return the log-probabilities (n, T) of the answers of each pass."""
         initial = nullcontext() if self._copy is not None else self._policy.initial()
         assert initial is not None
         with initial:
             policy, whole = self._copy or self._policy, rollout.group_size
-            return [score_again(policy, turn, micro_batches, whole).logprobs for turn in rollout.turns]
+            return [score_again(policy, turn, micro_batches, whole).logprobs for turn in rollout.passes]

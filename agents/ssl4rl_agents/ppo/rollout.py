@@ -7,17 +7,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ssl4rl_agents.algorithms.advantages import scores_differ
 from ssl4rl_agents.algorithms.estimators import ADVANTAGES
 from ssl4rl_agents.policies.policy import Policy, Samples
+from ssl4rl_agents.ppo.contexts import Going, make_context
 from ssl4rl_agents.ppo.randomness import Randomness
 from ssl4rl_agents.readability import Readability
-from ssl4rl_agents.runtime.device import autocast
 from ssl4rl_agents.runtime.microbatch import MicroBatches
-from ssl4rl_agents.runtime.samplers import Sampler, hand_over, sample_by
+from ssl4rl_agents.runtime.samplers import Sampler, hand_over
 from ssl4rl_agents.settings import Invalid, TrainConfig
 from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.task import Batch, Task
@@ -63,6 +62,8 @@ class Rollout:
             puts them in the place of those that sampling gave.
         beyond: (E,) float32, the value of the state in which an episode was cut off by the horizon, 0 where it had ended;
             None where it does not count.
+        whole: all turns of each episode as one, its answers side by side, where the update passes over whole episodes; its
+            rewards are 0, since they stand in the turns.
     """
 
     turns: list[Turn]
@@ -70,6 +71,33 @@ class Rollout:
     group_size: int
     open: bool = False
     beyond: Tensor | None = None
+    whole: Turn | None = None
+
+    @property
+    def passes(self) -> list[Turn]:
+        """What the policy passes over in an update: the turns, or all of them at once."""
+        return self.turns if self.whole is None else [self.whole]
+
+    def by_pass(self, of_turns: list[Tensor]) -> list[Tensor]:
+        """Put numbers of tokens (n, T), of each turn, where the passes have these tokens; 0 elsewhere."""
+        if self.whole is None:
+            return of_turns
+        rows = len(self.success)
+        columns = [values.new_zeros(rows, values.shape[1]) for values in of_turns]
+        for column, turn, values in zip(columns, self.turns, of_turns, strict=True):
+            column[turn.episodes] = values
+        return [torch.cat([column for column, turn in zip(columns, self.turns, strict=True) if len(turn.episodes)], dim=1)]
+
+    def by_turn(self, of_passes: list[Tensor]) -> list[Tensor]:
+        """Take numbers of tokens (n, T), of each pass, apart again: those of each turn."""
+        if self.whole is None:
+            return of_passes
+        widths = [turn.samples.tokens.shape[1] if len(turn.episodes) else 0 for turn in self.turns]
+        parts = torch.split(of_passes[0], widths, dim=1)
+        return [
+            part[turn.episodes] if len(turn.episodes) else turn.samples.values
+            for part, turn in zip(parts, self.turns, strict=True)
+        ]
 
     @property
     def scores(self) -> Tensor:
@@ -93,36 +121,19 @@ class Rollout:
         return earned
 
 
-@dataclass
-class Going:
-    """The episodes that go on.
-
-    Args:
-        states: what each of them is in, of n rows, or of n / G where G of them in a row share theirs.
-        episodes: (n,) int64, which they are.
-        group_size: G.
-    """
-
-    states: Batch
-    episodes: NDArray[np.int64]
-    group_size: int
-
-    def repeated(self) -> Batch:
-        """Return the state of each, of n rows."""
-        return self.states.rows(np.repeat(np.arange(len(self.states)), self.group_size))
-
-
 @dataclass(frozen=True)
 class Rules:
     """How episodes are played.
 
     Args:
+        context: what the policy sees; see `contexts.window_of`.
         invalid: what becomes of an episode whose answer cannot be read; see `settings.RolloutConfig`.
         penalty: taken off such an answer's reward.
         bootstrap: whether the value of states is found in which the horizon cuts episodes off.
         keep_states: whether turns keep what was shown in them.
     """
 
+    context: str = "turn"
     invalid: Invalid = "repeat"
     penalty: float = 0.0
     bootstrap: bool = False
@@ -134,6 +145,7 @@ def rules_of(config: TrainConfig, task: Task) -> Rules:
     rollout = config.rollout
     critic = ADVANTAGES[config.objective.advantage].critic
     return Rules(
+        rollout.context,
         rollout.invalid,
         rollout.invalid_penalty,
         bootstrap=critic and task.horizon > 1,
@@ -153,6 +165,9 @@ class Player:
         sampler: answers in the policy's stead; the samples' `logprobs` and `values` are then yet to be found.
         readability: counts which answers can be read.
         rules: how episodes of several decisions are played.
+
+    Raises:
+        ValueError: see `make_context`.
     """
 
     def __init__(
@@ -169,6 +184,7 @@ class Player:
         self.policy, self._interface, self.group_size = policy, interface, group_size
         self._randomness, self.micro_batches = randomness, micro_batches
         self._sampler, self._readability, self._rules = sampler, readability, rules
+        self._context = make_context(rules.context, policy, interface, group_size, micro_batches, sampler)
         self._iteration = 0
 
     def begin(self, iteration: int) -> None:
@@ -189,10 +205,16 @@ class Player:
             batch: the questions.
             again: how many batches of this iteration were played before.
         """
+        if self._rules.context == "episode" and self._randomness.processes.count == 1:
+            return self.micro_batches.run(lambda: self._play(batch, again))  # which begins conversations again, if it must
+        return self._play(batch, again)
+
+    def _play(self, batch: Batch, again: int) -> Rollout:
         device, count = self._randomness.processes.device, len(batch) * self.group_size
         success = torch.zeros(count, dtype=torch.bool, device=device)
         going = Going(batch, np.arange(count), self.group_size)
         turns: list[Turn] = []
+        self._context.begin()
         for number in range(self._interface.task.horizon):
             role = (again, number) if number else (again,) if again else ()
             turn, right, going = self._turn(going, self._randomness.generator("sampling", self._iteration, *role))
@@ -200,16 +222,28 @@ class Player:
             success[turn.episodes] |= right
             if self._randomness.processes.everywhere(not len(going.episodes)):
                 break
-        return Rollout(turns, success, self.group_size, beyond=self._beyond(going, count))
+        beyond = self._beyond(going, count)
+        return Rollout(turns, success, self.group_size, beyond=beyond, whole=self._whole(turns, count))
 
-    def encode(self, batch: Batch) -> Any:
-        """Return the prompts of questions as the policy takes them."""
-        with autocast(self.policy, self._randomness.processes.device):
-            return self.policy.encode(self.policy.observe(self._interface, batch))
+    def replay(self, turns: list[Turn], success: Tensor, beyond: Tensor | None) -> Rollout:
+        """Return a rollout of turns that were played before, and kept their states; their prompts are encoded anew.
+
+        Args:
+            turns: whose episodes rise.
+            success: (E,) bool.
+            beyond: see `Rollout`.
+        """
+        going = [
+            Going(turn.states, turn.episodes.cpu().numpy(), turn.group_size) for turn in turns if turn.states is not None
+        ]
+        pairs = list(zip(going, [turn.samples for turn in turns], strict=True))
+        for turn, inputs in zip(turns, self._context.replay(pairs), strict=True):
+            turn.inputs = inputs
+        return Rollout(turns, success, self.group_size, beyond=beyond, whole=self._whole(turns, len(success)))
 
     def _turn(self, going: Going, generator: torch.Generator) -> tuple[Turn, Tensor, Going]:
         """Play one turn of the episodes that go on; return it, which of its answers were a success, and who still goes on."""
-        inputs, samples = self._answer(going, generator)
+        inputs, samples = self._context.answer(going, generator)
         device, kept = samples.tokens.device, ~samples.truncated.cpu().numpy()
         actions = self.policy.decode(samples.tokens, samples.mask, samples.truncated)
         heard = (
@@ -237,84 +271,20 @@ class Player:
         following = Going(transition.step.state.rows(left), going.episodes[left], 1)
         return turn, torch.from_numpy(score.success & kept).to(device), following
 
+    def _whole(self, turns: list[Turn], count: int) -> Turn | None:
+        """Return whole conversations as one turn, where the update passes over these; else None."""
+        found = self._context.whole([(turn.episodes, turn.samples) for turn in turns if len(turn.episodes)], count)
+        if found is None:
+            return None
+        inputs, samples = found
+        nothing = torch.zeros(count, device=samples.tokens.device)
+        return Turn(inputs, samples, nothing, torch.arange(count, device=nothing.device), self.group_size)
+
     def _beyond(self, going: Going, count: int) -> Tensor | None:
         """Return the values of the states in which the horizon cut episodes off, in the places of all `count`."""
         if not self._rules.bootstrap:
             return None
-        device = self._randomness.processes.device
-        beyond = torch.zeros(count, device=device)
-
-        states = going.repeated()
-
-        def work() -> Tensor:
-            if not len(states):
-                return beyond[:0]
-            inputs = self.policy.encode(self.policy.observe(self._interface, states))
-            parts = self.micro_batches.parts(len(states), 1, device, each=self.group_size)
-            return torch.cat([self.policy.expect(inputs.rows(rows)) for rows, _ in parts])
-
-        with torch.no_grad(), autocast(self.policy, device):
-            beyond[torch.from_numpy(going.episodes).to(device)] = self.micro_batches.run(work)
+        generator = self._randomness.generator("sampling", self._iteration)
+        beyond = torch.zeros(count, device=generator.device)
+        beyond[torch.from_numpy(going.episodes).to(generator.device)] = self._context.expect(going, generator)
         return beyond
-
-    def _answer(self, going: Going, generator: torch.Generator) -> tuple[Any, Samples]:
-        """Return the encoded prompts of episodes, and the answers to them."""
-        group, device, each = going.group_size, generator.device, self.group_size // going.group_size
-        if not len(going.states):
-            self.micro_batches.run(lambda: None)  # where other processes have some
-            return None, no_samples(device)
-        observations = self.policy.observe(self._interface, going.states)
-
-        def work() -> tuple[Any, Samples]:
-            generator.manual_seed(generator.initial_seed())  # what runs out of memory begins again
-            inputs = self.policy.encode(observations)
-            parts = [
-                self.policy.generate(inputs if len(rows) == len(inputs) else inputs.rows(rows), group, generator=generator)
-                for rows, _ in self.micro_batches.parts(len(inputs), group, device, each=each)
-            ]
-            return inputs, parts[0] if len(parts) == 1 else joined(parts)
-
-        with autocast(self.policy, device):
-            if self._sampler is None:
-                return self.micro_batches.run(work)
-            inputs = self.policy.encode(observations)
-            return inputs, sample_by(self._sampler, self.policy, observations, group, generator)
-
-
-def no_samples(device: torch.device) -> Samples:
-    """Return the answers of no episode, (0, 1)."""
-    none = torch.zeros((0, 1), device=device)
-    return Samples(none.long(), none.bool(), none, none, torch.zeros(0, dtype=torch.bool, device=device))
-
-
-def joined(parts: list[Samples], rows: Tensor | None = None) -> Samples:
-    """Return several samples, one after the other, as wide as the longest of them.
-
-    Narrower ones are filled up with their own last token, which is one that may stand in an answer, outside the mask.
-
-    Args:
-        parts: the samples.
-        rows: which answers of all of them; by default all.
-    """
-    lengths = torch.cat([part.mask.sum(1) for part in parts])
-    chosen = torch.arange(len(lengths), device=lengths.device) if rows is None else rows
-    width = int(lengths[chosen].max())
-
-    def wide(name: str) -> Tensor:
-        columns = []
-        for part in parts:
-            values = getattr(part, name)
-            lacking = max(0, width - values.shape[1])
-            rest = values[:, -1:].expand(-1, lacking) if name == "tokens" else values.new_zeros(len(values), lacking)
-            columns.append(torch.cat([values[:, :width], rest], dim=1))
-        return torch.cat(columns)[chosen]
-
-    foreign = parts[0].sampler_logprobs is not None
-    return Samples(
-        wide("tokens"),
-        wide("mask"),
-        wide("logprobs"),
-        wide("values"),
-        torch.cat([part.truncated for part in parts])[chosen],
-        wide("sampler_logprobs") if foreign else None,
-    )

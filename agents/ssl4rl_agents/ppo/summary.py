@@ -32,15 +32,14 @@ def summarise(
         statistics: of the update; its means are over all processes already.
         importance_cap: of the weights of tokens that another engine sampled.
     """
-    answers = [turn.samples for turn in rollout.turns]
-    masks = [processes.gather(samples.mask) for samples in answers]
+    masks = [processes.gather(turn.samples.mask) for turn in rollout.turns]
     lengths = torch.cat([mask.sum(1).float() for mask in masks])
     return {
         "reward": float(processes.gather(rollout.scores).mean()),
         "success": float(processes.gather(rollout.success).float().mean()),
         "length/mean": float(lengths.mean()),
         "length/max": float(lengths.max()),
-        "truncated": float(torch.cat([processes.gather(samples.truncated) for samples in answers]).float().mean()),
+        "truncated": float(torch.cat([processes.gather(turn.samples.truncated) for turn in rollout.turns]).float().mean()),
         "groups_without_advantage": float((~processes.gather(rollout.informative)).float().mean()),
         **statistics.means(),
         "max_ratio": processes.greatest(statistics.max_ratio),
@@ -51,7 +50,7 @@ def summarise(
         **_of_turns(processes, rollout),
         "episodes": len(rollout.success) * processes.count,
         "tokens": sum(int(mask.sum()) for mask in masks),
-        **_of_tokens(processes, rollout, credit, masks, importance_cap),
+        **_of_tokens(processes, rollout, credit, importance_cap),
     }
 
 
@@ -65,11 +64,10 @@ def _of_turns(processes: Processes, rollout: Rollout) -> dict[str, float]:
     return {"turns/mean": float(decisions) / (len(rollout.success) * processes.count), "turns/max": len(rollout.turns)}
 
 
-def _of_tokens(
-    processes: Processes, rollout: Rollout, credit: Credit, masks: list[Tensor], importance_cap: float | None
-) -> dict[str, float]:
+def _of_tokens(processes: Processes, rollout: Rollout, credit: Credit, importance_cap: float | None) -> dict[str, float]:
     """Return the numbers that there are with another sampler, with a reference, and with a critic."""
-    answers = [turn.samples for turn in rollout.turns]
+    answers = [played.samples for played in rollout.passes]
+    masks = [processes.gather(samples.mask) for samples in answers]
     values: dict[str, float] = {}
     foreign = [samples.sampler_logprobs for samples in answers if samples.sampler_logprobs is not None]
     if foreign and importance_cap is not None:
@@ -79,7 +77,7 @@ def _of_tokens(
     if credit.reference is not None:
         divergence = [processes.gather(kl) for kl in divergences(rollout, credit.reference)]
         values["kl/reference"] = float(_tokens(divergence, masks).mean())
-    returns = [judged.returns for judged in credit.turns if judged.returns is not None]
+    returns = [judged.returns for judged in credit.passes if judged.returns is not None]
     if returns:
         kept = [samples.mask for samples in answers]
         expected = _tokens([samples.values for samples in answers], kept)

@@ -21,7 +21,7 @@ from ssl4rl_agents.runtime.device import autocast
 from ssl4rl_agents.runtime.microbatch import MicroBatches
 from ssl4rl_agents.runtime.optimizer import Skips, apply_gradients
 from ssl4rl_agents.runtime.processes import Processes
-from ssl4rl_agents.settings import ObjectiveConfig, OptimizerConfig
+from ssl4rl_agents.settings import Aggregation, ObjectiveConfig, OptimizerConfig
 
 
 @dataclass
@@ -48,7 +48,7 @@ class UpdateStatistics:
 
 @dataclass
 class Minibatch:
-    """Some prompts of a turn with all their answers: what the gradients of an optimizer step are computed from."""
+    """Some prompts of a pass with all their answers: what the gradients of an optimizer step are computed from."""
 
     inputs: Any
     group_size: int
@@ -67,7 +67,7 @@ class Minibatch:
     sampler_logprobs: Tensor | None
     """Where another engine sampled, its own."""
     samples: Samples
-    """All answers of the turn."""
+    """All answers of the pass."""
     rows: Tensor
     """Which of these they are."""
 
@@ -86,7 +86,7 @@ class Minibatch:
 def minibatch_of(
     rollout: Rollout, credit: Credit, questions: Tensor, objective: ObjectiveConfig, longest: int, processes: Processes
 ) -> list[Minibatch]:
-    """Gather what answers some questions, in their order: a `Minibatch` for each turn.
+    """Gather what answers some questions, in their order: a `Minibatch` for each pass.
 
     Args:
         rollout: what was played.
@@ -96,32 +96,47 @@ def minibatch_of(
         longest: the longest possible answer in tokens.
         processes: each gathers as many questions; the weights of tokens are those in the minibatches of all together.
     """
-    places = [_places(turn, questions, rollout.group_size) for turn in rollout.turns]
-    masks = [turn.samples.mask[rows] for turn, (_, rows) in zip(rollout.turns, places, strict=True)]
-    weights = losses.weights(masks, objective.aggregation, longest, processes)
-    shares = losses.weights(masks, "token_mean", longest, processes)
+    weights, shares = (_weights(rollout, questions, how, longest, processes) for how in (objective.aggregation, "token_mean"))
     found = []
-    for number, (turn, (prompts, rows)) in enumerate(zip(rollout.turns, places, strict=True)):
-        samples, judged = turn.samples, credit.turns[number]
+    for number, turn in enumerate(rollout.passes):
+        prompts, rows = _places(turn, questions, rollout.group_size)
+        samples, judged = turn.samples, credit.passes[number]
         found.append(
             Minibatch(
-                (rollout.turns[0] if turn.inputs is None else turn).inputs.rows(prompts),
+                (rollout.passes[0] if turn.inputs is None else turn).inputs.rows(prompts),
                 turn.group_size,
                 samples.tokens[rows],
-                masks[number],
+                samples.mask[rows],
                 None if rollout.open else samples.logprobs[rows],
                 samples.values[rows],
                 judged.advantages[rows],
                 None if judged.returns is None else judged.returns[rows],
                 None if credit.reference is None else credit.reference[number][rows],
-                weights[number],
-                shares[number],
+                weights[number][rows],
+                shares[number][rows],
                 None if samples.sampler_logprobs is None else samples.sampler_logprobs[rows],
                 samples,
                 rows,
             )
         )
     return found
+
+
+def _weights(
+    rollout: Rollout, questions: Tensor, aggregation: Aggregation, longest: int, processes: Processes
+) -> list[Tensor]:
+    """Return the weight of each token of each pass in the mean over the answers to some questions; 0 of all others.
+
+    An answer is that of one turn, however the passes are made.
+    """
+    chosen = [_places(turn, questions, rollout.group_size)[1] for turn in rollout.turns]
+    masks = [turn.samples.mask[rows] for turn, rows in zip(rollout.turns, chosen, strict=True)]
+    found = []
+    for turn, rows, weights in zip(
+        rollout.turns, chosen, losses.weights(masks, aggregation, longest, processes), strict=True
+    ):
+        found.append(weights.new_zeros(turn.samples.mask.shape).index_copy(0, rows, weights))
+    return rollout.by_pass(found)
 
 
 def _places(turn: Turn, questions: Tensor, group_size: int) -> tuple[Tensor, Tensor]:

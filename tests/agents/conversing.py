@@ -20,8 +20,8 @@ FIRST = ("Angle?", "By how many degrees was this picture turned: 0, 90, 180 or 2
 NEXT = ("Angle 12?", "No. By how many degrees was it turned?", "Which one is it?", "90?", "Angle?", "No: 0, 90 or 180?")
 LEAVE = ([0, 1, 3, 4, 5], [0, 2, 4])
 """Of those that replied, who goes on after each turn."""
-TALKERS = ("nano", "llava", *(family for family in zoo.FAMILIES if not family.startswith("paligemma")), "mistral", "gpt2")
-"""All that can hold a conversation: with and without pictures, templates, windows, M-RoPE."""
+TALKERS = ("nano", "plain", *(family for family in zoo.FAMILIES if not family.startswith("paligemma")), "mistral", "gpt2")
+"""All that hold conversations, with and without pictures, templates, windows, M-RoPE. "plain": a LLaVA without template."""
 
 
 def talker(kind: str, *, ends: int = 60, **settings: Any) -> VLMPolicy:
@@ -30,7 +30,7 @@ def talker(kind: str, *, ends: int = 60, **settings: Any) -> VLMPolicy:
         policy = test_text_models.build(kind, gradient_checkpointing=settings.get("gradient_checkpointing", False))
         model, processor = policy.model, policy.processor
     else:
-        build = {"nano": conftest.build_nano, "llava": conftest.build_llava}
+        build = {"nano": conftest.build_nano, "plain": conftest.build_llava}
         model, processor = build[kind](conftest.CORPUS) if kind in build else zoo.build(kind, conftest.CORPUS)
     size = len(processor.tokenizer)
     model.generation_config.eos_token_id = [processor.tokenizer.eos_token_id, *range(size - ends, size)]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ssl4rl_agents.policies import static_cache, vlm
+from ssl4rl_agents.policies import sampling, static_cache
 from ssl4rl_agents.policies.attention import places_mask, step_mask
 from ssl4rl_agents.policies.static_cache import Kept, Shape, StaticSteps
 from ssl4rl_agents.policies.support import UnsupportedModelError
@@ -114,7 +114,7 @@ def test_no_token_waits_for_its_own_news_where_they_are_heard_late(monkeypatch, 
             return known
 
     policy = policy_of("llama", ends=0, max_new_tokens=60, cache="static")
-    monkeypatch.setattr(vlm, "Watch", lambda device, longest: Listening(device, longest, late=late))
+    monkeypatch.setattr(sampling, "Watch", lambda device, longest: Listening(device, longest, late=late))
     operations = Operations()
     inputs = asked(policy)
     with operations:
@@ -130,7 +130,7 @@ def test_what_is_heard_late_changes_neither_answers_nor_luck(model, monkeypatch)
     inputs = asked(policy)
     lucks, found = [torch.Generator().manual_seed(3) for _ in range(2)], []
     for luck, late in zip(lucks, (False, True), strict=True):
-        monkeypatch.setattr(vlm, "Watch", lambda device, longest, late=late: Watch(device, longest, late=late))
+        monkeypatch.setattr(sampling, "Watch", lambda device, longest, late=late: Watch(device, longest, late=late))
         found.append([sample(policy, inputs, generator=luck) for _ in range(2)])
     assert found[0][0].tokens.shape[1] < 70  # they end before
     for now, then in zip(*found, strict=True):

@@ -7,7 +7,7 @@ columns, then those of turn 2, and so on; the mask says which there are. `join` 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 from ssl4rl_agents.policies.pictures import Features
 from ssl4rl_agents.policies.policy import Samples
 from ssl4rl_agents.policies.prompts import VLMInputs
+from ssl4rl_agents.policies.strips import after, behind, heard, in_line, said
 
 
 @dataclass
@@ -162,79 +163,24 @@ def join(parts: Sequence[VLMInputs], replies: Sequence[tuple[Tensor, Tensor]], r
     """
     if len(replies) != len(parts) - 1:
         raise ValueError(f"{len(parts)} parts of a conversation stand around {len(parts) - 1} replies, not {len(replies)}")
-    first = parts[0]
-    axes, following = first.positions.shape[1], torch.zeros_like(first.input_ids[:, 0])
-    ids, masks, places, types = list[Tensor](), list[Tensor](), list[Tensor](), list[Tensor]()
-    shown = []
-    for number, given in enumerate(parts):
-        part = given
-        if number:
-            tokens, mask = replies[number - 1]
-            part = behind(given, tokens, mask)
-            ids.append(tokens)
-            masks.append(mask)
-            own = following[:, None] + torch.arange(tokens.shape[1], device=tokens.device)
-            places.append(own[:, None].expand(-1, axes, -1))
-            types.append(torch.full_like(tokens, reply_type))
-            following = following + mask.sum(1)
-        ids.append(part.input_ids)
-        masks.append(part.attention_mask.bool())
-        places.append(part.positions + following[:, None, None])
-        types.append(part.token_types if part.token_types is not None else torch.zeros_like(part.input_ids))
-        following = after(part, following)
-        shown.append(part)
-    valid = torch.cat(masks, dim=1)
-    order, kept = packed(valid)
-    positions = torch.cat(places, dim=2).gather(2, order[:, None].expand(-1, axes, -1)).masked_fill(~kept[:, None], 0)
+    first, shown = parts[0], [parts[0]]
+    axes, following = first.positions.shape[1], after(first, torch.zeros_like(first.input_ids[:, 0]))
+    strips = [heard(first, torch.zeros_like(following))]
+    for given, (tokens, mask) in zip(parts[1:], replies, strict=True):
+        strips.append(said(tokens, mask, following, axes, reply_type))
+        following = following + mask.sum(1)
+        shown.append(behind(given, tokens, mask))
+        strips.append(heard(shown[-1], following))
+        following = after(shown[-1], following)
+    row = in_line(strips).packed()
     return VLMInputs(
-        torch.cat(ids, dim=1).gather(1, order),
-        kept.to(first.attention_mask),
-        positions,
-        None if first.token_types is None else torch.cat(types, dim=1).gather(1, order),
+        row.ids,
+        row.valid.to(first.attention_mask),
+        row.positions,
+        None if first.token_types is None else row.types,
         _pictures(shown),
         _features([part.features for part in shown if part.features is not None], 1),
     )
-
-
-def behind(following: VLMInputs, tokens: Tensor, mask: Tensor) -> VLMInputs:
-    """Return what stands behind replies (n, T): where one ends as `following` begins, the end is not written twice."""
-    last = tokens.gather(1, (mask.sum(1, keepdim=True) - 1).clamp(min=0))[:, 0]
-    first = following.input_ids.gather(1, following.attention_mask.argmax(1, keepdim=True))[:, 0]
-    return without_first(following, (last == first) & mask.any(1))
-
-
-def without_first(inputs: VLMInputs, which: Tensor) -> VLMInputs:
-    """Turn the first token of some rows into padding: a token of text, which has a place to itself.
-
-    Args:
-        inputs: n rows, padded on the left.
-        which: (n,) bool.
-    """
-    mask = inputs.attention_mask
-    first = torch.arange(mask.shape[1], device=mask.device) == mask.argmax(1, keepdim=True)
-    positions = (inputs.positions - which.to(inputs.positions)[:, None, None]).clamp(min=0)
-    return replace(inputs, attention_mask=mask.masked_fill(first & which[:, None], 0), positions=positions)
-
-
-def after(inputs: VLMInputs, before: Tensor) -> Tensor:
-    """Return the positions (n,) of the tokens that follow some whose places count from `before` (n,)."""
-    return before + inputs.positions.masked_fill(inputs.attention_mask[:, None] == 0, -1).amax((1, 2)) + 1
-
-
-def packed(valid: Tensor, *, left: bool = False) -> tuple[Tensor, Tensor]:
-    """Return the order of columns in which what holds something stands together, and where that is, (n, width) both.
-
-    Args:
-        valid: (n, columns) bool.
-        left: move it to the left; else to the right.
-    """
-    counts = valid.sum(1, keepdim=True)
-    width = int(counts.max())
-    order = (~valid if left else valid).to(torch.uint8).argsort(dim=1, stable=True)
-    place = torch.arange(width, device=valid.device)
-    if left:
-        return order[:, :width], place < counts
-    return order[:, order.shape[1] - width :], place >= width - counts
 
 
 def _pictures(parts: Sequence[VLMInputs]) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ import inspect
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -19,12 +19,14 @@ from ssl4rl_agents.policies.attention import (
     answers_mask,
     apart,
     apart_with_prompts,
+    continued_mask,
     places_mask,
     rows_mask,
     step_mask,
     windows_of,
 )
 from ssl4rl_agents.policies.pictures import Features, picture_features
+from ssl4rl_agents.policies.prefix import Prefix
 from ssl4rl_agents.policies.prompts import VLMInputs, two_way_type
 from ssl4rl_agents.policies.static_cache import PLACES, Kept, Shape, StaticSteps
 from ssl4rl_agents.policies.support import RUNS, UnsupportedModelError, base_of
@@ -33,33 +35,6 @@ LOGGER = logging.getLogger("ssl4rl_agents")
 
 EXPLICIT = ("sdpa", "eager")
 """Attention that takes a mask of any shape."""
-
-
-@dataclass
-class Prefix:
-    """Prompts that have been run, and answers that grow behind them.
-
-    Args:
-        hidden: (n, hidden) last hidden states.
-        cache: keys and values.
-        mask: (rows of the cache, length) what the cache held before the answers, or, where each has a row, everything.
-        following: (n,) the position of the token that follows.
-        axes: how many axes positions have.
-        abreast: how many answers stand side by side in a row of the cache.
-        grown: how many tokens each of these has.
-        longest: most tokens of an answer.
-        steps: the answers' memory of fixed size, where they grow in one; the cache is empty then.
-    """
-
-    hidden: Tensor
-    cache: DynamicCache
-    mask: Tensor
-    following: Tensor
-    axes: int
-    abreast: int = 1
-    grown: int = 0
-    longest: int = 0
-    steps: StaticSteps | None = None
 
 
 class Decoder:
@@ -179,6 +154,11 @@ class Decoder:
             prefix.steps = None
         self._kept.tidy()
 
+    @property
+    def in_whole_rows(self) -> bool:
+        """Whether nothing runs behind a cache under autograd: layers compute again, or the attention takes no masks."""
+        return self._same_passes or not self.takes_masks or bool(self._layers and torch.is_grad_enabled())
+
     def leave(self, prefix: Prefix) -> None:
         """Let others have memory of their own from now on: what the answers grew in is read later."""
         if prefix.steps is not None:
@@ -296,7 +276,7 @@ class Decoder:
         sees = {kind: rows_mask(prompt, mask, window, blocks) for kind, window in self.windows.items()}
         places = self._places(inputs.positions.amax((1, 2)) + 1, group, length, inputs.positions.shape[1])
         row = torch.cat([inputs.input_ids, tokens.reshape(prompts, -1)], dim=1)
-        with self._recomputing():
+        with self.recomputing():
             told = self.told(inputs)
             hidden = self.run(row, self.masks(sees), torch.cat([inputs.positions, places], dim=2), None, **told)
         first = hidden[:, start - 1].repeat_interleave(group, 0)[:, None]
@@ -324,6 +304,19 @@ class Decoder:
         within = torch.eq(types, self._two_way)
         starts = within & ~torch.nn.functional.pad(within, (1, 0))[:, :-1]
         return torch.where(within, starts.cumsum(-1) - 1, -1)
+
+    def masked(self, seen: Tensor, length: int, types: Tensor) -> Any:
+        """Return what the decoder takes for the last tokens (n, length) of rows that end together.
+
+        Args:
+            seen: (n, places) bool, False where padded, on the left.
+            length: how many tokens.
+            types: (n, length) their token types.
+        """
+        if not self.takes_masks:
+            return seen.long()
+        blocks = self.blocks(types)
+        return self.masks({kind: continued_mask(seen, length, window, blocks) for kind, window in self.windows.items()})
 
     def masks(self, sees: dict[str, Tensor]) -> Any:
         """Turn who sees whom into what the decoder takes: a mask, or one by kind of layer."""
@@ -370,7 +363,7 @@ class Decoder:
             raise ValueError(f"{why}, for which {self.attention} takes no mask; use attention sdpa")
 
     @contextmanager
-    def _recomputing(self) -> Iterator[None]:
+    def recomputing(self) -> Iterator[None]:
         """Let layers compute again on the way back. They ask `training`, which is else off for the sake of dropout."""
         for layer in self._layers:
             layer.training = True

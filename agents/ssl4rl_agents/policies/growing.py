@@ -1,8 +1,8 @@
-"""Keys and values of conversations: taken out of what one turn grew in, with room for the next; or in parts, under autograd.
+"""Keys and values of conversations: out of what one turn grew in, into memory with room for the next; or in parts.
 
-After every turn the rows that go on are written anew, without what is padding and without those that left: what a conversation
-was so far then stands in the cache as a prompt does, padded on the left alone. So all that holds of prompts holds of it,
-sliding windows, attention that takes no masks and memory of fixed size included.
+After every turn the rows that go on are written anew, without padding and without those that left. What a conversation was so
+far then stands in the cache as a prompt does, padded on the left alone: all that holds of prompts holds of it, sliding
+windows, attention that takes no masks and memory of fixed size included.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from torch import Tensor
 from transformers import Cache
 from transformers.cache_utils import CacheLayerMixin
 
-from ssl4rl_agents.policies.conversations import packed
-from ssl4rl_agents.policies.decoder import Prefix
+from ssl4rl_agents.policies.prefix import Prefix
 from ssl4rl_agents.policies.static_cache import Pairs
+from ssl4rl_agents.policies.strips import packed
 
 
 class GrowingLayer(CacheLayerMixin):
@@ -165,7 +165,7 @@ def with_room(held: Grown, fresh: Tensor, room: int) -> tuple[Cache, Tensor]:
     start = width - lengths - coming
     source = (place - start).clamp(min=0).minimum((lengths - 1).clamp(min=0))
     columns = held.columns.gather(1, order.gather(1, source))
-    layers: list[CacheLayerMixin] = []
+    layers: list[Any] = []
     end, keep = width - fresh.shape[1], None if bool(fresh.all()) else fresh[:, None, :, None]
     while held.pairs:
         keys, values = (_taken(each, held.row, columns) for each in held.pairs.pop(0))

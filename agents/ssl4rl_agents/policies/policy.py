@@ -67,6 +67,24 @@ Evaluate = Callable[[Any, Tensor, Tensor], Evaluation]
 """A policy, or an engine that stands before it while it learns: called as `Policy.evaluate` is."""
 
 
+class Talking(Protocol):
+    """Conversations as they are sampled, turn by turn: see `talk.Talk`."""
+
+    inputs: Any
+    """What was asked and heard so far: `Inputs` whose answers are the replies of all turns side by side."""
+
+    rows: Tensor
+    """Which of all rows have not left, (a,) int64."""
+
+    def reply(self, *, generator: torch.Generator | None = None, deterministic: bool = False) -> Samples:
+        """Sample the replies of the rows that have not left."""
+        ...
+
+    def hear(self, rows: Tensor, observations: dict[str, Any]) -> None:
+        """Go on with some of those rows, which hear observations; the others leave."""
+        ...
+
+
 class Together(Protocol):
     """Processes that make the same passes, as `Processes` are."""
 
@@ -130,34 +148,43 @@ class Policy(nn.Module, ABC):
         """Return log-probabilities, entropies and values of answers (n, T), n a multiple of the number of prompts."""
 
     def encode_next(self, observations: dict[str, Any]) -> Any:
-        """Encode what is said after a reply, up to where the next one begins.
+        """Encode what is said after a reply: what stands between it and the next one, as `Inputs`.
 
         Raises:
-            ValueError: the policy has no conversations.
+            ValueError: the policy holds no conversations.
         """
         del observations
-        raise self._speechless()
+        raise self._silence()
 
     def join(self, parts: Sequence[Any], replies: Sequence[tuple[Tensor, Tensor]]) -> Any:
-        """Write conversations as one prompt each: `parts` of `encode`, then of `encode_next`, and the replies between them.
+        """Write conversations as one prompt each, `Inputs`, sampled tokens as they are.
+
+        Args:
+            parts: first prompts (`encode`), then what was said after each reply (`encode_next`), of the same rows.
+            replies: tokens (n, T) and mask (n, T) of each, one less than there are parts.
 
         Raises:
-            ValueError: the policy has no conversations.
+            ValueError: the policy holds no conversations, or there is no room for a reply behind these.
         """
         del parts, replies
-        raise self._speechless()
+        raise self._silence()
 
-    def talk(self, inputs: Any, repeats: int = 1, decisions: int | None = None) -> Any:
-        """Begin a conversation with each of `repeats` rows a prompt; see `policies.talk.Talk`.
+    def talk(self, inputs: Any, repeats: int = 1, decisions: int | None = None) -> Talking:
+        """Begin a conversation with each of `repeats` rows a prompt, which keeps what was said before.
+
+        Args:
+            inputs: the first prompts.
+            repeats: rows that begin with each.
+            decisions: most replies of a row, after which nothing is kept; None where nobody knows.
 
         Raises:
-            ValueError: the policy has no conversations.
+            ValueError: the policy holds no conversations.
         """
         del inputs, repeats, decisions
-        raise self._speechless()
+        raise self._silence()
 
-    def _speechless(self) -> ValueError:
-        return ValueError(f"{type(self).__name__} has no conversations; it goes with rollout.context 'turn'")
+    def _silence(self) -> ValueError:
+        return ValueError(f"{type(self).__name__} sees one question at a time and holds no conversations; use context 'turn'")
 
     def expect(self, inputs: Any) -> Tensor:
         """Return the values (n,) of the states in which n prompts are yet to be answered."""

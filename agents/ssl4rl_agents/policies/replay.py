@@ -1,13 +1,15 @@
 """Conversations passed through the model again, each token once: what `VLMPolicy.evaluate` does of them.
 
-First prompts run once for their groups; then turn after turn, each a part of what stands in the rows: a reply and what was
-heard after it, run behind the keys and values of all parts before. On the way back a part is computed again from those keys
-and values, so that no more than one part's activations are held at a time.
+First prompts run once for their groups; then part after part, a reply and what was heard after it, behind the keys and values
+of all parts before. On the way back a part is computed again from those keys and values, so that no more than one part's
+activations are held at a time. With gradient checkpointing, and where the attention takes no masks, each conversation is one
+row without a cache, as a prompt and its answers are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,14 +19,20 @@ from torch.utils.checkpoint import checkpoint
 from transformers import Cache
 
 from ssl4rl_agents.policies.attention import parted_mask
-from ssl4rl_agents.policies.conversations import Conversations, after, packed
+from ssl4rl_agents.policies.conversations import Conversations
 from ssl4rl_agents.policies.decoder import Decoder
 from ssl4rl_agents.policies.growing import PartedLayer
 from ssl4rl_agents.policies.pictures import Features
 from ssl4rl_agents.policies.policy import Evaluation
+from ssl4rl_agents.policies.static_cache import Pairs
+from ssl4rl_agents.policies.strips import Strip, after, heard, in_line, next_is, said
 
 if TYPE_CHECKING:
     from ssl4rl_agents.policies.vlm import VLMPolicy
+
+States = Iterator[tuple[Tensor, Tensor]]
+"""Of each turn the rows (a,) that replied, and the hidden states (a, T, hidden) from which the tokens of their replies are
+chosen, T the length of the longest."""
 
 
 @dataclass
@@ -33,23 +41,43 @@ class Part:
 
     Args:
         rows: (a,) int64, rising, which of all rows.
-        ids: (a, S) tokens, padded on the right; the reply's stand first.
-        valid: (a, S) bool, which of them are any.
-        positions: (a, axes, S).
-        types: (a, S) token types, or None.
+        strip: their tokens, padded on the right; the reply's stand first.
         said: how many tokens the longest of the replies has.
         on: (b,) which of the rows go on.
-        features: of the pictures of those.
+        features: of the pictures of those, or None.
     """
 
     rows: Tensor
-    ids: Tensor
-    valid: Tensor
-    positions: Tensor
-    types: Tensor | None
+    strip: Strip
     said: int
     on: Tensor
     features: Features | None
+
+
+@dataclass
+class Past:
+    """What stands in the cache of some rows.
+
+    Args:
+        parts: keys and values of each layer, and which row of them belongs to each of the rows.
+        valid: (rows, places) bool, what of it is no padding.
+    """
+
+    parts: list[tuple[Pairs, Tensor]]
+    valid: Tensor
+
+    def on(self, part: Part, pairs: Pairs) -> Past:
+        """Add a part, and keep the rows that go on."""
+        parts = [(held, rows[part.on]) for held, rows in self.parts]
+        return Past([*parts, (pairs, part.on)], torch.cat([self.valid, part.strip.valid], dim=1)[part.on])
+
+    def layers(self) -> list[PartedLayer]:
+        """Return the layers of a cache of these rows."""
+        found = []
+        for layer in range(len(self.parts[0][0])):
+            pairs = [(held[layer], rows) for held, rows in self.parts]
+            found.append(PartedLayer([(keys[rows], values[rows]) for (keys, values), rows in pairs]))
+        return found
 
 
 def evaluate_conversations(policy: VLMPolicy, talks: Conversations, tokens: Tensor, mask: Tensor) -> Evaluation:
@@ -65,10 +93,13 @@ def evaluate_conversations(policy: VLMPolicy, talks: Conversations, tokens: Tens
     """
     shape = (len(talks) * talks.group_size, sum(talks.widths))
     if tuple(tokens.shape) != shape:
-        raise ValueError(f"conversations of {shape[0]} rows and {shape[1]} columns of replies, got {tuple(tokens.shape)}")
-    places = torch.arange(mask.numel(), device=mask.device).reshape(mask.shape)
+        raise ValueError(
+            f"these conversations have {shape[0]} rows and {shape[1]} columns of replies, got {tuple(tokens.shape)}"
+        )
+    decoder, places = policy.decoder, torch.arange(mask.numel(), device=mask.device).view(mask.shape)
     chosen, where = [], []
-    for columns, (rows, hidden) in zip(talks.columns, states(policy.decoder, talks, tokens, mask), strict=False):
+    found = (states_in_rows if decoder.in_whole_rows else states)(decoder, talks, tokens, mask)
+    for columns, (rows, hidden) in zip(talks.columns, found, strict=False):
         within = mask[rows, columns][:, : hidden.shape[1]]
         chosen.append(hidden[within])
         where.append(places[rows, columns][:, : hidden.shape[1]][within])
@@ -77,74 +108,88 @@ def evaluate_conversations(policy: VLMPolicy, talks: Conversations, tokens: Tens
     return Evaluation(*(values.new_zeros(mask.numel()).index_put((index,), values).view(mask.shape) for values in results))
 
 
-def states(decoder: Decoder, talks: Conversations, tokens: Tensor, mask: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Give of each turn the rows (a,) that replied, and the hidden states (a, T, hidden) from which tokens are chosen.
-
-    T is the length of the longest reply of that turn.
-    """
+def states(decoder: Decoder, talks: Conversations, tokens: Tensor, mask: Tensor) -> States:
+    """Run conversations part by part."""
     prefix = decoder.prefill(talks.first)
     group = torch.arange(len(mask), device=mask.device) // talks.group_size
-    past = Past(
-        [([(layer.keys, layer.values) for layer in cast(list[Any], prefix.cache.layers)], group)], prefix.mask.bool()[group]
-    )
-    hidden = prefix.hidden[group]
-    parts = list(parts_of(decoder, talks, tokens, mask, prefix.following[group]))
-    for part in parts:
+    pairs = [(layer.keys, layer.values) for layer in cast(list[Any], prefix.cache.layers)]
+    past, hidden = Past([(pairs, group)], prefix.mask.bool()[group]), prefix.hidden[group]
+    for part in parts_of(decoder, talks, tokens, mask, prefix.following[group]):
         first = hidden[:, None]
-        if not part.ids.shape[1]:
+        if not part.strip.ids.shape[1]:
             yield part.rows, first
             return
-        again = torch.is_grad_enabled() and len(part.on) > 0
-        rest, hidden, pairs = run_part(decoder, part, past, again=again)
+        rest, hidden, pairs = _run(decoder, part, past)
         yield part.rows, torch.cat([first, rest], dim=1)
         past = past.on(part, pairs)
 
 
-@dataclass
-class Past:
-    """What stands in the cache of some rows: parts, each with the row of it that belongs to every row now."""
-
-    parts: list[tuple[list[tuple[Tensor, Tensor]], Tensor]]
-    valid: Tensor
-
-    def on(self, part: Part, pairs: list[tuple[Tensor, Tensor]]) -> Past:
-        """Add a part, and keep the rows that go on."""
-        parts = [(held, rows[part.on]) for held, rows in self.parts]
-        return Past([*parts, (pairs, part.on)], torch.cat([self.valid, part.valid], dim=1)[part.on])
-
-    def layers(self) -> list[PartedLayer]:
-        """Return the layers of a cache of these rows."""
-        count = len(self.parts[0][0])
-        return [PartedLayer([_chosen(held[layer], rows) for held, rows in self.parts]) for layer in range(count)]
-
-
-def _chosen(pair: tuple[Tensor, Tensor], rows: Tensor) -> tuple[Tensor, Tensor]:
-    return pair[0][rows], pair[1][rows]
-
-
-def run_part(decoder: Decoder, part: Part, past: Past, *, again: bool) -> tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]:
+def _run(decoder: Decoder, part: Part, past: Past) -> tuple[Tensor, Tensor, Pairs]:
     """Run a part behind what stood before it.
 
     Returns:
         The hidden states behind the tokens of its replies but the last (a, T - 1, hidden), those behind the last token of
         the rows that go on (b, hidden), and keys and values of each layer.
     """
-    blocks = decoder.blocks(part.types)
-    sees = decoder.masks(
-        {kind: parted_mask(past.valid, part.valid, window, blocks) for kind, window in decoder.windows.items()}
-    )
-    told: dict[str, Any] = {} if part.features is None else {"mm_encoder_outputs": part.features.outputs()}
-    last = part.valid.sum(1)[part.on] - 1
+    strip, blocks = part.strip, decoder.blocks(part.strip.types)
+    windows = decoder.windows.items()
+    sees = decoder.masks({kind: parted_mask(past.valid, strip.valid, window, blocks) for kind, window in windows})
+    told = {} if part.features is None else {"mm_encoder_outputs": part.features.outputs()}
+    last = strip.valid.sum(1)[part.on] - 1
 
     def run() -> tuple[Tensor, ...]:
         layers = past.layers()
-        hidden = decoder.run(part.ids, sees, part.positions, Cache(layers=list(layers)), **told)
-        states = [tensor for layer in layers for tensor in (layer.keys, layer.values)]
-        return hidden[:, : part.said - 1], hidden[part.on, last], *states
+        hidden = decoder.run(strip.ids, sees, strip.positions, Cache(layers=list(layers)), **told)
+        kept = [states for layer in layers for states in (layer.keys, layer.values)]
+        return hidden[:, : part.said - 1], hidden[part.on, last], *cast(list[Tensor], kept)
 
-    found = checkpoint(run, use_reentrant=False, preserve_rng_state=False) if again else run()
-    rest, hidden, *states = found
-    return rest, hidden, list(zip(states[::2], states[1::2], strict=True))
+    # Behind the last part nothing comes: the way back begins there, with what it has just made.
+    again = torch.is_grad_enabled() and len(part.on) > 0
+    rest, hidden, *kept = checkpoint(run, use_reentrant=False, preserve_rng_state=False) if again else run()
+    return rest, hidden, list(zip(kept[::2], kept[1::2], strict=True))
+
+
+def states_in_rows(decoder: Decoder, talks: Conversations, tokens: Tensor, mask: Tensor) -> States:
+    """Run each conversation as one row, without a cache."""
+    count, first = len(mask), talks.first
+    group = torch.arange(count, device=mask.device) // talks.group_size
+    with decoder.recomputing():
+        shown = decoder.told_features(first)
+        following = after(first, torch.zeros_like(first.input_ids[:, 0]))
+        parts = list(parts_of(decoder, talks, tokens, mask, following[group]))
+        prompts = heard(first.rows(group), torch.zeros_like(group))
+        line = [prompts, *(part.strip.among(part.rows, count) for part in parts)]
+        row = in_line(line).packed()
+        pictures = [(part.rows[part.on], part.features) for part in parts if part.features is not None]
+        if shown is not None:
+            pictures.insert(0, (torch.arange(count, device=mask.device), shown.rows(group)))
+        told = {"mm_encoder_outputs": _row_by_row(pictures).outputs()} if pictures else {}
+        sees = decoder.masked(row.valid, row.ids.shape[1], row.types)
+        hidden = decoder.run(row.ids, sees, row.positions, None, **told)
+    begin = (~row.valid).sum(1) + prompts.valid.sum(1)
+    for part, strip in zip(parts, line[1:], strict=True):
+        before = begin[part.rows, None] + torch.arange(-1, part.said - 1, device=mask.device)
+        yield part.rows, hidden[part.rows[:, None], before.clamp(max=hidden.shape[1] - 1)]
+        begin = begin + strip.valid.sum(1)
+
+
+def _row_by_row(shown: Sequence[tuple[Tensor, Features]]) -> Features:
+    """Return the features of several parts in the order in which pictures stand in rows.
+
+    Args:
+        shown: of each part the rows (a,), and the features of their pictures.
+    """
+    block = math.gcd(*(features.tokens.shape[1] for _, features in shown))  # some models count a row's pictures in blocks
+    tokens, deep, keys = list[Tensor](), list[Tensor](), list[Tensor]()
+    for number, (rows, features) in enumerate(shown):
+        each = features.tokens.shape[1] // block
+        tokens.append(features.tokens.reshape(len(rows) * each, block, -1))
+        keys.append((rows * len(shown) + number).repeat_interleave(each))
+        if features.deep is not None:
+            layers = features.deep.reshape(len(rows), -1, each, block, features.deep.shape[-1])
+            deep.append(layers.transpose(1, 2).flatten(0, 1))
+    order = torch.cat(keys).argsort(stable=True)
+    return Features(torch.cat(tokens)[order], torch.cat(deep)[order] if deep else None, shown[0][1].listed)
 
 
 def parts_of(decoder: Decoder, talks: Conversations, tokens: Tensor, mask: Tensor, following: Tensor) -> Iterator[Part]:
@@ -156,56 +201,27 @@ def parts_of(decoder: Decoder, talks: Conversations, tokens: Tensor, mask: Tenso
         tokens, mask: (E, T1 + T2 + ...).
         following: (E,) the positions of the first replies.
     """
-    rows = torch.arange(len(mask), device=mask.device)
+    rows, axes = torch.arange(len(mask), device=mask.device), talks.first.positions.shape[1]
     for turn, columns in enumerate(talks.columns):
         within = mask[rows, columns]
         width = int(within.sum(1).max()) if len(rows) else 0
         if not width:
             return
-        said, within = tokens[rows, columns][:, :width], within[:, :width]
-        heard = talks.heard[turn] if turn < len(talks.heard) else None
-        on = torch.searchsorted(rows, heard.rows) if heard is not None else rows[:0]
-        goes_on = torch.zeros(len(rows), 1, dtype=torch.bool, device=rows.device)
-        goes_on[on] = True
-        valid = within & (
-            goes_on | torch.nn.functional.pad(within[:, 1:], (0, 1))
-        )  # the last token of those that leave is not run
-        axes = talks.first.positions.shape[1]
-        places = (following[:, None] + torch.arange(width, device=rows.device))[:, None].expand(-1, axes, -1)
-        types = None if talks.first.token_types is None else torch.full_like(said, decoder.answer_type)
-        following = following + within.sum(1)
-        features = None
-        if heard is not None and len(on):
-            inputs = heard.inputs
-            features = decoder.told_features(inputs)
-            said = torch.cat([said, _spread(inputs.input_ids, on, len(rows))], dim=1)
-            valid = torch.cat([valid, _spread(inputs.attention_mask.bool(), on, len(rows))], dim=1)
-            behind = _spread(inputs.positions + following[on][:, None, None], on, len(rows))
-            places = torch.cat([places, behind], dim=2)
-            types = (
-                None
-                if types is None or inputs.token_types is None
-                else torch.cat([types, _spread(inputs.token_types, on, len(rows))], dim=1)
-            )
-            following = after(inputs, following[on])
-        order, kept = packed(valid, left=True)
-        yield Part(
-            rows,
-            said.gather(1, order),
-            kept,
-            places.gather(2, order[:, None].expand(-1, axes, -1)),
-            None if types is None else types.gather(1, order),
-            width,
-            on,
-            features,
-        )
-        if heard is None:
+        within = within[:, :width]
+        last = turn == len(talks.heard) or not len(talks.heard[turn].rows)
+        on = rows[:0] if last else torch.searchsorted(rows, talks.heard[turn].rows)
+        stays = torch.zeros(len(rows), 1, dtype=torch.bool, device=rows.device)
+        stays[on] = True
+        # The last tokens of those that leave are not run.
+        line = [
+            said(tokens[rows, columns][:, :width], within & (stays | next_is(within)), following, axes, decoder.answer_type)
+        ]
+        following, features = (following + within.sum(1))[on], None
+        if not last:
+            inputs = talks.heard[turn].inputs
+            line.append(heard(inputs, following).among(on, len(rows)))
+            features, following = decoder.told_features(inputs), after(inputs, following)
+        yield Part(rows, in_line(line).packed(left=True), width, on, features)
+        if last:
             return
-        rows = heard.rows
-
-
-def _spread(values: Tensor, rows: Tensor, count: int) -> Tensor:
-    """Return `values` in these of `count` rows, and zeros in the others."""
-    found = values.new_zeros(count, *values.shape[1:])
-    found[rows] = values
-    return found
+        rows = talks.heard[turn].rows

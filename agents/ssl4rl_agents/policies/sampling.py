@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ssl4rl_agents.policies.decoder import Prefix
 from ssl4rl_agents.policies.finite import require_probabilities
 from ssl4rl_agents.policies.policy import Samples, token_logprobs
+from ssl4rl_agents.policies.prefix import Prefix
 from ssl4rl_agents.policies.watch import Watch
 
 if TYPE_CHECKING:

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ssl4rl_agents.policies.attention import continued_mask
-from ssl4rl_agents.policies.conversations import Conversations, Heard, after, behind, packed
-from ssl4rl_agents.policies.decoder import Prefix
+from ssl4rl_agents.policies.conversations import Conversations, Heard
 from ssl4rl_agents.policies.growing import Grown, grown, with_room
 from ssl4rl_agents.policies.limits import require_room
 from ssl4rl_agents.policies.policy import Samples
+from ssl4rl_agents.policies.prefix import Prefix
 from ssl4rl_agents.policies.prompts import VLMInputs
 from ssl4rl_agents.policies.sampling import sample
+from ssl4rl_agents.policies.strips import Strip, after, behind, heard, in_line, said
 
 if TYPE_CHECKING:
     from ssl4rl_agents.policies.vlm import VLMPolicy
@@ -49,8 +49,8 @@ class Talk:
     def __init__(self, policy: VLMPolicy, inputs: VLMInputs, repeats: int = 1, decisions: int | None = None) -> None:
         if policy.together is not None and decisions != 1:
             raise ValueError(
-                "conversations (context 'episode') run a model's weights as often as there are turns, and processes that hold "
-                "parts of the weights each (FSDP) cannot take turns that differ; use context 'turn', or whole weights"
+                "in conversations (context 'episode') the number of passes depends on what is said, and processes that hold "
+                "parts of the weights each (FSDP) must make the same ones; use context 'turn', or whole weights"
             )
         self._policy, self._decisions = policy, decisions
         self._prefix: Prefix | None = None
@@ -106,48 +106,30 @@ class Talk:
             )
         policy, decoder = self._policy, self._policy.decoder
         tokens, mask = last.tokens[rows], last.mask[rows]
-        heard = behind(policy.encode_next(observations), tokens, mask)
+        inputs = behind(policy.encode_next(observations), tokens, mask)
         self._kept = self._last = None
         self.rows = self.rows[rows]
-        self.inputs.heard.append(Heard(self.rows, heard))
+        self.inputs.heard.append(Heard(self.rows, inputs))
         following = self._following[rows]
-        ids, valid, places = _unread(heard, tokens, mask, following)
-        following = after(heard, following)
+        unread = _unread(inputs, tokens, mask, following, decoder.answer_type)
+        following = after(inputs, following)
         require_room(type(policy.model).__name__, policy.positions, int(following.max()), policy.max_new_tokens)
-        cache, seen = with_room(kept.cut(rows), valid, policy.max_new_tokens - 1)
-        types = heard.token_types
-        blocks = None if types is None else decoder.blocks(_last_columns(types, ids.shape[1]))
-        sees: Any = seen.long()
-        if decoder.takes_masks:
-            sees = decoder.masks(
-                {kind: continued_mask(seen, ids.shape[1], window, blocks) for kind, window in decoder.windows.items()}
-            )
+        cache, seen = with_room(kept.cut(rows), unread.valid, policy.max_new_tokens - 1)
+        sees = decoder.masked(seen, unread.ids.shape[1], unread.types)
         with policy.copied_adapters():
-            hidden = decoder.run(ids, sees, places, cache, **decoder.told(heard))[:, -1]
-        self._prefix = Prefix(hidden, cache, seen.long(), following, places.shape[1])
+            hidden = decoder.run(unread.ids, sees, unread.positions, cache, **decoder.told(inputs))[:, -1]
+        self._prefix = Prefix(hidden, cache, seen.long(), following, unread.positions.shape[1])
         decoder.spread(self._prefix, 1, policy.max_new_tokens)
 
 
-def _unread(heard: VLMInputs, tokens: Tensor, mask: Tensor, following: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return what is yet to be run: the last token of replies that were as long as the longest, and what was heard.
+def _unread(inputs: VLMInputs, tokens: Tensor, mask: Tensor, following: Tensor, kind: int) -> Strip:
+    """Return what is yet to be run: the last token of replies that are as long as the longest, and what was heard.
 
     Args:
-        heard: after the replies.
+        inputs: what was heard after the replies.
         tokens, mask: (n, T) the replies.
         following: (n,) the positions of what was heard.
-
-    Returns:
-        Tokens (n, B), which of them are any, padded on the left, and their positions (n, axes, B).
+        kind: the token type of replies.
     """
-    ids = torch.cat([tokens[:, -1:], heard.input_ids], dim=1)
-    valid = torch.cat([mask[:, -1:], heard.attention_mask.bool()], dim=1)
-    axes = heard.positions.shape[1]
-    last = (following - 1)[:, None, None].expand(-1, axes, 1)
-    places = torch.cat([last, heard.positions + following[:, None, None]], dim=2)
-    order, kept = packed(valid)
-    return ids.gather(1, order), kept, places.gather(2, order[:, None].expand(-1, axes, -1))
-
-
-def _last_columns(types: Tensor, width: int) -> Tensor:
-    """Return so many columns, those that lack on the left filled up with 0."""
-    return torch.nn.functional.pad(types, (max(0, width - types.shape[1]), 0))[:, -width:]
+    last = said(tokens[:, -1:], mask[:, -1:], following - 1, inputs.positions.shape[1], kind)
+    return in_line([last, heard(inputs, following)]).packed()

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from ssl4rl_agents.policies.conversations import without_first
 from ssl4rl_agents.policies.prompts import PROBE, PromptEncoder, VLMInputs
+from ssl4rl_agents.policies.strips import without_first
 from ssl4rl_agents.policies.support import UnsupportedModelError
 from ssl4rl_agents.policies.templates import is_open, said_of
 from ssl4rl_envs.answers import wrap
@@ -97,7 +97,7 @@ class Between:
         third = behind_reply(self._render, [(one, pictures), (two, pictures)], (three, pictures), self._reply, self._encoder)
         if second != third:
             raise UnsupportedModelError(
-                f"the chat template of {self._encoder.name} writes {second!r} before a second question and {third!r} before a "
+                f"the chat template of {self._encoder.name} writes {second!r} before a second question, {third!r} before a "
                 "third; a conversation cannot be continued. Use context 'turn'"
             )
 

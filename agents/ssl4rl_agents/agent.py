@@ -63,9 +63,10 @@ AgentFactory = Callable[..., Agent]
 its settings as keyword arguments.
 
 An agent that must know more of the questions than is observed (action masks, say) has a method `enter(envs)`; it is called
-with the environments before it acts in others. One that learns has `learn`, see `lessons`. Settings are held against the type
-hints of the factory's signature; where these cannot say all, a factory has a `check_settings(settings)` that raises what is
-wrong with them, so that a benchmark is refused before its first run.
+with the environments before it acts in others. One that remembers has a method `begin(begun)`; it is told before it acts
+which environments (n,) bool show the beginning of an episode. One that learns has `learn`, see `lessons`. Settings are held
+against the type hints of the factory's signature; where these cannot say all, a factory has a `check_settings(settings)` that
+raises what is wrong with them, so that a benchmark is refused before its first run.
 """
 
 

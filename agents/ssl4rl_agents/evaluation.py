@@ -116,6 +116,7 @@ def evaluate_in(
     start, chance = time.perf_counter(), envs.task.chance
     normalise(0.0, chance, 1.0)  # what cannot be more than chance in the end is refused before it is played
     enter(agent, envs)
+    remember = getattr(agent, "begin", None)
     readability = Readability(envs.questions.interface, aloud=aloud)
     played = _played(agent, envs, episodes, seed, readability, watch)
     readability.say()
@@ -158,6 +159,8 @@ def _played(agent: Agent, envs: SSLVectorEnv, episodes: int, seed: int, readabil
         batch = envs.batch
         if begun.any():
             best[begun] = play(envs.task, batch.rows(begun), lambda state, _: np.asarray(envs.task.oracle(state)))
+        if remember is not None:
+            remember(begun)
         actions = agent.act(observations, deterministic=True)
         observations, reward, terminated, truncated, infos = envs.step(actions)
         ended = terminated | truncated

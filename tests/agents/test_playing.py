@@ -19,6 +19,7 @@ from ssl4rl_agents.ppo.rollout import Player, Rollout, Rules
 from ssl4rl_agents.ppo.supervised import demonstrated
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.runs.metrics import read_metrics
+from ssl4rl_agents.runs.policy_agent import PolicyAgent
 from ssl4rl_agents.runtime.microbatch import MicroBatches
 from ssl4rl_agents.runtime.optimizer import apply_gradients
 from ssl4rl_envs import Batch, Stream, make_task
@@ -262,3 +263,39 @@ def test_the_supervised_ceiling_is_shown_every_state_that_the_right_answers_come
     one = make_task("SSL4RL/Rotation-v0", source="digits", image_size=36)
     single = one.sample(Stream.span("train", 0, 0, 2))
     assert demonstrated(one, single) is single
+
+
+@pytest.mark.parametrize("context", ["window:2", "episode"])
+def test_an_agent_remembers_what_the_policy_learned_with(tmp_path, context):
+    """The likeliest answers of an agent, row by row and joined, are those of conversations that are kept."""
+    trainer = train(tmp_path, **NANO, rollout={"context": context})
+    batch = TASK.sample(Stream.span("test", 3, 0, 5))
+    interface = Interface(TASK, "text", "direct")
+    generate = trainer.policy.generate
+    talk = trainer.policy.talk
+
+    def likeliest(*given: Any, **how: Any) -> Samples:
+        return generate(*given, **{**how, "deterministic": True})
+
+    def likely_talk(*given: Any) -> Any:
+        found = talk(*given)
+        reply = found.reply
+        found.reply = lambda **how: reply(deterministic=True)
+        return found
+
+    player = Player(trainer.policy, interface, 1, Randomness(0, ONE), MicroBatches(8, ONE), rules=Rules(context=context))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer.policy, "generate", likeliest)
+        patch.setattr(trainer.policy, "talk", likely_talk)
+        rollout = player.play(batch)
+    agent = PolicyAgent(trainer.policy, context=context)
+    state, rows = batch, np.arange(5)
+    for turn in rollout.turns:
+        assert turn.episodes.tolist() == rows.tolist()
+        agent.begin(np.full(len(rows), turn is rollout.turns[0]))
+        said = agent.act(interface.observe(state), deterministic=True)
+        samples = turn.samples
+        assert said == trainer.policy.decode(samples.tokens, samples.mask, samples.truncated)
+        step = interface.step(state, said).step
+        assert not step.terminated.any() or turn is rollout.turns[-1], "so that rows stay what they are"
+        state, rows = step.state, rows[~step.terminated]

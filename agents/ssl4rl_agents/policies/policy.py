@@ -84,6 +84,10 @@ class Talking(Protocol):
         """Go on with some of those rows, which hear observations; the others leave."""
         ...
 
+    def expect(self) -> Tensor:
+        """Return what the critic expects (a,) of those rows, which have heard something and not replied yet."""
+        ...
+
 
 class Together(Protocol):
     """Processes that make the same passes, as `Processes` are."""

@@ -88,6 +88,17 @@ class Talk:
         return samples
 
     @torch.no_grad()
+    def expect(self) -> Tensor:
+        """Return what the critic expects (a,) of the rows that have heard something and not replied yet.
+
+        Raises:
+            RuntimeError: nobody has.
+        """
+        if self._prefix is None:
+            raise RuntimeError("nobody has heard anything since the last reply")
+        return self._policy.values(self._prefix.hidden)
+
+    @torch.no_grad()
     def hear(self, rows: Tensor, observations: dict[str, Any]) -> None:
         """Go on with some rows; the others leave.
 

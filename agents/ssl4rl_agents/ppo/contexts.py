@@ -236,7 +236,8 @@ class EpisodeContext(Context):
 
     def replay(self, turns: list[tuple[Going, Samples]]) -> list[Any]:
         """Write the conversations as they were, which `whole` then gives."""
-        from ssl4rl_agents.policies.conversations import Conversations, Heard, behind  # which need transformers
+        from ssl4rl_agents.policies.conversations import Conversations, Heard  # which need transformers
+        from ssl4rl_agents.policies.strips import behind
 
         (first, before), *rest = turns
         heard, episodes = [], first.episodes
@@ -265,8 +266,11 @@ class EpisodeContext(Context):
         from ssl4rl_agents.policies.conversations import side_by_side, together  # which need transformers
 
         widths = [samples.tokens.shape[1] for _, samples in turns]
-        inputs = self._replayed or together([talk.inputs for _, talk in self._talks])
-        return replace(inputs, heard=inputs.heard[: len(widths) - 1], widths=widths), side_by_side(turns, count)
+        if self._replayed is None:
+            said = [talk.inputs for _, talk in self._talks]  # what was heard after the last reply was only looked at
+            self._replayed = together([replace(one, heard=one.heard[: len(one.widths) - 1]) for one in said])
+        inputs = self._replayed
+        return replace(inputs, widths=widths), side_by_side(turns, count)
 
     def _begun(self, going: Going, device: torch.device) -> list[Any]:
         """Begin the conversations, and return them."""

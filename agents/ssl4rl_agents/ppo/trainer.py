@@ -195,7 +195,8 @@ class Trainer:
 
     def measure(self, split: str, episodes: int, watch: Watch = lambda _: None) -> Result:
         """Measure the policy as it is; the questions are the same for every run. `watch` is as of `evaluate`."""
-        agent, config = PolicyAgent(self.policy, device=self.device), self.config
+        config = self.config
+        agent = PolicyAgent(self.policy, device=self.device, context=config.rollout.context)
         how: dict[str, Any] = {"prompt_style": config.prompt_style, "grammar": config.grammar}
         # What answers while it learns has said where nothing can be read; the supervised ceiling answers nothing but here.
         how["aloud"] = config.algorithm == "sft" and split == "validation" and self.processes.is_main

@@ -16,7 +16,7 @@ import gymnasium as gym
 import pytest
 
 from ssl4rl_benchmarks import cli
-from ssl4rl_benchmarks.figures import environments
+from ssl4rl_benchmarks.figures import environments, turns
 from ssl4rl_envs.registration import TABLE
 from ssl4rl_envs.sources import PICTURES
 from ssl4rl_envs.sources.graph_builtin import GRAPHS
@@ -31,6 +31,11 @@ NAME = r"\bssl4rl_(?:benchmarks|agents|envs)(?:\.\w+)+"
 def test_the_page_of_environments_is_up_to_date():
     expected = environments.page()
     assert (DOCS / "environments.md").read_text() == expected, "run python -m ssl4rl_benchmarks.figures.environments"
+
+
+def test_the_worked_example_of_turns_is_what_the_algorithms_say():
+    assert turns.table() in (DOCS / "training.md").read_text(encoding="utf-8")
+    assert turns.picture() == (DOCS / "images" / "turns.svg").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("env_id", [row.id for row in TABLE])

@@ -116,7 +116,6 @@ def evaluate_in(
     start, chance = time.perf_counter(), envs.task.chance
     normalise(0.0, chance, 1.0)  # what cannot be more than chance in the end is refused before it is played
     enter(agent, envs)
-    remember = getattr(agent, "begin", None)
     readability = Readability(envs.questions.interface, aloud=aloud)
     played = _played(agent, envs, episodes, seed, readability, watch)
     readability.say()
@@ -154,6 +153,7 @@ def _played(agent: Agent, envs: SSLVectorEnv, episodes: int, seed: int, readabil
     gained, best = np.zeros(count), np.zeros(count)
     begun = np.ones(count, bool)
     found: list[_Played] = []
+    remember = getattr(agent, "begin", None)
     observations, _ = envs.reset(seed=[hash_seed(seed, "evaluation", i) for i in range(count)])
     while (done < quota).any():
         batch = envs.batch

@@ -6,6 +6,9 @@ import dataclasses
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ssl4rl_agents.agent import NotLearnedError
 from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.lessons import Lesson, Point
@@ -80,7 +83,7 @@ class TrainedAgent(Asking):
         lesson.settings = config.to_json()
         prompts, group_size = config.rollout.sizes()
         trainer = Trainer(config, folder, resume=(folder / "config.json").exists(), quiet=not lesson.aloud)
-        self._agent = PolicyAgent(trainer.policy, device=trainer.device)
+        self._agent = PolicyAgent(trainer.policy, device=trainer.device, context=config.rollout.context)
         if not trainer.run(begin=lambda: lesson.begin(self)):
             raise KeyboardInterrupt  # all is saved; half a run is no result
         measured = 0.0
@@ -124,7 +127,8 @@ class TrainedAgent(Asking):
         """Take in the network that `save` wrote; raises ValueError where it does not fit."""
         config = resolved(self._config)
         device = find_device(config.device)
-        self._agent = PolicyAgent(load_policy(folder, config.policy, device, self._task, self._prompt_style), device=device)
+        policy = load_policy(folder, config.policy, device, self._task, self._prompt_style)
+        self._agent = PolicyAgent(policy, device=device, context=config.rollout.context)
 
     @property
     def policy(self) -> Policy:
@@ -136,6 +140,11 @@ class TrainedAgent(Asking):
         if self._agent is None:
             raise NotLearnedError
         return self._agent.policy
+
+    def begin(self, begun: NDArray[np.bool_]) -> None:
+        """Forget what came before in those rows that show the beginning of an episode next."""
+        if self._agent is not None:
+            self._agent.begin(begun)
 
     def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> Any:
         """Answer as was learned; raises as `policy` does."""

@@ -204,6 +204,26 @@ def test_a_run_learns_from_an_engines_answers(tmp_path, lora_rank):
     assert any(moved) == any(line["grad_norm"] > 0 for line in lines)
 
 
+def test_an_engine_answers_every_turn_of_an_episode(tmp_path):
+    zoo.save("llava", tmp_path / "model")
+    engine = FakeEngine(*zoo.build("llava", seed=9))
+    swaps = {"env": "SSL4RL/PatchSwap-v0", "env_args": {"source": "digits", "image_size": 36, "grid": 2, "max_steps": 4}}
+    trainer = Trainer(config(tmp_path / "model", **swaps), tmp_path / "run", sampler=engine, quiet=True)
+    assert trainer.run()
+    assert engine.loads == 2
+    assert len(set(engine.seeds)) == 8, "another one each turn"
+    for line in read_metrics(tmp_path / "run"):
+        assert line["turns/max"] == 4
+        assert line["first_ratio_error"] < 1e-4
+
+
+def test_an_engine_sees_one_question_at_a_time(tmp_path):
+    zoo.save("llava", tmp_path / "model")
+    settings = config(tmp_path / "model", rollout={"prompts": 4, "group_size": 2, "context": "episode"})
+    with pytest.raises(ValueError, match="another engine answers single questions"):
+        Trainer(settings, tmp_path / "run", sampler=FakeEngine(*zoo.build("llava")), quiet=True)
+
+
 def test_the_importance_of_an_engines_tokens_is_cut_off(tmp_path, monkeypatch):
     """An engine that never got the weights samples from quite another model; its tokens weigh at most the cap."""
     zoo.save("llava", tmp_path / "model", seed=1)

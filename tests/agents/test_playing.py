@@ -26,6 +26,7 @@ from ssl4rl_envs import Batch, Stream, make_task
 from ssl4rl_envs.answers import wrap
 from ssl4rl_envs.env import SSLEnv
 from ssl4rl_envs.interface import Interface
+from tests.agents import zoo
 from tests.agents.rollouts import ONE
 from tests.agents.tiny_runs import assert_same_weights, config, halt_after, numbers, train
 
@@ -299,3 +300,28 @@ def test_an_agent_remembers_what_the_policy_learned_with(tmp_path, context):
         step = interface.step(state, said).step
         assert not step.terminated.any() or turn is rollout.turns[-1], "so that rows stay what they are"
         state, rows = step.state, rows[~step.terminated]
+
+
+@pytest.mark.parametrize(
+    ("kind", "env", "arguments", "policy"),
+    [
+        ("qwen2_5_vl", "PatchSwap", SWAPS, {"lora_rank": 2}),
+        ("llava", "PatchSwap", SWAPS, {"gradient_checkpointing": True}),
+        ("llama", "GraphDistance", {"attempts": 3}, {}),
+    ],
+)
+@pytest.mark.parametrize("context", ["window:2", "episode"])
+def test_models_of_transformers_learn_from_conversations(tmp_path, kind, env, arguments, policy, context):
+    zoo.save(kind, tmp_path / "model")
+    changes = {
+        "env": f"SSL4RL/{env}-v0",
+        "env_args": arguments,
+        "policy": {"model": str(tmp_path / "model"), "max_new_tokens": 6, **policy},
+        "format_warmup": 0,
+        "rollout": {"prompts": 4, "group_size": 2, "context": context},
+    }
+    train(tmp_path / "run", **changes)
+    for line in read_metrics(tmp_path / "run"):
+        assert line["turns/max"] == (4 if env == "PatchSwap" else 3)
+        assert line["first_ratio_error"] < 1e-4
+        assert line["grad_norm"] > 0

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Score, Task
 
@@ -52,6 +53,11 @@ class Composite(Task):
     def has_text(self) -> bool:
         """Whether every task inside can be answered in words."""
         return all(task.has_text for task in self.tasks)
+
+    @property
+    def answer_formats(self) -> tuple[AnswerFormat, ...]:
+        """The forms of answers to the tasks inside, each once."""
+        return tuple(dict.fromkeys(form for task in self.tasks for form in task.answer_formats))
 
     @property
     def no_answer(self) -> NDArray[Any]:
@@ -102,6 +108,17 @@ class Composite(Task):
         for number, rows, part in self.asked(batch):
             self.widen(answers, rows, self.tasks[number].oracle(part))
         return answers
+
+    def demonstrate(self, batch: Batch) -> NDArray[Any]:
+        """Decide as the teachers of the tasks inside do."""
+        answers = self._zeros(len(batch))
+        for number, rows, part in self.asked(batch):
+            self.widen(answers, rows, self.tasks[number].demonstrate(part))
+        return answers
+
+    def rationale(self, batch: Batch) -> list[str]:
+        """Say why, in the words of the tasks inside."""
+        return self._gather(batch, lambda number, _, part: self.tasks[number].rationale(part))
 
     def valid(self, answers: NDArray[Any]) -> NDArray[np.bool_]:
         """Return which answers are valid, as the task inside says."""

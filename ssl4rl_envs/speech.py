@@ -6,8 +6,8 @@ The other half of the contract, what is asked and what answers are worth, is `ss
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +33,13 @@ class Speech(ABC):
     task whose words are its own writes `read` and `format`; one whose answers words do not describe, `illustrate`.
 
     Attributes:
+        asks: what the task asks, in a few words.
         images: the keys of the observation that are uint8 RGB pictures (height, width, 3), in the order of showing,
             which is alphabetical, because that is how Gymnasium orders the keys of a Dict space.
         answer_format: how an answer is written, or None for a task that has no text interface.
     """
 
+    asks: ClassVar[str]
     images: tuple[str, ...]
     answer_format: AnswerFormat | None
 
@@ -79,6 +81,15 @@ class Speech(ABC):
         del answer, batch, row
         return {}
 
+    def rationale(self, batch: Batch) -> list[str]:
+        """Say why a teacher decides as `Task.demonstrate` does, one printable line of ASCII a row, without tags.
+
+        For lessons and for people: it may know all that the drawer of a question knows, and says nothing else. By default
+        what was to be found and what it is.
+        """
+        asked = type(self).asks[:1].upper() + type(self).asks[1:]
+        return [f"{asked}: {'as it is painted' if truth is None else truth}." for truth in self.truths(batch)]
+
     def read(self, body: str) -> NDArray[Any] | None:
         """Read what stands between the tags of a reply; None where it is not one answer.
 
@@ -96,6 +107,11 @@ class Speech(ABC):
         return self._written_as().format(answer)
 
     # What follows from it.
+
+    @property
+    def answer_formats(self) -> tuple[AnswerFormat, ...]:
+        """The forms that an answer may have in words: `answer_format`, and others where answers are of several kinds."""
+        return () if self.answer_format is None else (self.answer_format,)
 
     @property
     def has_text(self) -> bool:
@@ -119,17 +135,7 @@ class Speech(ABC):
             grammar: "strict" (see `answers`), or "lenient", which reads all that the strict one does as that does, and what
                 else is one answer (see `lenient`).
         """
-        if not isinstance(text, str):
-            how = "; write a call as JSON, json.dumps(call)" if style == "tool" else ""
-            raise TypeError(f"a reply must be a str, got {type(text).__name__}: {briefly(text)}{how}")
-        forgiving = answers.check_grammar(grammar) == "lenient"
-        if len(text) > MAX_REPLY:
-            return None
-        body = answers.extract(text, style)
-        answer = None if body is None else self._valid_answer(body)
-        if answer is None and forgiving:
-            answer = lenient.agreed([self._valid_answer(body) for body in lenient.rewrite(text, self._written_as(), style)])
-        return answer
+        return read_reply(text, self.answer_formats, self._valid_answer, style, grammar)
 
     def parse_all(
         self, texts: Sequence[str], batch: Batch, style: str, grammar: str = "strict"
@@ -171,3 +177,36 @@ class Speech(ABC):
         if self.answer_format is None:
             raise ValueError(f"{type(self).__name__} has no text answers")
         return self.answer_format
+
+
+def read_reply(
+    text: str,
+    formats: Sequence[AnswerFormat],
+    read: Callable[[str], NDArray[Any] | None],
+    style: str = "direct",
+    grammar: str = "strict",
+) -> NDArray[Any] | None:
+    """Read a reply; None where it is not exactly one valid answer.
+
+    Args:
+        text: the whole reply.
+        formats: the forms of which an answer has one; the lenient grammar rewrites a reply as one of them.
+        read: reads what stands between the tags.
+        style, grammar: as of `Speech.parse`.
+
+    Raises:
+        TypeError: the reply is no str.
+        ValueError: style or grammar are unknown.
+    """
+    if not isinstance(text, str):
+        how = "; write a call as JSON, json.dumps(call)" if style == "tool" else ""
+        raise TypeError(f"a reply must be a str, got {type(text).__name__}: {briefly(text)}{how}")
+    forgiving = answers.check_grammar(grammar) == "lenient"
+    if len(text) > MAX_REPLY:
+        return None
+    body = answers.extract(text, style)
+    answer = None if body is None else read(body)
+    if answer is not None or not forgiving:
+        return answer
+    found = [lenient.agreed([read(body) for body in lenient.rewrite(text, form, style)]) for form in formats]
+    return lenient.agreed([answer for answer in found if answer is not None])

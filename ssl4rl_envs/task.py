@@ -153,9 +153,6 @@ class Task(Speech):
         horizon: most decisions of an episode.
     """
 
-    asks: ClassVar[str]
-    """What the task asks, in a few words."""
-
     levels: ClassVar[tuple[Level, ...]] = ()
     """Degrees of difficulty, from the easiest to the hardest; ``level=`` picks one by name."""
 
@@ -308,6 +305,13 @@ class Task(Speech):
     def oracle(self, batch: Batch) -> NDArray[Any]:
         """Return the right answers (n, ...)."""
         return batch.target
+
+    def demonstrate(self, batch: Batch) -> NDArray[Any]:
+        """Return what a teacher decides next (n, ...), who knows the truth and shows how it is found; why, `rationale` says.
+
+        By default the right answers. It differs from them where whoever knows the truth need not look, and others must.
+        """
+        return self.oracle(batch)
 
     def valid(self, answers: NDArray[Any]) -> NDArray[np.bool_]:
         """Return which answers (n, ...) lie in the action space and mean something, shape (n,)."""

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from ssl4rl_agents.agent import Agent
 from ssl4rl_agents.readability import Readability
-from ssl4rl_envs import Batch, SSLVectorEnv, Task, hash_seed
+from ssl4rl_envs import SSLVectorEnv, Task, hash_seed
 from ssl4rl_envs.arguments import whole_number
+from ssl4rl_envs.playing import returns_of
 
 NUM_ENVS = 128
 RESAMPLES = 2000
@@ -158,7 +159,7 @@ def _played(agent: Agent, envs: SSLVectorEnv, episodes: int, seed: int, readabil
     while (done < quota).any():
         batch = envs.batch
         if begun.any():
-            best[begun] = play(envs.task, batch.rows(begun), lambda state, _: np.asarray(envs.task.oracle(state)))
+            best[begun] = returns_of(envs.task, batch.rows(begun), lambda state, _: np.asarray(envs.task.oracle(state)))
         if remember is not None:
             remember(begun)
         actions = agent.act(observations, deterministic=True)
@@ -203,24 +204,6 @@ def enter(agent: Agent, envs: SSLVectorEnv) -> None:
     wanted = getattr(agent, "enter", None)
     if wanted is not None:
         wanted(envs)
-
-
-def play(task: Task, batch: Batch, choose: Callable[[Batch, NDArray[np.int64]], NDArray[Any]]) -> NDArray[np.float64]:
-    """Play one episode from each row; return what was earned, (n,).
-
-    Args:
-        task: the task.
-        batch: the first states.
-        choose: (states of the episodes that go on, their rows) -> next answers.
-    """
-    earned, rows, state = np.zeros(len(batch)), np.arange(len(batch)), batch
-    for _ in range(task.horizon):
-        step = task.advance(state, choose(state, rows))
-        earned[rows] += step.score.reward
-        rows, state = rows[~step.terminated], step.state.rows(~step.terminated)
-        if not len(rows):
-            break
-    return earned
 
 
 def clustered_interval(values: NDArray[Any], clusters: NDArray[np.int64]) -> tuple[float, float]:

@@ -6,7 +6,6 @@ from typing import Any
 
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.briefly import briefly
-from ssl4rl_envs.composite import Composite
 from ssl4rl_envs.task import Task
 from ssl4rl_envs.tool_calls import TOOL
 
@@ -29,7 +28,7 @@ def tool_schema(task: Task) -> dict[str, Any]:
     if not task.has_text:
         raise ValueError(f"{type(task).__name__} has no text answers, so there is nothing for a tool to take")
     answers: list[dict[str, Any]] = []
-    for each in _formats(task):
+    for each in task.answer_formats:
         schema = _answer(each)
         if schema not in answers:
             answers.append(schema)
@@ -46,12 +45,6 @@ def tool_schema(task: Task) -> dict[str, Any]:
             },
         },
     }
-
-
-def _formats(task: Task) -> list[AnswerFormat]:
-    if isinstance(task, Composite) and task.answer_format is None:
-        return [each for inside in task.tasks for each in _formats(inside)]
-    return [] if task.answer_format is None else [task.answer_format]
 
 
 def _answer(written: AnswerFormat) -> dict[str, Any]:

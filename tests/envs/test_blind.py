@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ssl4rl_agents.evaluation import play
 from ssl4rl_envs import Stream, blind, make_task
 from ssl4rl_envs.attempts import Attempts
+from ssl4rl_envs.playing import returns_of
 from ssl4rl_envs.task import Task
 
 SMALL = {"source": "digits", "image_size": 36}
@@ -49,7 +49,7 @@ def test_answers_chosen_beforehand_earn_the_declared_chance_of_attempts():
     answers = blind.all_answers(task.task)
     chosen = iter(answers[list(blind.best_fixed(blind._for_each(task.task, answers), 3))])
     batch = task.sample(Stream("train", np.zeros(2_000, np.uint64), np.arange(2_000)))
-    earned = play(task, batch, lambda _, rows: np.repeat(next(chosen)[None], len(rows), axis=0))
+    earned = returns_of(task, batch, lambda _, rows: np.repeat(next(chosen)[None], len(rows), axis=0))
     assert earned.mean() == pytest.approx(task.chance, abs=0.025)
 
 

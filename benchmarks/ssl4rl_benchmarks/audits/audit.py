@@ -10,18 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, t
 
-from ssl4rl_agents.evaluation import clustered_interval, play
+from ssl4rl_agents.evaluation import clustered_interval
 from ssl4rl_benchmarks.audits.hostile import conformance
 from ssl4rl_benchmarks.audits.noise import NOISE, NOISES, noise
 from ssl4rl_benchmarks.audits.shortcuts import TRACES, Rewards, measure_all, solvers_of
 from ssl4rl_envs import Batch, Stream, Task, blind, hash_seed, make_task
 from ssl4rl_envs.answers import GRAMMARS, PROMPT_STYLES
+from ssl4rl_envs.composite import Composite
 from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.images.base import ImageTask
+from ssl4rl_envs.playing import returns_of
 from ssl4rl_envs.sources import ImageSource
 from ssl4rl_envs.telling import waiting
 
-UPRIGHT = ("Rotation", "FlipPrediction", "Colorization")
+UPRIGHT = ("Rotation", "FlipPrediction", "Colorization", "RotateUpright")
 """Tasks that ask, of one picture, how things look in the world: on noise nothing may solve them, documented or not."""
 
 SHOW_TWICE = ("PatchPosition", "Contrastive", "FlipPrediction", "MaskedReconstruction")
@@ -104,7 +106,7 @@ def audit_task(task: Task, settings: AuditSettings | None = None, *, replies: bo
         "episodes": settings.episodes,
         "items": len(np.unique(clusters)),
         "chance": task.chance,
-        "oracle": float(play(task, test, lambda state, _: task.oracle(state)).mean()),
+        "oracle": float(returns_of(task, test, lambda state, _: task.oracle(state)).mean()),
         "policies": {policy: summary(rewards, clusters, task.chance) for policy, rewards in earned.items()},
         "acceptance": acceptance(task, settings.split),
         "shortcuts": shortcut_table(task, train, test),
@@ -158,9 +160,9 @@ def blind_policies(task: Task, train: Batch, test: Batch, settings: AuditSetting
 
     def always(answer: Any) -> Rewards:
         array = np.asarray(answer, task.action_space.dtype)
-        return play(task, test, lambda _, rows: np.repeat(array[None], len(rows), axis=0))
+        return returns_of(task, test, lambda _, rows: np.repeat(array[None], len(rows), axis=0))
 
-    rewards = {"random": play(task, test, random), "constant": always(task.example())}
+    rewards = {"random": returns_of(task, test, random), "constant": always(task.example())}
     rewards["majority"] = always(commonest(task, train))
     if task.horizon == 1 and not task.parts:
         listed = blind.all_answers(task)
@@ -241,9 +243,9 @@ def failures(task: Task, result: dict[str, Any]) -> list[str]:
 
 def clusters_of(task: Task, batch: Batch) -> NDArray[np.int64]:
     """Return what questions share, (n,): the photograph, or the item; a number of its own where there is neither."""
-    items = batch.items
-    if isinstance(task, ImageTask):
-        items = task.source.photographs(items)
+    items, inside = batch.items, _innermost(task)
+    if isinstance(inside, ImageTask):
+        items = inside.source.photographs(items)
     return np.where(batch.items < 0, items.max(initial=0) + 1 + np.arange(len(items)), items)
 
 
@@ -291,7 +293,15 @@ def source_name(task: Task) -> str:
     """Return the name of a task's source, or of those of its parts."""
     if task.parts:
         return ", ".join(dict.fromkeys(source_name(part) for part in task.parts))
-    return task.source.name if isinstance(task, (ImageTask, GraphTask)) else ""
+    inside = _innermost(task)
+    return inside.source.name if isinstance(inside, (ImageTask, GraphTask)) else ""
+
+
+def _innermost(task: Task) -> Task:
+    """Return the one task that asks, inside of others."""
+    while isinstance(task, Composite) and len(task.tasks) == 1:
+        task = task.tasks[0]
+    return task
 
 
 def acceptance(task: Task, split: str) -> float | dict[str, float] | None:

@@ -6,7 +6,7 @@ trained on instances of one split and asked about another's, whose items are dif
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ssl4rl_agents.evaluation import play
-from ssl4rl_agents.rules import seams
 from ssl4rl_agents.rules.cells import Pictures, grid_cells, panel_cells
 from ssl4rl_agents.rules.picture_rules import by_duplicates, by_edges
 from ssl4rl_benchmarks.audits import boosted, matcher, structure
@@ -32,6 +30,7 @@ from ssl4rl_envs.images.odd_patch import OddPatch
 from ssl4rl_envs.images.patch_ordering import PatchOrdering
 from ssl4rl_envs.images.patch_position import PatchPosition
 from ssl4rl_envs.images.patch_swap import PatchSwap
+from ssl4rl_envs.playing import believing, returns_of
 
 TREES = "boosted trees"
 
@@ -63,8 +62,10 @@ def solvers_of(task: Task) -> list[str]:
         return []
     edges = isinstance(task, (PatchOrdering, PatchSwap, OddPatch, MaskedReconstruction))
     left_out = set() if edges else {"edge continuity"}
-    # Orders are learned by the matcher, all other answers by trees.
-    left_out.add(TREES if isinstance(task, (PatchOrdering, PatchSwap)) else "matcher")
+    orders = isinstance(task, (PatchOrdering, PatchSwap))  # which the matcher learns; answers of one number trees do
+    left_out |= (set() if orders else {"matcher"}) | (
+        {TREES} if orders or isinstance(task.action_space, spaces.MultiDiscrete) else set()
+    )
     if not isinstance(task, (PatchPosition, MaskedReconstruction)):
         left_out.add("tile duplicates")
     return [name for name in SOLVERS if name not in left_out]
@@ -189,7 +190,7 @@ def classify(task: Task, known: Table, asked: Table, target: NDArray[Any]) -> ND
     beliefs = np.stack([_log_probabilities(known, slots[:, slot], asked, classes) for slot in range(slots.shape[1])], axis=1)
     if target.ndim == 1:
         return np.asarray(beliefs[:, 0].argmax(axis=1), np.int64)
-    if task.answer_format is not None and task.answer_format.distinct:
+    if any(form.distinct and form.slots == slots.shape[1] for form in task.answer_formats):
         return np.stack([linear_sum_assignment(-belief)[1] for belief in beliefs]).astype(np.int64)
     return np.asarray(beliefs.argmax(axis=2), np.int64)
 
@@ -215,22 +216,7 @@ def _common(tables: list[Table], known: list[Table]) -> list[Table]:
 
 
 def _earn(task: Task, batch: Batch, answers: NDArray[np.int64]) -> Rewards:
-    """Return what answers earn; of tasks that swap tiles, the answers are the orders to reach."""
-    if not isinstance(task, PatchSwap):
+    """Return what answers earn; where episodes have several decisions, what is believed to be true, and is acted on."""
+    if task.horizon == 1:
         return task.score(answers.astype(task.action_space.dtype), batch).reward.astype(np.float64)
-    wanted = answers.copy()
-
-    def swap(state: Batch, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        del state
-        pairs = seams.swaps_towards(wanted[rows])
-        for row, pair in zip(rows, pairs, strict=True):
-            wanted[row] = _after(wanted[row], pair)
-        return np.asarray((task.pairs[None] == pairs[:, None]).all(axis=2).argmax(axis=1), np.int64)
-
-    return play(task, batch, swap)
-
-
-def _after(order: NDArray[np.int64], pair: Iterable[int]) -> NDArray[np.int64]:
-    """Return where the tiles belong once two of them were swapped."""
-    i, j = pair
-    return np.where(order == i, j, np.where(order == j, i, order))
+    return returns_of(task, batch, believing(task, batch, answers))

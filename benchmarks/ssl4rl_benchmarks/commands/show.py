@@ -10,7 +10,7 @@ from PIL import Image
 
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, require_picture
-from ssl4rl_envs import Stream, make_task, rendering
+from ssl4rl_envs import Batch, Stream, Task, films, make_task, rendering
 from ssl4rl_envs.stream import Split
 
 MOST = 1000
@@ -22,13 +22,15 @@ class ShowFlags:
     """Draw several instances with question and answer."""
 
     out: Path
-    """The picture file to write; its ending decides the format, e.g. board.png."""
+    """The picture file to write; its ending decides the format, e.g. board.png, or with --solve film.gif."""
     count: int = 8
     """How many instances."""
     split: Split = "train"
     """Whose items are shown."""
     seed: int = 0
     """Of the instances."""
+    solve: bool = False
+    """Show how the task's teacher answers, decision by decision with its reasons: a strip for each instance, or a film."""
     json: bool = False
     """Print the questions and answers as JSON."""
 
@@ -46,11 +48,26 @@ def show(given: ShowFlags, env_id: str, env_args: dict[str, Any]) -> dict[str, A
     require_picture(given.out)
     task = make_task(env_id, **env_args)
     batch = task.sample(Stream.span(given.split, given.seed, 0, given.count))
-    answers = rendering.reveal(task, batch)
-    board = rendering.board([rendering.card(task, batch, row, verdict) for row, verdict in enumerate(answers)])
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(board).save(given.out)
+    instances = solve(task, batch, given.out) if given.solve else ask(task, batch, given.out)
     if not given.json:
         print(f"{given.count} instances of {env_id} in {given.out}")
-    instances = [{"question": q, "answer": a.truth} for q, a in zip(task.question(batch), answers, strict=True)]
     return {"env": env_id, "split": given.split, "seed": given.seed, "picture": str(given.out), "instances": instances}
+
+
+def ask(task: Task, batch: Batch, out: Path) -> list[dict[str, Any]]:
+    """Draw questions with their true answers."""
+    answers = rendering.reveal(task, batch)
+    board = rendering.board([rendering.card(task, batch, row, verdict) for row, verdict in enumerate(answers)])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(board).save(out)
+    return [{"question": q, "answer": a.truth} for q, a in zip(task.question(batch), answers, strict=True)]
+
+
+def solve(task: Task, batch: Batch, out: Path) -> list[dict[str, Any]]:
+    """Draw how the teacher of a task answers questions, with its reasons."""
+    episodes = films.solved(task, batch)
+    films.write(episodes, out)
+    decisions = [
+        [{"thought": one.thought, "answer": one.decision, "reward": one.reward} for one in scenes[:-1]] for scenes in episodes
+    ]
+    return [{"question": q, "decisions": d} for q, d in zip(task.question(batch), decisions, strict=True)]

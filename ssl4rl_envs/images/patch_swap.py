@@ -11,11 +11,15 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
+from ssl4rl_envs.images.tile_words import Seams, belonging, seams_of
 from ssl4rl_envs.images.tiled import TiledTask
 from ssl4rl_envs.images.tiles import APART, NUMBERED, Tiles, Tiling, numbers, places
 from ssl4rl_envs.sources import ImageSourceLike
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Level, Score, Step
+
+STOPPING = AnswerFormat(("stop",), synonyms={"done": "stop", "stop swapping": "stop"})
+"""How an agent says that the picture is whole."""
 
 _CANDIDATES = 48
 """Random orders drawn to find one that leaves no tile in its place; 1 in 10**9 rows takes the fallback."""
@@ -35,30 +39,37 @@ class PatchSwap(TiledTask):
     `Dict` with `image`: uint8 RGB (image_size, image_size, 3), the tiles as they lie. The text interface adds `prompt`.
 
     ## Action Space
-    `Discrete(n (n - 1) / 2)` for n = grid**2 tiles: the pairs (0, 1), (0, 2), ..., (n - 2, n - 1). In text the numbers of two
-    tiles, counted from 1 in either order: `<answer>1, 4</answer>`. `info["action_mask"]` is 0 for swaps that change nothing,
-    because the tiles are equal, and for the one that would undo the last.
+    `Discrete(n (n - 1) / 2)` for n = grid**2 tiles: the pairs (0, 1), (0, 2), ..., (n - 2, n - 1); with `stop=True` one more,
+    the last, which ends the episode. In text the numbers of two tiles, counted from 1 in either order:
+    `<answer>1, 4</answer>`, or `<answer>stop</answer>`. `info["action_mask"]` is 0 for swaps that change nothing, because the
+    tiles are equal, and for the one that would undo the last; with `stop=True` also for all swaps in the last step, after
+    which nobody can stop any more.
 
     ## Rewards
     Progress is the share of tiles in their place: 0 at first, 1 at the end. A step is paid what it adds to the best progress
     so far, so the rewards of an episode sum to that, nothing is discounted, and moving to and fro earns nothing. Success is
-    a whole picture.
+    a whole picture. With `stop=True` swaps earn nothing, and stopping is paid the progress that has been made by then: so
+    an agent must see when the picture is whole, and one that never stops earns nothing.
 
     Chance is what an agent earns that never looks and plays the same swaps in every episode. A beam search looks for the
-    sequence that earns most; for 2 x 2 it finds the best there is, for larger grids a better one may exist.
+    sequence that earns most; for 2 x 2 it finds the best there is, for larger grids a better one may exist. With `stop=True`
+    chance is 1 / (n - 1), exactly: where tile i does not belong, each of the other n - 1 belongs as often, so whoever moves
+    every tile, always in the same way, and stops has that share of them in place, and no fixed swaps do better.
 
     ## Termination
-    When the picture is whole; truncated after `max_steps`. A reply that names no pair uses up a step.
+    When the picture is whole, or with `stop=True` when the agent stops; truncated after `max_steps`. A reply that names no
+    pair uses up a step.
 
     ## Arguments
     - `source`: the pictures; "scenes", "scenes:N", "photos", "faces", "digits", "folder:PATH", or in Python arrays.
     - `image_size`: side of the picture in pixels, a multiple of `grid`.
     - `grid`: tiles a side, 2 to 5.
-    - `max_steps`: most swaps; at least grid**2 - 1, which are always enough.
+    - `max_steps`: most steps; at least grid**2 - 1, as many swaps as can be needed, and one more with `stop=True`.
     - `gap`: what is left out between neighbouring tiles, which hides much of what their edges tell: pixels, or below 1 a
       share of a tile's side.
     - `jitter`: most by which a tile is moved within its cell, to hide more of it; pixels or a share.
     - `light`: how much brightness, contrast and colours of each tile are changed by itself, 0 to 1, to hide more of it.
+    - `stop`: let the agent say when the picture is whole, by an action of its own.
 
     ## Registered Configurations
     - `SSL4RL/PatchSwap-v0`
@@ -100,28 +111,34 @@ class PatchSwap(TiledTask):
         gap: float = 0,
         jitter: float = 0,
         light: float = 0.0,
+        stop: bool = False,
     ) -> None:
         tiling = Tiling(grid, image_size, gap, jitter, light)
         count = tiling.count
-        if max_steps < count - 1:
+        least = count - 1 + stop
+        if max_steps < least:
             raise ValueError(
-                f"max_steps must be at least {count - 1}, which can be needed for {count} tiles, got {max_steps}"
+                f"max_steps must be at least {least}, which can be needed for {count} tiles"
+                f"{' and to stop' if stop else ''}, got {max_steps}"
             )
         super().__init__(source, tiling)
-        self.horizon = max_steps
+        self.horizon, self.stop = max_steps, stop
         self.pairs = np.stack(np.triu_indices(count, 1), axis=1)
-        self.action_space = spaces.Discrete(len(self.pairs))
+        self.action_space = spaces.Discrete(len(self.pairs) + stop)
         self.answer_format = AnswerFormat(numbers(count), slots=2, distinct=True, fillers=(*NUMBERED, "swap"))
-        self.chance = blind_progress(count, max_steps)
+        self.chance = 1 / (count - 1) if stop else blind_progress(count, max_steps)
         self.check_source()
+
+    @property
+    def answer_formats(self) -> tuple[AnswerFormat, ...]:
+        """Two numbers, and the word "stop" where there is one."""
+        return (*super().answer_formats, *([STOPPING] if self.stop else []))
 
     def make(self, stream: Stream) -> Batch:
         """Shuffle the tiles of one view a row; the target is the order in which they belong, as of `PatchOrdering`."""
         batch = self.shuffled(stream, derangement(stream, self.tiling.count))
-        memory: dict[str, NDArray[Any]] = {
-            "best": np.zeros(len(batch), np.float32),
-            "last": np.full(len(batch), -1, np.int64),
-        }
+        count: NDArray[Any] = np.zeros(len(batch), np.int64 if self.stop else np.float32)
+        memory = {"steps" if self.stop else "best": count, "last": np.full(len(batch), -1, np.int64)}
         return dataclasses.replace(batch, memory=memory)
 
     def score(self, answers: NDArray[Any], batch: Batch) -> Score:
@@ -129,22 +146,28 @@ class PatchSwap(TiledTask):
         return self.advance(batch, answers).score
 
     def advance(self, state: Batch, actions: NDArray[Any]) -> Step:
-        """Swap two tiles in each row; what names no pair changes nothing."""
+        """Swap two tiles in each row, or stop; what names no pair changes nothing."""
         valid = self.valid(actions)
+        swaps = valid & (actions < len(self.pairs))
         rows = np.arange(len(state))
         # A pair that does not exist swaps tile 0 with itself.
-        pairs = np.where(valid[:, None], self.pairs[np.where(valid, actions, 0)], 0)
+        pairs = np.where(swaps[:, None], self.pairs[np.where(swaps, actions, 0)], 0)
         order = np.tile(np.arange(self.tiling.count), (len(state), 1))
         order[rows[:, None], pairs] = pairs[:, ::-1]
         image = Tiles(state.observation["image"], places(self.tiling.grid, self.tiling.tile), self.tiling.tile).joined(order)
         target = order[rows[:, None], state.target]  # a swap is its own inverse
         progress = self._in_place(image, target).mean(axis=1, dtype=np.float64).astype(np.float32)
-        best = np.maximum(state.memory["best"], progress)
-        gained = np.where(valid, best - state.memory["best"], np.float32(0)).astype(np.float32)
-        whole = progress == 1
-        last = np.where(valid, actions, state.memory["last"]).astype(np.int64)
-        after = dataclasses.replace(state, observation={"image": image}, target=target, memory={"best": best, "last": last})
-        return Step(after, Score(gained, whole), whole)
+        memory = {**state.memory, "last": np.where(swaps, actions, state.memory["last"]).astype(np.int64)}
+        if self.stop:
+            memory["steps"] = state.memory["steps"] + 1
+            ended = valid & ~swaps
+            gained, success = np.where(ended, progress, np.float32(0)), ended & (progress == 1)
+        else:
+            memory["best"] = np.maximum(state.memory["best"], progress)
+            gained = np.where(valid, memory["best"] - state.memory["best"], np.float32(0))
+            ended = success = progress == 1
+        after = dataclasses.replace(state, observation={"image": image}, target=target, memory=memory)
+        return Step(after, Score(gained.astype(np.float32), success), ended)
 
     def info(self, batch: Batch) -> dict[str, NDArray[Any]]:
         """Return `action_mask`, (n, actions) int8."""
@@ -152,40 +175,64 @@ class PatchSwap(TiledTask):
         mask = ~self.tiling.same(batch.observation["image"], first, second)
         last = batch.memory["last"]
         mask[np.flatnonzero(last >= 0), last[last >= 0]] = False
+        if self.stop:
+            mask &= (batch.memory["steps"] < self.horizon - 1)[:, None]
+            mask = np.concatenate([mask, np.ones((len(batch), 1), bool)], axis=1)
         return {"action_mask": mask.astype(np.int8)}
 
     def oracle(self, batch: Batch) -> NDArray[Any]:
-        """Return swaps that put a tile into its place, (n,); action 0 where all are."""
+        """Return swaps that put a tile into its place, (n,); where all are, the action that stops, or 0 where none does."""
         wrong = ~self._in_place(batch.observation["image"], batch.target)
         place = wrong.argmax(axis=1)
         belongs = batch.target[np.arange(len(batch)), place]
         low, high = np.minimum(place, belongs), np.maximum(place, belongs)
         number = (low[:, None] == self.pairs[:, 0]) & (high[:, None] == self.pairs[:, 1])
-        return np.asarray(number.argmax(axis=1), np.int64)
+        done = len(self.pairs) if self.stop else 0
+        return np.where(wrong.any(axis=1), number.argmax(axis=1), done).astype(np.int64)
+
+    def rationale(self, batch: Batch) -> list[str]:
+        """Say which tile belongs where, what it stands beside there, and where its edge fits best."""
+        image = batch.observation["image"]
+        wrong, seams = ~self._in_place(image, batch.target), seams_of(image, self.tiling.grid)
+        return [self._reason(wrong[row], batch.target[row].tolist(), seams, row) for row in range(len(batch))]
 
     def truths(self, batch: Batch) -> list[str | None]:
         """Write the order in which the tiles belong."""
         return [", ".join(str(number + 1) for number in order) for order in batch.target.tolist()]
 
     def read(self, body: str) -> NDArray[Any] | None:
-        """Read the numbers of two tiles, in either order."""
+        """Read the numbers of two tiles, in either order, or that one stops."""
+        if self.stop and STOPPING.parse(body) is not None:
+            return np.asarray(len(self.pairs))
         pair = super().read(body)
         if pair is None:
             return None
         return np.asarray(np.flatnonzero((self.pairs == np.sort(pair)).all(axis=1))[0])
 
     def format(self, answer: Any) -> str:
-        """Write the numbers of two tiles."""
+        """Write the numbers of two tiles, or "stop"."""
+        if int(answer) == len(self.pairs):
+            return STOPPING.labels[0]
         return super().format(self.pairs[int(answer)])
 
     def question(self, batch: Batch) -> list[str]:
         """Ask in words."""
         text = f"{self.shuffle_in_words} Name two tiles to swap, so that the picture becomes whole in few swaps."
+        if self.stop:
+            text += f' When it is whole, say "{STOPPING.labels[0]}".'
         return [text] * len(batch)
 
     def example(self) -> int:
         """Return the answer of the instructions' example: the first tile and the last."""
         return self.tiling.count - 2
+
+    def _reason(self, wrong: NDArray[np.bool_], target: list[int], seams: Seams, row: int) -> str:
+        done = f"In their place: {np.count_nonzero(~wrong)} of {self.tiling.count} tiles."
+        if not wrong.any():
+            return f"{done} The picture is whole."
+        place = int(wrong.argmax())
+        there = belonging(place, target, self.tiling.grid, seams, row)
+        return f"{done} {there} So tiles {place + 1} and {target[place] + 1} change places."
 
     def _in_place(self, image: NDArray[np.uint8], target: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which places (n, count) show the tile that belongs there, or one that equals it."""

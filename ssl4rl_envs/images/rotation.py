@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,23 +10,11 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.images.base import ImageTask
-from ssl4rl_envs.images.views import draw_views, turned_differs
+from ssl4rl_envs.images.turning import Turning
 from ssl4rl_envs.sources import ImageSourceLike
-from ssl4rl_envs.sources.base import TURN, Views
+from ssl4rl_envs.sources.base import Views
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Level, Score, exact_score
-
-MIN_DIFFERENCE = 8.0
-"""Views that differ less from themselves turned by 360 / p degrees, in grey levels of 255 on average, are not asked about; p
-are the primes that divide the number of angles."""
-
-FINE_MARGIN = 3
-"""Views that are turned by finer steps than 90 degrees stay this far from the edges of their picture, in pixels: smoothing
-repeats what is at the edge, along the edge."""
-
-MAX_ENLARGEMENT = 2.0
-"""And they are enlarged no more than this, or the lattice of the source's pixels would show which way it lies."""
-
 
 MOST_LISTED = 12
 """With more angles than this the question does not list them."""
@@ -94,22 +81,12 @@ class Rotation(ImageTask[Views]):
     def __init__(
         self, source: ImageSourceLike = "scenes", image_size: int = 64, angles: int = 4, reference: bool = False
     ) -> None:
-        if angles < 2 or 360 % angles:
-            near = [k for k in range(2, 361) if 360 % k == 0 and abs(k - angles) <= 4]
-            raise ValueError(f"angles must divide 360 and be at least 2, got {angles}; near it: {near or [2, 4, 8, 12]}")
+        self.turning = Turning(image_size, angles)
         images = ("image", "reference") if reference else ("image",)
         super().__init__(source, image_size, images, "blank or symmetric")
         self.angles, self.reference = angles, reference
-        self.step_degrees = 360 // angles
-        self.exact = 4 % angles == 0
-        """Whether every turn is a multiple of 90 degrees."""
-        # A turned inscribed square, and the margin of one pixel that the low-pass needs, stay inside the picture.
-        self._shrink = 1.0 if self.exact else (image_size - 1) / (image_size + 2) / math.sqrt(2)
-        self._margin = 0 if self.exact else FINE_MARGIN
-        if not self.exact:
-            self._check_enlargement()
-        # A picture that some turn leaves alone is also left alone by one of prime order (Cauchy's theorem).
-        self._symmetries = np.array([TURN // p for p in (2, 3, 5) if angles % p == 0], np.int64)
+        self.step_degrees, self.exact = self.turning.step_degrees, self.turning.exact
+        self.turning.check(self.source)
         self.action_space = spaces.Discrete(angles)
         self.answer_format = AnswerFormat(
             labels=tuple(str(k * self.step_degrees) for k in range(angles)),
@@ -123,22 +100,20 @@ class Rotation(ImageTask[Views]):
 
     def draft(self, stream: Stream) -> Views:
         """Draw a view."""
-        return draw_views(stream, self.source, self.image_size, shrink=self._shrink, margin=self._margin)
+        return self.turning.views(stream, self.source)
 
     def askable(self, draft: Views) -> NDArray[np.bool_]:
         """Return which views look different after every turn."""
-        return turned_differs(draft, self.source, self._symmetries, MIN_DIFFERENCE)
+        return self.turning.differ(draft, self.source)
 
     def make(self, stream: Stream) -> Batch:
         """Turn one view a row; observation and target as the class's text says."""
         target = stream.integers(0, self.angles)
-        tilt = self._tilt(stream)
+        tilt = self.turning.tilt(stream)
         views = self.draw(stream)
-        turn = target * (TURN // self.angles)
-        fine = not self.exact
-        observation = {"image": self.source.pixels(views, self.image_size, turn + tilt, fine=fine)}
+        observation = {"image": self.turning.draw(self.source, views, tilt, target)}
         if self.reference:
-            observation["reference"] = self.source.pixels(views, self.image_size, tilt, fine=fine)
+            observation["reference"] = self.turning.draw(self.source, views, tilt)
         return Batch(observation, target, views.items)
 
     def score(self, answers: NDArray[Any], batch: Batch) -> Score:
@@ -159,16 +134,10 @@ class Rotation(ImageTask[Views]):
         """Return the answer of the instructions' example: 90 degrees, or the nearest that there is."""
         return max(1, round(90 / self.step_degrees))
 
-    def _tilt(self, stream: Stream) -> NDArray[np.int64]:
-        """Draw what the upright picture is tilted by: up to an eighth of a step either way, nothing for exact turns."""
-        most = 0 if self.exact else TURN // self.angles // 8
-        return stream.integers(-most, most + 1)
-
-    def _check_enlargement(self) -> None:
-        view = (self.source.smallest - 2 * FINE_MARGIN) * self._shrink * self.source.min_zoom
-        if self.image_size > MAX_ENLARGEMENT * view:
-            raise ValueError(
-                f"with turns by {self.step_degrees} degrees the smallest views of source {self.source.name!r} are {view:.0f} "
-                f"pixels wide and cannot be shown at image_size={self.image_size}: the pixel lattice would betray the angle. "
-                f"Use image_size up to {max(0, int(MAX_ENLARGEMENT * view))}, larger pictures, or angles=4"
-            )
+    def rationale(self, batch: Batch) -> list[str]:
+        """Say where that is now which was on top."""
+        return [
+            f"What was on top is {self.turning.side_of_top(steps)} now: the picture was turned counter-clockwise by "
+            f"{self.format(steps)} degrees."
+            for steps in batch.target.tolist()
+        ]

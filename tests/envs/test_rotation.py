@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ssl4rl_envs import Stream, make_task
-from ssl4rl_envs.images import rotation
+from ssl4rl_envs.images import turning
 from ssl4rl_envs.images.rotation import Rotation
 from ssl4rl_envs.sources import ImageSource
 from ssl4rl_envs.sources.base import TURN, Views
@@ -405,12 +405,12 @@ def test_the_classifiers_see_a_border_and_a_shade_that_do_leak():
 def test_tilts_hide_the_grid_and_keep_the_angles_apart():
     """With fine angles even the upright picture is tilted, by less than half of what tells two answers apart."""
     task = Rotation("photos", image_size=16, angles=8)
-    tilts = task._tilt(Stream("train", np.zeros(5_000, int), np.arange(5_000)))
+    tilts = task.turning.tilt(Stream("train", np.zeros(5_000, int), np.arange(5_000)))
     assert len(np.unique(tilts)) == 2 * (TURN // 64) + 1
     assert np.abs(tilts).max() < TURN // 8 / 2
     assert abs(tilts.mean()) < 4 * tilts.std() / 5_000**0.5
-    assert not Rotation("photos", image_size=16)._tilt(Stream("train", [0], [0])).any()
+    assert not Rotation("photos", image_size=16).turning.tilt(Stream("train", [0], [0])).any()
 
 
 def test_the_least_difference_that_is_asked_about_is_a_visible_one():
-    assert rotation.MIN_DIFFERENCE >= 4
+    assert turning.MIN_DIFFERENCE >= 4

@@ -47,6 +47,8 @@ TABLE: tuple[Row, ...] = (
     Row("SSL4RL/Colorization-v0", "ssl4rl_envs.images.colorization:Colorization", {}),
     Row("SSL4RL/OddPatch-v0", "ssl4rl_envs.images.odd_patch:OddPatch", {}),
     Row("SSL4RL/PatchSwap-v0", "ssl4rl_envs.images.patch_swap:PatchSwap", {}),
+    Row("SSL4RL/RotateUpright-v0", "ssl4rl_envs.images.rotate_upright:RotateUpright", {}),
+    Row("SSL4RL/Reveal-v0", "ssl4rl_envs.images.reveal:Reveal", {}),
     Row("SSL4RL/Mixture-v0", "ssl4rl_envs.images.mixture:Mixture", {}),
     Row("SSL4RL/EdgePrediction-v0", "ssl4rl_envs.graphs.edge_prediction:EdgePrediction", {}),
     Row("SSL4RL/NeighborChoice-v0", "ssl4rl_envs.graphs.neighbor_choice:NeighborChoice", {}),

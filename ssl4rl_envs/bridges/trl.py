@@ -152,7 +152,7 @@ def _environment_class(task: Task) -> type:
 def _described(task: Task) -> str:
     """Return what the tool's argument may be; one of a few labels as transformers' schemas list them."""
     form = task.answer_format
-    if form is None:
+    if form is None or len(task.answer_formats) > 1:
         return "The answer, as the question asks for it."
     if form.slots == 1:
         return f"One of the labels. (choices: {json.dumps(list(form.labels))})"

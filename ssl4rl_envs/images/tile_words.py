@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl4rl_envs.images.tiles import cut
+from ssl4rl_envs.kernels.tensors import as_array
 
 
 class Seams(NamedTuple):
@@ -22,7 +23,7 @@ class Seams(NamedTuple):
 
 def seams_of(pictures: NDArray[np.uint8], grid: int) -> Seams:
     """Measure the edges of the tiles of pictures (n, side, side, 3), all against all."""
-    tiles = cut(pictures, grid).astype(np.int64)
+    tiles = as_array(cut(pictures, grid)).astype(np.int64)
     right = np.abs(tiles[:, :, None, :, -1] - tiles[:, None, :, :, 0])
     below = np.abs(tiles[:, :, None, -1] - tiles[:, None, :, 0])
     return Seams(right.sum(axis=(3, 4)), below.sum(axis=(3, 4)))

@@ -17,6 +17,7 @@ from ssl4rl_envs import answers
 from ssl4rl_envs.actions import inside
 from ssl4rl_envs.briefly import briefly
 from ssl4rl_envs.composite import Composite
+from ssl4rl_envs.covered import Covered
 from ssl4rl_envs.png import to_base64, to_png
 from ssl4rl_envs.stream import Stream, check_split
 from ssl4rl_envs.task import Batch, Task
@@ -167,11 +168,11 @@ def _shown(picture: NDArray[np.uint8]) -> str:
 
 def _choices(task: Task, state: Batch, rows: NDArray[np.int64]) -> Iterator[tuple[int, dict[str, Any] | None]]:
     """Give what answers to each row are made of: the labels, how many of them, and whether they must differ."""
-    if isinstance(task, Composite):
+    if isinstance(task, Composite) and not isinstance(task, Covered):
         for number, own, part in task.asked(state):
             yield from _choices(task.tasks[number], part, rows[own])
         return
-    written = task.answer_format
+    written = task.answer_format if len(task.answer_formats) == 1 else None  # what has several forms is typed
     said = None
     if written is not None:
         said = {"labels": list(written.labels), "slots": written.slots, "distinct": written.distinct}

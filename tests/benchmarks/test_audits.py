@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from ssl4rl_agents.evaluation import play
 from ssl4rl_agents.rules import seams
 from ssl4rl_agents.rules.cells import panel_cells
 from ssl4rl_benchmarks.audits import everything
@@ -47,8 +46,10 @@ from ssl4rl_envs.images.masked_reconstruction import MaskedReconstruction
 from ssl4rl_envs.images.odd_patch import OddPatch
 from ssl4rl_envs.images.patch_ordering import PatchOrdering
 from ssl4rl_envs.images.patch_swap import PatchSwap
+from ssl4rl_envs.images.reveal import Reveal
 from ssl4rl_envs.images.rotation import Rotation
 from ssl4rl_envs.images.tiles import cut, panels, permuted
+from ssl4rl_envs.playing import returns_of
 from ssl4rl_envs.registration import TABLE
 from ssl4rl_envs.task import Score
 
@@ -395,7 +396,7 @@ def test_masks_are_found_and_verbatim_candidates_ruled_out():
 def test_swaps_play_an_order_to_its_end():
     task = PatchSwap("digits", image_size=36)
     batch = task.sample(Stream("test", np.zeros(20, int), np.arange(20)))
-    assert play(task, batch, lambda state, _: task.oracle(state)).mean() == pytest.approx(1)
+    assert returns_of(task, batch, lambda state, _: task.oracle(state)).mean() == pytest.approx(1)
     assert measure("edge continuity", task, batch, batch).min() >= 0
 
 
@@ -405,6 +406,24 @@ def test_features_are_finite_numbers_even_of_tiny_blank_pictures():
             table = features(pictures)
             assert table.shape[0] == 3
             assert np.isfinite(table).all()
+
+
+class Tinted(Reveal):
+    """A cover that is darker where the answer is another."""
+
+    def make(self, stream):
+        batch = super().make(stream)
+        shown = batch.observation["image"] - 4 * batch.target[:, None, None, None].astype(np.uint8)
+        return replace(batch, observation={**batch.observation, "image": shown})
+
+
+def test_covers_may_tell_nothing_whatever_is_accepted_of_the_task_inside():
+    settings = AuditSettings(episodes=300, lessons=300)
+    honest, tinted = (audit_task(cls("digits", 36), settings, replies=False) for cls in (Reveal, Tinted))
+    assert honest["failures"] == []
+    assert honest["source"] == "digits"
+    assert Rotation.legitimate["border rows"]
+    assert any("'border rows' earns" in failure for failure in tinted["failures"])
 
 
 def test_mixtures_and_paintings_are_put_to_no_solver():

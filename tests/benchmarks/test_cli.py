@@ -19,7 +19,7 @@ from PIL import Image
 from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_agents.settings import TrainSettings
 from ssl4rl_benchmarks.commands.flags import argument_help
-from ssl4rl_envs import env_ids, make_task, task_class
+from ssl4rl_envs import Stream, env_ids, make_task, task_class
 from tests.agents import zoo
 from tests.benchmarks.conftest import TINY
 
@@ -80,6 +80,24 @@ def test_show_prints_questions_and_answers_as_json(run, tmp_path):
     assert {int(row["answer"]) % 45 for row in result.json["instances"]} == {0}
     assert all("45" in row["question"] for row in result.json["instances"])
     assert (result.json["env"], result.json["split"], result.json["seed"]) == (ENV, "train", 0)
+
+
+@pytest.mark.parametrize("ending", ["png", "gif"])
+def test_show_solves_episodes_with_reasons(run, tmp_path, ending):
+    out = tmp_path / f"film.{ending}"
+    flags = ("--count", "2", "--source", "digits", "--image-size", "36", "--solve", "--json")
+    result = run("show", "RotateUpright", "--out", out, *flags)
+    task = make_task("RotateUpright", source="digits", image_size=36)
+    batch = task.sample(Stream.span("train", 0, 0, 2))
+    steps = [min(turned, 4 - turned) + 1 for turned in batch.target.tolist()]
+    instances = result.json["instances"]
+    assert [len(one["decisions"]) for one in instances] == steps
+    for one, why in zip(instances, task.rationale(batch), strict=True):
+        assert one["decisions"][0]["thought"] == why
+        assert [decision["reward"] for decision in one["decisions"]] == [0.0] * (len(one["decisions"]) - 1) + [1.0]
+        assert one["decisions"][-1]["answer"] == "stop"
+    with Image.open(out) as film:
+        assert getattr(film, "n_frames", 1) == (sum(steps) + 2 if ending == "gif" else 1)
 
 
 def test_show_is_reproducible_and_follows_seed_and_split(run, tmp_path):

@@ -149,6 +149,8 @@ def test_python_takes_it_wherever_an_id_stands(own_env):
     assert TrainConfig(env=own_env).resolved().policy.model == "nano"
     mixture = ssl4rl_envs.make_task("Mixture", tasks=("Rotation", own_env), source="digits", image_size=36)
     assert [type(part).__name__ for part in mixture.parts] == ["Rotation", "Brightness"]
+    covered = ssl4rl_envs.make_task("Reveal", of=own_env, of_level="easy", source="digits", image_size=36)
+    assert (type(covered.task).__name__, covered.task.factor, covered.chance) == ("Brightness", 40, 0.25)
     (row,) = ssl4rl_envs.rows(own_env, 1, source="digits", image_size=36)
     scored = ssl4rl_envs.score(own_env, [f"<answer>{row['answer']}</answer>"], index=0, **json.loads(row["args"]))
     assert scored[0]["reward"] == 1

@@ -10,6 +10,7 @@ import pytest
 from ssl4rl_envs import Stream, Task, make_task, rendering
 from ssl4rl_envs.attempts import Attempts
 from ssl4rl_envs.composite import Composite
+from ssl4rl_envs.covered import Covered
 from ssl4rl_envs.images.flip_prediction import FlipPrediction
 from ssl4rl_envs.images.mixture import Mixture
 from ssl4rl_envs.images.rotation import Rotation
@@ -27,9 +28,12 @@ WHOLE = {"compact", "complete", "completer"}
 ITS_OWN = {"make", "advance", "chance", "stream_key"}
 """What makes a composite another task; each class says it itself."""
 
+HIDDEN_UNDER_COVER = {"no_answer", "pictures", "reason_for"}
+"""What `Covered` must not ask: its actions are others, and its pictures show less."""
+
 SURFACE = {name for name, _ in inspect.getmembers_static(Task) if not name.startswith("_")} - {"horizon"}
 WITHOUT_BATCH = {"read", "format", "parse", "example", "valid"}
-COMPOSITES = (Attempts, Parts)
+COMPOSITES = (Attempts, Covered, Parts)
 
 
 def test_everything_of_a_task_is_passed_on_or_named_here():
@@ -94,17 +98,23 @@ def _arguments(task: Task, stream: Stream) -> dict[str, tuple]:
         "parse_all": (words, batch, "direct"),
         "format_all": (answers, batch),
         "score_texts": (words, batch),
-        **dict.fromkeys(("question", "caption", "oracle", "truths", "info"), (batch,)),
+        **dict.fromkeys(("question", "caption", "oracle", "demonstrate", "rationale", "truths", "info"), (batch,)),
     }
 
 
 @pytest.mark.parametrize("name", sorted(SURFACE - OF_THE_CLASS - WHOLE - {"chance"}))
-@pytest.mark.parametrize("kind", ["attempts", "one part", "two parts"])
+@pytest.mark.parametrize("kind", ["attempts", "covered", "one part", "two parts"])
 def test_the_task_inside_is_asked(kind, name, calls):
     inner = Rotation("digits", 36)
-    task = {"attempts": lambda: Attempts(inner, 2), "one part": lambda: Parts([inner])}.get(
-        kind, lambda: Parts([inner, FlipPrediction("digits", 36, reference=False)], [1, 1e-9])
-    )()
+    if kind == "covered" and name in HIDDEN_UNDER_COVER:
+        pytest.skip("the task inside would tell what is covered")
+    makers = {
+        "attempts": lambda: Attempts(inner, 2),
+        "covered": lambda: Covered(inner, 3, 4, 0.1),
+        "one part": lambda: Parts([inner]),
+        "two parts": lambda: Parts([inner, FlipPrediction("digits", 36, reference=False)], [1, 1e-9]),
+    }
+    task = makers[kind]()
     arguments = _arguments(task, Stream.span("train", 0, 0, 3))
     calls.clear()
     value = inspect.getattr_static(task, name)
@@ -114,12 +124,12 @@ def test_the_task_inside_is_asked(kind, name, calls):
         with pytest.raises(ValueError, match="parse_all"):
             getattr(task, name)(*arguments[name])
         return
-    elif kind == "attempts" and name == "sample_parts":
+    elif kind in ("attempts", "covered") and name == "sample_parts":
         with pytest.raises(TypeError, match="no mixture"):
             task.sample_parts(*arguments[name])
     else:
         getattr(task, name)(*arguments.get(name, ()))
-    if kind == "attempts" or name not in {"valid", "example", "no_answer", "parts", "blind_answers"}:
+    if kind in ("attempts", "covered") or name not in {"valid", "example", "no_answer", "parts", "blind_answers"}:
         made_of = {"sample_parts": {"sample", "sample_parts"}, "sample": {"sample", "make"}, "advance": {"advance", "score"}}
         made_of |= {"score_texts": {"parse_all"}, "make": {"sample", "make"}}
         assert calls & made_of.get(name, {name}), f"{type(task).__name__}.{name} does not ask the task inside"

@@ -225,7 +225,10 @@ APART = ("{} {}", "{}\n\n{}", "{} or {}", "{}, no, {}", "{}. But {}", "I thought
 def parts_of(env_id: str) -> list[Task]:
     """Return the tasks of an environment whose answers are written in words: itself, or its parts."""
     whole = task_of(env_id)
-    return [part for part in whole.parts or (whole,) if part.answer_format is not None]
+    parts = [part for part in whole.parts or (whole,) if part.answer_format is not None]
+    if not parts:
+        pytest.skip("answers have several forms: see the tests of the task itself")
+    return parts
 
 
 @cache

@@ -22,6 +22,7 @@ from ssl4rl_envs.images.odd_patch import OddPatch
 from ssl4rl_envs.images.patch_ordering import PatchOrdering
 from ssl4rl_envs.images.patch_position import PatchPosition
 from ssl4rl_envs.images.patch_swap import PatchSwap
+from ssl4rl_envs.images.rotate_upright import LEFT, RIGHT, STOP, RotateUpright
 from ssl4rl_envs.images.rotation import Rotation
 from ssl4rl_envs.images.tiles import cut
 
@@ -46,6 +47,13 @@ def upright_side(task: Task, shown: Shown) -> Answers:
     scores = np.stack([_sky(side) for side in _borders(shown["image"])], axis=1)  # top, left, bottom, right
     # Turned counter-clockwise by a quarter, what was on top is on the left.
     return np.asarray(scores.argmax(axis=1) * 90 // task.step_degrees, np.int64)
+
+
+def next_turn(task: Task, shown: Shown) -> Answers:
+    """RotateUpright: turn the lightest and plainest border to the top, and stop."""
+    assert isinstance(task, RotateUpright)
+    scores = np.stack([_sky(side) for side in _borders(shown["image"])], axis=1)
+    return np.asarray(np.array([STOP, RIGHT, RIGHT, LEFT])[scores.argmax(axis=1)], np.int64)
 
 
 def mirror(task: Task, shown: Shown) -> Answers:
@@ -100,10 +108,12 @@ def by_duplicates(task: Task, shown: Shown) -> Answers:
 
 
 def next_swap(task: Task, shown: Shown) -> Answers:
-    """PatchSwap: put a tile where the edges want it."""
+    """PatchSwap: put a tile where the edges want it, and stop where they want no more."""
     assert isinstance(task, PatchSwap)
-    pairs = seams.swaps_towards(by_edges(task, shown))
-    return np.asarray((task.pairs[None] == pairs[:, None]).all(axis=2).argmax(axis=1), np.int64)
+    orders = by_edges(task, shown)
+    swaps = (task.pairs[None] == seams.swaps_towards(orders)[:, None]).all(axis=2).argmax(axis=1)
+    done = task.stop & (orders == np.arange(task.tiling.count)).all(axis=1)
+    return np.where(done, len(task.pairs), swaps).astype(np.int64)
 
 
 def _borders(pictures: Pictures) -> list[NDArray[np.float64]]:

@@ -12,6 +12,7 @@ from typing_extensions import override
 from ssl4rl_agents.agent import Agent
 from ssl4rl_agents.rules import graph_rules, picture_rules
 from ssl4rl_envs import SSLVectorEnv, Task
+from ssl4rl_envs.covered import UNCOVERED
 from ssl4rl_envs.graphs.edge_prediction import EdgePrediction
 from ssl4rl_envs.graphs.graph_distance import GraphDistance
 from ssl4rl_envs.graphs.masked_features import MaskedFeatures
@@ -25,9 +26,24 @@ from ssl4rl_envs.images.odd_patch import OddPatch
 from ssl4rl_envs.images.patch_ordering import PatchOrdering
 from ssl4rl_envs.images.patch_position import PatchPosition
 from ssl4rl_envs.images.patch_swap import PatchSwap
+from ssl4rl_envs.images.reveal import Reveal
+from ssl4rl_envs.images.rotate_upright import RotateUpright
 from ssl4rl_envs.images.rotation import Rotation
 
 Rule = Callable[[Task, dict[str, NDArray[Any]]], NDArray[np.int64]]
+
+
+def look_first(task: Task, shown: dict[str, NDArray[Any]]) -> NDArray[np.int64]:
+    """Reveal: look at every second patch while there are looks, then follow the rule of the task inside."""
+    assert isinstance(task, Reveal)
+    rule, covered = rule_of(task.task), shown[UNCOVERED] == 0
+    answers = rule(task.task, {name: values for name, values in shown.items() if name != UNCOVERED})
+    actions = task.actions.answering(answers.astype(task.task.action_space.dtype))
+    second = np.arange(1, task.patches, 2)
+    rows = np.flatnonzero(covered[:, second].any(axis=1) & ((~covered).sum(axis=1) < task.horizon - 1))
+    actions[rows] = task.actions.looking(second[covered[rows][:, second].argmax(axis=1)])
+    return np.asarray(actions, np.int64)
+
 
 RULES: dict[type[Task], Rule] = {
     Rotation: picture_rules.upright_side,
@@ -39,6 +55,8 @@ RULES: dict[type[Task], Rule] = {
     Colorization: picture_rules.natural_colours,
     OddPatch: picture_rules.by_edges,
     PatchSwap: picture_rules.next_swap,
+    RotateUpright: picture_rules.next_turn,
+    Reveal: look_first,
     EdgePrediction: graph_rules.joined,
     NeighborChoice: graph_rules.nearest,
     GraphDistance: graph_rules.hops,
@@ -56,7 +74,7 @@ def rule_of(task: Task) -> Rule:
     rule = next((rule for kind, rule in RULES.items() if isinstance(task, kind)), None)
     if rule is None:
         why = f"there are rules for {', '.join(sorted(kind.__name__ for kind in RULES))}"
-    elif task.answer_format is None:
+    elif not task.has_text:
         why = "its answers are numbers, and rules give answers that have words"
     elif isinstance(task, NodeAttribute) and task.attribute == "cluster" and not task.source.binary:
         why = f"it goes by words, and the features of graph {task.source.name!r} are none"

@@ -75,8 +75,9 @@ def audit(env_id: str, env_args: dict[str, Any], settings: AuditSettings | None 
     plain = {name: value for name, value in env_args.items() if isinstance(value, (str, int, float, bool, tuple))}
     with waiting(f"auditing {env_id} over {source_name(task)}"):
         rows = [audit_task(task, settings)]
-    if isinstance(task, ImageTask):
-        noisy = [make_task(env_id, **{**env_args, "source": noise_for(task, name)}) for name in noises_of(task)]
+    inside = innermost(task)
+    if isinstance(inside, ImageTask):
+        noisy = [make_task(env_id, **{**env_args, "source": noise_for(inside, name)}) for name in noises_of(task)]
         for other in noisy:
             with waiting(f"auditing it over {source_name(other)}"):
                 rows.append(audit_task(other, settings, replies=False))
@@ -243,7 +244,7 @@ def failures(task: Task, result: dict[str, Any]) -> list[str]:
 
 def clusters_of(task: Task, batch: Batch) -> NDArray[np.int64]:
     """Return what questions share, (n,): the photograph, or the item; a number of its own where there is neither."""
-    items, inside = batch.items, _innermost(task)
+    items, inside = batch.items, innermost(task)
     if isinstance(inside, ImageTask):
         items = inside.source.photographs(items)
     return np.where(batch.items < 0, items.max(initial=0) + 1 + np.arange(len(items)), items)
@@ -278,7 +279,7 @@ def errors_above(rewards: Rewards, clusters: NDArray[np.int64], chance: float) -
 
 def noises_of(task: Task) -> list[str]:
     """Return the names of the noises that a task is audited on; where nothing at all may solve it all, of graphs none."""
-    if not isinstance(task, ImageTask) or not solvers_of(task):
+    if not isinstance(innermost(task), ImageTask) or not solvers_of(task):
         return []
     return list(NOISES) if asks_what_is_upright(task) else [NOISE]
 
@@ -293,11 +294,11 @@ def source_name(task: Task) -> str:
     """Return the name of a task's source, or of those of its parts."""
     if task.parts:
         return ", ".join(dict.fromkeys(source_name(part) for part in task.parts))
-    inside = _innermost(task)
+    inside = innermost(task)
     return inside.source.name if isinstance(inside, (ImageTask, GraphTask)) else ""
 
 
-def _innermost(task: Task) -> Task:
+def innermost(task: Task) -> Task:
     """Return the one task that asks, inside of others."""
     while isinstance(task, Composite) and len(task.tasks) == 1:
         task = task.tasks[0]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import chi2_contingency
 
-from ssl4rl_benchmarks.audits.audit import AuditSettings, audit, audit_task, noise_for, noises_of
+from ssl4rl_benchmarks.audits.audit import AuditSettings, audit, audit_task, innermost, noise_for, noises_of
 from ssl4rl_benchmarks.audits.noise import NOISES
 from ssl4rl_envs import __version__, make_task, task_class
 from ssl4rl_envs.graphs.base import GraphTask
@@ -146,7 +146,7 @@ def audit_one(configuration: Configuration, settings: AuditSettings) -> dict[str
     try:
         shown: Any = source
         if source in NOISES:
-            task = make_task(env, **_at(level))
+            task = innermost(make_task(env, **_at(level)))
             assert isinstance(task, ImageTask)
             shown = noise_for(task, source)
         task = make_task(env, **_at(level), source=shown)

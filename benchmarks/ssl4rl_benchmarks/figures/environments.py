@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ssl4rl_envs import Stream, make_task, rendering, task_class
+from ssl4rl_envs import Stream, films, make_task, rendering, task_class
 from ssl4rl_envs.images.base import ImageTask
 from ssl4rl_envs.registration import TABLE
 from ssl4rl_envs.sources import PICTURES
@@ -28,7 +28,7 @@ HEADER = """# Environments
 This page is made from the docstrings of the tasks by `python -m ssl4rl_benchmarks.figures.environments --pictures`.
 All environments take `split` ("train", "validation", "test"), `interface` ("array", "text"), `prompt_style` ("direct",
 "think", "tool"), `grammar` ("strict", "lenient"), `group_size`, `attempts`, `render_mode`, `level`, which sets some of
-the arguments, and `pairing`.
+the arguments, and `pairing`. How a teacher answers, decision by decision with its reasons, `ssl4rl show ENV --solve` shows.
 """
 
 BOARD = 4
@@ -59,8 +59,11 @@ def picture_name(env_id: str) -> str:
 
 
 def board(env_id: str) -> Image.Image:
-    """Draw the first instances of an environment with their truths."""
+    """Draw the first instances of an environment with their truths; of several decisions, how one is solved."""
     task = make_task(env_id)
+    if task.horizon > 1:
+        (scenes,) = films.solved(task, task.sample(Stream.span("train", 0, 0, 1)))
+        return Image.fromarray(rendering.board([scene.card for scene in scenes]))
     batch = task.sample(Stream("train", np.zeros(BOARD, np.uint64), np.arange(BOARD)))
     answers = rendering.reveal(task, batch)
     return Image.fromarray(rendering.board([rendering.card(task, batch, i, answer) for i, answer in enumerate(answers)]))

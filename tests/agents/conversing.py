@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ssl4rl_agents.policies.conversations import Conversations, side_by_side
+from ssl4rl_agents.policies.nano import build_nano
 from ssl4rl_agents.policies.policy import Samples
 from ssl4rl_agents.policies.prompts import VLMInputs
 from ssl4rl_agents.policies.vlm import VLMPolicy
@@ -20,7 +22,9 @@ FIRST = ("Angle?", "By how many degrees was this picture turned: 0, 90, 180 or 2
 NEXT = ("Angle 12?", "No. By how many degrees was it turned?", "Which one is it?", "90?", "Angle?", "No: 0, 90 or 180?")
 LEAVE = ([0, 1, 3, 4, 5], [0, 2, 4])
 """Of those that replied, who goes on after each turn."""
-TALKERS = ("nano", "plain", *(family for family in zoo.FAMILIES if not family.startswith("paligemma")), "mistral", "gpt2")
+TWINS = ("paligemma", "paligemma2", "idefics3", "qwen2")
+"""Families that hold none, or hold them as another one does."""
+TALKERS = ("nano", "plain", *(family for family in zoo.FAMILIES if family not in TWINS), "mistral", "gpt2")
 """All that hold conversations, with and without pictures, templates, windows, M-RoPE. "plain": a LLaVA without template."""
 
 
@@ -30,7 +34,7 @@ def talker(kind: str, *, ends: int = 60, **settings: Any) -> VLMPolicy:
         policy = test_text_models.build(kind, gradient_checkpointing=settings.get("gradient_checkpointing", False))
         model, processor = policy.model, policy.processor
     else:
-        build = {"nano": conftest.build_nano, "plain": conftest.build_llava}
+        build = {"nano": build_nano, "plain": conftest.build_llava}
         model, processor = build[kind](conftest.CORPUS) if kind in build else zoo.build(kind, conftest.CORPUS)
     size = len(processor.tokenizer)
     model.generation_config.eos_token_id = [processor.tokenizer.eos_token_id, *range(size - ends, size)]
@@ -88,3 +92,10 @@ def play(policy: VLMPolicy, leave: tuple[list[int], ...] = LEAVE, seed: int = 0,
             played.next.append(policy.encode_next(observations))
             talk.hear(torch.tensor(stay), observations)
     return played
+
+
+@functools.cache
+def held(kind: str) -> tuple[VLMPolicy, Played]:
+    """A policy and its conversation, to look at and leave as they are."""
+    policy = talker(kind)
+    return policy, play(policy)

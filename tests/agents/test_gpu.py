@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from ssl4rl_agents.agent import load_agent
-from ssl4rl_agents.policies import vlm
+from ssl4rl_agents.policies import sampling
 from ssl4rl_agents.policies.policy import Samples
 from ssl4rl_agents.policies.prompts import PromptEncoder
 from ssl4rl_agents.policies.vlm import VLMPolicy
@@ -225,7 +225,7 @@ def test_what_is_heard_late_changes_neither_answers_nor_luck(monkeypatch):
     policy = ending("llama", max_new_tokens=70)
     inputs, lucks, found = policy.encode(asked("llama")), [], []
     for late in (False, True):
-        monkeypatch.setattr(vlm, "Watch", lambda device, longest, late=late: Watch(device, longest, late=late))
+        monkeypatch.setattr(sampling, "Watch", lambda device, longest, late=late: Watch(device, longest, late=late))
         luck = torch.Generator("cuda").manual_seed(3)
         found.append([policy.generate(inputs, 3, generator=luck) for _ in range(2)])
         lucks.append(luck.get_state())

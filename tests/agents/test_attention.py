@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ssl4rl_agents.policies.attention import answers_mask, apart, apart_with_prompts, rows_mask, step_mask, windows_of
+from ssl4rl_agents.policies.attention import (
+    answers_mask,
+    apart,
+    apart_with_prompts,
+    continued_mask,
+    parted_mask,
+    rows_mask,
+    step_mask,
+    windows_of,
+)
 
 
 def shown(mask: Tensor) -> list[str]:
@@ -101,6 +110,40 @@ def test_each_answer_sees_what_it_would_alone(prompts, group, length, width, win
         others = [column for column in range(length, length + group * width) if column not in own.tolist()]
         assert not together[k][own][:, others].any()
     assert bool(together.any(-1).all())
+
+
+def test_what_continues_sees_what_stands_before():
+    seen = torch.tensor([[False, True, True, True], [True, True, True, True]])
+    assert shown(continued_mask(seen, 2)[0]) == [".xx.", ".xxx"]
+    assert shown(continued_mask(seen, 2, window=2)[1]) == [".xx.", "..xx"]
+    blocks = torch.tensor([[0, 0], [-1, -1]])
+    assert shown(continued_mask(seen, 2, 2, blocks)[0]) == [".xxx", "..xx"]
+    assert len(continued_mask(seen[1:].expand(3, -1), 2)) == 1, "one mask for all rows that are alike"
+
+
+def test_parts_with_padding_anywhere_are_looked_through():
+    before = torch.tensor([[False, True, True, False]])
+    these = torch.tensor([[True, True, False]])
+    assert shown(parted_mask(before, these)[0]) == [".xx.x..", ".xx.xx.", ".xx.xxx"]
+    assert shown(parted_mask(before, these, window=3)[0]) == [".xx.x..", "..x.xx.", "..x.xxx"], "windows count tokens"
+    blocks = torch.tensor([[0, 0, -1]])
+    assert shown(parted_mask(before, these, 1, blocks)[0])[0] == "....xx."
+
+
+@given(st.integers(1, 3), st.integers(1, 6), st.integers(1, 5), st.none() | st.integers(1, 6), st.integers(0, 99))
+def test_parts_are_seen_as_if_nothing_lay_between(rows, before, length, window, seed):
+    """Without its padding, each row of parts is a row of a prompt."""
+    generator = torch.Generator().manual_seed(seed)
+    valid = torch.rand(rows, before + length, generator=generator) > 0.4
+    mask = parted_mask(valid[:, :before], valid[:, before:], window).expand(rows, -1, -1)
+    for row, kept in zip(mask, valid, strict=True):
+        place = torch.arange(int(kept.sum()))
+        alone = place[:, None] >= place
+        if window is not None:
+            alone &= place[:, None] - place < window
+        queries = kept[before:]
+        assert torch.equal(row[queries][:, kept], alone[len(place) - int(queries.sum()) :])
+        assert not row[queries][:, ~kept].any()
 
 
 @pytest.mark.parametrize(

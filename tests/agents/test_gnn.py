@@ -605,3 +605,10 @@ def test_the_command_trains_resumes_reports_and_measures(registered, tmp_path: P
         assert (tmp_path / "run" / name).stat().st_size > 0
     assert cli.main(["eval", run, "--episodes", "8", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["episodes"] == 8
+
+
+def test_graph_networks_hold_no_conversations():
+    policy = policy_for(Groups("choice"))
+    for ask in (lambda: policy.encode_next({}), lambda: policy.join([], []), lambda: policy.talk(None)):
+        with pytest.raises(ValueError, match="GNNPolicy sees one question at a time and holds no conversations"):
+            ask()

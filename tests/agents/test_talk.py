@@ -188,8 +188,9 @@ def test_no_more_than_a_part_is_held(monkeypatch):
     assert sizes[0] < 0.6 * sizes[1]
 
 
-def test_each_picture_is_seen_once_and_first_prompts_once_for_their_group(monkeypatch):
+def test_each_picture_is_seen_once_and_first_prompts_once_for_their_group():
     policy = talker("qwen2_5_vl")
+    policy.talk(policy.encode(shown(policy, FIRST, 0)))  # the first is preceded by a check
     seen: list[int] = []
     tower = policy.decoder.base.visual
     tower.register_forward_hook(lambda _, args, __: seen.append(len(args[0])))
@@ -216,6 +217,7 @@ def test_each_picture_is_seen_once_and_first_prompts_once_for_their_group(monkey
 @pytest.mark.parametrize("model", ["nano", "qwen3_vl", "smolvlm"])
 def test_frozen_towers_see_pictures_when_they_are_heard(model):
     policy = talker(model, freeze_vision=True)
+    policy.talk(policy.encode(shown(policy, FIRST, 0)))  # the first is preceded by a check
     seen: list[int] = []
     inner = policy.decoder.features
     policy.decoder.features = lambda pictures: (seen.append(1), inner(pictures))[1]  # type: ignore[method-assign]
@@ -295,8 +297,8 @@ def test_turns_are_taken_in_order():
 
 def test_conversations_that_outgrow_the_model_are_refused():
     policy = talker("llama")
-    policy.positions = 60  # a prompt of 20, a reply of 5, and then one of 38
     talk = policy.talk(policy.encode(shown(policy, FIRST[:1], 0)), 1)
+    policy.positions = 60
     talk.reply(deterministic=True)
     with pytest.raises(ValueError, match="and LlamaForCausalLM has 60"):
         talk.hear(torch.tensor([0]), shown(policy, NEXT[1:2], 1))
@@ -326,3 +328,19 @@ def test_models_that_read_prompts_in_both_directions_hold_no_conversations():
     policy = VLMPolicy(*zoo.build("paligemma", conftest.CORPUS))
     with pytest.raises(UnsupportedModelError, match="no conversations"):
         policy.encode_next(conftest.questions(FIRST))
+
+
+def test_models_that_see_nothing_behind_a_cache_are_found_before_they_talk(monkeypatch):
+    """They would sample and learn alike, of pictures that are not there."""
+    policy = talker("qwen2_5_vl")
+    inner = policy.decoder.run
+
+    def blind(*args: Any, **told: Any) -> Tensor:
+        cache = args[3]
+        return inner(*args, **({} if cache is not None and cache.get_seq_length() else told))
+
+    monkeypatch.setattr(policy.decoder, "run", blind)
+    inputs = policy.encode(shown(policy, FIRST, 0))
+    policy.talk(inputs, decisions=1)
+    with pytest.raises(UnsupportedModelError, match="when a conversation is run turn by turn"):
+        policy.talk(inputs)

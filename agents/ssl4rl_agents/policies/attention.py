@@ -132,7 +132,7 @@ def rows_mask(prompt: Tensor, answers: Tensor, window: int | None = None, blocks
 
 
 def continued_mask(seen: Tensor, length: int, window: int | None = None, blocks: Tensor | None = None) -> Tensor:
-    """Return what the last tokens of rows that end together see, (N, T, L).
+    """Return what the last tokens of rows that end together see, (N, T, L); (1, T, L) if that is the same in all.
 
     Args:
         seen: (N, L) bool, False where padded, on the left.
@@ -140,6 +140,7 @@ def continued_mask(seen: Tensor, length: int, window: int | None = None, blocks:
         window: as in `answers_mask`.
         blocks: (N, T) as in `rows_mask`, of these tokens.
     """
+    seen, blocks = _alike(seen, blocks)
     place = torch.arange(seen.shape[1], device=seen.device)
     last = place[-length:, None]
     sees = last >= place
@@ -153,7 +154,7 @@ def continued_mask(seen: Tensor, length: int, window: int | None = None, blocks:
 
 
 def parted_mask(before: Tensor, these: Tensor, window: int | None = None, blocks: Tensor | None = None) -> Tensor:
-    """Return what tokens see that stand behind parts with padding anywhere, (N, T, L + T).
+    """Return what tokens see that stand behind parts with padding anywhere, (N, T, L + T); for one row if all are alike.
 
     Args:
         before: (N, L) bool, False where padded.
@@ -161,7 +162,8 @@ def parted_mask(before: Tensor, these: Tensor, window: int | None = None, blocks
         window: as in `answers_mask`, counted in tokens that are any.
         blocks: (N, T) as in `rows_mask`, of these tokens.
     """
-    whole, length = torch.cat([before, these], dim=1), these.shape[1]
+    length = these.shape[1]
+    whole, blocks = _alike(torch.cat([before, these], dim=1), blocks)
     place = torch.arange(whole.shape[1], device=whole.device)
     last = place[-length:, None]
     sees = (last >= place)[None]
@@ -172,6 +174,12 @@ def parted_mask(before: Tensor, these: Tensor, window: int | None = None, blocks
         both = (blocks[:, :, None] == blocks[:, None, :]) & (blocks[:, :, None] >= 0)
         sees = sees | torch.nn.functional.pad(both, (before.shape[1], 0))
     return (sees & whole[:, None]) | (last == place)
+
+
+def _alike(seen: Tensor, blocks: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Return one row for all where they are alike: its mask is small, and read again and again from nearby."""
+    one = bool((seen == seen[:1]).all()) and (blocks is None or bool((blocks == blocks[:1]).all()))
+    return (seen[:1], None if blocks is None else blocks[:1]) if one else (seen, blocks)
 
 
 def windows_of(config: object, name: str) -> dict[str, int | None]:

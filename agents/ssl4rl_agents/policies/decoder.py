@@ -333,10 +333,8 @@ class Decoder:
     def _mask(self, seen: Tensor) -> Tensor:
         if self.attention == "sdpa":
             kind = seen.device.type
-            if not torch.is_autocast_enabled(kind):
-                return seen
-            # What attention makes of a mask of bools in every layer, once; autocast brings the rest to this precision.
-            dtype = torch.get_autocast_dtype(kind)
+            # What attention makes of a mask of bools in every layer, once, in the precision that autocast brings the rest to.
+            dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else self.model.dtype
             return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill(~seen, -torch.inf)
         lowest = max(torch.finfo(torch.bfloat16).min, torch.finfo(self.model.dtype).min)  # added to the scores, in either
         return torch.zeros(seen.shape, dtype=self.model.dtype, device=seen.device).masked_fill(~seen, lowest)

@@ -59,25 +59,32 @@ class Past:
     """What stands in the cache of some rows.
 
     Args:
-        parts: keys and values of each layer, and which row of them belongs to each of the rows.
+        parts: keys and values of each layer, and which row of them, each at most once, belongs to each of the rows; None
+            where that is all of them.
         valid: (rows, places) bool, what of it is no padding.
     """
 
-    parts: list[tuple[Pairs, Tensor]]
+    parts: list[tuple[Pairs, Tensor | None]]
     valid: Tensor
 
     def on(self, part: Part, pairs: Pairs) -> Past:
         """Add a part, and keep the rows that go on."""
-        parts = [(held, rows[part.on]) for held, rows in self.parts]
-        return Past([*parts, (pairs, part.on)], torch.cat([self.valid, part.strip.valid], dim=1)[part.on])
+        valid = torch.cat([self.valid, part.strip.valid], dim=1)
+        if len(part.on) == len(part.rows):
+            return Past([*self.parts, (pairs, None)], valid)
+        parts = [(held, part.on if rows is None else rows[part.on]) for held, rows in self.parts]
+        return Past([*parts, (pairs, part.on)], valid[part.on])
 
     def layers(self) -> list[PartedLayer]:
         """Return the layers of a cache of these rows."""
         found = []
         for layer in range(len(self.parts[0][0])):
-            pairs = [(held[layer], rows) for held, rows in self.parts]
-            found.append(PartedLayer([(keys[rows], values[rows]) for (keys, values), rows in pairs]))
+            found.append(PartedLayer([_rows(held[layer], rows) for held, rows in self.parts]))
         return found
+
+
+def _rows(pair: tuple[Tensor, Tensor], rows: Tensor | None) -> tuple[Tensor, Tensor]:
+    return pair if rows is None else (pair[0].index_select(0, rows), pair[1].index_select(0, rows))
 
 
 def evaluate_conversations(policy: VLMPolicy, talks: Conversations, tokens: Tensor, mask: Tensor) -> Evaluation:
@@ -110,11 +117,14 @@ def evaluate_conversations(policy: VLMPolicy, talks: Conversations, tokens: Tens
 
 def states(decoder: Decoder, talks: Conversations, tokens: Tensor, mask: Tensor) -> States:
     """Run conversations part by part."""
-    prefix = decoder.prefill(talks.first)
-    group = torch.arange(len(mask), device=mask.device) // talks.group_size
-    pairs = [(layer.keys, layer.values) for layer in cast(list[Any], prefix.cache.layers)]
-    past, hidden = Past([(pairs, group)], prefix.mask.bool()[group]), prefix.hidden[group]
-    for part in parts_of(decoder, talks, tokens, mask, prefix.following[group]):
+    prefix, group = decoder.prefill(talks.first), talks.group_size
+    hidden, seen, following = (
+        values.repeat_interleave(group, 0) for values in (prefix.hidden, prefix.mask.bool(), prefix.following)
+    )
+    layers = cast(list[Any], prefix.cache.layers)
+    pairs = [(layer.keys.repeat_interleave(group, 0), layer.values.repeat_interleave(group, 0)) for layer in layers]
+    past = Past([(pairs, None)], seen)
+    for part in parts_of(decoder, talks, tokens, mask, following):
         first = hidden[:, None]
         if not part.strip.ids.shape[1]:
             yield part.rows, first

@@ -95,7 +95,7 @@ def check_model(policy: VLMPolicy) -> None:
     """
     if not policy.decoder.takes_masks and policy.device.type == "cpu":
         return  # flash attention runs on GPUs alone, where `build_policy` has put the model before
-    with torch.no_grad(), explained(policy.model), _short_windows(policy):
+    with torch.no_grad(), explained(policy.model), short_windows(policy):
         case = _case(policy, pictures=policy.encoder.image_token_id is not None)
         found = compare(policy, case)
         if not found.equal and not _head_is_known(policy, case):
@@ -139,10 +139,10 @@ def compare(policy: VLMPolicy, case: Case) -> Comparison:
         hidden = policy.decoder.in_rows(case.inputs, case.tokens[:, :-1], case.mask[:, :-1])[case.mask]
         logprobs, _ = token_statistics(policy.logits(hidden), case.tokens[case.mask])
         by_way["scoring in rows"] = torch.zeros_like(said).masked_scatter(case.mask, logprobs)
-    return Comparison(said, by_way, _rounding(policy) * max(reach, 1e-3))
+    return Comparison(said, by_way, rounding(policy) * max(reach, 1e-3))
 
 
-def _rounding(policy: VLMPolicy) -> float:
+def rounding(policy: VLMPolicy) -> float:
     """Return what rounding explains, as a share of the range of the logits; in quantised weights, as in bfloat16."""
     dtype = policy.model.dtype
     on_gpu = dtype == torch.float32 and policy.device.type != "cpu"
@@ -188,7 +188,7 @@ def _case(policy: VLMPolicy, *, pictures: bool, long: bool = True) -> Case:
     case = _ask(policy, ["Up?", _words(policy, count)], pictures) if long and count > 0 else short
     inputs = policy.encoder.inputs(case)
     types = {name: case[name] for name in ("token_type_ids", "mm_token_type_ids") if name in case}
-    tokens, mask = _answers(policy, len(inputs))
+    tokens, mask = made_answers(policy, len(inputs))
     return Case(inputs, types if policy.encoder.image_token_id is not None else {}, tokens, mask)
 
 
@@ -219,7 +219,7 @@ def _reach(policy: VLMPolicy) -> int:
 
 
 def _name_what_is_trusted(policy: VLMPolicy) -> None:
-    """Warn of windows that are too long to be checked, `sliding_window` excepted, which `_short_windows` shortens."""
+    """Warn of windows that are too long to be checked, `sliding_window` excepted, which `short_windows` shortens."""
     windows = spoken_windows(policy.model.config.get_text_config())
     far = [f"{name} {window}" for name, window in windows.items() if window > LONGEST and name != "sliding_window"]
     if far:
@@ -238,7 +238,7 @@ def spoken_windows(config: Any) -> dict[str, int]:
     return {name: value for name, value in settings.items() if type(value) is int and value > 0}
 
 
-def _answers(policy: VLMPolicy, questions: int) -> tuple[Tensor, Tensor]:
+def made_answers(policy: VLMPolicy, questions: int) -> tuple[Tensor, Tensor]:
     """Return two answers of different lengths to each question; the shorter one ends."""
     banned = {*policy.ends, *policy.unsaid, policy.pad_token_id}
     tokenizer = policy.processor.tokenizer
@@ -252,7 +252,7 @@ def _answers(policy: VLMPolicy, questions: int) -> tuple[Tensor, Tensor]:
 
 
 @contextmanager
-def _short_windows(policy: VLMPolicy) -> Iterator[None]:
+def short_windows(policy: VLMPolicy) -> Iterator[None]:
     """Let layers with a window see less, in the model and in the policy, so that a short question shows which they are."""
     config, decoder = policy.model.config.get_text_config(), policy.decoder
     before, windows = getattr(config, "sliding_window", None), decoder.windows
@@ -308,4 +308,4 @@ def _head_is_known(policy: VLMPolicy, case: Case) -> bool:
     ours = policy.logits(hidden[0][0, -len(answer) - 1 : -1])
     possible = ours > ours.amin() if policy.unsaid else torch.ones_like(ours, dtype=torch.bool)
     scale = float(logits[possible].max() - logits[possible].min())
-    return float((ours - logits)[possible].abs().max()) <= _rounding(policy) * scale
+    return float((ours - logits)[possible].abs().max()) <= rounding(policy) * scale

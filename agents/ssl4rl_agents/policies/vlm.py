@@ -37,6 +37,7 @@ from ssl4rl_agents.policies.sayable import logit_scaling, unsayable, unscaled
 from ssl4rl_agents.policies.selfcheck import check_model
 from ssl4rl_agents.policies.support import base_of, explained
 from ssl4rl_agents.policies.talk import Talk
+from ssl4rl_agents.policies.talkcheck import check_talk
 from ssl4rl_agents.policies.templates import said_of, whole_reply
 from ssl4rl_agents.policies.turns_text import Between
 from ssl4rl_agents.policies.windows import batch_windows
@@ -110,7 +111,7 @@ class VLMPolicy(Policy):
             fuse_norms(model)
             self.encoder = PromptEncoder(model, processor, template_arguments)
             self.decoder = Decoder(model, gradient_checkpointing=gradient_checkpointing, static=STATIC[cache])
-            self._between = Between(self.encoder, self.prompt_style)
+            self._between, self._talked = Between(self.encoder, self.prompt_style), False
             self._take_apart(ends, freeze_vision=freeze_vision)
             self._prepare_weights(lora_rank, lora_alpha, freeze_vision)
         self.eval()
@@ -232,7 +233,14 @@ class VLMPolicy(Policy):
         return inputs
 
     def talk(self, inputs: VLMInputs, repeats: int = 1, decisions: int | None = None) -> Talk:
-        """Begin a conversation with each of `repeats` rows a prompt."""
+        """Begin a conversation with each of `repeats` rows a prompt; see `Policy.talk`.
+
+        Raises:
+            UnsupportedModelError: the model holds none, which is found out by the first.
+        """
+        if decisions != 1 and not self._talked:
+            check_talk(self)
+            self._talked = True
         return Talk(self, inputs, repeats, decisions)
 
     def is_end(self, tokens: Tensor) -> Tensor:

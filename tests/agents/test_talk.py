@@ -136,6 +136,19 @@ def test_memory_of_a_fixed_size_says_the_same(model, longest):
         alike(one, other)
 
 
+@pytest.mark.parametrize("model", ["qwen2_5_vl", "gemma3", "mistral"])
+def test_in_bfloat16_they_differ_by_what_it_rounds(model):
+    policy = talker(model)
+    with torch.autocast("cpu", torch.bfloat16):
+        played = play(policy)
+        samples = played.beside
+        now = policy.evaluate(played.inputs, samples.tokens, samples.mask)
+        now.logprobs.sum().backward()
+        close(now.logprobs, samples.logprobs, 0.05)
+        for reply, scored in zip(played.samples, scored_apart(policy, played), strict=True):
+            close(reply.logprobs, scored.logprobs, 0.05)
+
+
 # The update
 
 

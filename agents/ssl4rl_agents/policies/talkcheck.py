@@ -30,7 +30,8 @@ def check_talk(policy: VLMPolicy) -> None:
     Raises:
         UnsupportedModelError: they differ beyond rounding, or cannot be held at all.
     """
-    with torch.no_grad(), explained(policy.model), short_windows(policy):
+    exact = torch.autocast(policy.device.type, enabled=False)  # as at load, whatever the run's own precision
+    with torch.no_grad(), exact, explained(policy.model), short_windows(policy):
         first, following = (policy.encode(_shown(policy, 0)), policy.encode_next(_shown(policy, 1)))
         tokens, mask = made_answers(policy, len(first))
         group = len(tokens) // len(first)

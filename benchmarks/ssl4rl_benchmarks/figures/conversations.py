@@ -126,8 +126,9 @@ class Rounds:
         else:
             for inputs, samples in zip(read, said, strict=True):
                 self._backward(inputs, samples)
-        gradients = [parameter.grad for parameter in self.policy.parameters() if parameter.grad is not None]
-        return torch.stack([gradient.norm() for gradient in gradients]).norm()
+        norms = [parameter.grad.norm() for parameter in self.policy.parameters() if parameter.grad is not None]
+        whole: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+        return whole
 
     def _backward(self, inputs: Any, samples: Samples) -> None:
         now = self.policy.evaluate(inputs, samples.tokens, samples.mask)

@@ -257,13 +257,14 @@ def test_gradients_do_not_depend_on_how_many_questions_a_pass_takes(tmp_path):
 
 def test_the_supervised_ceiling_is_shown_every_state_that_the_right_answers_come_to():
     batch = TASK.sample(Stream.span("train", 0, 0, 6))
-    states = demonstrated(TASK, batch)
+    states, answers = demonstrated(TASK, batch)
     rollout, _ = played(right)
-    assert len(states) == sum(len(turn.episodes) for turn in rollout.turns) // GROUP
+    assert len(states) == len(answers) == sum(len(turn.episodes) for turn in rollout.turns) // GROUP
     np.testing.assert_array_equal(states.rows(slice(0, 6)).observation["image"], batch.observation["image"])
+    np.testing.assert_array_equal(answers, TASK.oracle(states))
     one = make_task("SSL4RL/Rotation-v0", source="digits", image_size=36)
     single = one.sample(Stream.span("train", 0, 0, 2))
-    assert demonstrated(one, single) is single
+    assert demonstrated(one, single)[0] is single
 
 
 @pytest.mark.parametrize("context", ["window:2", "episode"])

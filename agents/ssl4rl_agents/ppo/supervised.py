@@ -29,6 +29,7 @@ from ssl4rl_agents.settings import OptimizerConfig, TrainConfig
 from ssl4rl_envs import Stream
 from ssl4rl_envs.answers import wrap
 from ssl4rl_envs.interface import Interface
+from ssl4rl_envs.playing import solve
 from ssl4rl_envs.task import Batch, Task
 
 FORMAT_STEPS = {"betas": (0.9, 0.999), "weight_decay": 0.01}
@@ -106,7 +107,7 @@ def learn_targets(
 ) -> dict[str, float]:
     """Pass `epochs` times over questions with their targets, the supervised ceiling; return the numbers of it.
 
-    Of episodes of several decisions, all states are shown that the oracle comes to.
+    Of episodes of several decisions, all states are shown that the task's teacher comes to (`Task.demonstrate`).
 
     Args:
         steps: take a step towards some replies.
@@ -116,9 +117,9 @@ def learn_targets(
         generator: on the CPU; shuffles.
     """
     policy, processes, questions = steps.policy, steps.processes, len(batch)
-    batch = demonstrated(interface.task, batch)
+    batch, answers = demonstrated(interface.task, batch)
     inputs = policy.encode(policy.observe(interface, batch))
-    replies = written(interface, interface.task.oracle(batch), batch)
+    replies = written(interface, answers, batch)
     found = []
     for _ in range(settings.epochs):
         for rows in torch.randperm(len(replies), generator=generator).chunk(settings.minibatches):
@@ -133,15 +134,15 @@ def learn_targets(
     }
 
 
-def demonstrated(task: Task, batch: Batch) -> Batch:
-    """Return the states that the oracle comes to from those of a batch, one decision of all episodes after the other."""
-    states = [batch]
-    for _ in range(task.horizon - 1):
-        step = task.advance(states[-1], task.oracle(states[-1]))
-        states.append(step.state.rows(~step.terminated))
-        if not len(states[-1]):
-            break
-    return batch if len(states) == 1 else Batch.concatenate([state for state in states if len(state)])
+def demonstrated(task: Task, batch: Batch) -> tuple[Batch, NDArray[Any]]:
+    """Return the states that a task's teacher comes to from those of a batch, and what it does in them.
+
+    They are in the order of decisions, those of all episodes together.
+    """
+    turns = list(solve(task, batch))
+    if len(turns) == 1:
+        return batch, turns[0].answers
+    return Batch.concatenate([turn.state for turn in turns]), np.concatenate([turn.answers for turn in turns])
 
 
 def teach_format(

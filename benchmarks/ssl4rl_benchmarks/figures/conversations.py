@@ -127,8 +127,8 @@ class Rounds:
             for inputs, samples in zip(read, said, strict=True):
                 self._backward(inputs, samples)
         norms = [parameter.grad.norm() for parameter in self.policy.parameters() if parameter.grad is not None]
-        whole: Tensor = torch.linalg.vector_norm(torch.stack(norms))
-        return whole
+        norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+        return norm
 
     def _backward(self, inputs: Any, samples: Samples) -> None:
         now = self.policy.evaluate(inputs, samples.tokens, samples.mask)

@@ -17,7 +17,7 @@ import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
 from ssl4rl_envs import own
-from ssl4rl_envs.arguments import checked_arguments, did_you_mean
+from ssl4rl_envs.arguments import checked_arguments, did_you_mean, whole_number
 from ssl4rl_envs.briefly import briefly
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 NAMESPACE = "SSL4RL"
 ENTRY, VECTOR_ENTRY = "ssl4rl_envs.env:SSLEnv", "ssl4rl_envs.vector:SSLVectorEnv"
-PAIRING = "pairing"
+PAIRING, ATTEMPTS = "pairing", "attempts"
 
 
 @dataclass(frozen=True)
@@ -296,14 +296,20 @@ def make_task(env_id: str, **arguments: Any) -> Task:
 
     Args:
         env_id: the environment's id, or a short name of it: see `env_id_of`.
-        arguments: of its task.
+        arguments: of its task, and `attempts`, how often a question may be answered (see `attempts.Attempts`).
 
     Raises:
         TypeError: an argument is unknown to the task or of another type.
         ValueError: there is no such environment, or an argument is out of its range.
     """
     path, registered = registered_task(env_id)
-    return build_task(path, {**registered, **arguments})
+    attempts = whole_number(ATTEMPTS, arguments.pop(ATTEMPTS, 1), 1)
+    task = build_task(path, {**registered, **arguments})
+    if attempts == 1:
+        return task
+    from ssl4rl_envs.attempts import Attempts  # which needs the tasks
+
+    return Attempts(task, attempts)
 
 
 def check_arguments(env_id: str, arguments: dict[str, Any]) -> None:
@@ -314,4 +320,6 @@ def check_arguments(env_id: str, arguments: dict[str, Any]) -> None:
         ValueError: there is no such environment or level, or a number is not finite.
     """
     path, registered = registered_task(env_id)
-    task_arguments(path, {**registered, **arguments})
+    given = {**registered, **arguments}
+    whole_number(ATTEMPTS, given.pop(ATTEMPTS, 1), 1)
+    task_arguments(path, given)

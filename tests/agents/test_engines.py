@@ -42,7 +42,7 @@ class FakeEngine:
         policy = self.policy
         policy.max_new_tokens, policy.temperature = sampling.max_tokens, sampling.temperature
         columns = [np.stack(column) for column in zip(*(request.pictures for request in requests), strict=True)]
-        policy.encoder._read = lambda _: ([request.text for request in requests], columns)  # type: ignore[method-assign]
+        policy.encoder._read = lambda *_: ([request.text for request in requests], columns)  # type: ignore[method-assign]
         generator = torch.Generator().manual_seed(sampling.seed % 2**63)
         samples = policy.generate(policy.encode({}), repeats, generator=generator)
         return [

@@ -22,13 +22,14 @@ from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_agents.runs.policy_agent import PolicyAgent
 from ssl4rl_agents.runtime.microbatch import MicroBatches
 from ssl4rl_agents.runtime.optimizer import apply_gradients
+from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_envs import Batch, Stream, make_task
 from ssl4rl_envs.answers import wrap
 from ssl4rl_envs.env import SSLEnv
 from ssl4rl_envs.interface import Interface
 from tests.agents import zoo
 from tests.agents.rollouts import ONE
-from tests.agents.tiny_runs import assert_same_weights, config, halt_after, numbers, train
+from tests.agents.tiny_runs import TINY, assert_same_weights, config, halt_after, numbers, train
 
 GROUP = 2
 TASK = make_task("SSL4RL/PatchSwap-v0", source="digits", image_size=36, grid=2, max_steps=4)
@@ -304,24 +305,24 @@ def test_an_agent_remembers_what_the_policy_learned_with(tmp_path, context):
 
 
 @pytest.mark.parametrize(
-    ("kind", "env", "arguments", "policy"),
+    ("built", "env", "arguments", "policy"),
     [
         ("qwen2_5_vl", "PatchSwap", SWAPS, {"lora_rank": 2}),
         ("llava", "PatchSwap", SWAPS, {"gradient_checkpointing": True}),
-        ("llama", "GraphDistance", {"attempts": 3}, {}),
+        ("llama", "GraphDistance", {"source": "sbm:500", "fanouts": [1, 1, 1, 1], "attempts": 3}, {}),
     ],
 )
 @pytest.mark.parametrize("context", ["window:2", "episode"])
-def test_models_of_transformers_learn_from_conversations(tmp_path, kind, env, arguments, policy, context):
-    zoo.save(kind, tmp_path / "model")
+def test_models_of_transformers_learn_from_conversations(tmp_path, built, env, arguments, policy, context):
+    zoo.save(built, tmp_path / "model")
     changes = {
         "env": f"SSL4RL/{env}-v0",
         "env_args": arguments,
         "policy": {"model": str(tmp_path / "model"), "max_new_tokens": 6, **policy},
         "format_warmup": 0,
-        "rollout": {"prompts": 4, "group_size": 2, "context": context},
+        "rollout": {"prompts": 4, "group_size": 2, "context": context, "invalid": "penalise"},
     }
-    train(tmp_path / "run", **changes)
+    assert Trainer(TrainConfig.from_json({**TINY, **changes}), tmp_path / "run", quiet=True).run()
     for line in read_metrics(tmp_path / "run"):
         assert line["turns/max"] == (4 if env == "PatchSwap" else 3)
         assert line["first_ratio_error"] < 1e-4

@@ -13,7 +13,7 @@ from ssl4rl_agents.policies.conversations import Conversations, side_by_side, to
 from ssl4rl_agents.policies.static_cache import Kept
 from ssl4rl_agents.policies.support import UnsupportedModelError
 from ssl4rl_agents.policies.vlm import VLMPolicy
-from ssl4rl_agents.ppo.rollout import joined
+from ssl4rl_agents.ppo.joining import joined
 from tests.agents import conftest, zoo
 from tests.agents.conversing import FIRST, GROUP, NEXT, TALKERS, Played, held, play, shown, talker
 from tests.agents.rollouts import ONE

@@ -10,7 +10,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
-from ssl4rl_envs import Stream
+from ssl4rl_envs import Stream, make_task
 from ssl4rl_envs.answers import wrap
 from ssl4rl_envs.attempts import Attempts
 from ssl4rl_envs.images.masked_reconstruction import MaskedReconstruction
@@ -309,3 +309,13 @@ def test_counts_that_are_no_positive_whole_numbers_are_errors(name, value, vecto
 def test_counts_of_numpy_are_taken():
     env = gym.make(ROTATION, **SMALL, attempts=np.int64(2), group_size=np.int32(1))
     assert env.unwrapped.task.horizon == 2
+
+
+def test_a_task_is_built_with_attempts():
+    task = make_task("Rotation", source="digits", attempts=3)
+    assert (type(task), task.horizon) == (Attempts, 3)
+    assert make_task("Rotation", source="digits", attempts=1).horizon == 1
+    with pytest.raises(ValueError, match="attempts must be a whole number of at least 1, got 0"):
+        make_task("Rotation", attempts=0)
+    with pytest.raises(ValueError, match="attempts are for tasks of one"):
+        make_task("PatchSwap", source="digits", image_size=36, attempts=2)

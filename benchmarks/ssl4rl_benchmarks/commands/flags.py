@@ -25,6 +25,7 @@ import tyro
 from ssl4rl_benchmarks.commands.calls import UserError, named_env, wants_help
 from ssl4rl_envs import task_class
 from ssl4rl_envs.arguments import constructor_hints, did_you_mean
+from ssl4rl_envs.registration import ATTEMPTS
 
 OF_TYRO = ("--help", "--tyro-print-completion", "--tyro-write-completion")
 """Flags that every command takes from tyro."""
@@ -107,6 +108,8 @@ def env_flags(env_id: str, given: Mapping[str, Any] | None = None) -> type[Any]:
         text = "A degree of difficulty, which sets some of the other arguments; from the easiest to the hardest."
         names: Any = Literal[tuple(level.name for level in cls.levels)]
         fields.append(("level", Annotated[names | None, tyro.conf.arg(help=text)], None))
+    text = "How often a question may be answered: a wrong answer is followed by another try."
+    fields.append((ATTEMPTS, Annotated[int, tyro.conf.arg(help=text)], given.get(ATTEMPTS, 1)))
     typed = [
         (name, kind) if default is dataclasses.MISSING else (name, kind, dataclasses.field(default=default))
         for name, kind, default in fields
@@ -129,6 +132,8 @@ def env_arguments(parsed: Any) -> dict[str, Any]:
     With a level, which sets some of them, only those that differ from their defaults.
     """
     said = dataclasses.asdict(parsed)
+    if said[ATTEMPTS] == 1:
+        said.pop(ATTEMPTS)
     if said.get("level") is None:
         return {name: value for name, value in said.items() if name != "level"}
     defaults = {field.name: field.default for field in dataclasses.fields(parsed)}

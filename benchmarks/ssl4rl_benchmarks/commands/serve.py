@@ -13,7 +13,6 @@ from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError, require
 from ssl4rl_envs import make_task
 from ssl4rl_envs.answers import Grammar, PromptStyle
-from ssl4rl_envs.attempts import Attempts
 from ssl4rl_envs.stream import Split
 
 if TYPE_CHECKING:
@@ -39,8 +38,6 @@ class ServeFlags:
     """How replies are asked for."""
     grammar: Grammar = "strict"
     """How replies are read."""
-    attempts: int = 1
-    """How many answers a question takes, for tasks of one decision."""
     replies: Path | None = None
     """Store what is replied in this .jsonl, as replies of people that `ssl4rl score` and `ssl4rl leaderboard` read; for tasks
     of one decision."""
@@ -63,9 +60,8 @@ def serve(given: ServeFlags, env_id: str, env_args: dict[str, Any]) -> dict[str,
     from ssl4rl_envs.serving.episodes import Episodes
 
     task = make_task(env_id, **env_args)
-    if given.replies is not None and (task.horizon > 1 or given.attempts > 1):
+    if given.replies is not None and task.horizon > 1:
         raise UserError("--replies stores one reply to a question; leave --attempts out, and choose a task of one decision")
-    task = task if given.attempts == 1 else Attempts(task, given.attempts)
     episodes = Episodes(task, given.split, given.prompt_style, given.grammar, given.arrays)
     with ExitStack() as stack:
         heard = (

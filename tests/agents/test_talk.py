@@ -310,6 +310,15 @@ def test_turns_are_taken_in_order():
         talk.hear(torch.tensor([0]), shown(policy, FIRST[:1], 1))
 
 
+@pytest.mark.parametrize(("rows", "count"), [([], 0), ([0, 1], 1), ([1, 0], 2), ([0, 0], 2)])
+def test_rows_rise_and_hear_something_each(rows, count):
+    policy, _ = held("nano")
+    talk = policy.talk(policy.encode(shown(policy, FIRST, 0)))
+    talk.reply(deterministic=True)
+    with pytest.raises(ValueError, match=f"got rows .* and {count} observations"):
+        talk.hear(torch.tensor(rows, dtype=torch.int64), shown(policy, FIRST[:count], 1))
+
+
 def test_conversations_that_outgrow_the_model_are_refused():
     policy = talker("llama")
     talk = policy.talk(policy.encode(shown(policy, FIRST[:1], 0)), 1)

@@ -108,24 +108,33 @@ class Talk:
 
         Raises:
             RuntimeError: nobody has replied yet, or nobody may go on.
-            ValueError: there is no room for a reply in the model's positions.
+            ValueError: there are no rows, they do not rise, or there are not as many observations; or there is no room for a
+                reply in the model's positions.
         """
         last, kept = self._last, self._kept
         if last is None or kept is None:
             raise RuntimeError(
                 "nobody has replied yet" if last is None else f"that was the last of {self._decisions} decisions"
             )
-        policy, decoder = self._policy, self._policy.decoder
-        tokens, mask = last.tokens[rows], last.mask[rows]
-        inputs = behind(policy.encode_next(observations), tokens, mask)
-        self._kept = self._last = None
+        count = len(observations["prompt"])
+        if count != len(rows) or not count or bool((rows.diff() <= 0).any()):
+            raise ValueError(
+                f"hear takes at least one row, each once and rising, and as many observations; got rows {rows.tolist()} and "
+                f"{count} observations"
+            )
+        inputs = behind(self._policy.encode_next(observations), last.tokens[rows], last.mask[rows])
+        self._read(inputs, kept.cut(rows), last.tokens[rows], last.mask[rows], self._following[rows])
         self.rows = self.rows[rows]
         self.inputs.heard.append(Heard(self.rows, inputs))
-        following = self._following[rows]
+        self._kept = self._last = None
+
+    def _read(self, inputs: VLMInputs, kept: Grown, tokens: Tensor, mask: Tensor, following: Tensor) -> None:
+        """Run what was heard after replies (n, T), at positions that follow, behind what is kept of the same rows."""
+        policy, decoder = self._policy, self._policy.decoder
         unread = _unread(inputs, tokens, mask, following, decoder.answer_type)
         following = after(inputs, following)
         require_room(type(policy.model).__name__, policy.positions, int(following.max()), policy.max_new_tokens)
-        cache, seen = with_room(kept.cut(rows), unread.valid, policy.max_new_tokens - 1)
+        cache, seen = with_room(kept, unread.valid, policy.max_new_tokens - 1)
         sees = decoder.masked(seen, unread.ids.shape[1], unread.types)
         with policy.copied_adapters():
             hidden = decoder.run(unread.ids, sees, unread.positions, cache, **decoder.told(inputs))[:, -1]

@@ -57,6 +57,11 @@ def as_array(values: Any) -> NDArray[Any]:
     return cast("NDArray[Any]", values.cpu().numpy() if is_tensor(values) else values)
 
 
+def beside(pixels: Any, values: NDArray[Any]) -> NDArray[Any]:
+    """Return an array where other pixels lie: as it is, or as a tensor on their device."""
+    return cast("NDArray[Any]", pixels.new_tensor(values) if is_tensor(pixels) else values)
+
+
 def joined(parts: Sequence[Any]) -> Any:
     """Return arrays or tensors (n, ...) one after the other."""
     if not is_tensor(parts[0]):

@@ -302,37 +302,59 @@ def place_things(setting: Setting) -> Things:
     )
 
 
-def colours_of(things: Things, setting: Setting) -> Floats:
-    """Return the colour of each part of each thing, (n, 4, parts, 3)."""
-    main = RGB[things.colour] * things.shine[..., None]
-    roles = np.broadcast_to(FIXED_COLOURS, (*things.kind.shape, len(ROLES), 3)).copy()
+def roles_of(colour: Integers, accent: Integers, shine: Floats) -> Floats:
+    """Return what the parts of things are coloured like, (n, k, roles, 3), before any light falls on them."""
+    main = RGB[colour] * shine[..., None]
+    roles = np.broadcast_to(FIXED_COLOURS, (*colour.shape, len(ROLES), 3)).copy()
     roles[:, :, ROLES.index("main")] = main
     roles[:, :, ROLES.index("shade")] = main * 0.74
     roles[:, :, ROLES.index("bright")] = between(main, 255.0, 0.3)
-    roles[:, :, ROLES.index("accent")] = RGB[things.accent]
+    roles[:, :, ROLES.index("accent")] = RGB[accent]
+    return roles
+
+
+def colours_of(things: Things, setting: Setting) -> Floats:
+    """Return the colour of each part of each thing, (n, 4, parts, 3)."""
+    roles = roles_of(things.colour, things.accent, things.shine)
     haze = np.repeat([0.05, 0.12, 0.04, 0.0], len(ROLES))
     roles = setting.lit(roles.reshape(len(roles), len(haze), 3), haze).reshape(roles.shape)
     evening = (setting.sky == NIGHT) | (setting.sky == DUSK)
     roles[evening, :, ROLES.index("glass")] = (255.0, 216.0, 128.0)  # the lamps are lit
-    return np.asarray(np.take_along_axis(roles, PARTS_ROLE[things.kind][..., None], axis=2))
+    return of_parts(roles, things.kind)
+
+
+def of_parts(roles: Floats, kind: Integers) -> Floats:
+    """Return the colours of the parts of things (n, k, parts, 3) by those of their roles (n, k, roles, 3)."""
+    return np.asarray(np.take_along_axis(roles, PARTS_ROLE[kind][..., None], axis=2))
 
 
 def figures(things: Things, setting: Setting) -> Shapes:
     """Return the parts of the things."""
-    x, y, scale, flip = (values[..., None] for values in (things.x, things.y, things.scale, things.flip))
-    a, b, c = np.moveaxis(PARTS_FORMS[things.kind], -1, 0)
+    return placed_parts(things.kind, (things.x, things.y, things.scale, things.flip), colours_of(things, setting))
+
+
+def placed_parts(kind: Integers, places: tuple[Floats, Floats, Floats, Floats], colours: Floats) -> Shapes:
+    """Return the parts of k things a scene, in painter's order.
+
+    Args:
+        kind: (n, k) positions in KINDS, -1 for nothing.
+        places: where their feet are, x and y, how high one unit of their models is, and 1.0, or -1.0 where mirrored; (n, k).
+        colours: (n, k, parts, 3).
+    """
+    x, y, scale, flip = (values[..., None] for values in places)
+    a, b, c = np.moveaxis(PARTS_FORMS[kind], -1, 0)
     a, b = a * (flip / scale)[..., None], b * (-1 / scale)[..., None]
-    left, up, half_x, half_y = np.moveaxis(PARTS_BOX[things.kind], -1, 0) * scale
-    shape = np.where(things.kind[..., None] < 0, NOTHING, PARTS_SHAPE[things.kind])
+    left, up, half_x, half_y = np.moveaxis(PARTS_BOX[kind], -1, 0) * scale
+    shape = np.where(kind[..., None] < 0, NOTHING, PARTS_SHAPE[kind])
     values = (
         shape,
         form(a, b, c - a * x[..., None] - b * y[..., None]),
         np.stack([x + flip * left, y - up, half_x, half_y], axis=-1),
-        colours_of(things, setting),
+        colours,
         np.where(shape == ELLIPSE, 1.0, 0.6),  # round things have a bright and a dark side, flat ones hardly
     )
-    count, slots, parts = shape.shape
-    return painted(*(value.reshape(count, slots * parts, *value.shape[3:]) for value in values))
+    count, things, parts = shape.shape
+    return painted(*(value.reshape(count, things * parts, *value.shape[3:]) for value in values))
 
 
 def shadows(things: Things, setting: Setting) -> Shapes:

@@ -90,35 +90,38 @@ def things(rows: Rows, count: int, numbers: Numbers, key: Any, setting: Any) -> 
             count = ellipse(rows, count, where, colour, 0.0, strength, shape=GLOW)
     for slot in range(4):
         if kinds[slot] != _NONE:
-            count = figure(rows, count, kinds[slot], slot, triple(places, slot), own[7 * slot + 3 :], setting)
+            count = lit_figure(rows, count, kinds[slot], slot, triple(places, slot), own[7 * slot + 3 :], setting)
     return count
 
 
 @part
-def role_colour(role: int, main: Any, accent: Any, haze: float, setting: Any) -> Any:
-    """Return the colour of a part; see `sources.scenery.colours_of`."""
-    if role == _GLASS and (setting.sky == NIGHT or setting.sky == DUSK):
-        return 255.0, 216.0, 128.0
-    colour = triple(FIXED_COLOURS, role)
-    if role == _MAIN:
-        colour = main
-    elif role == _SHADE:
-        colour = times(main, 0.74)
-    elif role == _BRIGHT:
-        colour = blend(main, (255.0, 255.0, 255.0), 0.3)
-    elif role == _ACCENT:
-        colour = accent
-    return lit(setting, colour, haze)
+def roles_of(chosen: int, accent: int, shine: float) -> Any:
+    """Return what the parts of a thing are coloured like, (roles, 3), before any light falls on it."""
+    roles, main = FIXED_COLOURS.copy(), times(triple(RGB, chosen), shine)
+    put(roles[_MAIN], 0, *main)
+    put(roles[_SHADE], 0, *times(main, 0.74))
+    put(roles[_BRIGHT], 0, *blend(main, (255.0, 255.0, 255.0), 0.3))
+    put(roles[_ACCENT], 0, *triple(RGB, accent))
+    return roles
 
 
 @part
-def figure(rows: Rows, count: int, kind: int, slot: int, place: Any, own: Numbers, setting: Any) -> Any:
-    """Add the parts of a thing that stands at x and y, at a scale; its numbers begin with its side."""
-    x, y, scale = place
+def lit_figure(rows: Rows, count: int, kind: int, slot: int, place: Any, own: Numbers, setting: Any) -> Any:
+    """Add a thing of a scene that stands at x and y, at a scale; its numbers begin with its side."""
     flip, shine = -1.0 if own[0] < 0.5 else 1.0, between(0.95, 1.05, own[1])
     chosen = ALLOWED[kind, int(own[2] * ALLOWED_COUNT[kind])]
-    accent = triple(RGB, (chosen + 1 + int(own[3] * (_COLOURS - 1))) % _COLOURS)
-    main = times(triple(RGB, chosen), shine)
+    roles = roles_of(chosen, (chosen + 1 + int(own[3] * (_COLOURS - 1))) % _COLOURS, shine)
+    for role in range(len(roles)):
+        put(roles[role], 0, *lit(setting, triple(roles, role), _HAZE[slot]))
+    if setting.sky == NIGHT or setting.sky == DUSK:
+        put(roles[_GLASS], 0, 255.0, 216.0, 128.0)
+    return figure(rows, count, kind, place, flip, roles)
+
+
+@part
+def figure(rows: Rows, count: int, kind: int, place: Any, flip: float, roles: NDArray[np.float64]) -> Any:
+    """Add the parts of a thing that stands at x and y, at a scale, in the colours of its roles."""
+    x, y, scale = place
     for k in range(PARTS_SHAPE.shape[1]):
         shape = PARTS_SHAPE[kind, k]
         if shape == NOTHING:
@@ -131,7 +134,6 @@ def figure(rows: Rows, count: int, kind: int, slot: int, place: Any, own: Number
         box = PARTS_BOX[kind, k]
         row[BOX], row[BOX + 1] = x + flip * (box[0] * scale), y - box[1] * scale
         row[BOX + 2], row[BOX + 3] = box[2] * scale, box[3] * scale
-        colour = role_colour(PARTS_ROLE[kind, k], main, accent, _HAZE[slot], setting)
-        painted(row, shape, colour, 1.0 if shape == ELLIPSE else 0.6, 1.0)
+        painted(row, shape, triple(roles, PARTS_ROLE[kind, k]), 1.0 if shape == ELLIPSE else 0.6, 1.0)
         count += 1
     return count

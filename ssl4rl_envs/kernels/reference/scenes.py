@@ -41,7 +41,10 @@ def draw(
     for start in range(0, len(out), chunk):
         rows = slice(start, start + chunk)
         frame = view_frame(x[rows], y[rows], side[rows], tilts[rows], size)
-        out[rows] = unpacked(paint(compose(items[rows]), frame, size))
+        scene = compose(items[rows])
+        canvas = backdrop(scene, frame, size)
+        paint_shapes(canvas, scene.shapes, frame)
+        out[rows] = unpacked(canvas)
     for quarter in range(1, 4):
         turned = quarters % 4 == quarter
         out[turned] = np.rot90(out[turned], quarter, axes=(1, 2))
@@ -210,12 +213,11 @@ def layers(marks: Strokes) -> Words:
     return layer[marks.view, number].astype(np.int64)
 
 
-def paint(scene: Scene, frame: Frame, size: int) -> Words:
-    """Paint views of n scenes, (n, size, size) words."""
-    canvas = backdrop(scene, frame, size)
-    marks = strokes(scene.shapes, frame, size)
+def paint_shapes(canvas: Words, shapes: Shapes, frame: Frame) -> None:
+    """Paint the shapes of n scenes over what n views show, (n, size, size) words."""
+    marks = strokes(shapes, frame, canvas.shape[2])
     if not len(marks.view):
-        return canvas
+        return
     # What is painted at once is of one layer, one shape and one size of box.
     keys = ((layers(marks) * 4 + marks.shape) << 32) | marks.sides[:, 0] << 16 | marks.sides[:, 1]
     order = np.argsort(keys, kind="stable")
@@ -225,7 +227,6 @@ def paint(scene: Scene, frame: Frame, size: int) -> Words:
         most = max(1, _PATCH // (height * width))
         for first in range(start, stop, most):
             stroke(canvas, marks, order[first : min(first + most, stop)], height, width)
-    return canvas
 
 
 def stroke(canvas: Words, marks: Strokes, chosen: Words, height: int, width: int) -> None:

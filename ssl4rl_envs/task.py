@@ -40,7 +40,8 @@ class Batch:
         observation: arrays (n, ...) by name, as in the task's `observation_space`.
         target: (n, ...) the hidden truth that answers are scored against.
         items: (n,) the items of the source the instances were made from, for statistics by item; -1 where there is none.
-        memory: arrays (n, ...) by name: what the task remembers of the episode so far. Never shown; empty for most tasks.
+        memory: arrays (n, ...) by name: what the task remembers of the episode so far, or the drawer knows for `rationale`.
+            Never shown; empty for most tasks.
     """
 
     observation: dict[str, NDArray[Any]]

@@ -34,9 +34,9 @@ PAPER = 128
 
 _LOOK = 8  # side of the reductions by which tiles are compared
 
-_STEPS = 1024  # a change of light is one of so many steps, either way
-_GAINS = np.array([round(256 * 2 ** (k / _STEPS)) for k in range(-_STEPS, _STEPS + 1)], np.int64)
-_SHADE, _CAST, _SLOPE = 64, 32, 64  # most change of a whole tile, of one of its colours, and from its middle to its border
+STEPS = 1024  # a change of light is one of so many steps, either way
+GAINS = np.array([round(256 * 2 ** (k / STEPS)) for k in range(-STEPS, STEPS + 1)], np.int64)
+SHADE, CAST, _SLOPE = 64, 32, 64  # most change of a whole tile, of one of its colours, and from its middle to its border
 
 
 @dataclass(frozen=True)
@@ -222,10 +222,10 @@ def relit(tiles: NDArray[np.uint8], stream: Stream, light: float) -> NDArray[np.
     of 255 and each colour by 32 more, and light falls across it so that borders differ from the middle by up to 64 each way.
     All are drawn evenly up to that.
     """
-    most = round(_STEPS * light)
+    most = round(STEPS * light)
     steps = stream.integers(-most, most + 1, (tiles.shape[1], 7))
     result = copy_of(tiles)
-    gain, level = _GAINS[steps[..., 6] + _STEPS] * (_STEPS // 256), _SHADE * steps[..., :1] + _CAST * steps[..., 1:4]
+    gain, level = GAINS[steps[..., 6] + STEPS] * (STEPS // 256), SHADE * steps[..., :1] + CAST * steps[..., 1:4]
     kernels.relight(result, gain, level, _SLOPE * steps[..., 4:6])
     return result
 

@@ -14,13 +14,13 @@ from ssl4rl_benchmarks.versus_build import demo, training
 from ssl4rl_benchmarks.versus_build.__main__ import compare, main, run, table
 from ssl4rl_benchmarks.versus_build.builds import ROOT, Worker, checked_out
 from ssl4rl_benchmarks.versus_build.bulk import measure
-from ssl4rl_benchmarks.versus_build.cases import GRAPHS, GROUPS, IMAGES, Case, cases, peer_of
+from ssl4rl_benchmarks.versus_build.cases import GRAPHS, GROUPS, IMAGES, LATER, Case, cases, peer_of
 from ssl4rl_benchmarks.versus_build.pictures import write_folder
 from ssl4rl_envs.registration import TABLE
 
 
 def test_every_environment_is_measured_and_every_case_has_a_row():
-    assert {f"SSL4RL/{name}" for name in (*IMAGES, *GRAPHS)} == {row.id for row in TABLE}
+    assert {f"SSL4RL/{name}" for name in (*IMAGES, *GRAPHS, *LATER)} == {row.id for row in TABLE}
     assert {case.group for case in cases("folder:x")} == set(GROUPS)
     beside = {case.group: peer_of(case, "folder:x") for case in cases("folder:x")}
     assert {name: "" if peer is None else peer.kind for name, peer in beside.items()} == {

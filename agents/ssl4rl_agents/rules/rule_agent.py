@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from ssl4rl_agents.agent import Agent
-from ssl4rl_agents.rules import graph_rules, picture_rules
+from ssl4rl_agents.rules import film_rules, graph_rules, picture_rules
 from ssl4rl_envs import SSLVectorEnv, Task
 from ssl4rl_envs.covered import UNCOVERED
 from ssl4rl_envs.graphs.edge_prediction import EdgePrediction
@@ -20,12 +20,16 @@ from ssl4rl_envs.graphs.neighbor_choice import NeighborChoice
 from ssl4rl_envs.graphs.node_attribute import NodeAttribute
 from ssl4rl_envs.images.colorization import Colorization
 from ssl4rl_envs.images.contrastive import Contrastive
+from ssl4rl_envs.images.depth_order import DepthOrder
 from ssl4rl_envs.images.flip_prediction import FlipPrediction
+from ssl4rl_envs.images.frame_ordering import FrameOrdering
 from ssl4rl_envs.images.masked_reconstruction import MaskedReconstruction
+from ssl4rl_envs.images.next_frame import NextFrame
 from ssl4rl_envs.images.odd_patch import OddPatch
 from ssl4rl_envs.images.patch_ordering import PatchOrdering
 from ssl4rl_envs.images.patch_position import PatchPosition
 from ssl4rl_envs.images.patch_swap import PatchSwap
+from ssl4rl_envs.images.relative_position import RelativePosition
 from ssl4rl_envs.images.reveal import Reveal
 from ssl4rl_envs.images.rotate_upright import RotateUpright
 from ssl4rl_envs.images.rotation import Rotation
@@ -54,6 +58,10 @@ RULES: dict[type[Task], Rule] = {
     FlipPrediction: picture_rules.mirror,
     Colorization: picture_rules.natural_colours,
     OddPatch: picture_rules.by_edges,
+    FrameOrdering: film_rules.in_time,
+    NextFrame: film_rules.goes_on,
+    DepthOrder: film_rules.goes_through,
+    RelativePosition: film_rules.seen_from,
     PatchSwap: picture_rules.next_swap,
     RotateUpright: picture_rules.next_turn,
     Reveal: look_first,
@@ -76,6 +84,8 @@ def rule_of(task: Task) -> Rule:
         why = f"there are rules for {', '.join(sorted(kind.__name__ for kind in RULES))}"
     elif not task.has_text:
         why = "its answers are numbers, and rules give answers that have words"
+    elif isinstance(task, RelativePosition) and task.names == "words":
+        why = "it goes by marks, and there are none where things are told by words"
     elif isinstance(task, NodeAttribute) and task.attribute == "cluster" and not task.source.binary:
         why = f"it goes by words, and the features of graph {task.source.name!r} are none"
     else:

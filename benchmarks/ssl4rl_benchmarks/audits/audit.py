@@ -26,7 +26,15 @@ from ssl4rl_envs.telling import waiting
 UPRIGHT = ("Rotation", "FlipPrediction", "Colorization", "RotateUpright")
 """Tasks that ask, of one picture, how things look in the world: on noise nothing may solve them, documented or not."""
 
-SHOW_TWICE = ("PatchPosition", "Contrastive", "FlipPrediction", "MaskedReconstruction")
+SHOW_TWICE = (
+    "PatchPosition",
+    "Contrastive",
+    "FlipPrediction",
+    "MaskedReconstruction",
+    "FrameOrdering",
+    "NextFrame",
+    "RelativePosition",
+)
 """Tasks that show the same twice, where traces of drawing (`TRACES`) match content; in all others they may tell nothing over
 noise, documented or not."""
 

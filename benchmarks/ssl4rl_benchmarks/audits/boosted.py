@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from ssl4rl_benchmarks.audits.features import Table
@@ -32,6 +33,25 @@ def learn_choice(known: Table, right: NDArray[np.int64], asked: Table) -> NDArra
 def learn_answers(known: Table, answers: NDArray[np.int64], asked: Table) -> NDArray[np.int64]:
     """Learn answers (n,) from tables (n, features); return those of other tables, (m,)."""
     return np.asarray(_trees().fit(known, answers).predict(asked), np.int64)
+
+
+def learn_order(known: Table, right: NDArray[np.int64], asked: Table) -> NDArray[np.int64]:
+    """Learn where in an order parts belong, by themselves and beside the first part; return the likeliest orders, (m, slots).
+
+    Args:
+        known, asked: (n, parts, features) and (m, parts, features); where there are more parts than slots, the first part's
+            place is known.
+        right: (n, slots) which part belongs in each slot.
+    """
+    slots = right.shape[1]
+    rows = [
+        np.concatenate([table, table - table[:, :1], np.abs(table - table[:, :1])], axis=2)[:, -slots:]
+        for table in (known, asked)
+    ]
+    model = _trees().fit(rows[0].reshape(-1, rows[0].shape[2]), np.argsort(right, axis=1).ravel())
+    likely = model.predict_proba(rows[1].reshape(-1, rows[1].shape[2])).reshape(len(asked), slots, -1)
+    places = np.stack([linear_sum_assignment(-np.log(chances + 1e-9))[1] for chances in likely])
+    return np.asarray(np.argsort(places, axis=1), np.int64)
 
 
 def names_a_part(task: Task, parts: int) -> bool:

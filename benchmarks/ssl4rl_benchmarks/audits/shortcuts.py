@@ -25,7 +25,9 @@ from ssl4rl_benchmarks.audits.graph_features import COUNTED, describe_graphs, gr
 from ssl4rl_envs import Batch, Task
 from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.images.colorization import Colorization
+from ssl4rl_envs.images.frame_ordering import FrameOrdering
 from ssl4rl_envs.images.masked_reconstruction import MaskedReconstruction
+from ssl4rl_envs.images.next_frame import NextFrame
 from ssl4rl_envs.images.odd_patch import OddPatch
 from ssl4rl_envs.images.patch_ordering import PatchOrdering
 from ssl4rl_envs.images.patch_position import PatchPosition
@@ -62,10 +64,9 @@ def solvers_of(task: Task) -> list[str]:
         return []
     edges = isinstance(task, (PatchOrdering, PatchSwap, OddPatch, MaskedReconstruction))
     left_out = set() if edges else {"edge continuity"}
-    orders = isinstance(task, (PatchOrdering, PatchSwap))  # which the matcher learns; answers of one number trees do
-    left_out |= (set() if orders else {"matcher"}) | (
-        {TREES} if orders or isinstance(task.action_space, spaces.MultiDiscrete) else set()
-    )
+    orders = isinstance(task, (PatchOrdering, PatchSwap))  # of tiles: the matcher learns them, trees all other answers
+    looks_first = task.horizon > 1 and isinstance(task.action_space, spaces.MultiDiscrete)
+    left_out |= (set() if orders else {"matcher"}) | ({TREES} if orders or looks_first else set())
     if not isinstance(task, (PatchPosition, MaskedReconstruction)):
         left_out.add("tile duplicates")
     return [name for name in SOLVERS if name not in left_out]
@@ -127,11 +128,23 @@ def by_trees(task: Task, known: Tables, target: NDArray[Any], asked: Tables) -> 
     """Learn answers from everything that was measured of pictures and parts; return those of the questions."""
     for name in task.images:
         parts = [piece for piece in known if piece[0] == name and piece[1] != WHOLE]
-        if boosted.names_a_part(task, len(parts)):
+        if isinstance(task, FrameOrdering):
             tables = [np.stack([of[piece] for piece in parts], axis=1) for of in (known, asked)]
+            return boosted.learn_order(tables[0], target, tables[1])
+        if boosted.names_a_part(task, len(parts)) and not (isinstance(task, NextFrame) and name == "film"):
+            tables = [np.stack([of[piece] for piece in parts], axis=1) for of in (known, asked)]
+            if isinstance(task, NextFrame):
+                tables = [_beside_film(task, *pair) for pair in zip(tables, (known, asked), strict=True)]
             return boosted.learn_choice(tables[0], target, tables[1])
     flat = [np.concatenate(list(of.values()), axis=1) for of in (known, asked)]
     return boosted.learn_answers(flat[0], target, flat[1])
+
+
+def _beside_film(task: NextFrame, candidates: Table, of: Tables) -> Table:
+    """Return what is measured of candidates (n, candidates, features), and how far that is from the first and last frame."""
+    first, last = (of["film", frame][:, None] for frame in (0, task.frames - 1))
+    others = (candidates - last, np.abs(candidates - last), np.abs(candidates - first))
+    return np.concatenate([candidates, *others], axis=2)
 
 
 def pieces(task: Task, name: str, pictures: Pictures) -> tuple[list[Pictures], bool]:
@@ -142,6 +155,10 @@ def pieces(task: Task, name: str, pictures: Pictures) -> tuple[list[Pictures], b
         return panel_cells(pictures, task.candidates, task.patch_size), True
     if isinstance(task, (PatchOrdering, PatchSwap, OddPatch)):
         return grid_cells(pictures, task.tiling.grid), True
+    if isinstance(task, FrameOrdering):
+        return panel_cells(pictures, task.frames, task.side), True
+    if isinstance(task, NextFrame):
+        return panel_cells(pictures, task.frames if name == "film" else task.candidates, task.side), True
     if isinstance(task, PatchPosition) and name == "image":
         return grid_cells(pictures, task.grid), True
     return grid_cells(pictures, 2), False

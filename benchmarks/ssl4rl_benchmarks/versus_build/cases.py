@@ -25,6 +25,9 @@ GRAPHS = (
     "NodeAttribute-v0",
 )
 
+LATER = ("FrameOrdering-v0", "NextFrame-v0", "DepthOrder-v0", "RelativePosition-v0")
+"""Environments that the commits which are compared with do not have."""
+
 
 @dataclass(frozen=True)
 class Case:

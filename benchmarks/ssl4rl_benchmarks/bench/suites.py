@@ -19,7 +19,7 @@ IMAGES = (
     "OddPatch",
 )
 GRAPHS = ("EdgePrediction", "NeighborChoice", "NodeAttribute", "MaskedFeatures", "GraphDistance")
-SEVERAL = ("PatchOrdering", "MaskedFeatures")
+SEVERAL = ("PatchOrdering", "FrameOrdering", "MaskedFeatures")
 """Environments whose answers are several numbers."""
 
 VECTOR = "NodeAttribute (vector)"

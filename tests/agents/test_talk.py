@@ -342,6 +342,10 @@ def test_replies_and_columns_must_fit():
     samples = played.beside
     with pytest.raises(ValueError, match="6 rows and 15 columns of replies, got \\(6, 14\\)"):
         policy.evaluate(played.inputs, samples.tokens[:, 1:], samples.mask[:, 1:])
+    late = samples.mask.clone()
+    late[2, 5:7] = True  # row 2 left after its first reply
+    with pytest.raises(ValueError, match="2 tokens in turns that their rows did not take"):
+        policy.evaluate(played.inputs, samples.tokens, late)
     with pytest.raises(ValueError, match="stand around 1 replies, not 0"):
         policy.join([played.first, played.first], [])
     with pytest.raises(ValueError, match="groups of \\[1, 2\\]"):

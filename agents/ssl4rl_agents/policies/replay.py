@@ -96,7 +96,7 @@ def evaluate_conversations(policy: VLMPolicy, talks: Conversations, tokens: Tens
         tokens, mask: (E, T1 + T2 + ...), the replies of each turn in its columns.
 
     Raises:
-        ValueError: there are not as many rows or columns.
+        ValueError: there are not as many rows or columns, or there are replies of rows that had left.
     """
     shape = (len(talks) * talks.group_size, sum(talks.widths))
     if tuple(tokens.shape) != shape:
@@ -111,6 +111,8 @@ def evaluate_conversations(policy: VLMPolicy, talks: Conversations, tokens: Tens
         chosen.append(hidden[within])
         where.append(places[rows, columns][:, : hidden.shape[1]][within])
     hidden, index = torch.cat(chosen), torch.cat(where)
+    if len(index) != int(mask.sum()):
+        raise ValueError(f"the mask has {int(mask.sum()) - len(index)} tokens in turns that their rows did not take")
     results = (*policy.statistics(hidden, tokens.flatten()[index]), policy.values(hidden))
     return Evaluation(*(values.new_zeros(mask.numel()).index_put((index,), values).view(mask.shape) for values in results))
 

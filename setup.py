@@ -29,6 +29,7 @@ BENCH = [
 ]
 DATA = ["datasets>=3", "pyarrow>=15"]  # sources "parquet:PATH" need the latter alone, "hf:PATH" both
 ENDPOINT = ["httpx2>=2.16", "jinja2>=3"]  # models behind an endpoint, and the leaderboard's page
+CONSTRAINED = ["llguidance>=1.9"]  # replies that obey a grammar
 MINARI = ["minari[hdf5]>=0.5.4"]
 DEEPSPEED = ["deepspeed>=0.19"]
 RAY = ["ray>=2.40"]
@@ -71,8 +72,9 @@ setup(
     extras_require={
         "all": [*AGENTS, *ENDPOINT],
         "bench": BENCH,
+        "constrained": CONSTRAINED,
         "data": DATA,
-        "dev": [*DEV, *DATA, *BENCH, *DEEPSPEED, *MINARI, *RAY, *SERVE],
+        "dev": [*DEV, *DATA, *BENCH, *CONSTRAINED, *DEEPSPEED, *MINARI, *RAY, *SERVE],
         "deepspeed": DEEPSPEED,
         "endpoint": ENDPOINT,
         "minari": MINARI,

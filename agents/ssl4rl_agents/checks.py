@@ -23,6 +23,7 @@ IDLE: tuple[tuple[tuple[str, ...], Counts, str], ...] = (
             "policy.template_arguments",
             "rollout.engine",
             "rollout.context",
+            "rollout.constrained",
             "policy.max_new_tokens",
             "policy.freeze_vision",
             "policy.lora_rank",
@@ -204,6 +205,16 @@ def _check_together(config: TrainConfig) -> None:
         raise ValueError(
             f"rollout.schedule {rollout.schedule} chooses the next questions after the last ones were answered, so none can "
             "be made ahead; leave out rollout.prefetch"
+        )
+    if rollout.constrained and rollout.engine != "policy":
+        raise ValueError(
+            f"rollout.constrained masks what the policy itself samples, and {rollout.engine} samples in its stead; leave one "
+            "of them out"
+        )
+    if rollout.constrained and config.format_tasks:
+        raise ValueError(
+            "format_tasks teaches how the answers of other tasks are written, which rollout.constrained forbids; leave one "
+            "of them out"
         )
     if rollout.dynamic_sampling and not ADVANTAGES[objective.advantage].groups:
         raise ValueError(

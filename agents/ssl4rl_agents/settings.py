@@ -125,6 +125,9 @@ class RolloutConfig(Settings):
     invalid_penalty: float = 0.1
     """Taken off what is learned from an answer that cannot be read, with invalid penalise; what is logged as the reward is
     what the environment pays."""
+    constrained: bool = False
+    """Let nothing be said but answers: the tokens that the task's grammar of answers does not go on with have no chance, in
+    sampling and in scoring alike (needs the package llguidance). Thinking stays free, and ends in time for an answer."""
     max_rounds: int = 4
     """Rounds of asking an iteration at most, with dynamic_sampling."""
     engine: Literal["policy", "vllm"] = "policy"

@@ -12,13 +12,16 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor, nn
 
 from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.task import Batch
+
+if TYPE_CHECKING:
+    from ssl4rl_agents.policies.constraint import Constraint
 
 
 class Inputs(Protocol):
@@ -108,6 +111,9 @@ class Policy(nn.Module, ABC):
 
     precision: Literal["auto", "bfloat16"] = "auto"
     """Of its passes, by autocast; its weights stay as they are. auto: bfloat16 on a GPU, float32 elsewhere."""
+
+    constraint: Constraint | None = None
+    """The grammar that replies obey, see `constraint.constrain`; None where anything may be said."""
 
     together: Together | None = None
     """The processes that hold a part of the weights each; None where this process has them whole."""

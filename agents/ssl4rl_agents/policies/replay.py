@@ -113,7 +113,10 @@ def evaluate_conversations(policy: VLMPolicy, talks: Conversations, tokens: Tens
     hidden, index = torch.cat(chosen), torch.cat(where)
     if len(index) != int(mask.sum()):
         raise ValueError(f"the mask has {int(mask.sum()) - len(index)} tokens in turns that their rows did not take")
-    results = (*policy.statistics(hidden, tokens.flatten()[index]), policy.values(hidden))
+    allowed = None
+    if policy.constraint is not None:
+        allowed = policy.constraint.of_turns(tokens, mask, talks.columns).flat()[index]
+    results = (*policy.statistics(hidden, tokens.flatten()[index], allowed), policy.values(hidden))
     return Evaluation(*(values.new_zeros(mask.numel()).index_put((index,), values).view(mask.shape) for values in results))
 
 

@@ -42,9 +42,10 @@ def grow(policy: VLMPolicy, prefix: Prefix, choose: Choose) -> Samples:
     """Let answers of at most `prefix.longest` tokens grow behind prompts that were run and spread."""
     decoder, watch = policy.decoder, Watch(policy.device, prefix.longest)
     alive = torch.ones(len(prefix.hidden), dtype=torch.bool, device=policy.device)
+    replies = None if policy.constraint is None else policy.constraint.begin(len(prefix.hidden))
     columns: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
     for position in range(prefix.longest):
-        logits = policy.logits(prefix.hidden)
+        logits = policy.logits(prefix.hidden, None if replies is None else replies.allowed(policy.device))
         if position == 0:  # once, since a GPU is waited for
             require_probabilities(logits)
         token = torch.where(alive, choose(logits, position), policy.pad_token_id)
@@ -55,6 +56,8 @@ def grow(policy: VLMPolicy, prefix: Prefix, choose: Choose) -> Samples:
         ended = watch.ended(alive)
         if (ended if policy.together is None else policy.together.everywhere(ended)) or position == prefix.longest - 1:
             break
+        if replies is not None:
+            replies.say(token, alive)
         decoder.extend(prefix, token, columns[-1][1])
     if watch.late:
         columns = columns[: int(torch.stack([within.any() for _, within, _, _ in columns]).sum())]

@@ -22,6 +22,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers.modeling_layers import GradientCheckpointingLayer
 from typing_extensions import override
 
+from ssl4rl_agents.policies.constraint import Allowed
 from ssl4rl_agents.policies.conversations import Conversations, join
 from ssl4rl_agents.policies.decoder import Decoder
 from ssl4rl_agents.policies.fused_norms import fuse_norms
@@ -301,7 +302,8 @@ class VLMPolicy(Policy):
         length = max(1, int(mask.sum(1).max()))
         within = mask[:, :length]
         chosen = self.decoder.answers(inputs, tokens[:, :length], within)[within]
-        results = (*self.statistics(chosen, tokens[mask]), self.values(chosen))
+        allowed = None if self.constraint is None else self.constraint.of(tokens, mask)[mask]
+        results = (*self.statistics(chosen, tokens[mask], allowed), self.values(chosen))
         return Evaluation(*(result.new_zeros(mask.shape).masked_scatter(mask, result) for result in results))
 
     def decode(self, tokens: Tensor, mask: Tensor, truncated: Tensor) -> list[str]:
@@ -363,32 +365,35 @@ class VLMPolicy(Policy):
             for parameter in vision_parameters(getattr(model, model.base_model_prefix), type(model).__name__):
                 parameter.requires_grad_(False)
 
-    def statistics(self, hidden: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    def statistics(self, hidden: Tensor, tokens: Tensor, allowed: Allowed | None = None) -> tuple[Tensor, Tensor]:
         """Return log-probabilities and entropies of tokens (n,), never with more than `LOGITS` logits at a time."""
         rows = max(1, LOGITS // self.model.get_output_embeddings().out_features)
         if len(tokens) <= rows:
-            return token_statistics(self.logits(hidden), tokens)
+            return token_statistics(self.logits(hidden, allowed), tokens)
 
-        def score(part: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-            return token_statistics(self.logits(part), chosen)
+        def score(part: Tensor, chosen: Tensor, within: Allowed | None) -> tuple[Tensor, Tensor]:
+            return token_statistics(self.logits(part, within), chosen)
 
-        parts = zip(torch.split(hidden, rows), torch.split(tokens, rows), strict=True)
-        scored = [checkpoint(score, part, chosen, use_reentrant=False) for part, chosen in parts]
+        starts = range(0, len(tokens), rows)
+        masks = [None if allowed is None else allowed[start : start + rows] for start in starts]
+        parts = zip(torch.split(hidden, rows), torch.split(tokens, rows), masks, strict=True)
+        scored = [checkpoint(score, *part, use_reentrant=False) for part in parts]
         logprobs, entropies = (torch.cat(list(column)) for column in zip(*scored, strict=True))
         return logprobs, entropies
 
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Return what `sayable` gives for hidden states (n, hidden)."""
-        return self.sayable(self._scale_logits(self.model.get_output_embeddings()(hidden).float()))
+    def logits(self, hidden: Tensor, allowed: Allowed | None = None) -> Tensor:
+        """Return what `sayable` gives for hidden states (n, hidden); what is not `allowed` there has no chance either."""
+        return self.sayable(self._scale_logits(self.model.get_output_embeddings()(hidden).float()), allowed)
 
     def leave_logits_alone(self) -> None:
         """Take the head's logits as they are, whatever the decoder's configuration says: AyaVision does not scale them."""
         self._scale_logits = unscaled
 
-    def sayable(self, logits: Tensor) -> Tensor:
+    def sayable(self, logits: Tensor, allowed: Allowed | None = None) -> Tensor:
         """Return a model's logits divided by the temperature; what cannot be said, as a picture's token, has no chance."""
         logits = logits.float() if self.temperature == 1 else logits.float() / self.temperature  # which may be large
-        return logits.masked_fill(cast(Tensor, self._forbidden), IMPOSSIBLE)
+        forbidden = cast(Tensor, self._forbidden)
+        return logits.masked_fill(forbidden if allowed is None else allowed.others(forbidden), IMPOSSIBLE)
 
     def values(self, hidden: Tensor) -> Tensor:
         """Return values of hidden states (..., hidden), in float32."""

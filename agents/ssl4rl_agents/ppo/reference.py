@@ -124,6 +124,7 @@ class Reference:
             processes.barrier()
         if resumed or processes.sharded or processes.deepspeed:  # which hang too much on a policy for it to be copied
             self._copy = load_policy(folder, config, processes.device, task)
+            self._copy.constraint = policy.constraint
         else:
             self._copy = copy.deepcopy(policy)
         self._copy.requires_grad_(False)

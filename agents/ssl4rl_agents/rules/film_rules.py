@@ -94,7 +94,7 @@ def goes_through(task: Task, shown: Shown) -> Answers:
     middle = corners.mean(axis=1).round().astype(np.int64)
     between = _around(image, middle, side)
     own = [_around(image, corners[:, number], side) for number in range(task.things)]
-    return np.stack([np.minimum(each, between).sum(axis=1) for each in own], axis=1).argmax(axis=1)
+    return np.asarray(np.stack([np.minimum(each, between).sum(axis=1) for each in own], axis=1).argmax(axis=1), np.int64)
 
 
 def _around(pictures: Pictures, corners: NDArray[np.int64], side: int) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from ssl4rl_agents.policies.build import load_policy
+from ssl4rl_agents.policies.build import constrain_policy, load_policy
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.ppo.contexts import window_of
 from ssl4rl_agents.runs.asking import Asking
@@ -129,7 +129,8 @@ def load_run(run: Path, which: Literal["newest", "best"] = "newest", task: Task 
     Args:
         run: its folder.
         which: of its checkpoints.
-        task: what it will answer, where that is another than it was trained on; a graph network must fit it.
+        task: what it will answer, where that is another than it was trained on; a graph network must fit it, and what may be
+            said are answers to it where the run was constrained.
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
@@ -138,11 +139,15 @@ def load_run(run: Path, which: Literal["newest", "best"] = "newest", task: Task 
     config = read_config(run)
     device = find_device(config.device)
     checkpoint = CHECKPOINTS[which](run)
-    # Words are all that a policy of the text interface needs to know of its task, whose source may be slow to read.
-    if config.policy.interface == "array" and task is None:
+    # Words are all that a policy of the text interface needs to know of its task, whose source may be slow to read; one that
+    # says nothing but answers has to know which there are.
+    constrained = config.rollout.constrained
+    if task is None and (constrained or config.policy.interface == "array"):
         task = make_task(config.env, **config.env_args)
     with read_from(checkpoint):
         policy = load_policy(checkpoint, config.policy, device, task, config.prompt_style)
+    if constrained and task is not None:
+        constrain_policy(policy, task)
     agent = PolicyAgent(policy, device=device, context=config.rollout.context)
     agent.trained = read_trained(run)
     return agent

@@ -83,6 +83,7 @@ def resolved(config: TrainConfig, *, anew: bool = True) -> TrainConfig:
     if config.policy.model == AUTO:
         return _resolved_automatically(config, anew=anew)
     nano, graphs = config.policy.model == "nano", config.policy.model in GRAPH_MODELS
+    needs_warmup = nano and config.policy.start is None and not config.rollout.constrained
     policy, optimizer, warmup, rate = config.policy, config.optimizer, config.format_warmup, config.format_learning_rate
     if policy.freeze_vision is None and not graphs:
         policy = dataclasses.replace(policy, freeze_vision=policy.lora_rank > 0)
@@ -95,7 +96,7 @@ def resolved(config: TrainConfig, *, anew: bool = True) -> TrainConfig:
         rollout=_rollout(config, nano=nano),
         optimizer=optimizer,
         objective=settled(config.objective, usual=0.1 if nano else 0.05 if graphs else 0.0),
-        format_warmup=warmup if warmup is not None else (40 if nano and config.policy.start is None else 0),
+        format_warmup=warmup if warmup is not None else (40 if needs_warmup else 0),
         format_learning_rate=rate if rate is not None else (3e-3 if nano or graphs else 1e-4),
     )
     check(filled)

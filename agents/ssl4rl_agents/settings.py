@@ -261,7 +261,7 @@ class TrainSettings(Settings):
     """Decides the initial weights, the questions and the sampling; evaluation asks the same questions for every seed."""
     format_warmup: int | None = None
     """Steps in which random valid answers teach the model how an answer is written; it never sees a target. By default 40 for
-    nano and 0 for all others: a graph network can give no other answers than valid ones."""
+    nano and 0 for all others: a graph network, and what is constrained, can give no other answers than valid ones."""
     format_tasks: tuple[str, ...] = ()
     """Other tasks over pictures that take part in the warm-up, e.g. FlipPrediction: a fresh model then knows how their
     answers are written too, and can be measured on them."""

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ssl4rl_agents.agent import NotLearnedError
 from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.lessons import Lesson, Point
-from ssl4rl_agents.policies.build import constrain_policy, load_policy
+from ssl4rl_agents.policies.build import load_policy
+from ssl4rl_agents.policies.constraint import constrain
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.runs.asking import Asking
@@ -129,7 +130,7 @@ class TrainedAgent(Asking):
         device = find_device(config.device)
         policy = load_policy(folder, config.policy, device, self._task, self._prompt_style)
         if config.rollout.constrained:
-            constrain_policy(policy, self._task)
+            constrain(policy, self._task)
         self._agent = PolicyAgent(policy, device=device, context=config.rollout.context)
 
     @property

@@ -15,8 +15,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from ssl4rl_agents.policies import constraint as constraint_module
-from ssl4rl_agents.policies.build import constrain_policy
-from ssl4rl_agents.policies.constraint import Constraint
+from ssl4rl_agents.policies.constraint import Constraint, constrain
 from ssl4rl_agents.policies.grammar import forms_of
 from ssl4rl_agents.policies.nano import build_tokenizer
 from ssl4rl_agents.policies.vlm import VLMPolicy
@@ -209,7 +208,7 @@ def test_a_missing_package_is_named(monkeypatch):
 
 
 class Orders:
-    """A task as `constrain_policy` sees it."""
+    """A task as `constrain` sees it."""
 
     answer_format = ORDERS
 
@@ -217,7 +216,7 @@ class Orders:
 @pytest.fixture(params=["nano", "plain", "qwen2_vl", "gpt2"])
 def policy(request: pytest.FixtureRequest) -> VLMPolicy:
     found = talker(str(request.param), ends=0)
-    constrain_policy(found, Orders())  # type: ignore[arg-type]
+    constrain(found, Orders())  # type: ignore[arg-type]
     return found
 
 
@@ -330,3 +329,9 @@ def test_episodes_are_constrained_turn_by_turn(tmp_path, context):
 def test_what_cannot_be_constrained_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         config(**{**ORDERING, **changes}).resolved()
+
+
+def test_a_constrained_nano_needs_no_format_warmup():
+    plain = {name: value for name, value in ORDERING.items() if name != "format_warmup"}
+    assert config(**{**plain, "format_warmup": None}).resolved().format_warmup == 0
+    assert config(**{**plain, "format_warmup": None, "rollout": {}}).resolved().format_warmup == 40

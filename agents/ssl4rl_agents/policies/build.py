@@ -57,13 +57,6 @@ def load_policy(
     return policy
 
 
-def constrain_policy(policy: Policy, task: Task) -> None:
-    """Let a policy say nothing but answers to a task; see `constraint.constrain`."""
-    from ssl4rl_agents.policies import constraint
-
-    constraint.constrain(policy, task)
-
-
 def _load(checkpoint: Path, config: PolicyConfig, device: torch.device, task: Task | None, prompt_style: str) -> Policy:
     if config.interface == "array":
         return _load_gnn(checkpoint, config, task, device)

@@ -243,3 +243,10 @@ def token_statistics(logits: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
     probabilities = torch.exp(logits - log_normaliser.unsqueeze(-1))
     entropies = log_normaliser - (probabilities * logits).sum(-1)
     return logprobs, entropies
+
+
+def masked_statistics(logits: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """Do as `token_statistics` does where most tokens have no chance: exp is slow of what comes out as 0, softmax is not."""
+    logits = logits.float()
+    logprobs = logits.log_softmax(-1)
+    return logprobs.gather(-1, tokens.unsqueeze(-1)).squeeze(-1), -(logits.softmax(-1) * logprobs).sum(-1)

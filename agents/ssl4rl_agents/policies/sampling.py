@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ssl4rl_agents.policies.finite import require_probabilities
-from ssl4rl_agents.policies.policy import Samples, token_logprobs
+from ssl4rl_agents.policies.policy import Samples, masked_statistics, token_logprobs
 from ssl4rl_agents.policies.prefix import Prefix
 from ssl4rl_agents.policies.watch import Watch
 
@@ -49,7 +49,7 @@ def grow(policy: VLMPolicy, prefix: Prefix, choose: Choose) -> Samples:
         if position == 0:  # once, since a GPU is waited for
             require_probabilities(logits)
         token = torch.where(alive, choose(logits, position), policy.pad_token_id)
-        logprob = token_logprobs(logits, token)
+        logprob = token_logprobs(logits, token) if replies is None else masked_statistics(logits, token)[0]
         value = policy.values(prefix.hidden)
         columns.append((token, alive, torch.where(alive, logprob, 0.0), torch.where(alive, value, 0.0)))
         alive = alive & ~policy.is_end(token)

@@ -30,7 +30,7 @@ from ssl4rl_agents.policies.limits import position_limit, require_room
 from ssl4rl_agents.policies.loading import load_weights_checked, without_bars
 from ssl4rl_agents.policies.lora import add_lora, has_lora, merged_weights, train_lora, without_lora
 from ssl4rl_agents.policies.pictures import vision_parameters
-from ssl4rl_agents.policies.policy import Evaluation, Policy, Samples, Together, token_statistics
+from ssl4rl_agents.policies.policy import Evaluation, Policy, Samples, Together, masked_statistics, token_statistics
 from ssl4rl_agents.policies.prompts import PromptEncoder, VLMInputs
 from ssl4rl_agents.policies.replay import evaluate_conversations
 from ssl4rl_agents.policies.sampling import Choose, grow, sample
@@ -369,17 +369,18 @@ class VLMPolicy(Policy):
         """Return log-probabilities and entropies of tokens (n,), never with more than `LOGITS` logits at a time."""
         rows = max(1, LOGITS // self.model.get_output_embeddings().out_features)
         if len(tokens) <= rows:
-            return token_statistics(self.logits(hidden, allowed), tokens)
-
-        def score(part: Tensor, chosen: Tensor, within: Allowed | None) -> tuple[Tensor, Tensor]:
-            return token_statistics(self.logits(part, within), chosen)
+            return self._scored(hidden, tokens, allowed)
 
         starts = range(0, len(tokens), rows)
         masks = [None if allowed is None else allowed[start : start + rows] for start in starts]
         parts = zip(torch.split(hidden, rows), torch.split(tokens, rows), masks, strict=True)
-        scored = [checkpoint(score, *part, use_reentrant=False) for part in parts]
+        scored = [checkpoint(self._scored, *part, use_reentrant=False) for part in parts]
         logprobs, entropies = (torch.cat(list(column)) for column in zip(*scored, strict=True))
         return logprobs, entropies
+
+    def _scored(self, hidden: Tensor, tokens: Tensor, allowed: Allowed | None) -> tuple[Tensor, Tensor]:
+        statistics = token_statistics if allowed is None else masked_statistics
+        return statistics(self.logits(hidden, allowed), tokens)
 
     def logits(self, hidden: Tensor, allowed: Allowed | None = None) -> Tensor:
         """Return what `sayable` gives for hidden states (n, hidden); what is not `allowed` there has no chance either."""

@@ -14,7 +14,8 @@ from typing import Any
 
 from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.evaluation import Result, Watch, evaluate
-from ssl4rl_agents.policies.build import build_policy, constrain_policy, load_policy
+from ssl4rl_agents.policies.build import build_policy, load_policy
+from ssl4rl_agents.policies.constraint import constrain
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.ppo import supervised
 from ssl4rl_agents.ppo.credit import judge
@@ -128,7 +129,7 @@ class Trainer:
                 require_same_content(found, self.task)
                 self.policy = self._load(found)
         if config.rollout.constrained:
-            constrain_policy(self.policy, self.task)
+            constrain(self.policy, self.task)
         require_readable(self.policy, config)
         if self.processes.deepspeed:
             check_zero(config.objective)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from ssl4rl_agents.policies.build import constrain_policy, load_policy
+from ssl4rl_agents.policies.build import load_policy
+from ssl4rl_agents.policies.constraint import constrain
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.ppo.contexts import window_of
 from ssl4rl_agents.runs.asking import Asking
@@ -147,7 +148,7 @@ def load_run(run: Path, which: Literal["newest", "best"] = "newest", task: Task 
     with read_from(checkpoint):
         policy = load_policy(checkpoint, config.policy, device, task, config.prompt_style)
     if constrained and task is not None:
-        constrain_policy(policy, task)
+        constrain(policy, task)
     agent = PolicyAgent(policy, device=device, context=config.rollout.context)
     agent.trained = read_trained(run)
     return agent

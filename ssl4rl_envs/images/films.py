@@ -54,8 +54,16 @@ MOST_HIDDEN, LEAST_HIDDEN = 0.7, 0.25
 
 FRONT_SIZES = (0.18, 0.26)
 
-_SIDES = ("right", "up and to the right", "up", "up and to the left", "left", "down and to the left", "down")
-WAYS = (*_SIDES, "down and to the right")
+WAYS = (
+    "right",
+    "up and to the right",
+    "up",
+    "up and to the left",
+    "left",
+    "down and to the left",
+    "down",
+    "down and to the right",
+)
 
 
 def check(name: str, value: int, known: tuple[int, ...]) -> None:

@@ -11,7 +11,7 @@ from gymnasium.spaces import GraphInstance
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
-KEPT = ("target", "query")
+KEPT = ("target", "query", "mark")
 
 
 class GraphObservation(gym.ObservationWrapper[Any, Any, Any], RecordConstructorArgs):
@@ -19,7 +19,7 @@ class GraphObservation(gym.ObservationWrapper[Any, Any, Any], RecordConstructorA
 
     The observation becomes a `Dict` with `graph`: nodes (count, F + 1), which are features and behind them whether they are
     shown (or, with `features="id"`, the node's number and 1), edges all of kind 0, and `edge_links` (edges, 2) in both
-    directions; and with `target`, and `query` where there is one, as they were.
+    directions; and with `target`, and `query` and `mark` where there are such, as they were.
 
     Args:
         env: an environment of a graph task with the array interface.

@@ -46,6 +46,7 @@ class GNNSizes:
         single: whether an action is one number rather than an array (S,).
         queries: how many things may be asked of a node; 0 if always the same.
         by_id: whether nodes come as rows of a table of features.
+        marks: how many things `mark` may say of a node; 0 if the task shows none.
     """
 
     kind: str
@@ -59,6 +60,7 @@ class GNNSizes:
     single: bool
     queries: int
     by_id: bool
+    marks: int = 0
 
 
 def sizes_of(task: Task, kind: str, hidden: int, layers: int) -> GNNSizes:
@@ -83,7 +85,7 @@ def sizes_of(task: Task, kind: str, hidden: int, layers: int) -> GNNSizes:
     if (targets, slots) != fitting:
         raise ValueError(f"{name} asks about {targets} nodes for {slots} answers of {choices}; its role {role} does not fit")
     by_id, table = "node_id" in space.spaces, feature_table(task)
-    query = space.spaces.get("query")
+    query, mark = space.spaces.get("query"), space.spaces.get("mark")
     return GNNSizes(
         kind=kind,
         hidden=hidden,
@@ -96,6 +98,7 @@ def sizes_of(task: Task, kind: str, hidden: int, layers: int) -> GNNSizes:
         single=isinstance(task.action_space, spaces.Discrete),
         queries=int(query.high.max()) + 1 if isinstance(query, spaces.Box) else 0,
         by_id=by_id,
+        marks=int(mark.high.max()) + 1 if isinstance(mark, spaces.Box) else 0,
     )
 
 
@@ -148,7 +151,7 @@ class GNNPolicy(Policy):
             given = "none" if table is None else f"one of shape {table.shape}"
             raise ValueError(f"the network needs a table of {sizes.features} features a node, got {given}")
         self.sizes, self.temperature, self.max_new_tokens = sizes, temperature, sizes.slots
-        self.encoder = GraphEncoder(sizes.kind, sizes.features, sizes.hidden, sizes.layers)
+        self.encoder = GraphEncoder(sizes.kind, sizes.features, sizes.hidden, sizes.layers, sizes.marks)
         self.head = GraphHead(sizes.role, sizes.hidden, sizes.choices, sizes.queries)
         self.value_head = nn.Sequential(nn.Linear(self.head.width, sizes.hidden), nn.ReLU(), nn.Linear(sizes.hidden, 1))
         for last in self.value_head[-1].parameters():

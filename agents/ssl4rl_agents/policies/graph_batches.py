@@ -23,6 +23,7 @@ class GraphInputs:
         edge_exists: (n, E) bool, which edges there are.
         target: (n, K) int64 local numbers of the nodes that are asked about.
         query: (n, K) int64 what is asked of each, or None.
+        mark: (n, M) int64 what a node is to the question, or None.
     """
 
     x: Tensor | None
@@ -33,6 +34,7 @@ class GraphInputs:
     edge_exists: Tensor
     target: Tensor
     query: Tensor | None
+    mark: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.target)
@@ -54,6 +56,7 @@ class Union:
         node_id: (shown nodes,) int64 rows of the table of features, or None.
         edge_index: (2, edges) int64.
         target: (n, K) int64 numbers of the nodes that are asked about.
+        mark: (nodes,) int64 what a node is to the question, or None.
     """
 
     shown: Tensor
@@ -61,6 +64,7 @@ class Union:
     node_id: Tensor | None
     edge_index: Tensor
     target: Tensor
+    mark: Tensor | None = None
 
 
 def encode_graphs(observations: dict[str, Any], device: torch.device) -> GraphInputs:
@@ -68,7 +72,7 @@ def encode_graphs(observations: dict[str, Any], device: torch.device) -> GraphIn
 
     Args:
         observations: `x` (n, M, F) or `node_id` (n, M), `node_mask` (n, M), `edge_index` (n, 2, E), `edge_mask` (n, E) and
-            `target` (n, K); perhaps `x_mask` (n, M), 0 where features are hidden, and `query` (n, K).
+            `target` (n, K); perhaps `x_mask` (n, M), 0 where features are hidden, `query` (n, K) and `mark` (n, M).
         device: where to.
     """
 
@@ -94,6 +98,7 @@ def encode_graphs(observations: dict[str, Any], device: torch.device) -> GraphIn
         edge_exists=needed("edge_mask", torch.bool),
         target=needed("target", torch.int64),
         query=numbers("query", torch.int64),
+        mark=numbers("mark", torch.int64),
     )
 
 
@@ -111,4 +116,5 @@ def unite(graphs: GraphInputs) -> Union:
         node_id=None if graphs.node_id is None else graphs.node_id[graphs.shown],
         edge_index=ends.transpose(0, 1)[:, graphs.edge_exists],
         target=number.gather(1, graphs.target),
+        mark=None if graphs.mark is None else graphs.mark[graphs.exists],
     )

@@ -45,15 +45,17 @@ class GraphEncoder(nn.Module):
         features: F, numbers a node comes with.
         hidden: H, numbers of a representation.
         layers: how many.
+        marks: how many things a node may be to the question; 0 if none are told.
     """
 
-    def __init__(self, kind: str, features: int, hidden: int, layers: int) -> None:
+    def __init__(self, kind: str, features: int, hidden: int, layers: int, marks: int = 0) -> None:
         super().__init__()
         self.projection = nn.Linear(features, hidden)
         self.unknown = nn.Parameter(torch.randn(hidden))
         """Stands in for the features of a node that are hidden."""
         self.layers = nn.ModuleList(message_passing(kind, hidden) for _ in range(layers))
         self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(layers))
+        self.marks = nn.Embedding(marks, hidden) if marks else None
 
     def forward(self, graphs: GraphInputs, table: Tensor | None = None, *, whole: bool = True) -> Tensor:
         """Return the representations (n, K, H) of the nodes that are asked about.
@@ -67,6 +69,8 @@ class GraphEncoder(nn.Module):
         union = unite(graphs)
         nodes = self.unknown.expand(len(union.shown), -1).clone()
         nodes[union.shown] = F.relu(self._project(union.x, union.node_id, table, whole))
+        if self.marks is not None:
+            nodes = nodes + self.marks(union.mark)
         for layer, norm in zip(self.layers, self.norms, strict=True):
             nodes = norm(nodes + F.relu(layer(nodes, union.edge_index)))
         return nodes[union.target]

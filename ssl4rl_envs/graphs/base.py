@@ -231,7 +231,13 @@ class GraphTask(Task):
     def pictures(self, batch: Batch, row: int) -> dict[str, NDArray[np.uint8]]:
         """Return a drawing of the neighbourhood, for people."""
         shown = {name: values[row] for name, values in batch.observation.items()}
-        return {"neighbourhood": drawing.draw(shown, self._x(shown), self.role)}
+        marks, stages = self.marks(batch, row)
+        return {"neighbourhood": drawing.draw(shown, self._x(shown), self.role, marks, stages)}
+
+    def marks(self, batch: Batch, row: int) -> tuple[dict[int, drawing.Mark] | None, NDArray[np.int64] | None]:
+        """Return how nodes stand out in the drawing and when each was found; by default None, see `drawing.draw`."""
+        del batch, row
+        return None, None
 
 
 def code_of(split: str) -> int:

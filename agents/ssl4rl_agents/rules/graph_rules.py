@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs import Task
 from ssl4rl_envs.graphs.base import GraphTask
+from ssl4rl_envs.graphs.graph_walk import GOAL, HERE, VISITED
 from ssl4rl_envs.graphs.node_attribute import NodeAttribute
 
 Shown = dict[str, NDArray[Any]]
@@ -42,6 +43,32 @@ def hops(_: Task, shown: Shown) -> Answers:
         reached = reached | ((reached.astype(np.float32)[:, None] @ near)[:, 0] > 0)
         answers = np.where(reached[row, second] & (answers == 3), away, answers)
     return answers
+
+
+def towards(task: Task, shown: Shown) -> Answers:
+    """GraphWalk: go to the goal if it is near, else where one has not been, to the node whose features are most like its."""
+    _, cosine = _pairs(task, shown)
+    kind = np.take_along_axis(shown["mark"], shown["target"][:, 1:], axis=1)
+    return np.asarray(
+        (cosine + 2.0 * (kind == GOAL) - 2.0 * (kind == VISITED) - 4.0 * (kind == HERE)).argmax(axis=1), np.int64
+    )
+
+
+def still_possible(_: Task, shown: Shown) -> Answers:
+    """GraphSearch: the first candidate that is as far from those that were named as these told."""
+    near = adjacency(shown)
+    row, nodes, told = np.arange(len(near))[:, None], shown["target"][:, 1:], shown["told"]
+    apart = np.where(np.eye(nodes.shape[1], dtype=bool), 0, -1) + np.zeros((len(near), 1, 1), np.int64)
+    reached = np.zeros((len(near), nodes.shape[1], near.shape[1]), np.float32)
+    reached[row, np.arange(nodes.shape[1]), nodes] = 1
+    for away in range(1, near.shape[1]):
+        reached = np.minimum(reached + reached @ near, 1)
+        there = np.take_along_axis(reached, np.broadcast_to(nodes[:, None], apart.shape), axis=2) > 0
+        apart = np.where((apart < 0) & there, away, apart)
+        if (apart >= 0).all():
+            break
+    fits = ((apart == told[:, :, None]) | (told[:, :, None] < 0)).all(axis=1)
+    return np.asarray(fits.argmax(axis=1), np.int64)
 
 
 def words_of_neighbours(task: Task, shown: Shown) -> Answers:

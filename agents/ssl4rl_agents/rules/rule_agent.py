@@ -15,6 +15,8 @@ from ssl4rl_envs import SSLVectorEnv, Task
 from ssl4rl_envs.covered import UNCOVERED
 from ssl4rl_envs.graphs.edge_prediction import EdgePrediction
 from ssl4rl_envs.graphs.graph_distance import GraphDistance
+from ssl4rl_envs.graphs.graph_search import GraphSearch
+from ssl4rl_envs.graphs.graph_walk import GraphWalk
 from ssl4rl_envs.graphs.masked_features import MaskedFeatures
 from ssl4rl_envs.graphs.neighbor_choice import NeighborChoice
 from ssl4rl_envs.graphs.node_attribute import NodeAttribute
@@ -68,6 +70,8 @@ RULES: dict[type[Task], Rule] = {
     EdgePrediction: graph_rules.joined,
     NeighborChoice: graph_rules.nearest,
     GraphDistance: graph_rules.hops,
+    GraphWalk: graph_rules.towards,
+    GraphSearch: graph_rules.still_possible,
     MaskedFeatures: graph_rules.words_of_neighbours,
     NodeAttribute: graph_rules.hidden_property,
 }

@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from ssl4rl_agents.rules.cells import Pictures, grid_cells, panel_cells
 from ssl4rl_agents.rules.picture_rules import by_duplicates, by_edges
-from ssl4rl_benchmarks.audits import boosted, matcher, structure
+from ssl4rl_benchmarks.audits import boosted, matcher, structure, walkers
 from ssl4rl_benchmarks.audits.features import FEATURES, Table
 from ssl4rl_benchmarks.audits.graph_features import COUNTED, describe_graphs, graph_solvers_of
 from ssl4rl_envs import Batch, Task
@@ -75,6 +75,8 @@ def solvers_of(task: Task) -> list[str]:
 def measure_all(task: Task, train: Batch, test: Batch) -> dict[str, Rewards]:
     """Let every solver answer the test instances; return what each earns with each, (n,) by name."""
     solvers = solvers_of(task)
+    if isinstance(task, GraphTask) and task.horizon > 1:
+        return walkers.measure(task, solvers, train, test)
     if isinstance(task, GraphTask):
         known, asked = (structure.structure(task, batch) for batch in (train, test))
         earned = {name: structure.attack(task, known[name], train, asked[name], test) for name in structure.groups_of(task)}

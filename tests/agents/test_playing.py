@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ssl4rl_agents.policies.policy import Evaluation, Policy, Samples
 from ssl4rl_agents.ppo import update
 from ssl4rl_agents.ppo.randomness import Randomness
-from ssl4rl_agents.ppo.rollout import Player, Rollout, Rules
+from ssl4rl_agents.ppo.rollout import Player, Rollout, Rules, rules_of
 from ssl4rl_agents.ppo.supervised import demonstrated
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.runs.metrics import read_metrics
@@ -178,6 +178,23 @@ def test_a_reply_that_was_cut_off_earns_nothing_and_solves_nothing():
     rollout, _ = played(lambda batch: [f"{reply} ..." for reply in right(batch)])
     assert not rollout.scores.any()
     assert not rollout.success.any()
+
+
+@pytest.mark.parametrize(
+    ("objective", "expected"),
+    [
+        ({"advantage": "gae"}, False),
+        ({"advantage": "gae", "gamma": 0.9}, True),
+        ({"advantage": "bilevel_gae", "gamma": 0.9}, False),
+        ({"advantage": "bilevel_gae", "turn_gamma": 0.9}, True),
+        ({"advantage": "reinforce++", "gamma": 0.9}, False),
+    ],
+)
+def test_values_stand_for_what_was_cut_off_where_a_critic_discounts_turns(objective, expected):
+    """Undiscounted, the value of a state that leads to itself has nothing that holds it down."""
+    settings = config(env="SSL4RL/PatchSwap-v0", env_args=SWAPS, objective=objective)
+    assert rules_of(settings, TASK).bootstrap is expected
+    assert not rules_of(settings, make_task("SSL4RL/Rotation-v0", source="digits", image_size=36)).bootstrap
 
 
 # Learned from

@@ -142,13 +142,14 @@ class Rules:
 
 def rules_of(config: TrainConfig, task: Task) -> Rules:
     """Return how a run plays the episodes of a task."""
-    rollout = config.rollout
-    critic = ADVANTAGES[config.objective.advantage].critic
+    rollout, objective = config.rollout, config.objective
+    row = ADVANTAGES[objective.advantage]
+    discount = objective.turn_gamma if "turn_gamma" in row.settings else objective.gamma
     return Rules(
         rollout.context,
         rollout.invalid,
         rollout.invalid_penalty,
-        bootstrap=critic and task.horizon > 1,
+        bootstrap=row.critic and task.horizon > 1 and discount < 1,  # else nothing would hold values down
         keep_states=rollout.dynamic_sampling,
     )
 

@@ -157,7 +157,7 @@ def idle_in_objective(objective: ObjectiveConfig) -> Iterator[tuple[str, str]]:
             why = ", which has no critic" if all(ADVANTAGES[one].critic for one in algorithms) else ""
             other = f"an advantage other than {', '.join(algorithms)}{why}"
             alike = "advantages of groups, which give all tokens of an answer the same"
-            yield f"objective.{name}", alike if chosen.groups and algorithms == ungrouped else other
+            yield f"objective.{name}", alike if chosen.groups and not why and set(algorithms) <= set(ungrouped) else other
     taken = SURROGATES[objective.surrogate].settings
     for name in _all(SURROGATES.values()):
         if name not in taken:

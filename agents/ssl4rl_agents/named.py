@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from ssl4rl_agents.settings import AUTO, BUILT_IN, PolicyConfig, TrainConfig, require_environment
+from ssl4rl_agents.settings import AUTO, BUILT_IN, PolicyConfig, TrainConfig, require_environment, window_of
 from ssl4rl_envs.arguments import did_you_mean
 from ssl4rl_envs.images.base import ImageTask
 from ssl4rl_envs.registration import check_arguments, load_class, registered_task
@@ -64,6 +64,11 @@ def require_arguments(config: TrainConfig) -> None:
             f"a run's settings are kept as JSON, and env_args hold something else ({error}); give a source by name, e.g. "
             "folder:PATH, rather than as arrays"
         ) from error
+
+
+def require_context(config: TrainConfig) -> None:
+    """Check that there is the context that a model is to see."""
+    window_of(config.rollout.context)
 
 
 def require_tasks(config: TrainConfig) -> None:
@@ -166,6 +171,7 @@ NAMED: dict[str, Callable[[TrainConfig], None]] = {
     "env_args": require_arguments,
     "format_tasks": require_tasks,
     "policy.model": require_model,
+    "rollout.context": require_context,
     "policy.start": require_start,
     "device": require_device,
 }

@@ -47,8 +47,16 @@ NOT_NEGATIVE = (
     "objective.entropy_coefficient",
     "objective.value_coefficient",
     "objective.value_clip",
+    "rollout.invalid_penalty",
 )
-SHARES = ("objective.gamma", "objective.gae_lambda", "objective.critic_lambda", "objective.clip_low")
+SHARES = (
+    "objective.gamma",
+    "objective.gae_lambda",
+    "objective.critic_lambda",
+    "objective.turn_gamma",
+    "objective.turn_lambda",
+    "objective.clip_low",
+)
 
 Fits = Callable[[Any], bool]
 RANGES: tuple[tuple[tuple[str, ...], Fits, str], ...] = (

@@ -7,6 +7,7 @@ soon as they are there, and against each other, and what they name against what 
 from __future__ import annotations
 
 import dataclasses
+import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ Algorithm = Literal["ppo", "sft"]
 Aggregation = Literal["token_mean", "sequence_mean", "sequence_sum"]
 KLLoss = Literal["none", "k2", "k3"]
 Invalid = Literal["repeat", "end", "penalise"]
+_WINDOW = re.compile(r"window:([1-9][0-9]*)\Z")
 
 GRAPH_MODELS = ("gcn", "sage", "gat", "gin")
 """Graph networks, by their message-passing layers."""
@@ -374,3 +376,17 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         both = isinstance(value, dict) and isinstance(result.get(name), dict)
         result[name] = merged(result[name], value) if both else value
     return result
+
+
+def window_of(context: str) -> int | None:
+    """Return how many turns a context shows; None for the whole episode.
+
+    Raises:
+        ValueError: it is neither "turn", "window:k" nor "episode".
+    """
+    if context in ("turn", "episode"):
+        return 1 if context == "turn" else None
+    match = _WINDOW.match(context)
+    if match is None:
+        raise ValueError(f"rollout.context must be 'turn', 'window:k' for the last k turns, or 'episode', got {context!r}")
+    return int(match[1])

@@ -311,8 +311,8 @@ def test_logits_in_parts_give_the_same_gradients(family, make, ask, monkeypatch)
     largest = []
     said = policy.logits
 
-    def watched(hidden: Tensor) -> Tensor:
-        logits = said(hidden)
+    def watched(hidden: Tensor, allowed: Tensor | None = None) -> Tensor:
+        logits = said(hidden, allowed)
         largest.append(logits.numel())
         return logits
 

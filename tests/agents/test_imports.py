@@ -37,6 +37,8 @@ ON_DEMAND = {
     ("policies.build", "policies.gnn"): "PyG takes seconds to import",
     ("policies.build", "policies.language"): "so does transformers, and graph networks do without",
     ("runtime.samplers", "policies.vlm"): "likewise",
+    ("ppo.contexts", "policies.conversations"): "likewise",
+    ("ppo.contexts", "policies.strips"): "likewise",
     ("settings", "checks"): "`config.resolved()` is what users call; checks look at settings, not settings at checks",
     ("policies.vlm", "policies.slim_lora"): "needs peft, which models without adapters do without",
 }

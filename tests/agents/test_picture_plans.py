@@ -89,7 +89,9 @@ def test_the_processor_is_run_once_for_equal_prompts_and_never_over_pictures(mon
     monkeypatch.setattr(type(encoder.processor.image_processor), "_preprocess", None)
     seen: list[int] = []
     inner = encoder._process
-    monkeypatch.setattr(encoder, "_process", lambda texts, *rest: seen.append(len(texts)) or inner(texts, *rest))
+    monkeypatch.setattr(
+        encoder, "_process", lambda texts, *rest, **more: seen.append(len(texts)) or inner(texts, *rest, **more)
+    )
     encoder.processed(asked, CPU)
     assert seen == [2]
 

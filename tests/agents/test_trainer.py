@@ -178,7 +178,8 @@ def test_a_cut_off_answer_scores_nothing(tmp_path):
 
         def observe(self, *_: Any) -> None: ...
 
-        def encode(self, _: Any) -> None: ...
+        def encode(self, _: Any) -> list[int]:
+            return list(range(len(batch)))
 
         def generate(self, inputs: Any, repeats: int, **_: Any) -> Samples:
             tokens, mask = (part.repeat_interleave(repeats, 0) for part in right)

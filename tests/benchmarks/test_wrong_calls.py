@@ -186,7 +186,7 @@ def test_the_versions_are_told(run):
 
 COMPLETED = {
     "tr": "train",
-    "show Rot": "Rotation",
+    "show Rotati": "Rotation",
     "show Rotation --an": "--angles",
     "show SSL4RL/Rotation-v0 --lev": "--level",
     "show Rotation --split ": "train validation test",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,10 +17,9 @@ from ssl4rl_agents.ppo.joining import joined, no_samples
 from ssl4rl_agents.runtime.device import autocast
 from ssl4rl_agents.runtime.microbatch import MicroBatches
 from ssl4rl_agents.runtime.samplers import Sampler, sample_by
+from ssl4rl_agents.settings import window_of
 from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.task import Batch
-
-_WINDOW = re.compile(r"window:([1-9][0-9]*)\Z")
 
 
 @dataclass
@@ -292,20 +290,6 @@ class EpisodeContext(Context):
                 talk.hear(torch.from_numpy(heard).to(talk.rows.device), self.observe(states))
                 told.append(talk)
         return told
-
-
-def window_of(context: str) -> int | None:
-    """Return how many turns a context shows; None for the whole episode.
-
-    Raises:
-        ValueError: it is neither "turn", "window:k" nor "episode".
-    """
-    if context in ("turn", "episode"):
-        return 1 if context == "turn" else None
-    match = _WINDOW.match(context)
-    if match is None:
-        raise ValueError(f"rollout.context must be 'turn', 'window:k' for the last k turns, or 'episode', got {context!r}")
-    return int(match[1])
 
 
 def make_context(

@@ -14,13 +14,13 @@ from torch.nn.utils.rnn import pad_sequence
 from ssl4rl_agents.policies.build import load_policy
 from ssl4rl_agents.policies.constraint import constrain
 from ssl4rl_agents.policies.policy import Policy
-from ssl4rl_agents.ppo.contexts import window_of
 from ssl4rl_agents.runs.asking import Asking
 from ssl4rl_agents.runs.checkpoint import best, newest
 from ssl4rl_agents.runs.files import read_from
 from ssl4rl_agents.runs.folder import read_config
 from ssl4rl_agents.runs.trained import read_trained
 from ssl4rl_agents.runtime.device import autocast, find_device
+from ssl4rl_agents.settings import window_of
 from ssl4rl_envs import Task, make_task
 
 BATCH = 128

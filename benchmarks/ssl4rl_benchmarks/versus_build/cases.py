@@ -25,7 +25,16 @@ GRAPHS = (
     "NodeAttribute-v0",
 )
 
-LATER = ("FrameOrdering-v0", "NextFrame-v0", "DepthOrder-v0", "RelativePosition-v0")
+LATER = (
+    "FrameOrdering-v0",
+    "NextFrame-v0",
+    "DepthOrder-v0",
+    "RelativePosition-v0",
+    "RotateUpright-v0",
+    "Reveal-v0",
+    "GraphWalk-v0",
+    "GraphSearch-v0",
+)
 """Environments that the commits which are compared with do not have."""
 
 

@@ -146,7 +146,8 @@ def forms(task: Task, answer: str) -> list[str]:
             f"{label} ({letter})",
             f"{letter} - {label}",
         ]
-    return [form.format(name) for name in names for form in PLAIN_FORMS]
+    said = [form.format(name) for name in names for form in PLAIN_FORMS]
+    return [body for body in said if body != "It's right"]  # which says yes to something
 
 
 JOINTS = (
@@ -241,7 +242,7 @@ def some_forms(task: Task) -> list[list[str]]:
 def test_every_form_is_read_as_its_answer(text_id):
     for task in parts_of(text_id):
         for bodies in some_forms(task):
-            found = {body: read(task, body) for body in bodies if body != "It's right"}  # which says yes to something
+            found = {body: read(task, body) for body in bodies}
             assert len(bodies) > 10
             assert set(found.values()) == {found[bodies[0]]} != {None}, found
 

@@ -12,7 +12,7 @@ from ssl4rl_envs.kernels.reference.scenes import COSINES
 from ssl4rl_envs.kernels.tensors import room_beside
 from ssl4rl_envs.sources.base import TURN, PictureSource, Views
 from ssl4rl_envs.sources.scene_models import COLOURS, KINDS, KINDS_OF_SLOT, MODELS
-from ssl4rl_envs.sources.scenery import PARTS_MIDDLE
+from ssl4rl_envs.sources.scene_parts import PARTS_MIDDLE
 from ssl4rl_envs.stream import Stream
 
 Floats = NDArray[np.float64]

@@ -15,7 +15,8 @@ from ssl4rl_envs.kernels.compiled.scene_strokes import frame_of
 from ssl4rl_envs.kernels.compiled.scene_things import figure, roles_of
 from ssl4rl_envs.kernels.compiled.scenes import paint as paint_rows
 from ssl4rl_envs.sources.base import UNIT
-from ssl4rl_envs.sources.scenery import PARTS_SHAPE, SIDE
+from ssl4rl_envs.sources.scene_parts import PARTS_SHAPE
+from ssl4rl_envs.sources.scenery import SIDE
 
 _PARTS, _WHOLE = PARTS_SHAPE.shape[1], SIDE * UNIT
 

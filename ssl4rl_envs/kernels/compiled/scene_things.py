@@ -12,21 +12,18 @@ from ssl4rl_envs.kernels.compiled import scene_numbers as numbers_of
 from ssl4rl_envs.kernels.compiled.scene_records import BOX, FORMS, between, blend, ellipse, painted, put, times
 from ssl4rl_envs.kernels.compiled.scene_scenery import lit, triple
 from ssl4rl_envs.sources.scene_models import ELLIPSE, GLOW, KINDS, NOTHING, ROLES
-from ssl4rl_envs.sources.scenery import (
+from ssl4rl_envs.sources.scene_parts import (
     ALLOWED,
     ALLOWED_COUNT,
-    DUSK,
     FIXED_COLOURS,
-    NIGHT,
     OF_SLOT,
     PARTS_BOX,
     PARTS_FORMS,
     PARTS_ROLE,
     PARTS_SHAPE,
     RGB,
-    WATER,
-    of_sky,
 )
+from ssl4rl_envs.sources.scenery import DUSK, NIGHT, WATER, of_sky
 
 _STANDING, _FLOATING, _GROWING = OF_SLOT["standing"], OF_SLOT["floating"], OF_SLOT["growing"]
 _BOAT = KINDS.index("boat")

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from ssl4rl_envs.kernels.casts import KEY
 from ssl4rl_envs.kernels.reference.scenes import packed, paint_shapes, unpacked, view_frame
 from ssl4rl_envs.sources.base import UNIT
-from ssl4rl_envs.sources.scenery import SIDE, of_parts, placed_parts, roles_of
+from ssl4rl_envs.sources.scene_parts import of_parts, placed_parts, roles_of
+from ssl4rl_envs.sources.scenery import SIDE
 
 Integers = NDArray[np.int64]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
+from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 from transformers.utils import logging
@@ -98,3 +99,11 @@ def load_weights_checked(model: Any, folder: Path) -> None:
     if problems:
         raise ValueError(f"the weights in {folder} do not fit {name}: {problems}")
     model.load_state_dict(loaded.state_dict(), strict=True)
+
+
+def load_value_head(head: nn.Module, folder: Path) -> None:
+    """Read the weights of a value head; raises ValueError unless they are just its own."""
+    found = load_file(folder / "value_head.safetensors")
+    if set(found) != set(head.state_dict()):
+        raise ValueError(f"the value head's weights in {folder} are {sorted(found)}, expected {sorted(head.state_dict())}")
+    head.load_state_dict(found, strict=True)

@@ -8,15 +8,16 @@ checkpointing a prompt and its answers are one row without a cache, since what i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
 import torch._dynamo as dynamo
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -27,7 +28,7 @@ from ssl4rl_agents.policies.conversations import Conversations, join
 from ssl4rl_agents.policies.decoder import Decoder
 from ssl4rl_agents.policies.fused_norms import fuse_norms
 from ssl4rl_agents.policies.limits import position_limit, require_room
-from ssl4rl_agents.policies.loading import load_weights_checked, without_bars
+from ssl4rl_agents.policies.loading import load_value_head, load_weights_checked, without_bars
 from ssl4rl_agents.policies.lora import add_lora, has_lora, merged_weights, train_lora, without_lora
 from ssl4rl_agents.policies.pictures import vision_parameters
 from ssl4rl_agents.policies.policy import Evaluation, Policy, Samples, Together, masked_statistics, token_statistics
@@ -269,20 +270,19 @@ class VLMPolicy(Policy):
         self, inputs: VLMInputs, repeats: int = 1, *, generator: torch.Generator | None = None, deterministic: bool = False
     ) -> Samples:
         """Sample answers."""
-        with self.copied_adapters():
-            prefix = self.decoder.prefill(inputs)
-            self.decoder.spread(prefix, repeats, self.max_new_tokens)
-            samples = sample(self, prefix, generator, deterministic=deterministic)
-            self.decoder.finish(prefix)
-        return samples
+        how = partial(sample, generator=generator, deterministic=deterministic)
+        return self._behind(inputs, repeats, self.max_new_tokens, how)
 
     @torch.no_grad()
     def grow(self, inputs: VLMInputs, repeats: int, longest: int, choose: Choose) -> Samples:
         """Let answers grow behind their prompts, which run once each, as `sampling.grow` does."""
+        return self._behind(inputs, repeats, longest, partial(grow, choose=choose))
+
+    def _behind(self, inputs: VLMInputs, repeats: int, longest: int, answer: Callable[..., Samples]) -> Samples:
         with self.copied_adapters():
             prefix = self.decoder.prefill(inputs)
             self.decoder.spread(prefix, repeats, longest)
-            samples = grow(self, prefix, choose)
+            samples = answer(self, prefix)
             self.decoder.finish(prefix)
         return samples
 
@@ -344,10 +344,7 @@ class VLMPolicy(Policy):
     def load_weights(self, folder: Path) -> None:
         """Read the weights of model and value head, checking that every one arrives."""
         load_weights_checked(self.model, folder)
-        value_head = load_file(folder / "value_head.safetensors")
-        if set(value_head) != set(self.value_head.state_dict()):
-            raise ValueError(f"the value head's weights in {folder} are {sorted(value_head)}, expected weight and bias")
-        self.value_head.load_state_dict(value_head, strict=True)
+        load_value_head(self.value_head, folder)
 
     def _prepare_weights(self, lora_rank: int, lora_alpha: int | None, freeze_vision: bool) -> None:
         """Add adapters and decide what learns."""

@@ -107,6 +107,7 @@ setup(
             "nano-supervised = ssl4rl_agents.trainer_agents:NanoSupervised",
             "gcn-ppo = ssl4rl_agents.trainer_agents:GCNPPO",
             "gcn-grpo = ssl4rl_agents.trainer_agents:GCNGRPO",
+            "gin-grpo = ssl4rl_agents.trainer_agents:GINGRPO",
             "gcn-supervised = ssl4rl_agents.trainer_agents:GCNSupervised",
             "sage-ppo = ssl4rl_agents.trainer_agents:SAGEPPO",
             "sage-supervised = ssl4rl_agents.trainer_agents:SAGESupervised",

@@ -39,6 +39,7 @@ CASES = {
     "nano-supervised": ("Rotation", DIGITS, WORDS),
     "gcn-ppo": ("EdgePrediction", {"source": "karate"}, SMALL),
     "gcn-grpo": ("EdgePrediction", {"source": "karate"}, SMALL),
+    "gin-grpo": ("GraphSearch", {"source": "karate", "level": "4"}, SMALL),
     "gcn-supervised": ("EdgePrediction", {"source": "karate"}, SMALL),
     "sage-ppo": ("MaskedFeatures", {"source": "sbm:300"}, SMALL),
     "sage-supervised": ("MaskedFeatures", {"source": "sbm:300"}, SMALL),

@@ -79,7 +79,7 @@ SPACES = (
     Space(("nano-ppo", "nano-reinforce++"), (_rates(1.5e-3, "optimizer"), _in_reward(0.1), EPOCHS)),
     Space(("nano-grpo", "nano-rloo"), (_rates(1.5e-3, "optimizer"), IN_LOSS, GROUPS)),
     Space(("gcn-ppo", "sage-ppo", "gat-ppo", "gin-ppo"), (_rates(1e-3, "optimizer"), _in_reward(0.05), EPOCHS)),
-    Space(("gcn-grpo",), (_rates(1e-3, "optimizer"), IN_LOSS, GROUPS)),
+    Space(("gcn-grpo", "gin-grpo"), (_rates(1e-3, "optimizer"), IN_LOSS, GROUPS)),
     Space(
         ("sb3-ppo", "sb3-maskable-ppo"),
         (_rates(3e-4), _each("ent_coef", 0.01, 0.0, 0.001, 0.1), _each("n_epochs", 4, 1, 10)),

@@ -22,6 +22,9 @@ GRAPHS = ("EdgePrediction", "NeighborChoice", "NodeAttribute", "MaskedFeatures",
 SEVERAL = ("PatchOrdering", "FrameOrdering", "MaskedFeatures")
 """Environments whose answers are several numbers."""
 
+MASKED = ("PatchSwap", "RotateUpright", "Reveal", "GraphWalk", "GraphSearch")
+"""Environments that say which actions have an effect."""
+
 VECTOR = "NodeAttribute (vector)"
 
 
@@ -38,7 +41,6 @@ FRAME = (
 NANO = (Entry("nano-ppo"), Entry("nano-grpo"), Entry("nano-rloo"), Entry("nano-reinforce++"))
 NANO_CEILING = Entry("nano-supervised", ceiling=True)
 SB3 = (Entry("sb3-ppo"), Entry("sb3-a2c"), Entry("sb3-dqn"))
-CONTRIB = (Entry("sb3-qrdqn"), Entry("sb3-trpo"), Entry("sb3-maskable-ppo"))
 SAC = Entry("sb3-sac")
 SB3_CEILING = Entry("sb3-supervised", ceiling=True)
 GNN = (Entry("gcn-ppo"), Entry("gcn-grpo"), Entry("sage-ppo"), Entry("gat-ppo"), Entry("gin-ppo"))
@@ -57,7 +59,7 @@ def goes_together(env: Environment, agent: Entry) -> bool:
     if agent.name == "sb3-sac":
         return numbers
     if agent.name == "sb3-maskable-ppo":
-        return name == "PatchSwap"
+        return name in MASKED
     if numbers:
         return agent.name in TAKE_NUMBERS or not agent.learns
     return not (agent.name in DISCRETE_ONLY and name in SEVERAL)
@@ -111,18 +113,56 @@ GRAPH_SUITE = Suite(
     fits=goes_together,
 )
 
+CREDIT: dict[str, dict[str, object]] = {
+    "single-turn": {"advantage": "turn_gae", "turn_gamma": 0.0},
+    "tokens": {"advantage": "gae"},
+    "turns": {"advantage": "turn_gae"},
+    "bi-level": {"advantage": "bilevel_gae"},
+    "group": {"advantage": "grpo"},
+    "group and turn": {"advantage": "turn_grpo"},
+}
+"""How decisions of an episode are credited. With a critic: each by its own reward alone, or with what follows, token by token,
+turn by turn, or both; or without, against other episodes that were asked the same, as wholes or turn by turn."""
+
+
+def _credited(network: str, how: str, objective: dict[str, object], **settings: object) -> Entry:
+    """Return an agent of the trainer whose decisions are credited in one of the ways of `CREDIT`."""
+    agent = f"{network}-{'grpo' if how.startswith('group') else 'ppo'}"
+    return Entry(agent, {"objective": {**objective, **CREDIT[how]}, **settings}, f"{network}, {how}")
+
+
+STEPS_OF_IMAGES = (
+    Environment("SSL4RL/PatchSwap-v0", {**SCENES, "level": "2x2"}, "PatchSwap 2x2"),
+    Environment("SSL4RL/RotateUpright-v0", {**SCENES}, "RotateUpright"),
+    Environment("SSL4RL/Reveal-v0", {**SCENES, "level": "2x2"}, "Reveal 2x2"),
+)
+STEPS_OF_GRAPHS = (
+    Environment("SSL4RL/GraphWalk-v0", {"source": "cora", "level": "2"}, "GraphWalk 2"),
+    Environment("SSL4RL/GraphSearch-v0", {"source": "cora", "level": "6"}, "GraphSearch 6"),
+)
+CLOSE = {"kl_coefficient": 0.01}
+"""Whoever can say nothing but answers need not be held near them by a large divergence, which costs several turns more than one."""
+
+NANO_STEPS = tuple(_credited("nano", how, CLOSE, rollout={"constrained": True}) for how in CREDIT)
+NANO_TALK = Entry(
+    "nano-ppo", {"objective": CLOSE, "rollout": {"constrained": True, "context": "episode"}}, "nano, conversation"
+)
+GIN_STEPS = tuple(_credited("gin", how, {}) for how in CREDIT if how != "bi-level")
+"""An answer of a graph network is one token, so two levels are one."""
+
 SEQUENTIAL = Suite(
     "sequential",
-    "Who learns to swap tiles until a picture is whole?",
-    (
-        Environment("SSL4RL/PatchSwap-v0", {**SCENES, "grid": 2, "max_steps": 4}, "PatchSwap 2x2"),
-        Environment("SSL4RL/PatchSwap-v0", {**SCENES, "grid": 3, "max_steps": 12}, "PatchSwap 3x3"),
-    ),
-    (*FRAME, *SB3, *CONTRIB),
+    "Who learns to act over several decisions, and how is credit best shared among them?",
+    (*STEPS_OF_IMAGES, *STEPS_OF_GRAPHS),
+    (*FRAME, *NANO_STEPS, NANO_TALK, *GIN_STEPS, Entry("sb3-ppo"), Entry("sb3-maskable-ppo")),
     seeds=3,
-    episodes=4_096,
+    episodes=8_192,
     test_episodes=512,
-    fits=goes_together,
+    fits=lambda env, agent: (
+        goes_together(env, agent)
+        and not (agent.name.startswith(("nano", "sb3")) and env in STEPS_OF_GRAPHS)
+        and not (agent.name.startswith("gin") and env in STEPS_OF_IMAGES)
+    ),
 )
 
 SIZES = {"nano 32": 32, "nano 64": 64, "nano 128": 128}

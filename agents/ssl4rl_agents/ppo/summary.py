@@ -22,6 +22,7 @@ def summarise(
     credit: Credit,
     statistics: UpdateStatistics,
     importance_cap: float | None,
+    horizon: int = 1,
 ) -> dict[str, float]:
     """Return the numbers of an iteration by name; all processes must call this.
 
@@ -31,6 +32,7 @@ def summarise(
         credit: for it.
         statistics: of the update; its means are over all processes already.
         importance_cap: of the weights of tokens that another engine sampled.
+        horizon: most decisions of an episode; how many were taken is told where there may be several.
     """
     masks = [processes.gather(turn.samples.mask) for turn in rollout.turns]
     lengths = torch.cat([mask.sum(1).float() for mask in masks])
@@ -47,7 +49,7 @@ def summarise(
         "optimizer_steps": statistics.steps,
         "skipped_steps": statistics.skipped,
         "stopped_early": float(statistics.stopped_early),
-        **_of_turns(processes, rollout),
+        **(_of_turns(processes, rollout) if horizon > 1 else {}),
         "episodes": len(rollout.success) * processes.count,
         "tokens": sum(int(mask.sum()) for mask in masks),
         **_of_tokens(processes, rollout, credit, importance_cap),
@@ -55,9 +57,7 @@ def summarise(
 
 
 def _of_turns(processes: Processes, rollout: Rollout) -> dict[str, float]:
-    """Return how many decisions episodes took, where some took several."""
-    if len(rollout.turns) == 1:
-        return {}
+    """Return how many decisions episodes took."""
     decisions = processes.total(
         rollout.success.new_tensor(sum(len(turn.episodes) for turn in rollout.turns), dtype=torch.float64)
     )

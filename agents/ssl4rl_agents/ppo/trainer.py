@@ -288,7 +288,7 @@ class Trainer:
             shuffling = self.randomness.generator("shuffling", self.iteration, on_cpu=True)
             statistics = self.updater.update(rollout, credit, shuffling)
         clock.lap("seconds/update")
-        values = summarise(self.processes, rollout, credit, statistics, objective.importance_cap)
+        values = summarise(self.processes, rollout, credit, statistics, objective.importance_cap, self.task.horizon)
         values |= summarise_readable(self.processes, self.readability)
         values |= self.questions.record(batch, rollout)
         values |= {} if asked is None else summarise_asked(self.processes, asked)

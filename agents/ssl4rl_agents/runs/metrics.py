@@ -27,6 +27,7 @@ SHOWN = {
     "approx_kl": "KL step",
     "entropy": "entropy",
     "truncated": "cut off",
+    "turns/mean": "turns",
     "skipped_steps": "skipped",
     "skipped_in_a_row": "in a row",
     "episodes_per_second": "episodes/s",

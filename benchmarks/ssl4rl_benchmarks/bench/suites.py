@@ -116,13 +116,13 @@ GRAPH_SUITE = Suite(
 CREDIT: dict[str, dict[str, object]] = {
     "single-turn": {"advantage": "turn_gae", "turn_gamma": 0.0},
     "tokens": {"advantage": "gae"},
-    "turns": {"advantage": "turn_gae"},
-    "bi-level": {"advantage": "bilevel_gae"},
+    "turns": {"advantage": "turn_gae", "turn_lambda": 0.9},
+    "bi-level": {"advantage": "bilevel_gae", "turn_lambda": 0.9},
     "group": {"advantage": "grpo"},
     "group and turn": {"advantage": "turn_grpo"},
 }
-"""How decisions of an episode are credited. With a critic: each by its own reward alone, or with what follows, token by token,
-turn by turn, or both; or without, against other episodes that were asked the same, as wholes or turn by turn."""
+"""How decisions of an episode are credited. With a critic: each by its own reward alone, or with what follows, token by
+token, turn by turn, or both; without one, against other episodes that were asked the same, as wholes or turn by turn."""
 
 
 def _credited(network: str, how: str, objective: dict[str, object], **settings: object) -> Entry:
@@ -131,17 +131,24 @@ def _credited(network: str, how: str, objective: dict[str, object], **settings: 
     return Entry(agent, {"objective": {**objective, **CREDIT[how]}, **settings}, f"{network}, {how}")
 
 
+DRAWN = {**SCENES, "source": "scenes"}
+"""As many pictures as are asked for: an episode shows one several times."""
+
 STEPS_OF_IMAGES = (
-    Environment("SSL4RL/PatchSwap-v0", {**SCENES, "level": "2x2"}, "PatchSwap 2x2"),
-    Environment("SSL4RL/RotateUpright-v0", {**SCENES}, "RotateUpright"),
-    Environment("SSL4RL/Reveal-v0", {**SCENES, "level": "2x2"}, "Reveal 2x2"),
+    Environment("SSL4RL/PatchSwap-v0", {**DRAWN, "level": "2x2"}, "PatchSwap 2x2"),
+    Environment("SSL4RL/RotateUpright-v0", DRAWN),
+    Environment(
+        "SSL4RL/Reveal-v0",
+        {**DRAWN, "of": "Rotation", "of_level": "angles-2", "grid": 2, "looks": 2, "cost": 0.05},
+        "Reveal 2x2, 2 angles",
+    ),
 )
 STEPS_OF_GRAPHS = (
     Environment("SSL4RL/GraphWalk-v0", {"source": "cora", "level": "2"}, "GraphWalk 2"),
     Environment("SSL4RL/GraphSearch-v0", {"source": "cora", "level": "6"}, "GraphSearch 6"),
 )
 CLOSE = {"kl_coefficient": 0.01}
-"""Whoever can say nothing but answers need not be held near them by a large divergence, which costs several turns more than one."""
+"""Whoever can say nothing but answers need not be held near them by a divergence that costs much in several turns."""
 
 NANO_STEPS = tuple(_credited("nano", how, CLOSE, rollout={"constrained": True}) for how in CREDIT)
 NANO_TALK = Entry(

@@ -23,7 +23,6 @@ IDLE: tuple[tuple[tuple[str, ...], Counts, str], ...] = (
             "policy.template_arguments",
             "rollout.engine",
             "rollout.context",
-            "rollout.constrained",
             "policy.max_new_tokens",
             "policy.freeze_vision",
             "policy.lora_rank",

@@ -144,6 +144,11 @@ class TrainedAgent(Asking):
             raise NotLearnedError
         return self._agent.policy
 
+    def enter(self, envs: SSLVectorEnv) -> None:
+        """Learn from these environments from now on which answers may be given; see `PolicyAgent`."""
+        if self._agent is not None:
+            self._agent.enter(envs)
+
     def begin(self, begun: NDArray[np.bool_]) -> None:
         """Forget what came before in those rows that show the beginning of an episode next."""
         if self._agent is not None:

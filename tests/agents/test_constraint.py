@@ -210,7 +210,7 @@ def test_a_missing_package_is_named(monkeypatch):
 class Orders:
     """A task as `constrain` sees it."""
 
-    answer_format = ORDERS
+    answer_format, answer_formats = ORDERS, (ORDERS,)
 
 
 @pytest.fixture(params=["nano", "plain", "qwen2_vl", "gpt2"])

@@ -2,6 +2,9 @@
 
 What may come next depends on the reply alone, so each beginning of a reply is looked up once, in sampling, and found again
 when the same answer is scored: a tree of beginnings remembers them, and a table holds the masks, of which there are few.
+
+Where a state does not allow all answers to what is asked, of the tokens that go on with a beginning those are left that lead
+to one of the answers that are allowed. Which token leads to which answer is looked up once a beginning, whatever is allowed.
 """
 
 from __future__ import annotations
@@ -15,10 +18,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ssl4rl_agents.policies.grammar import CLOSED, closing_grammar, forms_of, longest_answer, reply_grammar
+from ssl4rl_agents.policies.answerable import Answers, answerable, answers_to, begins
+from ssl4rl_agents.policies.grammar import (
+    CLOSED,
+    around_answers,
+    closing_grammar,
+    forms_of,
+    longest_answer,
+    reply_grammar,
+)
 from ssl4rl_agents.policies.vocabulary import llguidance, vocabulary_of
 from ssl4rl_envs.answers import AnswerFormat, wrap
-from ssl4rl_envs.task import Task
+from ssl4rl_envs.stream import Stream
+from ssl4rl_envs.task import Batch, Task
 
 if TYPE_CHECKING:
     from ssl4rl_agents.policies.policy import Policy
@@ -71,6 +83,55 @@ def _unpacked(masks: Tensor, size: int) -> Tensor:
     return (masks.unsqueeze(-1) & bits).ne(0).flatten(-2)[..., :size]
 
 
+@dataclass(frozen=True)
+class Root:
+    """Where replies begin whose answers have some forms.
+
+    Args:
+        node: the number of the empty reply.
+        opening: a matcher that reads them from there.
+        closing: one that reads what is left to say where a thought has taken all the room for one; None without thoughts.
+    """
+
+    node: int
+    opening: Any
+    closing: Any
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Which answers to a part of a task may be given, where not all may.
+
+    Args:
+        number: the limit's own.
+        part: whose answers.
+        allowed: (texts,) int64, which of its texts.
+    """
+
+    number: int
+    part: int
+    allowed: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Where tokens lead that stand for a part of an answer.
+
+    Args:
+        tokens: (k,) int64.
+        texts: (k, texts) bool, which texts a reply may still become.
+        free: (k,) bool, whether it may become an answer that is not among the texts.
+    """
+
+    tokens: NDArray[np.int64]
+    texts: NDArray[np.bool_]
+    free: NDArray[np.bool_]
+
+
+Beginning = tuple[Root, Limit | None]
+"""Where a reply begins, and which answers it may give where not all may."""
+
+
 class Constraint:
     """The grammar of a policy's replies, and what it allows after each beginning of one.
 
@@ -104,11 +165,12 @@ class Constraint:
         self.room = max(room, answer + len("<think> "))
         """Most tokens of a reply; no answer is cut off by it."""
         self._thought = self.room - answer
+        self.forms = tuple(forms)
         example = self.text(tokenizer(wrap("", "direct"), add_special_tokens=False)["input_ids"])
-        lead = example[: -len(example.lstrip())].decode()
-        grammar = reply_grammar(forms, style, written, lead)
-        self._opening = self._compiled(grammar)
-        self._closing = self._compiled(closing_grammar(forms)) if "THOUGHT" in grammar else None
+        self._given = (style, written, example[: -len(example.lstrip())].decode())
+        self._marker, self._end = (said.encode() for said in around_answers(style, written))
+        self._matchers: dict[tuple[AnswerFormat, ...], tuple[Any, Any]] = {}
+        self._parts: dict[int, Answers] = {}
         self.following: dict[tuple[int, int], int] = {}
         """The beginning that follows on one, by its number and a token."""
         self.mask_of: list[int] = []
@@ -116,6 +178,12 @@ class Constraint:
         self._numbers: dict[bytes, int] = {}
         self._masks: list[NDArray[np.uint8]] = []
         self._table: Tensor | None = None
+        self._crossing: NDArray[np.bool_] | None = None
+        self._roots: dict[tuple[AnswerFormat, ...], Root] = {}
+        self._beginnings: dict[bytes, Beginning] = {}
+        self._limits: dict[tuple[int, bytes], Limit] = {}
+        self._limited: dict[tuple[int, int], int] = {}
+        self._reach: dict[tuple[int, int], Reach | None] = {}
         self._forget()
 
     def __deepcopy__(self, memo: Any) -> Constraint:
@@ -123,37 +191,65 @@ class Constraint:
         del memo
         return self
 
-    def begin(self, count: int) -> Replies:
-        """Begin `count` replies, token by token."""
+    def meet(self, task: Task, batch: Batch, answers: NDArray[np.int16] | None) -> bool:
+        """Get to know the parts of a task that are asked in a batch; return whether its answers are those of this grammar.
+
+        Args:
+            task: reads the answers.
+            batch: n questions.
+            answers: (n, 1 + actions) which may be given to each, as `answerable` says; None where any may.
+        """
+        if tuple(task.answer_formats) != self.forms:
+            return False
+        if answers is not None:
+            for part in np.unique(answers[:, 0]).tolist():
+                if part not in self._parts:
+                    row = np.flatnonzero(answers[:, 0] == part)[:1]
+                    self._parts[part] = answers_to(task, batch.rows(row), self.forms)
+        return True
+
+    def begin(self, count: int, answers: Tensor | None = None) -> Replies:
+        """Begin `count` replies, token by token, to as many prompts or to fewer, `answers` (prompts, 1 + actions) of each."""
         self.tidy()
-        return Replies(self, count)
+        return Replies(self, self._begun(count, answers))
 
     def tidy(self) -> None:
         """Forget all beginnings where there are too many of them."""
-        if len(self.following) > MOST:
+        if len(self.following) + len(self._limited) > MOST:
             self._forget()
 
-    def of(self, tokens: Tensor, mask: Tensor) -> Allowed:
+    def of(self, tokens: Tensor, mask: Tensor, answers: Tensor | None = None) -> Allowed:
         """Return what is allowed in the places (n, T) of whole replies.
 
         Args:
             tokens: (n, T) int64.
             mask: (n, T) bool, where they are.
+            answers: as of `begin`.
 
         Raises:
             ValueError: a reply goes on after a token that is not allowed.
         """
-        return self.of_turns(tokens, mask, [slice(None)])
+        rows = torch.arange(len(tokens), device=tokens.device)
+        return self.of_turns(tokens, mask, [slice(None)], [(rows, answers)])
 
-    def of_turns(self, tokens: Tensor, mask: Tensor, turns: Sequence[slice]) -> Allowed:
-        """Do as `of` does of conversations, whose replies stand in the columns of their turns and begin anew in each."""
+    def of_turns(
+        self, tokens: Tensor, mask: Tensor, turns: Sequence[slice], asked: Sequence[tuple[Tensor, Tensor | None]]
+    ) -> Allowed:
+        """Do as `of` does of conversations, whose replies stand in the columns of their turns and begin anew in each.
+
+        Args:
+            tokens, mask: as of `of`.
+            turns: the columns of each turn.
+            asked: of each turn the rows (a,) that were asked, and `answers` as of `begin`.
+        """
         self.tidy()
         which = np.zeros(tuple(mask.shape), np.int64)
-        for columns in turns:
+        for columns, (rows, answers) in zip(turns, asked, strict=False):
             found = which[:, columns]
-            lengths = mask[:, columns].sum(1).tolist()
-            for row, (reply, length) in enumerate(zip(tokens[:, columns].tolist(), lengths, strict=True)):
-                place = Place(self)
+            within, replies = mask[rows, columns], tokens[rows, columns].tolist()
+            begun = self._begun(len(rows), answers)
+            for row, reply, length, begin in zip(rows.tolist(), replies, within.sum(1).tolist(), begun, strict=True):
+                place = Place(self, begin)
                 for column in range(length):
                     found[row, column] = place.mask
                     if column + 1 < length:
@@ -167,11 +263,41 @@ class Constraint:
         return Allowed(torch.from_numpy(which).to(device), self._table)
 
     def _forget(self) -> None:
-        self.following.clear()
+        for known in (self.following, self._numbers, self._roots, self._beginnings, self._limits, self._limited, self._reach):
+            cast("dict[Any, Any]", known).clear()
         self.mask_of.clear()
-        self._numbers.clear()
         self._masks, self._table = [], None
-        self.note(self._opening)
+        self._usual: Beginning = (self._root(self.forms), None)
+
+    def _root(self, forms: tuple[AnswerFormat, ...]) -> Root:
+        if forms not in self._matchers:
+            grammar = reply_grammar(forms, *self._given)
+            closing = self._compiled(closing_grammar(forms)) if "THOUGHT" in grammar else None
+            self._matchers[forms] = (self._compiled(grammar), closing)
+        if forms not in self._roots:
+            opening, closing = self._matchers[forms]
+            self._roots[forms] = Root(self.note(opening), opening, closing)
+        return self._roots[forms]
+
+    def _begun(self, count: int, answers: Tensor | None) -> list[Beginning]:
+        """Return where `count` replies begin, equally many to each prompt."""
+        if answers is None or not len(answers):
+            return [self._usual] * count
+        rows = np.ascontiguousarray(answers.cpu().numpy())
+        each = count // len(rows)
+        return [begin for begin in map(self._beginning, rows) for _ in range(each)]
+
+    def _beginning(self, answers: NDArray[np.int16]) -> Beginning:
+        key = answers.tobytes()
+        found = self._beginnings.get(key)
+        if found is None:
+            part = int(answers[0])
+            allowed, limit = self._parts[part].allowed(answers[1:] == 1), None
+            if allowed is not None:
+                number = len(self._limits)
+                limit = self._limits.setdefault((part, allowed.tobytes()), Limit(number, part, np.flatnonzero(allowed)))
+            found = self._beginnings[key] = (self._root(self._parts[part].forms), limit)
+        return found
 
     def note(self, matcher: Any) -> int:
         """Remember what may be said where a matcher stands; return the number of the place."""
@@ -183,17 +309,61 @@ class Constraint:
         if matcher.is_stopped() or found[usual // 8] >> usual % 8 & 1:
             for end in self._ends:
                 found[end // 8] |= np.uint8(1 << end % 8)
-        number = self._numbers.setdefault(found.tobytes(), len(self._masks))
-        if number == len(self._masks):
-            self._masks.append(found)
-        self.mask_of.append(number)
+        self.mask_of.append(self._number(found))
         return len(self.mask_of) - 1
 
-    def root_of(self, said: Sequence[int]) -> tuple[Any, int]:
+    def _number(self, mask: NDArray[np.uint8]) -> int:
+        number = self._numbers.setdefault(mask.tobytes(), len(self._masks))
+        if number == len(self._masks):
+            self._masks.append(mask)
+        return number
+
+    def limited(self, node: int, limit: Limit, said: Sequence[int]) -> int:
+        """Return the number of the mask behind a beginning that was `said`, where not all answers may be given."""
+        number = self._limited.get((node, limit.number))
+        if number is None:
+            key = (node, limit.part)
+            if key not in self._reach:
+                self._reach[key] = self._reach_of(self._masks[self.mask_of[node]], self._parts[limit.part], self.text(said))
+            reach, number = self._reach[key], self.mask_of[node]
+            if reach is not None:
+                mask = self._masks[number].copy()
+                lost = reach.tokens[~(reach.texts[:, limit.allowed].any(1) | reach.free)]
+                np.bitwise_and.at(mask, lost // 8, ~(1 << lost % 8).astype(np.uint8))
+                number = self._number(mask)
+            self._limited[node, limit.number] = number
+        return number
+
+    def _reach_of(self, mask: NDArray[np.uint8], answers: Answers, text: bytes) -> Reach | None:
+        """Return where tokens lead that go on with a text; None where none of them is a part of an answer."""
+        tokens = np.flatnonzero(np.unpackbits(mask, bitorder="little"))
+        before, marker, body = text.partition(self._marker)
+        if marker and self._end in body:
+            return None
+        if not marker:
+            tokens = tokens[self._cross()[tokens]]
+        if not len(tokens):
+            return None
+        bodies = [(text + self.text([token])).partition(self._marker)[2] for token in tokens.tolist()]
+        whole = [said + self._end for said in answers.texts]
+        return Reach(
+            tokens,
+            np.array([[said.startswith(body) for said in whole] for body in bodies], bool),
+            np.array([any(begins(form, body, self._end) for form in answers.free) for body in bodies], bool),
+        )
+
+    def _cross(self) -> NDArray[np.bool_]:
+        """Return which tokens hold the last letter before an answer, and more, (vocabulary,) bool."""
+        if self._crossing is None:
+            last = self._marker[-1:]
+            self._crossing = np.array([last in self.text([token])[:-1] for token in range(self._words.vocab_size)])
+        return self._crossing
+
+    def matcher(self, root: Root, said: Sequence[int]) -> tuple[Any, int]:
         """Return the matcher that a reply which begins so is read by, as it is before it reads, and from which token on."""
-        if self._closing is None or len(said) < self._thought or CLOSED.encode() in self.text(said[: self._thought]):
-            return self._opening, 0
-        return self._closing, self._thought
+        if root.closing is None or len(said) < self._thought or CLOSED.encode() in self.text(said[: self._thought]):
+            return root.opening, 0
+        return root.closing, self._thought
 
     def _compiled(self, grammar: str) -> Any:
         matcher = self._library.LLMatcher(self._words, grammar, log_level=0)
@@ -211,18 +381,22 @@ class Place:
 
     Args:
         constraint: what it obeys.
+        begin: where it began.
     """
 
-    def __init__(self, constraint: Constraint) -> None:
-        self._constraint, self._node, self._said = constraint, 0, list[int]()
-        self._root: Any = None
+    def __init__(self, constraint: Constraint, begin: Beginning) -> None:
+        self._constraint, (self._root, self._limit) = constraint, begin
+        self._node, self._said = self._root.node, list[int]()
+        self._read_by: Any = None
         self._matcher: Any = None
         self._read = 0
 
     @property
     def mask(self) -> int:
         """The number of the mask of the next token."""
-        return self._constraint.mask_of[self._node]
+        if self._limit is None:
+            return self._constraint.mask_of[self._node]
+        return self._constraint.limited(self._node, self._limit, self._said)
 
     def say(self, token: int) -> None:
         """Go on by a token.
@@ -239,9 +413,9 @@ class Place:
 
     def _caught_up(self) -> Any:
         """Return a matcher that has read all that was said: as long as the tree knows the way, none has to."""
-        root, start = self._constraint.root_of(self._said)
-        if root is not self._root:
-            self._root, self._matcher, self._read = root, root.deep_copy(), start
+        reader, start = self._constraint.matcher(self._root, self._said)
+        if reader is not self._read_by:
+            self._read_by, self._matcher, self._read = reader, reader.deep_copy(), start
         if not self._matcher.consume_tokens(self._said[self._read :]):
             said = self._constraint.text(self._said).decode(errors="replace")
             raise ValueError(f"a reply that begins with {said!r} is not in the grammar of answers")
@@ -254,11 +428,11 @@ class Replies:
 
     Args:
         constraint: what they obey.
-        count: of the replies.
+        begun: where they began.
     """
 
-    def __init__(self, constraint: Constraint, count: int) -> None:
-        self._constraint, self._places = constraint, [Place(constraint) for _ in range(count)]
+    def __init__(self, constraint: Constraint, begun: Sequence[Beginning]) -> None:
+        self._constraint, self._places = constraint, [Place(constraint, begin) for begin in begun]
 
     def allowed(self, device: torch.device) -> Allowed:
         """Return what each may say next."""
@@ -272,16 +446,23 @@ class Replies:
 
 
 def constrain(policy: Policy, task: Task) -> None:
-    """Let a policy say nothing but answers to a task from now on, in sampling and wherever answers are scored.
+    """Let a policy give nothing but answers to a task from now on, in sampling and wherever answers are scored.
+
+    Where the task says which actions have an effect, it gives no others. A graph network, which can give nothing but answers,
+    is told that alone.
 
     Raises:
         ImportError: llguidance is not installed.
-        ValueError: the policy writes no words, or the task has no grammar of answers.
+        ValueError: the task has no grammar of answers, or a graph network is to keep to what the task does not say.
     """
+    policy.masked = True
     if policy.interface != "text":
-        raise ValueError(
-            f"{type(policy).__name__} writes no words that a grammar could constrain; leave out rollout.constrained"
-        )
+        if answerable(task, task.sample(Stream.span("train", 0, 0, 1))) is None:
+            raise ValueError(
+                f"rollout.constrained does nothing for {type(policy).__name__} here: it chooses among answers anyway, and "
+                f"{type(task).__name__} does not say which of them have an effect (action_mask); leave it out"
+            )
+        return
     said = cast("VLMPolicy", policy)
     size = said.model.get_output_embeddings().out_features
     given = (said.processor.tokenizer, size, said.ends, forms_of(task), said.prompt_style, said.encoder.written)

@@ -56,6 +56,12 @@ class Conversations:
         """Where the tokens of each turn stand."""
         return [slice(start, stop) for start, stop in pairwise(accumulate(self.widths, initial=0))]
 
+    @property
+    def answers(self) -> list[tuple[Tensor, Tensor | None]]:
+        """Of each turn the rows (a,) that were asked, and which answers may be given to each, or to each of the prompts."""
+        first = torch.arange(len(self) * self.group_size, device=self.first.input_ids.device)
+        return [(first, self.first.answers), *((turn.rows, turn.inputs.answers) for turn in self.heard)]
+
     def rows(self, rows: Tensor) -> Conversations:
         """Return the conversations that begin with the chosen prompts."""
         count, device = len(self) * self.group_size, rows.device
@@ -131,6 +137,7 @@ def beneath(parts: Sequence[VLMInputs]) -> VLMInputs:
         ValueError: they show pictures of other numbers or sizes.
     """
     longest = max(part.input_ids.shape[1] for part in parts)
+    answers = [part.answers for part in parts if part.answers is not None]
 
     def wide(values: list[Tensor]) -> Tensor:
         return torch.cat([torch.nn.functional.pad(each, (longest - each.shape[-1], 0)) for each in values])
@@ -147,6 +154,7 @@ def beneath(parts: Sequence[VLMInputs]) -> VLMInputs:
         wide(types) if types else None,
         {name: torch.cat([part.pictures[name] for part in parts]) for name in parts[0].pictures},
         _features(features, 0) if features else None,
+        torch.cat(answers) if answers else None,
     )
 
 
@@ -180,6 +188,7 @@ def join(parts: Sequence[VLMInputs], replies: Sequence[tuple[Tensor, Tensor]], r
         None if first.token_types is None else row.types,
         _pictures(shown),
         _features([part.features for part in shown if part.features is not None], 1),
+        parts[-1].answers,
     )
 
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ssl4rl_agents.policies.finite import require_probabilities
 from ssl4rl_agents.policies.graph_batches import GraphInputs, encode_graphs
 from ssl4rl_agents.policies.graph_layers import GraphEncoder, GraphHead
-from ssl4rl_agents.policies.policy import Evaluation, Policy, Samples, token_statistics
+from ssl4rl_agents.policies.policy import IMPOSSIBLE, Evaluation, Policy, Samples, token_statistics
 from ssl4rl_envs import Task
 from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.interface import Interface
@@ -175,7 +175,14 @@ class GNNPolicy(Policy):
         Of nodes whose features are hidden no number is read, so that nothing is known that is not shown.
         """
         by_number = self.table is not None and "node_id" in batch.observation
-        return batch.observation if by_number else interface.observe(batch)
+        shown = batch.observation if by_number else interface.observe(batch)
+        return {**shown, **self.answerable(interface.task, batch)}
+
+    def answerable(self, task: Task, batch: Batch) -> dict[str, NDArray[np.int16]]:
+        """Return which answers may be given, where these are the ones that it chooses among."""
+        found = super().answerable(task, batch)
+        count = 1 + self.sizes.slots * self.sizes.choices
+        return {name: values for name, values in found.items() if values.shape[1] == count}
 
     def encode(self, observations: dict[str, Any]) -> GraphInputs:
         """Bring graphs, as `encode_graphs` describes them, to where the weights are."""
@@ -257,7 +264,12 @@ class GNNPolicy(Policy):
         nodes = self.embed(inputs)
         with torch.autocast(self.device.type, enabled=False):
             logits, about = self.head(nodes, inputs.query)
-            return logits / self.temperature, self.value_head(about).squeeze(-1)
+            logits, values = logits / self.temperature, self.value_head(about).squeeze(-1)
+        if inputs.allowed is None:
+            return logits, values
+        allowed = inputs.allowed.view(logits.shape)
+        nothing = ~allowed.any(-1, keepdim=True)  # where no action has an effect, any will do
+        return logits.masked_fill(~(allowed | nothing), IMPOSSIBLE), values
 
 
 def require_fit(sizes: GNNSizes, task: Task, folder: Path) -> None:

@@ -36,14 +36,15 @@ def forms_of(task: Task) -> list[AnswerFormat]:
     Raises:
         ValueError: some answers are not made of labels.
     """
-    if isinstance(task, Composite) and task.answer_format is None:
-        return list(dict.fromkeys(form for inside in task.tasks for form in forms_of(inside)))
-    if task.answer_format is None:
+    if isinstance(task, Composite):
+        for inside in task.tasks:
+            forms_of(inside)
+    elif task.answer_format is None:
         raise ValueError(
             f"rollout.constrained needs answers that are chosen among labels, and those of {type(task).__name__} are free "
             "(numbers, or colours); leave it out"
         )
-    return [task.answer_format]
+    return list(task.answer_formats)
 
 
 def reply_grammar(forms: Sequence[AnswerFormat], style: str, written: str = "", lead: str = "") -> str:
@@ -69,6 +70,12 @@ def reply_grammar(forms: Sequence[AnswerFormat], style: str, written: str = "", 
     else:
         start = _quoted(lead + before)
     return _with_answers([*start, "answer", *_quoted(end)], forms)
+
+
+def around_answers(style: str, written: str = "") -> tuple[str, str]:
+    """Return what stands right before the answer in a reply, and right behind it."""
+    before, _, end = said_of(wrap(_BODY, style, _THOUGHT), written, style).partition(_BODY)
+    return before.rpartition(_THOUGHT)[2].removeprefix(CLOSED).lstrip(), end
 
 
 def closing_grammar(forms: Sequence[AnswerFormat]) -> str:

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ssl4rl_agents.policies.answerable import ANSWERABLE
+
 
 @dataclass(frozen=True)
 class GraphInputs:
@@ -24,6 +26,7 @@ class GraphInputs:
         target: (n, K) int64 local numbers of the nodes that are asked about.
         query: (n, K) int64 what is asked of each, or None.
         mark: (n, M) int64 what a node is to the question, or None.
+        allowed: (n, answers) bool, which may be given, those of one slot after those of another; None where any may.
     """
 
     x: Tensor | None
@@ -35,6 +38,7 @@ class GraphInputs:
     target: Tensor
     query: Tensor | None
     mark: Tensor | None = None
+    allowed: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.target)
@@ -72,7 +76,8 @@ def encode_graphs(observations: dict[str, Any], device: torch.device) -> GraphIn
 
     Args:
         observations: `x` (n, M, F) or `node_id` (n, M), `node_mask` (n, M), `edge_index` (n, 2, E), `edge_mask` (n, E) and
-            `target` (n, K); perhaps `x_mask` (n, M), 0 where features are hidden, `query` (n, K) and `mark` (n, M).
+            `target` (n, K); perhaps `x_mask` (n, M), 0 where features are hidden, `query` (n, K) and `mark` (n, M), and which
+            answers may be given (see `answerable`).
         device: where to.
     """
 
@@ -88,7 +93,7 @@ def encode_graphs(observations: dict[str, Any], device: torch.device) -> GraphIn
         return found
 
     exists = needed("node_mask", torch.bool)
-    shown = numbers("x_mask", torch.bool)
+    shown, answers = numbers("x_mask", torch.bool), numbers(ANSWERABLE, torch.bool)
     return GraphInputs(
         x=numbers("x", torch.float32),
         node_id=numbers("node_id", torch.int64),
@@ -99,6 +104,7 @@ def encode_graphs(observations: dict[str, Any], device: torch.device) -> GraphIn
         target=needed("target", torch.int64),
         query=numbers("query", torch.int64),
         mark=numbers("mark", torch.int64),
+        allowed=None if answers is None else answers[:, 1:],
     )
 
 

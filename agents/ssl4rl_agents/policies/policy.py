@@ -14,14 +14,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ssl4rl_agents.policies.answerable import ANSWERABLE, answerable
 from ssl4rl_envs.interface import Interface
-from ssl4rl_envs.task import Batch
+from ssl4rl_envs.task import Batch, Task
 
 if TYPE_CHECKING:
     from ssl4rl_agents.policies.constraint import Constraint
+
+
+IMPOSSIBLE = -1e9
+"""Logit of what cannot be chosen: its probability is exactly 0, and finite times 0 stays 0 in gradients."""
 
 
 class Inputs(Protocol):
@@ -115,6 +122,9 @@ class Policy(nn.Module, ABC):
     constraint: Constraint | None = None
     """The grammar that replies obey, see `constraint.constrain`; None where anything may be said."""
 
+    masked: bool = False
+    """Whether it gives no answer that has no effect where the task says which these are; see `constraint.constrain`."""
+
     together: Together | None = None
     """The processes that hold a part of the weights each; None where this process has them whole."""
 
@@ -133,7 +143,12 @@ class Policy(nn.Module, ABC):
 
     def observe(self, interface: Interface, batch: Batch) -> dict[str, Any]:
         """Return what `encode` takes of questions, be they compact or not; by default what an agent is shown."""
-        return interface.observe(batch)
+        return {**interface.observe(batch), **self.answerable(interface.task, batch)}
+
+    def answerable(self, task: Task, batch: Batch) -> dict[str, NDArray[np.int16]]:
+        """Return what `encode` takes beside what is shown: which answers may be given, where not any may."""
+        found = answerable(task, batch) if self.masked else None
+        return {} if found is None else {ANSWERABLE: found}
 
     @abstractmethod
     def encode(self, observations: dict[str, Any]) -> Any:

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import BatchEncoding
 
+from ssl4rl_agents.policies.answerable import ANSWERABLE
 from ssl4rl_agents.policies.picture_plans import NotLearnedError, PicturePlan, learn
 from ssl4rl_agents.policies.pictures import Features, on_device, split_pictures
 from ssl4rl_agents.policies.support import UnsupportedModelError, base_of
@@ -47,6 +48,7 @@ class VLMInputs:
         token_types: (prompts, length) what a model that sees in both directions is told of each token, else None.
         pictures: what the processor made of the pictures, (prompts, k, ...) each; empty where a frozen tower has seen them.
         features: what a frozen tower and connector made of them, or None.
+        answers: (prompts, 1 + actions) int16 which answers may be given, see `answerable`; None where any may.
     """
 
     input_ids: Tensor
@@ -55,6 +57,7 @@ class VLMInputs:
     token_types: Tensor | None
     pictures: dict[str, Tensor]
     features: Features | None
+    answers: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.input_ids)
@@ -68,6 +71,7 @@ class VLMInputs:
             None if self.token_types is None else self.token_types[rows],
             {name: values[rows] for name, values in self.pictures.items()},
             None if self.features is None else self.features.rows(rows),
+            None if self.answers is None else self.answers[rows],
         )
 
 
@@ -117,7 +121,7 @@ class PromptEncoder:
 
     def __call__(self, observations: dict[str, Any], device: torch.device) -> VLMInputs:
         """Encode pictures (n, height, width, 3) uint8 by name, arrays or tensors on any device, and `prompt`, n strings."""
-        return self.inputs(self.processed(observations, device))
+        return self.inputs(self.processed(observations, device), observations.get(ANSWERABLE))
 
     def processed(self, observations: dict[str, Any], device: torch.device, form: Form | None = None) -> BatchEncoding:
         """Return what the processor makes of observations: all that the model itself takes, on a device.
@@ -223,8 +227,13 @@ class PromptEncoder:
         )
         return encoded
 
-    def inputs(self, encoded: BatchEncoding) -> VLMInputs:
-        """Return what the policy makes of that: tokens and their places, and each prompt's share of the pictures."""
+    def inputs(self, encoded: BatchEncoding, answers: NDArray[np.int16] | None = None) -> VLMInputs:
+        """Return what the policy makes of that: tokens and their places, and each prompt's share of the pictures.
+
+        Args:
+            encoded: of some prompts.
+            answers: which answers may be given to each; see `VLMInputs`.
+        """
         by_token = {name: value for name, value in encoded.items() if value.shape == encoded["input_ids"].shape}
         seen = {name: value for name, value in encoded.items() if name not in by_token}
         return VLMInputs(
@@ -234,6 +243,7 @@ class PromptEncoder:
             by_token["token_type_ids"] if self._two_way else None,
             split_pictures(seen, len(encoded["input_ids"]), self.name),
             None,
+            None if answers is None else torch.from_numpy(answers).to(by_token["input_ids"].device),
         )
 
     @property
@@ -260,7 +270,9 @@ class PromptEncoder:
 
     def _read(self, observations: dict[str, Any], form: Form | None = None) -> tuple[list[str], list[Pictures]]:
         """Return the prompts in the model's chat format, and the first pictures of all, the second ones, ..."""
-        names = sorted(name for name in observations if name != "prompt")  # as Gymnasium's Dict spaces order them
+        names = sorted(
+            name for name in observations if name not in ("prompt", ANSWERABLE)
+        )  # as Gymnasium's Dict spaces order them
         if names and self.image_token_id is None:
             raise ValueError(f"{self.name} reads text alone; this environment shows pictures ({', '.join(names)})")
         texts = [(form or self.text)(prompt, len(names)) for prompt in observations["prompt"]]

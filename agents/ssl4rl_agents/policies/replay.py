@@ -115,7 +115,7 @@ def evaluate_conversations(policy: VLMPolicy, talks: Conversations, tokens: Tens
         raise ValueError(f"the mask has {int(mask.sum()) - len(index)} tokens in turns that their rows did not take")
     allowed = None
     if policy.constraint is not None:
-        allowed = policy.constraint.of_turns(tokens, mask, talks.columns).flat()[index]
+        allowed = policy.constraint.of_turns(tokens, mask, talks.columns, talks.answers).flat()[index]
     results = (*policy.statistics(hidden, tokens.flatten()[index], allowed), policy.values(hidden))
     return Evaluation(*(values.new_zeros(mask.numel()).index_put((index,), values).view(mask.shape) for values in results))
 

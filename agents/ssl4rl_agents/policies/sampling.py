@@ -20,8 +20,15 @@ Choose = Callable[[Tensor, int], Tensor]
 """From logits (n, vocabulary) and a position in the answer to the tokens (n,) there."""
 
 
-def sample(policy: VLMPolicy, prefix: Prefix, generator: torch.Generator | None, *, deterministic: bool) -> Samples:
-    """Sample answers behind prompts, or take the likeliest token at every place."""
+def sample(
+    policy: VLMPolicy,
+    prefix: Prefix,
+    generator: torch.Generator | None,
+    answers: Tensor | None = None,
+    *,
+    deterministic: bool,
+) -> Samples:
+    """Sample answers behind prompts, or take the likeliest token at every place; `answers` is as of `grow`."""
     states: list[Tensor] = []
 
     def choose(logits: Tensor, position: int) -> Tensor:
@@ -32,17 +39,24 @@ def sample(policy: VLMPolicy, prefix: Prefix, generator: torch.Generator | None,
             states.append(generator.get_state())
         return torch.multinomial(logits.softmax(-1), 1, generator=generator).squeeze(-1)
 
-    samples = grow(policy, prefix, choose)
+    samples = grow(policy, prefix, choose, answers)
     if generator is not None and len(states) > samples.tokens.shape[1]:
         generator.set_state(states[samples.tokens.shape[1]])  # tokens that were sampled for nothing change no luck
     return samples
 
 
-def grow(policy: VLMPolicy, prefix: Prefix, choose: Choose) -> Samples:
-    """Let answers of at most `prefix.longest` tokens grow behind prompts that were run and spread."""
+def grow(policy: VLMPolicy, prefix: Prefix, choose: Choose, answers: Tensor | None = None) -> Samples:
+    """Let answers of at most `prefix.longest` tokens grow behind prompts that were run and spread.
+
+    Args:
+        policy: whose.
+        prefix: the prompts.
+        choose: chooses tokens.
+        answers: which answers may be given to each prompt, as `VLMInputs` have it.
+    """
     decoder, watch = policy.decoder, Watch(policy.device, prefix.longest)
     alive = torch.ones(len(prefix.hidden), dtype=torch.bool, device=policy.device)
-    replies = None if policy.constraint is None else policy.constraint.begin(len(prefix.hidden))
+    replies = None if policy.constraint is None else policy.constraint.begin(len(prefix.hidden), answers)
     columns: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
     for position in range(prefix.longest):
         logits = policy.logits(prefix.hidden, None if replies is None else replies.allowed(policy.device))

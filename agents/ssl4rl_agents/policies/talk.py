@@ -78,7 +78,8 @@ class Talk:
                 prefix = decoder.prefill(inputs.first)
                 decoder.spread(prefix, inputs.group_size, policy.max_new_tokens)
             prompt, following = prefix.mask, prefix.following
-            samples = self._last = sample(policy, prefix, generator, deterministic=deterministic)
+            answers = inputs.answers[-1][1]
+            samples = self._last = sample(policy, prefix, generator, answers, deterministic=deterministic)
             inputs.widths.append(samples.tokens.shape[1])
             if len(inputs.widths) != self._decisions:
                 self._kept = grown(prefix, prompt, samples.mask[:, :-1])

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from ssl4rl_agents.policies.answerable import ANSWERABLE
 from ssl4rl_agents.policies.prompts import PROBE, PromptEncoder, VLMInputs
 from ssl4rl_agents.policies.strips import without_first
 from ssl4rl_agents.policies.support import UnsupportedModelError
@@ -57,7 +58,8 @@ class Between:
             return end + text if lacking[-1] else text  # words are cut into tokens as they are behind a reply that has ended
 
         encoded = self._encoder.processed(observations, device, form)
-        return without_first(self._encoder.inputs(encoded), torch.tensor(lacking, device=device))
+        inputs = self._encoder.inputs(encoded, observations.get(ANSWERABLE))
+        return without_first(inputs, torch.tensor(lacking, device=device))
 
     def text(self, prompt: str, pictures: int) -> str:
         """Return what stands between a reply and the next, where this prompt with so many pictures is asked.

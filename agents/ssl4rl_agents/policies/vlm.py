@@ -15,14 +15,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import numpy as np
 import torch
 import torch._dynamo as dynamo
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers.modeling_layers import GradientCheckpointingLayer
 from typing_extensions import override
 
+from ssl4rl_agents.policies.answerable import ANSWERABLE
 from ssl4rl_agents.policies.constraint import Allowed
 from ssl4rl_agents.policies.conversations import Conversations, join
 from ssl4rl_agents.policies.decoder import Decoder
@@ -31,7 +34,15 @@ from ssl4rl_agents.policies.limits import position_limit, require_room
 from ssl4rl_agents.policies.loading import load_value_head, load_weights_checked, without_bars
 from ssl4rl_agents.policies.lora import add_lora, has_lora, merged_weights, train_lora, without_lora
 from ssl4rl_agents.policies.pictures import vision_parameters
-from ssl4rl_agents.policies.policy import Evaluation, Policy, Samples, Together, masked_statistics, token_statistics
+from ssl4rl_agents.policies.policy import (
+    IMPOSSIBLE,
+    Evaluation,
+    Policy,
+    Samples,
+    Together,
+    masked_statistics,
+    token_statistics,
+)
 from ssl4rl_agents.policies.prompts import PromptEncoder, VLMInputs
 from ssl4rl_agents.policies.replay import evaluate_conversations
 from ssl4rl_agents.policies.sampling import Choose, grow, sample
@@ -45,12 +56,10 @@ from ssl4rl_agents.policies.turns_text import Between
 from ssl4rl_agents.policies.windows import batch_windows
 from ssl4rl_agents.readability import TRUNCATED
 from ssl4rl_envs.answers import check_style
+from ssl4rl_envs.task import Batch, Task
 
 STATIC = {"auto": None, "static": True, "dynamic": False}
 """By `cache`, what `Decoder` is told."""
-
-IMPOSSIBLE = -1e9
-"""Logit of a token that cannot be said: its probability is exactly 0, and finite times 0 stays 0 in gradients."""
 
 LOGITS = 2**24
 """Most logits that exist at a time in `VLMPolicy.evaluate`; more tokens are scored in parts, whose logits are computed again
@@ -195,6 +204,12 @@ class VLMPolicy(Policy):
         for layer in layers:
             layer.compile(dynamic=True, backend=backend)
 
+    def answerable(self, task: Task, batch: Batch) -> dict[str, NDArray[np.int16]]:
+        """Return which answers may be given, where the grammar of replies is that of the task's answers."""
+        found = super().answerable(task, batch)
+        known = self.constraint is not None and self.constraint.meet(task, batch, found.get(ANSWERABLE))
+        return found if known else {}
+
     def encode(self, observations: dict[str, Any]) -> VLMInputs:
         """Run the processor over pictures (n, height, width, 3) by name and `prompt`, n strings.
 
@@ -282,7 +297,7 @@ class VLMPolicy(Policy):
         with self.copied_adapters():
             prefix = self.decoder.prefill(inputs)
             self.decoder.spread(prefix, repeats, longest)
-            samples = answer(self, prefix)
+            samples = answer(self, prefix, answers=inputs.answers)
             self.decoder.finish(prefix)
         return samples
 
@@ -302,7 +317,7 @@ class VLMPolicy(Policy):
         length = max(1, int(mask.sum(1).max()))
         within = mask[:, :length]
         chosen = self.decoder.answers(inputs, tokens[:, :length], within)[within]
-        allowed = None if self.constraint is None else self.constraint.of(tokens, mask)[mask]
+        allowed = None if self.constraint is None else self.constraint.of(tokens, mask, inputs.answers)[mask]
         results = (*self.statistics(chosen, tokens[mask], allowed), self.values(chosen))
         return Evaluation(*(result.new_zeros(mask.shape).masked_scatter(mask, result) for result in results))
 

@@ -21,7 +21,7 @@ from ssl4rl_agents.runs.folder import read_config
 from ssl4rl_agents.runs.trained import read_trained
 from ssl4rl_agents.runtime.device import autocast, find_device
 from ssl4rl_agents.settings import window_of
-from ssl4rl_envs import Task, make_task
+from ssl4rl_envs import SSLEnv, SSLVectorEnv, Task, make_task
 
 BATCH = 128
 CHECKPOINTS = {"newest": newest, "best": best}
@@ -41,6 +41,9 @@ class PolicyAgent(Asking):
             question, `begin` must be called where episodes begin, as `evaluate` does; the agent remembers by the row what it
             was shown and what it said.
 
+    A policy that is constrained keeps to the actions that have an effect in the environments that the agent has entered, as
+    those of `evaluate`; elsewhere nobody says which these are, and it may give every answer.
+
     Raises:
         ValueError: there is no such context.
     """
@@ -51,6 +54,11 @@ class PolicyAgent(Asking):
         self._generator = torch.Generator(self._device).manual_seed(seed)
         self._window = window_of(context)
         self._earlier: list[list[Said]] = []
+        self._entered: SSLEnv | SSLVectorEnv | None = None
+
+    def enter(self, envs: SSLEnv | SSLVectorEnv) -> None:
+        """Learn from these environments from now on which answers may be given."""
+        self._entered = envs.unwrapped
 
     def begin(self, begun: NDArray[np.bool_]) -> None:
         """Forget what came before in those rows (n,) that show the beginning of an episode next."""
@@ -60,6 +68,9 @@ class PolicyAgent(Asking):
     def act(self, observations: dict[str, Any], *, deterministic: bool = False) -> Any:
         """Answer by the likeliest tokens, or sample; n replies, or an array (n, ...) of the action space."""
         count = len(next(iter(observations.values())))
+        if self._entered is not None and len(self._entered.questions.batch) == count:
+            states = self._entered.questions.batch
+            observations = {**observations, **self.policy.answerable(self._entered.task, states)}
         if self._window == 1:
             alike = {0: list(range(count))}
         else:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssl4rl_envs import Stream, films, make_task, rendering
+from ssl4rl_envs import Stream, animation, make_task, rendering
 from ssl4rl_envs.answers import extract
 from ssl4rl_envs.images.patch_swap import PatchSwap
 from ssl4rl_envs.images.reveal import Reveal
@@ -119,63 +119,63 @@ def test_tasks_without_words_have_no_lessons():
     assert task.rationale(batch_of(task, 1)) == ["What was under the masked patch of the picture: as it is painted."]
 
 
-# Films
+# Episodes as pictures
 
 
 @EVERY
-def test_an_episode_has_a_scene_for_every_decision_and_one_for_the_end(task):
+def test_an_episode_has_a_moment_for_every_decision_and_one_for_the_end(task):
     batch = batch_of(task, 5)
     counts = np.zeros(5, int)
     for turn in solve(task, batch):
         counts[turn.rows] += 1
-    episodes = films.solved(task, batch)
-    assert [len(scenes) - 1 for scenes in episodes] == counts.tolist()
-    for row, scenes in enumerate(episodes):
-        assert scenes[0].thought == task.rationale(batch)[row] == scenes[0].card.question
-        assert all(scene.decision is not None for scene in scenes[:-1])
-        assert not any("truth" in str(scene.card.verdict) for scene in scenes[:-1])
-        assert f"-> {scenes[0].decision}" in str(scenes[0].card.verdict)
-        assert scenes[-1].decision is None
-        assert "truth" in str(scenes[-1].card.verdict)
-        paid = sum(scene.reward for scene in scenes)
-        assert f"reward {paid:.2f}" in str(scenes[-1].card.verdict)
-        assert np.array_equal(scenes[0].card.pictures["image"], batch.observation["image"][row])
+    episodes = animation.solved(task, batch)
+    assert [len(moments) - 1 for moments in episodes] == counts.tolist()
+    for row, moments in enumerate(episodes):
+        assert moments[0].thought == task.rationale(batch)[row] == moments[0].card.question
+        assert all(moment.decision is not None for moment in moments[:-1])
+        assert not any("truth" in str(moment.card.verdict) for moment in moments[:-1])
+        assert f"-> {moments[0].decision}" in str(moments[0].card.verdict)
+        assert moments[-1].decision is None
+        assert "truth" in str(moments[-1].card.verdict)
+        paid = sum(moment.reward for moment in moments)
+        assert f"reward {paid:.2f}" in str(moments[-1].card.verdict)
+        assert np.array_equal(moments[0].card.pictures["image"], batch.observation["image"][row])
 
 
 def test_anybodys_episode_is_shown_with_its_questions_and_ends_at_the_horizon():
     task = SEQUENTIAL["RotateUpright"]
     batch = batch_of(task, 2)
     played = list(turns(task, batch, lambda _, rows: np.full(len(rows), LEFT)))
-    for scenes in films.scenes(task, 2, played):
-        assert len(scenes) == 5
-        assert scenes[0].card.question == task.question(batch)[0]
-        assert "reward 0.00" in str(scenes[-1].card.verdict)
+    for moments in animation.moments(task, 2, played):
+        assert len(moments) == 5
+        assert moments[0].card.question == task.question(batch)[0]
+        assert "reward 0.00" in str(moments[-1].card.verdict)
 
 
 def test_frames_are_of_one_size_and_a_film_holds_them_all(tmp_path):
-    episodes = films.solved(SEQUENTIAL["Reveal"], batch_of(SEQUENTIAL["Reveal"], 2))
+    episodes = animation.solved(SEQUENTIAL["Reveal"], batch_of(SEQUENTIAL["Reveal"], 2))
     count = sum(map(len, episodes))
-    frames, durations = films.frames(episodes)
+    frames, durations = animation.frames(episodes)
     assert len({frame.shape for frame in frames}) == 1
     assert len(frames) == len(durations) == count
-    for ending in films.ENDINGS:
-        films.write(episodes, tmp_path / "new" / f"film{ending}")
+    for ending in animation.ENDINGS:
+        animation.write(episodes, tmp_path / "new" / f"film{ending}")
         with Image.open(tmp_path / "new" / f"film{ending}") as film:
             assert film.n_frames == count
             assert film.size == frames[0].shape[1::-1]
 
 
 def test_a_picture_has_a_strip_for_each_episode(tmp_path):
-    episodes = films.solved(SEQUENTIAL["RotateUpright"], batch_of(SEQUENTIAL["RotateUpright"], 4))
-    films.write(episodes, tmp_path / "strips.png")
+    episodes = animation.solved(SEQUENTIAL["RotateUpright"], batch_of(SEQUENTIAL["RotateUpright"], 4))
+    animation.write(episodes, tmp_path / "strips.png")
     with Image.open(tmp_path / "strips.png") as strips:
-        boards = [rendering.board([scene.card for scene in scenes], len(scenes)) for scenes in episodes]
+        boards = [rendering.board([moment.card for moment in episode], len(episode)) for episode in episodes]
         assert strips.size == (max(board.shape[1] for board in boards), sum(board.shape[0] for board in boards))
         assert np.array_equal(np.asarray(strips)[: boards[0].shape[0], : boards[0].shape[1]], boards[0])
 
 
 def test_nothing_to_show_is_an_error():
     with pytest.raises(ValueError, match="at least one episode"):
-        films.strips([])
+        animation.strips([])
     with pytest.raises(ValueError, match="at least one episode"):
-        films.frames([])
+        animation.frames([])

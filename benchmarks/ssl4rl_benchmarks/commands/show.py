@@ -10,7 +10,7 @@ from PIL import Image
 
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, require_picture
-from ssl4rl_envs import Batch, Stream, Task, films, make_task, rendering
+from ssl4rl_envs import Batch, Stream, Task, animation, make_task, rendering
 from ssl4rl_envs.stream import Split
 
 MOST = 1000
@@ -22,7 +22,7 @@ class ShowFlags:
     """Draw several instances with question and answer."""
 
     out: Path
-    """The picture file to write; its ending decides the format, e.g. board.png, or with --solve film.gif."""
+    """The picture file to write; its ending decides the format, e.g. board.png, or with --solve episodes.gif."""
     count: int = 8
     """How many instances."""
     split: Split = "train"
@@ -30,7 +30,7 @@ class ShowFlags:
     seed: int = 0
     """Of the instances."""
     solve: bool = False
-    """Show how the task's teacher answers, decision by decision with its reasons: a strip for each instance, or a film."""
+    """Show how the task's teacher answers, decision by decision with its reasons: in strips, or in an animation."""
     json: bool = False
     """Print the questions and answers as JSON."""
 
@@ -65,9 +65,10 @@ def ask(task: Task, batch: Batch, out: Path) -> list[dict[str, Any]]:
 
 def solve(task: Task, batch: Batch, out: Path) -> list[dict[str, Any]]:
     """Draw how the teacher of a task answers questions, with its reasons."""
-    episodes = films.solved(task, batch)
-    films.write(episodes, out)
+    episodes = animation.solved(task, batch)
+    animation.write(episodes, out)
     decisions = [
-        [{"thought": one.thought, "answer": one.decision, "reward": one.reward} for one in scenes[:-1]] for scenes in episodes
+        [{"thought": one.thought, "answer": one.decision, "reward": one.reward} for one in episode[:-1]]
+        for episode in episodes
     ]
     return [{"question": q, "decisions": d} for q, d in zip(task.question(batch), decisions, strict=True)]

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ssl4rl_envs import Stream, films, make_task, rendering, task_class
+from ssl4rl_envs import Stream, animation, make_task, rendering, task_class
 from ssl4rl_envs.images.base import ImageTask
 from ssl4rl_envs.registration import TABLE
 from ssl4rl_envs.sources import PICTURES
@@ -62,8 +62,8 @@ def board(env_id: str) -> Image.Image:
     """Draw the first instances of an environment with their truths; of several decisions, how one is solved."""
     task = make_task(env_id)
     if task.horizon > 1:
-        (scenes,) = films.solved(task, task.sample(Stream.span("train", 0, 0, 1)))
-        return Image.fromarray(rendering.board([scene.card for scene in scenes]))
+        (moments,) = animation.solved(task, task.sample(Stream.span("train", 0, 0, 1)))
+        return Image.fromarray(rendering.board([moment.card for moment in moments]))
     batch = task.sample(Stream("train", np.zeros(BOARD, np.uint64), np.arange(BOARD)))
     answers = rendering.reveal(task, batch)
     return Image.fromarray(rendering.board([rendering.card(task, batch, i, answer) for i, answer in enumerate(answers)]))

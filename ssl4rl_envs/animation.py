@@ -1,4 +1,4 @@
-"""Films: whole episodes as pictures, a frame for each decision and one for the end, side by side or one after another."""
+"""Episodes as pictures: a frame for each decision and one for the end, side by side in strips or one after another."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Decision(Verdict):
         return [(f"-> {said}", _DECIDED), (f"earns {self.reward:.2f}", _EARNED)]
 
 
-class Scene(NamedTuple):
+class Moment(NamedTuple):
     """One frame of an episode: its card, what was thought, what was decided (None where it has ended), what that earned."""
 
     card: Card
@@ -48,13 +48,13 @@ class Scene(NamedTuple):
     reward: float
 
 
-def solved(task: Task, batch: Batch) -> list[list[Scene]]:
-    """Let a task's teacher play from each row; return the scenes of each episode, with its reasons below the pictures."""
-    return scenes(task, len(batch), list(solve(task, batch)), thoughts=True)
+def solved(task: Task, batch: Batch) -> list[list[Moment]]:
+    """Let a task's teacher play from each row; return the moments of each episode, with its reasons below the pictures."""
+    return moments(task, len(batch), list(solve(task, batch)), thoughts=True)
 
 
-def scenes(task: Task, count: int, played: Sequence[Turn], *, thoughts: bool = False) -> list[list[Scene]]:
-    """Return the scenes of `count` episodes that were played.
+def moments(task: Task, count: int, played: Sequence[Turn], *, thoughts: bool = False) -> list[list[Moment]]:
+    """Return the moments of `count` episodes that were played.
 
     Args:
         task: the task.
@@ -62,7 +62,7 @@ def scenes(task: Task, count: int, played: Sequence[Turn], *, thoughts: bool = F
         played: their turns, as `playing.turns` gives them.
         thoughts: say below each picture what the task's teacher would think, in the place of the question.
     """
-    told: list[list[Scene]] = [[] for _ in range(count)]
+    told: list[list[Moment]] = [[] for _ in range(count)]
     total = np.zeros(count)
     for number, turn in enumerate(played):
         said = task.format_all(turn.answers, turn.state)
@@ -77,15 +77,15 @@ def scenes(task: Task, count: int, played: Sequence[Turn], *, thoughts: bool = F
             decision = Decision(said[place], None, reward, success=False)
             card = rendering.card(task, turn.state, place, decision)
             card = replace(card, question=why[place]) if thoughts else card
-            told[row].append(Scene(card, why[place], said[place], reward))
+            told[row].append(Moment(card, why[place], said[place], reward))
             if ended[place]:
-                told[row].append(Scene(rendering.card(task, turn.step.state, place, ends[place]), "", None, 0.0))
+                told[row].append(Moment(rendering.card(task, turn.step.state, place, ends[place]), "", None, 0.0))
     return told
 
 
-def strips(episodes: Sequence[Sequence[Scene]]) -> NDArray[np.uint8]:
+def strips(episodes: Sequence[Sequence[Moment]]) -> NDArray[np.uint8]:
     """Draw episodes below one another, each from left to right, uint8 (height, width, 3)."""
-    boards = [rendering.board([scene.card for scene in scenes], len(scenes)) for scenes in episodes]
+    boards = [rendering.board([moment.card for moment in episode], len(episode)) for episode in episodes]
     width = max((board.shape[1] for board in boards), default=0)
     if not boards:
         raise ValueError("strips need at least one episode")
@@ -96,18 +96,18 @@ def strips(episodes: Sequence[Sequence[Scene]]) -> NDArray[np.uint8]:
     return np.concatenate(padded)
 
 
-def frames(episodes: Sequence[Sequence[Scene]]) -> tuple[list[NDArray[np.uint8]], list[int]]:
+def frames(episodes: Sequence[Sequence[Moment]]) -> tuple[list[NDArray[np.uint8]], list[int]]:
     """Draw episodes one after another, all frames of one size; return them, and for how many milliseconds each is shown."""
-    told = [scene for scenes in episodes for scene in scenes]
+    told = [moment for episode in episodes for moment in episode]
     if not told:
-        raise ValueError("a film needs at least one episode")
-    canvas = reduce(operator.or_, (rendering.canvas_of(scene.card) for scene in told))
-    drawn = [rendering.draw(scene.card, canvas) for scene in told]
-    return drawn, [_END if scene.decision is None else _FRAME + _PACE * len(scene.thought) for scene in told]
+        raise ValueError("an animation needs at least one episode")
+    canvas = reduce(operator.or_, (rendering.canvas_of(moment.card) for moment in told))
+    drawn = [rendering.draw(moment.card, canvas) for moment in told]
+    return drawn, [_END if moment.decision is None else _FRAME + _PACE * len(moment.thought) for moment in told]
 
 
-def write(episodes: Sequence[Sequence[Scene]], path: Path) -> None:
-    """Write a film: an animation where the name ends in one of `ENDINGS`, else a picture of strips."""
+def write(episodes: Sequence[Sequence[Moment]], path: Path) -> None:
+    """Write episodes: as an animation where the name ends in one of `ENDINGS`, else a picture of strips."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix.lower() not in ENDINGS:
         Image.fromarray(strips(episodes)).save(path)

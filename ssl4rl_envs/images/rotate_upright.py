@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat, fold
-from ssl4rl_envs.images.base import ImageTask
-from ssl4rl_envs.images.rotation import COUNTER_CLOCKWISE, Rotation
+from ssl4rl_envs.images.turned import COUNTER_CLOCKWISE, TurnedTask
 from ssl4rl_envs.images.turning import Turning
 from ssl4rl_envs.memory import copy_of
 from ssl4rl_envs.sources import ImageSourceLike
@@ -26,7 +25,7 @@ TURNED = np.array([1, -1, 0], np.int64)
 """By how many steps counter-clockwise each turns the picture."""
 
 
-class RotateUpright(ImageTask[Views]):
+class RotateUpright(TurnedTask):
     """Turn the picture by steps until it is upright, and stop.
 
     ## Description
@@ -71,8 +70,6 @@ class RotateUpright(ImageTask[Views]):
 
     asks = "to turn the picture by steps until it is upright"
 
-    legitimate: ClassVar = Rotation.legitimate
-
     levels = (
         Level("step-90", {"angles": 4, "max_steps": 4}),
         Level("step-45", {"angles": 8, "max_steps": 8}),
@@ -87,15 +84,14 @@ class RotateUpright(ImageTask[Views]):
         max_steps: int = 4,
         partial: bool = False,
     ) -> None:
-        self.turning = Turning(image_size, angles)
+        turning = Turning(image_size, angles)
         if max_steps < angles // 2 + 1:
             raise ValueError(
                 f"max_steps must be at least {angles // 2 + 1}, which can be needed to turn a picture upright by steps of "
-                f"{self.turning.step_degrees} degrees and to stop, got {max_steps}"
+                f"{turning.step_degrees} degrees and to stop, got {max_steps}"
             )
-        super().__init__(source, image_size, ("image",), "blank or symmetric")
-        self.turning.check(self.source)
-        self.angles, self.exact, self.partial, self.horizon = angles, self.turning.exact, partial, max_steps
+        super().__init__(source, turning)
+        self.partial, self.horizon = partial, max_steps
         self.action_space = spaces.Discrete(3)
         self.answer_format = AnswerFormat(
             ("turn left", "turn right", "stop"),
@@ -104,14 +100,6 @@ class RotateUpright(ImageTask[Views]):
         )
         self.chance = float(self._paid(np.arange(angles)).mean())
         self.check_source()
-
-    def draft(self, stream: Stream) -> Views:
-        """Draw a view."""
-        return self.turning.views(stream, self.source)
-
-    def askable(self, draft: Views) -> NDArray[np.bool_]:
-        """Return which views look different after every turn."""
-        return self.turning.differ(draft, self.source)
 
     def make(self, stream: Stream) -> Batch:
         """Turn one view a row; the target is by how many steps counter-clockwise it is turned."""

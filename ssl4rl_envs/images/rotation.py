@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
-import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
-from ssl4rl_envs.images.base import ImageTask
+from ssl4rl_envs.images.turned import COUNTER_CLOCKWISE, TurnedTask
 from ssl4rl_envs.images.turning import Turning
 from ssl4rl_envs.sources import ImageSourceLike
-from ssl4rl_envs.sources.base import Views
 from ssl4rl_envs.stream import Stream
 from ssl4rl_envs.task import Batch, Level, Score, exact_score
 
 MOST_LISTED = 12
 """With more angles than this the question does not list them."""
 
-COUNTER_CLOCKWISE = ("counter-clockwise", "counterclockwise", "anti-clockwise", "anticlockwise", "ccw")
-"""What the question says already, so that it adds nothing to an answer; "clockwise" does, and is not read."""
 
-
-class Rotation(ImageTask[Views]):
+class Rotation(TurnedTask):
     """By how many degrees counter-clockwise was the picture turned?
 
     ## Description
@@ -59,18 +54,6 @@ class Rotation(ImageTask[Views]):
 
     asks = "by how many degrees counter-clockwise the picture was turned"
 
-    legitimate: ClassVar = {
-        "border rows": "It sees the outermost lines of the picture, and skies are lighter and plainer than the ground. Which "
-        "side is up is what the task asks, so this is part of understanding the scene.",
-        "spectrum": "It sees how much detail a picture has in each direction, and detail has one: things stand upright, "
-        "water lies flat. This is a property of the scene that was photographed or drawn.",
-        "residuals": "It sees the grain of the picture, and the grain of the ground has a direction. This comes from the "
-        "scene: over noise the same measurements tell nothing.",
-        "file size": "It sees how long the parts of the picture would be as files, and the quarter that holds the sky is "
-        "shorter. That the sky is plain is a fact about the scene.",
-        "boosted trees": "They see all of these measurements together, each of which is accepted by itself.",
-    }
-
     levels = (
         Level("angles-2", {"angles": 2}),
         Level("angles-4", {"angles": 4}),
@@ -81,12 +64,8 @@ class Rotation(ImageTask[Views]):
     def __init__(
         self, source: ImageSourceLike = "scenes", image_size: int = 64, angles: int = 4, reference: bool = False
     ) -> None:
-        self.turning = Turning(image_size, angles)
-        images = ("image", "reference") if reference else ("image",)
-        super().__init__(source, image_size, images, "blank or symmetric")
-        self.angles, self.reference = angles, reference
-        self.step_degrees, self.exact = self.turning.step_degrees, self.turning.exact
-        self.turning.check(self.source)
+        super().__init__(source, Turning(image_size, angles), ("image", "reference") if reference else ("image",))
+        self.reference, self.step_degrees = reference, self.turning.step_degrees
         self.action_space = spaces.Discrete(angles)
         self.answer_format = AnswerFormat(
             labels=tuple(str(k * self.step_degrees) for k in range(angles)),
@@ -97,14 +76,6 @@ class Rotation(ImageTask[Views]):
         )
         self.chance = 1.0 / angles
         self.check_source()
-
-    def draft(self, stream: Stream) -> Views:
-        """Draw a view."""
-        return self.turning.views(stream, self.source)
-
-    def askable(self, draft: Views) -> NDArray[np.bool_]:
-        """Return which views look different after every turn."""
-        return self.turning.differ(draft, self.source)
 
     def make(self, stream: Stream) -> Batch:
         """Turn one view a row; observation and target as the class's text says."""

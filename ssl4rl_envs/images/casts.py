@@ -128,15 +128,26 @@ def drawn(source: PictureSource, views: Views, size: int, cast: Cast, centres: F
     Returns:
         uint8 RGB (n, frames, size, size, 3).
     """
-    backdrop = source.pixels(views, size)
-    result = room_beside(backdrop, (len(views), centres.shape[1], size, size, 3))
+    return over(source.pixels(views, size), cast, centres)
+
+
+def over(backdrop: NDArray[np.uint8], cast: Cast, centres: Floats) -> NDArray[np.uint8]:
+    """Draw things over pictures (n, size, size, 3) that are there already; else as `drawn`."""
+    count, size = backdrop.shape[:2]
+    result = room_beside(backdrop, (count, centres.shape[1], size, size, 3))
     casts.paint(result, backdrop, cast.things, cast.poses(centres))
     return result
 
 
-def differences(pictures: NDArray[np.uint8], pairs: list[tuple[int, int]]) -> Floats:
-    """Return which share of the pixels of m pictures (n, m, side, side, 3) differs, pair by pair, (n, pairs)."""
-    counts = casts.changed(pictures, np.array(pairs, np.int64), LEAST_CHANGE)
+def differences(pictures: NDArray[np.uint8], pairs: list[tuple[int, int]], least: int = LEAST_CHANGE) -> Floats:
+    """Return which share of the pixels of m pictures (n, m, side, side, 3) differs, pair by pair, (n, pairs).
+
+    Args:
+        pictures: what is compared.
+        pairs: numbers of the pictures.
+        least: what counts as a difference; see `LEAST_CHANGE`.
+    """
+    counts = casts.changed(pictures, np.array(pairs, np.int64), least)
     return counts / float(pictures.shape[2] ** 2)
 
 

@@ -15,6 +15,7 @@ from ssl4rl_envs.images import marks
 from ssl4rl_envs.images.base import ImageTask
 from ssl4rl_envs.images.casts import (
     FLOATING,
+    LEAST_CHANGE,
     LOOK,
     OUT_OF_SIGHT,
     Cast,
@@ -24,6 +25,7 @@ from ssl4rl_envs.images.casts import (
     drawn,
     heading,
     named,
+    over,
     within,
 )
 from ssl4rl_envs.images.tiles import NUMBERED, numbers
@@ -38,6 +40,9 @@ SIZES = {2: (0.36, 0.48), 3: (0.44, 0.54)}
 
 SHOWS = 0.015
 """Least share of the picture in which it shows which of two things is in front."""
+
+ROUNDED = 8
+"""By how much rounding can change how much two pixels differ, in the sum over the channels: at most 3 was seen."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +142,10 @@ class DepthOrder(ImageTask[Draft]):
     def askable(self, draft: Draft) -> NDArray[np.bool_]:
         """Return which things show of any two which is in front, and have room for their marks; choose where these are."""
         look = min(LOOK, self.image_size)
-        found = self._places(draft, look)
-        narrow(found, lambda rows: self._shows(draft.rows(rows), look))
+        alone, orders = np.split(over_key(*self._frames(draft), look), [self.things], axis=1)
+        found, unsure = self._told(orders)
+        narrow(found, lambda rows: self._places(draft, alone[rows], rows))
+        narrow(found, lambda rows: ~unsure[rows] | self._shows(draft.rows(rows), look))
         return found
 
     def make(self, stream: Stream) -> Batch:
@@ -178,41 +185,60 @@ class DepthOrder(ImageTask[Draft]):
             )
         return reasons
 
-    def _shows(self, draft: Draft, look: int) -> NDArray[np.bool_]:
-        """Return of which drafts any two things look different in the two orders that they could have, (n,)."""
+    @property
+    def _pairs(self) -> list[tuple[int, int]]:
+        """Any two of the things."""
+        return [(one, other) for other in range(self.things) for one in range(other)]
+
+    def _frames(self, draft: Draft) -> tuple[Cast, Floats]:
+        """Return things and centres of frames that show each thing alone, then any two of them in both of their orders."""
         many = self.things
         twice = [*range(many), *range(many - 1)]  # so that each two of them stand in either order
-        pairs = [(one, other) for other in range(many) for one in range(other)]
-        frames = [pair for one, other in pairs for pair in ((one, other), (other, many + one))]
+        frames = [(one,) for one in range(many)]
+        frames += [pair for one, other in self._pairs for pair in ((one, other), (other, many + one))]
         shown = np.full((len(draft.marks), len(frames), len(twice), 2), OUT_OF_SIGHT)
-        for frame, pair in enumerate(frames):
-            for place in pair:
+        for frame, places in enumerate(frames):
+            for place in places:
                 shown[:, frame, place] = draft.centres[:, twice[place]]
-        cast = draft.cast.order(np.broadcast_to(np.array(twice), (len(shown), len(twice))))
-        pictures = drawn(self.source, draft.views, look, cast, shown)
-        told = differences(pictures, [(2 * number, 2 * number + 1) for number in range(len(pairs))])
+        return draft.cast.order(np.broadcast_to(np.array(twice), (len(shown), len(twice)))), shown
+
+    def _told(self, orders: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return of which drafts it may show which of any two things is in front, and of which it depends on rounding, (n,).
+
+        What is behind two things shows through them alike in both orders. So by how much a pixel differs between these is
+        the same over any picture, but for rounding, and most drafts need not be drawn over theirs.
+        """
+        surely, maybe = (self._differ(orders, LEAST_CHANGE + more) for more in (ROUNDED, -ROUNDED))
+        return maybe, ~surely
+
+    def _shows(self, draft: Draft, look: int) -> NDArray[np.bool_]:
+        """Return of which drafts any two things look different, over their picture, in both of their orders, (n,)."""
+        cast, shown = self._frames(draft)
+        return self._differ(drawn(self.source, draft.views, look, cast, shown[:, self.things :]))
+
+    def _differ(self, orders: NDArray[np.uint8], least: int = LEAST_CHANGE) -> NDArray[np.bool_]:
+        """Return in which rows all pairs of pictures, each two in a row, differ enough, (n,)."""
+        told = differences(orders, [(number, number + 1) for number in range(0, orders.shape[1], 2)], least)
         return np.asarray((told >= SHOWS).all(axis=1), np.bool_)
 
-    def _places(self, draft: Draft, look: int) -> NDArray[np.bool_]:
-        """Choose a place for each mark, on its thing, clear of all others, as near to its middle as can be.
+    def _places(self, draft: Draft, alone: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Choose in some rows a place for each mark, on its thing, clear of all others, as near to its middle as can be.
 
-        No mark may hide another. A place is looked for among `look` points a side. What has no such place has no room, and
-        is not asked about.
+        No mark may hide another. A place is looked for among the points of the pictures (k, things, look, look, 3) that show
+        each thing alone. What has no such place has no room, and is not asked about.
         """
+        look, centres, cast = alone.shape[2], draft.centres[rows], draft.cast.rows(rows)
         reach = -(-marks.side_of(self.image_size) * look // (2 * self.image_size)) + 1
-        alone = silhouettes(draft.cast, draft.centres, look)
-        best = casts.clear_places(alone, draft.centres + draft.cast.offsets(), reach)
-        draft.marks[:] = (np.stack([best % look, best // look], axis=-1) + 0.5) / look
-        corners = marks.corners(draft.marks, self.image_size)
+        best = casts.clear_places(alone, centres + cast.offsets(), reach)
+        middles = draft.marks[rows] = (np.stack([best % look, best // look], axis=-1) + 0.5) / look
+        corners = marks.corners(middles, self.image_size)
         apart = np.abs(corners[:, :, None] - corners[:, None]).max(axis=-1) >= marks.side_of(self.image_size)
         return np.asarray((best >= 0).all(axis=1) & (apart | np.eye(self.things, dtype=np.bool_)).all(axis=(1, 2)), np.bool_)
 
 
-def silhouettes(cast: Cast, centres: Floats, size: int) -> NDArray[np.uint8]:
-    """Draw each thing alone over `kernels.casts.KEY`, (n, things, size, size, 3)."""
-    count, many = cast.size.shape
-    shown, each = np.full((count, many, many, 2), OUT_OF_SIGHT), np.arange(many)
-    shown[:, each, each] = centres
-    pictures = np.empty((count, many, size, size, 3), np.uint8)
-    casts.paint(pictures, np.full((count, size, size, 3), casts.KEY, np.uint8), cast.things, cast.poses(shown))
-    return pictures
+def over_key(cast: Cast, centres: Floats, size: int) -> NDArray[np.uint8]:
+    """Draw things frame by frame over nothing but `kernels.casts.KEY`; see `casts.drawn`."""
+    key = np.broadcast_to(np.array(casts.KEY, np.uint8), (size, size, 3)).copy()
+    backdrop = np.empty((len(centres), size, size, 3), np.uint8)
+    backdrop[:] = key
+    return over(backdrop, cast, centres)

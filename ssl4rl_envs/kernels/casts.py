@@ -74,6 +74,6 @@ def clear_places(pictures: Bytes, middles: NDArray[np.float64], reach: int) -> I
     result = np.empty(middles.shape[:2], np.int64)
     work = kernels.area("casts").clear_places
     arrays: list[NDArray[Any]] = [pictures, np.ascontiguousarray(middles)]
-    least = 1 + _COMPARED // (1 + 30 * pictures.shape[1] * pictures.shape[2] ** 2)
+    least = 1 + _COMPARED // (1 + 6 * pictures.shape[1] * pictures.shape[2] ** 2)
     threads.share(len(result), lambda rows: work(result[rows], *(array[rows] for array in arrays), reach), least)
     return result

@@ -97,7 +97,7 @@ def relight(tiles: Bytes, gain: Whole, level: Whole, slope: Whole) -> None:
     """Change the light of tiles (n, m, side, side, 3) in place.
 
     A value v becomes 128 + ((v - 128) gain + level + (down r + across c) / side) / 1024, rounded and clipped, for r and c
-    from -(side - 1) to side - 1 in steps of 2.
+    from -(side - 1) to side - 1 in steps of 2. All of it before the division by 1024 is below 2**31.
 
     Args:
         tiles: what is changed.

@@ -8,8 +8,9 @@ import pytest
 from ssl4rl_agents.rules.film_rules import find_marks
 from ssl4rl_envs import Batch, Stream, make_task
 from ssl4rl_envs.images import marks
-from ssl4rl_envs.images.casts import Cast, drawn
-from ssl4rl_envs.images.depth_order import DepthOrder, Draft
+from ssl4rl_envs.images.casts import Cast, drawn, over
+from ssl4rl_envs.images.depth_order import ROUNDED, DepthOrder, Draft, over_key
+from ssl4rl_envs.kernels import casts
 from ssl4rl_envs.sources import ImageSource, Views
 from ssl4rl_envs.sources.scene_models import COLOURS, KINDS
 
@@ -119,3 +120,29 @@ def test_arguments_that_do_not_fit_are_errors(arguments, message):
 @pytest.mark.parametrize("source", ["photos", "faces"])
 def test_every_level_has_enough_to_ask_about(level, source):
     assert make_task("DepthOrder", source=source, level=level).acceptance("train", 200) > 0.25
+
+
+@pytest.mark.parametrize("level", ["2", "2-edge", "3"])
+def test_what_is_seen_over_one_colour_is_true_over_every_picture(level):
+    """Few drafts are left to be drawn over their picture, and the others would show the same there."""
+    task = make_task("SSL4RL/DepthOrder-v0", level=level)
+    draft = task.draft(Stream.span("train", 1, 0, 200))
+    pictures = over_key(*task._frames(draft), 32)
+    maybe, unsure = task._told(pictures[:, task.things :])
+    shows = task._shows(draft, 32)
+    assert maybe[shows].all()
+    assert shows[maybe & ~unsure].all()
+    assert 0 < (maybe & unsure).mean() < 0.2
+    alone = (pictures[:, : task.things] != casts.KEY).any(axis=-1).mean(axis=(2, 3))
+    assert ((alone > 0.03) & (alone < 0.3)).all()
+
+
+def test_how_much_two_orders_differ_does_not_depend_on_what_is_behind():
+    task = make_task("SSL4RL/DepthOrder-v0", level="3")
+    cast, shown = task._frames(task.draft(Stream.span("train", 2, 0, 60)))
+    apart = []
+    for grey in (0, 90, 255):
+        orders = over(np.full((60, 32, 32, 3), grey, np.uint8), cast, shown[:, task.things :]).astype(int)
+        apart.append(np.abs(orders[:, ::2] - orders[:, 1::2]).sum(axis=-1))
+    assert np.max(apart, axis=0).max() > 300
+    assert (np.max(apart, axis=0) - np.min(apart, axis=0)).max() < ROUNDED

@@ -15,6 +15,7 @@ from ssl4rl_envs.kernels.compiled.scene_strokes import frame_of
 from ssl4rl_envs.kernels.compiled.scene_things import figure, roles_of
 from ssl4rl_envs.kernels.compiled.scenes import paint as paint_rows
 from ssl4rl_envs.sources.base import UNIT
+from ssl4rl_envs.sources.scene_models import ROLES
 from ssl4rl_envs.sources.scene_parts import PARTS_SHAPE
 from ssl4rl_envs.sources.scenery import SIDE
 
@@ -36,8 +37,12 @@ def paint(out: NDArray[np.uint8], backdrop: NDArray[np.uint8], things: NDArray[n
     size, count = out.shape[2], things.shape[1]
     behind, canvas = np.empty((size, size), np.int64), np.empty((size, size), np.int64)
     rows, frame = np.empty((count * _PARTS, RECORD)), frame_of(_WHOLE // 2, _WHOLE // 2, _WHOLE, 0, size)
+    roles = np.empty((count, len(ROLES), 3))
     for i in range(len(out)):
         pack(behind, backdrop[i])
+        for k in range(count):
+            if things[i, k, 0] >= 0:
+                roles[k] = roles_of(things[i, k, 1], things[i, k, 2], 1.0)
         for f in range(out.shape[1]):
             for r in range(size):
                 for c in range(size):
@@ -46,8 +51,7 @@ def paint(out: NDArray[np.uint8], backdrop: NDArray[np.uint8], things: NDArray[n
             for k in range(count):
                 kind, pose = things[i, k, 0], poses[i, f, k]
                 if kind >= 0:
-                    roles = roles_of(things[i, k, 1], things[i, k, 2], 1.0)
-                    shapes = figure(rows, shapes, kind, (pose[0], pose[1], pose[2]), pose[3], roles)
+                    shapes = figure(rows, shapes, kind, (pose[0], pose[1], pose[2]), pose[3], roles[k])
             paint_rows(canvas, rows[:shapes], frame)
             unpack(out[i, f], canvas, 0)
 
@@ -72,20 +76,20 @@ def changed(out: NDArray[np.int64], pictures: NDArray[np.uint8], pairs: NDArray[
 @part
 def inside(place: int, reach: int, size: int) -> Any:
     """Return a row or column, moved so far into the picture that almost `reach` on either side lie in it."""
-    return max(min(place, size - reach), reach - 1)
+    return min(max(max(min(place, size - reach), reach - 1), 0), size - 1)
 
 
 @part
-def is_clear(covers: NDArray[np.bool_], number: int, r: int, c: int, reach: int) -> Any:
-    """Return whether no other thing covers a pixel within so many rows and columns."""
-    size = covers.shape[1]
-    for other in range(len(covers)):
-        if other != number:
-            for row in range(max(r - reach, 0), min(r + reach + 1, size)):
-                for column in range(max(c - reach, 0), min(c + reach + 1, size)):
-                    if covers[other, row, column]:
-                        return False
-    return True
+def is_clear(sums: NDArray[np.int64], r: int, c: int, reach: int) -> Any:
+    """Return whether no other thing covers a pixel within so many rows and columns.
+
+    Args:
+        sums: (size + 1, size + 1) how many pixels above and left of a corner others cover.
+        r, c, reach: where it is looked.
+    """
+    size = len(sums) - 1
+    top, bottom, left, right = max(r - reach, 0), min(r + reach + 1, size), max(c - reach, 0), min(c + reach + 1, size)
+    return sums[bottom, right] - sums[top, right] == sums[bottom, left] - sums[top, left]
 
 
 @jit
@@ -93,14 +97,24 @@ def clear_places(out: NDArray[np.int64], pictures: NDArray[np.uint8], middles: N
     """See `kernels.casts.clear_places`."""
     count, size = pictures.shape[1], pictures.shape[2]
     red, green, blue = KEY
-    covers = np.empty((count, size, size), np.bool_)
+    covers, covering = np.empty((count, size, size), np.bool_), np.empty((size, size), np.int64)
+    sums = np.zeros((size + 1, size + 1), np.int64)
     for i in range(len(out)):
+        covering[:] = 0
         for k in range(count):
             for r in range(size):
                 for c in range(size):
-                    pixel = pictures[i, k, r, c]
-                    covers[k, r, c] = pixel[0] != red or pixel[1] != green or pixel[2] != blue
+                    covered = (
+                        pictures[i, k, r, c, 0] != red or pictures[i, k, r, c, 1] != green or pictures[i, k, r, c, 2] != blue
+                    )
+                    covers[k, r, c] = covered
+                    covering[r, c] += covered
         for k in range(count):
+            for r in range(size):
+                along = 0
+                for c in range(size):
+                    along += covering[r, c] > covers[k, r, c]
+                    sums[r + 1, c + 1] = sums[r, c + 1] + along
             best, least = -1, np.inf
             for r in range(size):
                 down = (r + 0.5) / size - middles[i, k, 1]
@@ -108,7 +122,7 @@ def clear_places(out: NDArray[np.int64], pictures: NDArray[np.uint8], middles: N
                     if covers[k, r, c]:
                         across = (c + 0.5) / size - middles[i, k, 0]
                         away = down * down + across * across
-                        if away < least and is_clear(covers, k, inside(r, reach, size), inside(c, reach, size), reach):
+                        if away < least and is_clear(sums, inside(r, reach, size), inside(c, reach, size), reach):
                             best, least = r * size + c, away
             out[i, k] = best
 

@@ -144,14 +144,27 @@ def recolour(out: Bytes, to: Whole, pictures: Bytes, channels: Whole) -> Any:
 def relight(tiles: Bytes, gain: Whole, level: Whole, slope: Whole) -> Any:
     """See `kernels.tiles.relight`."""
     count, many, side = tiles.shape[:3]
+    added = np.empty(3 * side, np.int32)
     for i in range(count):
         for j in range(many):
+            factor, slanted = np.int32(gain[i, j]), slope[i, j, 0] != 0 or slope[i, j, 1] != 0
             for r in range(side):
-                for c in range(side):
-                    light = (slope[i, j, 0] * (2 * r - side + 1) + slope[i, j, 1] * (2 * c - side + 1)) // side
-                    for channel in range(3):
-                        value = (np.int64(tiles[i, j, r, c, channel]) - 128) * gain[i, j] + level[i, j, channel] + light
-                        tiles[i, j, r, c, channel] = min(max(128 + ((value + 512) >> 10), 0), 255)
+                if r == 0 or slanted:
+                    write_added(added, gain[i, j], level[i, j], slope[i, j], r)
+                row = tiles[i, j, r].reshape(-1)
+                for k in range(len(added)):
+                    value = np.int32(np.int32(row[k]) * factor + added[k])  # 32 bits, so that many are worked on at once
+                    row[k] = min(max(128 + (value >> 10), 0), 255)
+
+
+@part
+def write_added(added: NDArray[np.int32], gain: int, level: Whole, slope: Whole, r: int) -> None:
+    """Write what is added to the products of a row, number by number, before they are reduced by 10 bits and rounded."""
+    side = len(added) // 3
+    for c in range(side):
+        light = (slope[0] * (2 * r - side + 1) + slope[1] * (2 * c - side + 1)) // side
+        for channel in range(3):
+            added[3 * c + channel] = level[channel] + light - 128 * gain + 512
 
 
 def warm() -> None:

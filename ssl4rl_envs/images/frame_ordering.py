@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,10 +10,9 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
-from ssl4rl_envs.images import films
+from ssl4rl_envs.images import films, orders
 from ssl4rl_envs.images.base import ImageTask, check_size, one_of
 from ssl4rl_envs.images.casts import BIRD, FLOATING, Cast, Floats, Integers, draw_cast, drawn, heading, within
-from ssl4rl_envs.images.patch_ordering import derangements
 from ssl4rl_envs.images.tiles import panels
 from ssl4rl_envs.images.views import draw_views
 from ssl4rl_envs.sources import ImageSourceLike, Views
@@ -126,14 +124,12 @@ class FrameOrdering(ImageTask[Draft]):
         super().__init__(source, image_size, ("image",), "films in which what moves cannot be seen well in every frame")
         self.frames, self.speed, self.things, self.behind, self.marked = frames, speed, things, behind, marked
         self.light = light
-        self.reward = one_of("reward", reward, ("fraction", "exact"))
+        self.reward = one_of("reward", reward, orders.REWARDS)
         self.asked = frames - marked
         self.action_space = spaces.MultiDiscrete([self.asked] * self.asked)
         labels = tuple(str(number + 1 + marked) for number in range(self.asked))
         self.answer_format = AnswerFormat(labels, slots=self.asked, distinct=True, fillers=films.WORDS)
-        self.chance = derangements(self.asked) / math.factorial(self.asked) / (self.asked - 1)
-        if reward == "exact":
-            self.chance = 1 / math.factorial(self.asked)
+        self.chance = orders.chance(self.asked, reward)
         self.check_source()
 
     def draft(self, stream: Stream) -> Draft:
@@ -176,18 +172,11 @@ class FrameOrdering(ImageTask[Draft]):
 
     def valid(self, answers: NDArray[Any]) -> NDArray[np.bool_]:
         """Return which answers are permutations, (n,)."""
-        inside = super().valid(answers)
-        if not inside.any():
-            return inside
-        return np.asarray(inside & (np.sort(answers, axis=1) == np.arange(self.asked)).all(axis=1), np.bool_)
+        return orders.permutations(answers, super().valid(answers))
 
     def score(self, answers: NDArray[Any], batch: Batch) -> Score:
         """Score permutations by the share of right places."""
-        right = (answers == batch.target) & self.valid(answers)[:, None]
-        success: NDArray[np.bool_] = np.asarray(right.all(axis=1), np.bool_)
-        if self.reward == "exact":
-            return Score(success.astype(np.float32), success)
-        return Score(np.asarray(np.maximum(right.sum(axis=1) - 1, 0) / (self.asked - 1), np.float32), success)
+        return orders.score((answers == batch.target) & self.valid(answers)[:, None], self.reward)
 
     def question(self, batch: Batch) -> list[str]:
         """Ask in words; the direction of the permutation is stated, with an example."""

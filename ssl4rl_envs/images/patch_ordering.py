@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,6 +9,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
+from ssl4rl_envs.images import orders
 from ssl4rl_envs.images.base import one_of
 from ssl4rl_envs.images.tiled import TiledTask
 from ssl4rl_envs.images.tiles import APART, NUMBERED, Tiling, numbers
@@ -98,15 +98,12 @@ class PatchOrdering(TiledTask):
         jitter: float = 0,
         light: float = 0.0,
     ) -> None:
-        self.reward = one_of("reward", reward, ("fraction", "exact"))
+        self.reward = one_of("reward", reward, orders.REWARDS)
         super().__init__(source, Tiling(grid, image_size, gap, jitter, light))
         count = self.tiling.count
         self.action_space = spaces.MultiDiscrete([count] * count)
         self.answer_format = AnswerFormat(numbers(count), slots=count, distinct=True, fillers=(*NUMBERED, "order"))
-        # Over random orders the mean of f - 1/n is 0, and it is negative, -1/n, only where no tile is in its place.
-        self.chance = derangements(count) / math.factorial(count) / (count - 1)
-        if reward == "exact":
-            self.chance = 1 / math.factorial(count)
+        self.chance = orders.chance(count, reward)
         self.check_source()
 
     def make(self, stream: Stream) -> Batch:
@@ -115,23 +112,14 @@ class PatchOrdering(TiledTask):
 
     def valid(self, answers: NDArray[Any]) -> NDArray[np.bool_]:
         """Return which answers are permutations, (n,)."""
-        inside = super().valid(answers)
-        if not inside.any():
-            return inside
-        permutations = (np.sort(answers, axis=1) == np.arange(self.tiling.count)).all(axis=1)
-        return np.asarray(inside & permutations, np.bool_)
+        return orders.permutations(answers, super().valid(answers))
 
     def score(self, answers: NDArray[Any], batch: Batch) -> Score:
         """Score permutations by the share of right places; a tile that equals the right one is right."""
         valid = self.valid(answers)
         given = np.where(valid[:, None], answers, 0)
         right = self.tiling.same(batch.observation["image"], given, batch.target) & valid[:, None]
-        success: NDArray[np.bool_] = np.asarray(right.all(axis=1), np.bool_)
-        if self.reward == "exact":
-            return Score(success.astype(np.float32), success)
-        count = self.tiling.count
-        fraction = np.maximum(right.sum(axis=1) - 1, 0) / (count - 1)
-        return Score(np.asarray(fraction, np.float32), success)
+        return orders.score(right, self.reward)
 
     def question(self, batch: Batch) -> list[str]:
         """Ask in words; the direction of the permutation is stated, with an example."""
@@ -148,11 +136,3 @@ class PatchOrdering(TiledTask):
         order = np.arange(self.tiling.count)
         order[:3] = 1, 2, 0
         return order
-
-
-def derangements(count: int) -> int:
-    """Return how many permutations of `count` things leave none in its place: D(n) = (n - 1) (D(n - 1) + D(n - 2))."""
-    before, now = 1, 0
-    for n in range(2, count + 1):
-        before, now = now, (n - 1) * (now + before)
-    return now

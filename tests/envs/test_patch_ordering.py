@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssl4rl_envs import Batch, Stream, make_task
-from ssl4rl_envs.images.patch_ordering import PatchOrdering, derangements
+from ssl4rl_envs.images.orders import derangements
+from ssl4rl_envs.images.patch_ordering import PatchOrdering
 from ssl4rl_envs.images.tiles import cut, join
 from ssl4rl_envs.sources import ImageSource
 

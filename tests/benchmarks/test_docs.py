@@ -38,6 +38,33 @@ def test_the_worked_example_of_turns_is_what_the_algorithms_say():
     assert turns.picture() == (DOCS / "images" / "turns.svg").read_text(encoding="utf-8")
 
 
+def test_the_worked_example_of_turns_is_what_a_pocket_calculator_says():
+    """Episode A earns 0.5, 0 and 0.25 with tokens ab, c and de; episode B earns 1 with one token."""
+    value = dict(zip("abcde", (0.2, 0.4, 0.3, 0.1, 0.2), strict=True))
+    from_turn = dict(zip("abcde", (0.75, 0.75, 0.25, 0.25, 0.25), strict=True))  # earned from the token's turn on
+    last = dict(zip("abcde", "bbcee", strict=True))
+    by_token = [from_turn[token] - value[token] for token in "abcde"]
+    spread = (2 * 0.125**2) ** 0.5  # of 0.75 and 1, whose mean is 0.875
+    steps = (0.5, 0.0, 0.25, 1.0)  # the rewards of all turns of both episodes; their mean is 0.4375
+    deviation = (sum((step - 0.4375) ** 2 for step in steps) / 3) ** 0.5
+    first, second, third = ((step - 0.4375) / deviation for step in steps[:3])
+    expected = {
+        "gae": by_token,
+        "turn_gae": [from_turn[token] - value[last[token]] for token in "abcde"],
+        "bilevel_gae": by_token,
+        "grpo": [(0.75 - 0.875) / spread] * 5,
+        "dr_grpo": [0.75 - 0.875] * 5,
+        "rloo": [0.75 - 1.0] * 5,
+        "turn_grpo": [(0.75 - 0.875) / spread] * 2 + [0.0] * 3,
+        "step_grpo": [first + second + third] * 2 + [second + third] + [third] * 2,
+        "reinforce++": list(from_turn.values()),
+    }
+    rows = re.findall(r"^\| `([\w+]+)` \| (.+?) \| [a-z]", turns.table(), re.MULTILINE)
+    assert [name for name, _ in rows] == list(expected)
+    for name, cells in rows:
+        assert [float(cell) for cell in cells.split(" | ")] == pytest.approx(expected[name], abs=6e-4)
+
+
 @pytest.mark.parametrize("env_id", [row.id for row in TABLE])
 def test_every_environment_is_documented_under_all_headings(env_id):
     text = environments.section(env_id)

@@ -1,4 +1,9 @@
-"""Credit: what the answers of a rollout are worth to the algorithm, token by token."""
+"""Credit: what the answers of a rollout are worth to the algorithm, token by token.
+
+The second of the three files that an episode goes through, after `rollout` and before `update`. `judge` calls `estimate`,
+which works turn by turn, as rewards are paid: it puts them on the last tokens of answers and calls the function that
+`objective.advantage` names (`algorithms.estimators.ADVANTAGES`). What comes of it is put where the update's passes have it.
+"""
 
 from __future__ import annotations
 

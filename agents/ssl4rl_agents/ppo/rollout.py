@@ -1,4 +1,15 @@
-"""Rollouts: questions are asked, answers sampled and scored, turn by turn. Tasks of one decision have one turn."""
+"""Rollouts: questions are asked, answers sampled and scored, turn by turn. Tasks of one decision have one turn.
+
+This is the first of three files that an episode goes through, one after the other in `Trainer.iterate`: `Player.play` makes a
+`Rollout` of some questions, `credit.judge` a `Credit` of that, and `update.Updater.update` takes steps by both.
+
+- `Player._play` is the loop over turns, `Player._turn` one turn: what is seen is encoded and answered (`contexts`), and the
+  task pays and makes the next state (`Interface.step`).
+- A `Turn` has a row for each episode that came to it, so n falls as episodes end; `Turn.episodes` says whose rows they are.
+- The update passes over turns, or with the context "episode" over whole conversations at once: over `Rollout.passes`. What
+  belongs to tokens is taken from turns to passes, and back, by `Rollout.by_pass` and `by_turn`; without "episode" both return
+  what they are given.
+"""
 
 from __future__ import annotations
 
@@ -217,7 +228,7 @@ class Player:
         turns: list[Turn] = []
         self._context.begin()
         for number in range(self._interface.task.horizon):
-            role = (again, number) if number else (again,) if again else ()
+            role = (again, number) if number else (again,) if again else ()  # the first turn draws as if it were the only one
             turn, right, going = self._turn(going, self._randomness.generator("sampling", self._iteration, *role))
             turns.append(turn)
             success[turn.episodes] |= right
@@ -247,10 +258,10 @@ class Player:
         inputs, samples = self._context.answer(going, generator)
         device, kept = samples.tokens.device, ~samples.truncated.cpu().numpy()
         actions = self.policy.decode(samples.tokens, samples.mask, samples.truncated)
-        heard = (
+        heard = (  # what was cut off is no answer, and changes nothing
             [said if whole else "" for said, whole in zip(actions, kept, strict=True)] if self._interface.text else actions
         )
-        transition = self._interface.step(going.repeated(), heard)  # what was cut off is no answer and changes nothing
+        transition = self._interface.step(going.repeated(), heard)
         answered = transition.answered & kept
         if self._readability is not None:
             self._readability.note(actions, answered, ~kept)

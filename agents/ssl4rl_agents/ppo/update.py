@@ -1,4 +1,9 @@
-"""The update: several passes over the answers of one rollout."""
+"""The update: several passes over the answers of one rollout.
+
+The last of the three files that an episode goes through, after `rollout` and `credit`. `Updater.update` shuffles questions
+into minibatches; `minibatch_of` gathers of each what all answers to its questions need, a `Minibatch` for each of
+`Rollout.passes`; `Updater._step` sums their gradients, by `backward` in micro-batches, and takes a step of the optimizer.
+"""
 
 from __future__ import annotations
 
@@ -100,10 +105,11 @@ def minibatch_of(
     found = []
     for number, turn in enumerate(rollout.passes):
         prompts, rows = _places(turn, questions, rollout.group_size)
+        inputs = rollout.passes[0].inputs if turn.inputs is None else turn.inputs  # of an empty turn no row is taken
         samples, judged = turn.samples, credit.passes[number]
         found.append(
             Minibatch(
-                (rollout.passes[0] if turn.inputs is None else turn).inputs.rows(prompts),
+                inputs.rows(prompts),
                 turn.group_size,
                 samples.tokens[rows],
                 samples.mask[rows],
@@ -264,7 +270,7 @@ class Updater:
     def _gradients(self, batch: list[Minibatch]) -> tuple[dict[str, Tensor], Tensor]:
         """Sum the gradients of an optimizer step; return the sums of what is logged, and the ratios of its tokens."""
         learner, processes = self._processes.learner(self._policy, self._optimizer), self._processes
-        whole = batch[0].group_size  # as all episodes begin together
+        whole = batch[0].group_size  # in the first turn the episodes of a question share a prompt; later each has its own
         parts = [
             part
             for turn in batch

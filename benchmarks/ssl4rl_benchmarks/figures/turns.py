@@ -67,9 +67,14 @@ def table() -> str:
     )
     lines.append("| reward | | 0.5 | 0 | | 0.25 | on the last token of each answer |")
     for name in ADVANTAGES:
-        shown = [f"{value:.2f}".replace("-0.00", "0.00") for value in of_first(name)]
+        shown = [_written(value) for value in of_first(name)]
         lines.append(f"| `{name}` | {' | '.join(shown)} | {WHAT[name]} |")
     return "\n".join(lines) + "\n"
+
+
+def _written(value: float) -> str:
+    """Return a number with two decimals, or three where it has them."""
+    return f"{value:.3f}".removesuffix("0").replace("-0.00", "0.00")
 
 
 def picture() -> str:

@@ -195,11 +195,12 @@ class GraphSearch(GraphTask):
                 for i, far in enumerate(told)
                 if far != UNASKED
             )
-            left = self.horizon - int(steps)
-            asked.append(
+            begun = (
                 f"One of these nodes is hidden: {letters}. Name it; if it is another, you are told how many edges away the "
-                f"hidden one is. {f'{said} ' if said else ''}You may name {left} more. Which one?"
+                "hidden one is."
             )
+            rest = [] if 0 in told else [f"You may name {self.horizon - int(steps)} more. Which one?"]
+            asked.append(" ".join([begun, *([said] if said else []), *rest]))
         return asked
 
     def example(self) -> int:

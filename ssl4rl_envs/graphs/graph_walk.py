@@ -241,12 +241,22 @@ class GraphWalk(GraphTask):
             here = "at the goal" if not (marks == HERE).any() else f"at node {int((marks == HERE).argmax())}"
             been = ", ".join(map(str, np.flatnonzero(marks == VISITED).tolist()))
             letters = ", ".join(f"{chr(ord('A') + i)}: node {node}" for i, node in enumerate(offered[:count]))
-            asked.append(
+            begun = (
                 f"Edges are shown of nodes {known}. You want to get to node {goal}. You are {here}"
-                f"{f', have been at {been}' if been else ''} and may take {left} more step{'s'[: left != 1]}. From here you "
-                f"can go to {letters}. Which one?"
+                f"{f', have been at {been}' if been else ''}"
+            )
+            if here == "at the goal":
+                asked.append(f"{begun}, and need not go on.")
+                continue
+            asked.append(
+                f"{begun} and may take {left} more step{'s'[: left != 1]}. From here you can go to {letters}. Which one?"
             )
         return asked
+
+    def truths(self, batch: Batch) -> list[str | None]:
+        """Name the neighbour that is nearer to the goal, or say that the walk is there."""
+        arrived = batch.memory["place"] == batch.memory["goal"]
+        return ["at the goal" if there else said for there, said in zip(arrived, super().truths(batch), strict=True)]
 
     def example(self) -> int:
         """Return the answer of the instructions' example."""

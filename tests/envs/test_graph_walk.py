@@ -331,3 +331,14 @@ def test_words_say_where_one_is_where_one_can_go_and_how_many_steps_are_left():
 def test_wrong_arguments_say_what_would_be_right(arguments, message):
     with pytest.raises(ValueError, match=message):
         task_of(**arguments)
+
+
+def test_who_is_at_the_goal_is_asked_nothing_more():
+    task = task_of()
+    state = by_hand(task, PATH, 1, 3)
+    assert task.question(state)[0].endswith("Which one?")
+    assert task.truths(state) == [task.format(task.oracle(state)[0])]
+    for _ in range(2):
+        state = task.advance(state, task.oracle(state)).state
+    assert task.truths(state) == ["at the goal"]
+    assert task.question(state)[0].endswith(", and need not go on.")

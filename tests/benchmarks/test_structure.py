@@ -6,6 +6,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
+from ssl4rl_benchmarks.audits.graph_features import describe_graphs
 from ssl4rl_benchmarks.audits.structure import (
     COMMON,
     COUNTS,
@@ -91,3 +92,17 @@ def test_a_graph_that_a_level_refuses_is_told_with_the_reason():
     lines = list(table(EDGES, ["les_miserables"], ["test"], None, 60))
     assert [line["level"] for line in lines if "refused" in line] == ["two_hop"]
     assert "neighbour in common" in lines[-1]["refused"]
+
+
+@pytest.mark.parametrize("name", ["EdgePrediction", "NeighborChoice", "MaskedFeatures", "GraphWalk", "GraphSearch"])
+def test_compact_questions_are_counted_as_whole_ones(name):
+    """Hidden features and nodes that are not there count for nothing in either."""
+    task = make_task(name)
+    stream = Stream.span("train", 0, 0, 12)
+    whole, compact = task.sample(stream), task.compact(stream)
+    assert "x" in whole.observation
+    assert "x" not in compact.observation
+    for group, counted in structure(task, whole).items():
+        assert np.array_equal(counted, structure(task, compact)[group]), group
+    if task.role != "node":
+        assert np.array_equal(*(describe_graphs("feature overlap", task, batch) for batch in (whole, compact)))

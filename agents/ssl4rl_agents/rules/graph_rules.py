@@ -110,18 +110,20 @@ def adjacency(shown: Shown) -> NDArray[np.float32]:
     return result
 
 
-def features(task: Task, shown: Shown) -> NDArray[np.float32]:
-    """Return the features of the nodes that are shown, (n, M, F)."""
+def features(task: Task, shown: Shown, nodes: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+    """Return the features of the nodes that are shown, (n, M, F), or of some of them, by their numbers (n, K)."""
     assert isinstance(task, GraphTask)
-    found: NDArray[np.float32] = shown["x"] if task.inline else task.source.features[np.maximum(shown["node_id"], 0)]
+    of = shown["x"] if "x" in shown else np.maximum(shown["node_id"], 0)
+    of = of if nodes is None else of[np.arange(len(of))[:, None], nodes]
+    found: NDArray[np.float32] = of if "x" in shown else task.source.features[of]
     return found
 
 
 def _pairs(task: Task, shown: Shown) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return common neighbours and cosines of features of the first target with each of the others, (n, K - 1) each."""
-    near, x = adjacency(shown), features(task, shown)
-    row, targets = np.arange(len(near))[:, None], shown["target"]
+    near, targets = adjacency(shown), shown["target"]
+    row, x = np.arange(len(near))[:, None], features(task, shown, targets)
     common = (near[row, targets[:, :1]] * near[row, targets[:, 1:]]).sum(axis=2)
-    one, others = x[row, targets[:, :1]], x[row, targets[:, 1:]]
+    one, others = x[:, :1], x[:, 1:]
     norms = np.sqrt((one**2).sum(axis=2) * (others**2).sum(axis=2))
     return common.astype(np.float64), (one * others).sum(axis=2) / np.maximum(norms, 1e-9)

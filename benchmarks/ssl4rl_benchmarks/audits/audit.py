@@ -145,10 +145,11 @@ def lessons_and_questions(task: Task, settings: AuditSettings) -> tuple[Batch, B
 
 
 def instances(task: Task, split: str, count: int, seed: int) -> Batch:
-    """Return the first instances of a stream."""
+    """Return the first instances of a stream; compact ones of graphs that are walked in, of which every turn is kept."""
     starts = range(0, count, CHUNK)
     streams = [np.arange(start, min(start + CHUNK, count)) for start in starts]
-    batches = [task.sample(Stream(split, np.full(len(indices), seed), indices)) for indices in streams]
+    draw = task.compact if isinstance(task, GraphTask) and task.horizon > 1 else task.sample
+    batches = [draw(Stream(split, np.full(len(indices), seed), indices)) for indices in streams]
     observation = {key: np.concatenate([batch.observation[key] for batch in batches]) for key in batches[0].observation}
     memory = {key: np.concatenate([batch.memory[key] for batch in batches]) for key in batches[0].memory}
     target, items = (np.concatenate([getattr(batch, key) for batch in batches]) for key in ("target", "items"))

@@ -48,8 +48,8 @@ def _overlap(
     row: NDArray[np.int64],
     targets: NDArray[Any],
 ) -> Table:
-    x = features(task, shown)
     if task.role == "node":
+        x = features(task, shown)
         seen = shown["x_mask"].astype(np.float32)
         near = joined[row, targets] * seen[:, None]
         if "query" in shown:
@@ -58,7 +58,8 @@ def _overlap(
             of_all = np.einsum("nm,nmk->nk", seen, asked) / np.maximum(seen.sum(axis=1), 1)[:, None]
             return np.concatenate([of_near, of_all], axis=1).astype(np.float64)
         return np.asarray((near @ x / np.maximum(near.sum(axis=2, keepdims=True), 1)).reshape(len(x), -1), np.float64)
-    one, others = x[row, targets[:, :1]], x[row, targets[:, 1:]]
+    x = features(task, shown, targets)
+    one, others = x[:, :1], x[:, 1:]
     product = (one * others).sum(axis=2)
     norms = np.sqrt((one**2).sum(axis=2) * (others**2).sum(axis=2))
     return np.concatenate([product, product / np.maximum(norms, 1e-9)], axis=1).astype(np.float64)

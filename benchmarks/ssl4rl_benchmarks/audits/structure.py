@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from ssl4rl_agents.evaluation import clustered_interval
-from ssl4rl_agents.rules.graph_rules import adjacency, features
+from ssl4rl_agents.rules.graph_rules import adjacency
 from ssl4rl_benchmarks.audits.features import Table
 from ssl4rl_envs import Batch, Stream, hash_seed, make_task, task_class
 from ssl4rl_envs.graphs.base import GraphTask
@@ -127,7 +127,7 @@ def _counted(task: GraphTask, shown: dict[str, NDArray[Any]]) -> dict[str, Table
     of_targets, beyond = degrees[row, targets], around[row, targets, 0]
     whole = [shown["node_mask"].sum(axis=1), degrees.sum(axis=1), shown["x_mask"].sum(axis=1)]
     if task.inline:
-        whole.append((features(task, shown) != 0).sum(axis=(1, 2)))
+        whole.append(_said(task, shown))
     of_all = np.stack(whole, axis=1)[:, None].astype(np.float64)
     if task.role == "pair":
         sort = np.sort(of_targets, axis=1), np.sort(beyond, axis=1)
@@ -145,6 +145,14 @@ def _counted(task: GraphTask, shown: dict[str, NDArray[Any]]) -> dict[str, Table
         often = (task.source.features != 0).sum(axis=0)
         tables[WORD] = np.stack([shown["query"], often[shown["query"]]], axis=2)
     return {name: np.asarray(table, np.float64) for name, table in tables.items()}
+
+
+def _said(task: GraphTask, shown: dict[str, NDArray[Any]]) -> NDArray[np.int64]:
+    """Return how many features that are not 0 are shown, of all nodes together, (n,)."""
+    if "x" in shown:
+        return np.asarray((shown["x"] != 0).sum(axis=(1, 2)), np.int64)
+    of_node = (task.source.features != 0).sum(axis=1)[np.maximum(shown["node_id"], 0)]
+    return np.asarray(np.where(shown["x_mask"] == 1, of_node, 0).sum(axis=1), np.int64)
 
 
 def _shared(joined: NDArray[np.float32], degrees: NDArray[np.float32], targets: NDArray[np.int64]) -> tuple[Table, Table]:

@@ -26,7 +26,10 @@ Rewards = NDArray[np.float64]
 
 
 def measure(task: GraphTask, solvers: list[str], train: Batch, test: Batch) -> dict[str, Rewards]:
-    """Let every solver learn from what random walks see and play the test instances; return what each earns, (n,) by name."""
+    """Let every solver learn from what random walks see and play the test instances; return what each earns, (n,) by name.
+
+    Batches may be compact, and are best so: features of every node at every turn take gigabytes.
+    """
     known, right, open_ = wandered(task, solvers, train)
     models = {name: learn(known[name], right, open_) for name in solvers}
     return {name: play(task, test, chooser(task, name, models[name])) for name in solvers}
@@ -63,7 +66,7 @@ def offered(task: GraphTask, batch: Batch) -> NDArray[np.bool_]:
 
 def seen(task: GraphTask, solvers: list[str], batch: Batch) -> dict[str, Table]:
     """Return what each solver sees of the candidates of n states, (n, C, F) by name."""
-    tables = structure.structure(task, batch)
+    tables = structure.structure(task, batch) if set(solvers) & set(structure.groups_of(task)) else {}
     for name in solvers:
         if name not in tables:
             flat = describe_graphs(name, task, batch)

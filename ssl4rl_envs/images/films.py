@@ -27,24 +27,27 @@ __all__ = ["LOOK", "differences", "named"]
 WORDS = (*NUMBERED, "frame", "frames", "order")
 
 ALIKE: dict[str, str] = {
-    "spectrum": "It sees how detailed each frame is, whatever its light. Frames that follow one another are alike in that, "
-    "as what moves covers nearly the same, and frames far apart are not. To see what is near in time is what the task asks.",
-    "residuals": "It sees the grain of each frame, whatever its light, and frames that follow one another are alike in that "
-    "as well. To see what is near in time is what the task asks.",
-    "file size": "It sees how long each frame would be as a file, and frames that follow one another are about equally long. "
-    "It tells little, and nothing else than how alike they are.",
-    "border rows": "It sees the outermost lines of each frame, which things touch that move near them. It tells little, and "
-    "only where many frames leave them no other way.",
+    "spectrum": "It sees how coarse and how fine each frame is in what directions, whatever its light. What moves covers another "
+    "part of the picture from frame to frame, and frames that follow one another are alike in that, as frames far apart are "
+    "not. To see what is near in time is what the task asks.",
     "boosted trees": "They see all of these measurements of each frame beside the first one's, and what is less like that "
     "comes later. Nothing that is measured of frames one by one tells more than how alike they are.",
 }
-"""Solvers of the audit that may know which frames are near in time, and why."""
+"""Solvers of the audit that may know which frames are near in time, and why. Sizes of files, borders, the grain of frames and
+their mean colours tell nothing of that, or the audit fails."""
 
 GAP = 2
 """Pixels between neighbouring panels."""
 
 MIN_SIDE = 12
 """Least side of a frame, in pixels."""
+
+MARGIN = 3.5
+"""The boxes of what moves stay so many pixels away from the border of a frame: its two outermost lines are the same in all
+frames then, though beaks are drawn a pixel thicker and edges are smooth."""
+
+GRAIN = 64
+"""Most grey levels of 255 by which grain makes a value larger or smaller, with light 1."""
 
 SEEN, MOVED = 0.012, 0.008
 """Least share of a frame that shows what moves, and least share in which two frames differ."""
@@ -124,18 +127,29 @@ def alone(cast: Cast, centres: Floats, behind: bool) -> tuple[Cast, Floats]:
     return few, shown
 
 
-def flickering(frames: NDArray[np.uint8], stream: Stream, light: float) -> NDArray[np.uint8]:
-    """Return frames (n, m, side, side, 3) whose light was changed at random, each by itself: what tells them by mean colours.
+def inside(cast: Cast, centres: Floats, side: int, behind: bool) -> NDArray[np.bool_]:
+    """Return in which films (n,) all that moves stays away from the borders of frames of so many pixels a side."""
+    movers = cast.size.shape[1] - behind
+    half, margin = cast.half()[:, None, :movers], MARGIN / side
+    places = centres[:, :, :movers]
+    good = (places - half >= margin - 1e-9) & (places + half <= 1.0 - margin + 1e-9)
+    return np.asarray(good.all(axis=(1, 2, 3)), np.bool_)
 
-    With light 1 the contrast is halved or doubled at most, a frame as a whole made lighter or darker by up to 64 grey levels
-    of 255 and each colour by 32 more, all drawn evenly up to that.
+
+def flickering(frames: NDArray[np.uint8], stream: Stream, light: float) -> NDArray[np.uint8]:
+    """Return frames (n, m, side, side, 3) whose light and grain were drawn for each by itself.
+
+    Light hides what mean colours would tell of which frames are near in time, and grain what sizes of files and fine detail
+    would. With light 1 the contrast is halved or doubled at most, a frame as a whole made lighter or darker by up to 64 grey
+    levels of 255, each colour by 32 more, and each value by up to `GRAIN`, all drawn evenly up to that.
     """
     if not light:
         return frames
-    most = round(STEPS * light)
-    steps = stream.integers(-most, most + 1, (frames.shape[1], 5))
+    most, count, many, side = round(STEPS * light), *frames.shape[:3]
+    steps = stream.integers(-most, most + 1, (many, 5))
     level = SHADE * steps[..., :1] + CAST * steps[..., 1:4]
-    kernels.relight(frames, GAINS[steps[..., 4] + STEPS] * (STEPS // 256), level, np.zeros((*steps.shape[:2], 2), np.int64))
+    kernels.relight(frames, GAINS[steps[..., 4] + STEPS] * (STEPS // 256), level, np.zeros((count, many, 2), np.int64))
+    kernels.grain(frames, stream.words((many, side, side)), stream.integers(0, round(GRAIN * light) + 1, (many,)))
     return frames
 
 

@@ -55,8 +55,9 @@ class FrameOrdering(ImageTask[Draft]):
     straight on could as well run backward: with it there is one right order. Without it the last one painted of the things
     is a bird, and birds fly the way they look; films that run either way are equally likely in all else. Films are drawn
     again until every frame shows this thing, and none looks like another. With `behind` it passes behind something that
-    stands in front. What is behind is the same in all frames, nothing enters or leaves the picture, and the light flickers
-    at random, so what moved tells the order, and colours, borders and sizes of files do not.
+    stands in front. What is behind is the same in all frames, nothing that moves touches the border of the picture, and light
+    and grain of each frame are drawn at random, so what moved tells the order, and colours, borders and sizes of files do
+    not.
     After Misra, Zitnick & Hebert, "Shuffle and learn", 2016; things over pictures as in Dosovitskiy et al., "FlowNet", 2015.
 
     ## Observation Space
@@ -83,7 +84,8 @@ class FrameOrdering(ImageTask[Draft]):
     - `things`: how many move, 1 to 3.
     - `behind`: whether one of them passes behind something.
     - `marked`: whether the first panel is the first frame.
-    - `light`: how much the light of each frame changes by itself, 0 to 1, so that mean colours do not tell.
+    - `light`: how much light and grain of each frame change by themselves, 0 to 1, so that neither mean colours nor sizes of
+      files tell.
     - `reward`: "fraction" or "exact".
 
     ## Registered Configurations
@@ -141,7 +143,7 @@ class FrameOrdering(ImageTask[Draft]):
         heading_of = _HEADINGS[stream.integers(0, len(_HEADINGS), (self.things,))]
         steps = self.speed * heading(heading_of)
         cast.flip[...] = np.where(steps[..., 0] < 0, -1.0, 1.0)
-        reach = np.abs(steps) * ((self.frames - 1) / 2) + cast.half()
+        reach = np.abs(steps) * ((self.frames - 1) / 2) + cast.half() + films.MARGIN / self.side
         middle = within(stream, reach, 1.0 - reach)
         times = np.arange(self.frames) - (self.frames - 1) / 2
         centres = middle[:, None] + times[:, None, None] * steps[:, None]
@@ -156,7 +158,8 @@ class FrameOrdering(ImageTask[Draft]):
         every = range(1, self.frames + 1)
         seen = films.differences(pictures, [(0, frame) for frame in every])
         moved = films.differences(pictures, [(one, other) for one in every for other in range(1, one)])
-        return films.shows(seen, self.behind) & (moved >= films.MOVED).all(axis=1)
+        room = films.inside(draft.cast, draft.centres, self.side, self.behind)
+        return room & films.shows(seen, self.behind) & (moved >= films.MOVED).all(axis=1)
 
     def make(self, stream: Stream) -> Batch:
         """Show the frames of one film a row; observation and target as the class's text says."""

@@ -110,6 +110,23 @@ def relight(tiles: Bytes, gain: Whole, level: Whole, slope: Whole) -> None:
     _share(len(tiles), 6 * tiles[:1].size, lambda rows: change(*(array[rows] for array in arrays)))
 
 
+@over_tensors
+def grain(tiles: Bytes, words: NDArray[np.uint64], strength: Whole) -> None:
+    """Add grain to tiles (n, m, side, side, 3) in place.
+
+    To a value ((2 b - 255) strength + 128) // 256 is added, for b from 0 to 255, and the sum clipped: with random words,
+    numbers from -strength to strength.
+
+    Args:
+        tiles: what is changed.
+        words: (n, m, side, side), whose lowest bytes are the numbers b of the channels, red in the last one.
+        strength: (n, m), in grey levels.
+    """
+    change = kernels.area("tiles").grain
+    arrays = (tiles, words, strength)
+    _share(len(tiles), 6 * tiles[:1].size, lambda rows: change(*(array[rows] for array in arrays)))
+
+
 def part(array: NDArray[Any], rows: slice) -> NDArray[Any]:
     """Return the rows of an array that holds one a picture; all of one that holds one for all pictures."""
     return np.ascontiguousarray(array if len(array) == 1 else array[rows])

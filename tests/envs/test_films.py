@@ -178,6 +178,37 @@ def test_light_flickers_from_frame_to_frame_and_changes_nothing_else(task):
     assert (np.ptp(levels, axis=1).max(axis=1) > 3).mean() > 0.9
 
 
+@pytest.mark.parametrize("task", [FrameOrdering, NextFrame])
+def test_what_moves_never_touches_the_outermost_lines(task):
+    for level in task.levels:
+        each = task(plain(), **level.arguments, light=0)
+        batch = sample(each, 40)
+        frames = np.concatenate(
+            [
+                np.stack(panel_cells(batch.observation[name], many, each.side), axis=1)
+                for name, many in zip(each.images, (each.frames, getattr(each, "candidates", 0)), strict=False)
+            ],
+            axis=1,
+        )
+        for lines in (frames[:, :, [0, 1, -2, -1]], frames[:, :, :, [0, 1, -2, -1]]):
+            assert np.array_equal(lines, np.broadcast_to(lines[:, :1], lines.shape)), level.name
+
+
+def test_grain_is_drawn_for_each_frame_by_itself():
+    frames = films.flickering(np.full((300, 3, 8, 8, 3), 128, np.uint8), Stream.span("train", 0, 0, 300), 0.5)
+    spread = frames.astype(float).std(axis=(2, 3)).mean(axis=2)
+    assert spread.max() == pytest.approx(32 / np.sqrt(3), rel=0.2)  # evenly from -32 to 32
+    assert spread.min() < 1
+    assert np.abs(np.corrcoef(spread.T) - np.eye(3)).max() < 0.25
+
+
+@pytest.mark.parametrize("task", [FrameOrdering, NextFrame])
+def test_sizes_of_files_borders_grain_and_colours_are_accepted_of_nobody(task):
+    """What flicker, grain and margins are for: the audit fails where one of these tells anything."""
+    for solver in ("output size", "file size", "border rows", "mean colour", "residuals", "extremes"):
+        assert task(plain()).reason_for(solver) is None
+
+
 def test_ways_in_words():
     assert [films.way(angle) for angle in (0, 179, 360, 720, 1080, 1440, 2160, 2520, 2879)] == [
         "right", "right", "up and to the right", "up", "up and to the left", "left", "down", "down and to the right", "right"

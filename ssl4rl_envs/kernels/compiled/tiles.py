@@ -167,6 +167,22 @@ def write_added(added: NDArray[np.int32], gain: int, level: Whole, slope: Whole,
             added[3 * c + channel] = level[channel] + light - 128 * gain + 512
 
 
+@jit
+def grain(tiles: Bytes, words: NDArray[np.uint64], strength: Whole) -> Any:
+    """See `kernels.tiles.grain`."""
+    count, many, side = tiles.shape[:3]
+    for i in range(count):
+        for j in range(many):
+            for r in range(side):
+                for c in range(side):
+                    rest = words[i, j, r, c]
+                    for channel in range(3):
+                        number = np.int64(rest & np.uint64(255))
+                        rest >>= np.uint64(8)
+                        added = ((2 * number - 255) * strength[i, j] + 128) >> 8
+                        tiles[i, j, r, c, channel] = min(max(np.int64(tiles[i, j, r, c, channel]) + added, 0), 255)
+
+
 def warm() -> None:
     """Compile, or load what was compiled before."""
     picture, corner = np.zeros((1, 1, 1, 3), np.uint8), np.zeros((1, 1, 2), np.int64)
@@ -176,3 +192,4 @@ def warm() -> None:
     channels = np.zeros((1, 1, 3), np.int64)
     recolour(picture.copy(), corner, picture, channels)
     relight(picture[None], channels[..., 0].copy(), channels, corner)
+    grain(picture[None], np.zeros((1, 1, 1, 1), np.uint64), channels[..., 0].copy())

@@ -65,6 +65,14 @@ def relight(tiles: Tensor, gain: Whole, level: Whole, slope: Whole) -> None:
     tiles.copy_((128 + ((values + 512) >> 10)).clamp(0, 255))
 
 
+def grain(tiles: Tensor, words: NDArray[np.uint64], strength: Whole) -> None:
+    """See `kernels.tiles.grain`."""
+    rest = torch.as_tensor(np.ascontiguousarray(words).view(np.int64), device=tiles.device)
+    numbers = torch.stack([(rest >> 8 * channel) & 255 for channel in range(3)], dim=-1)
+    most = torch.as_tensor(np.ascontiguousarray(strength), device=tiles.device)[..., None, None, None]
+    tiles.copy_((tiles.long() + (((2 * numbers - 255) * most + 128) >> 8)).clamp(0, 255))
+
+
 def _put(out: Tensor, to: Whole, copies: Tensor) -> None:
     side = copies.shape[2]
     line = torch.arange(side, device=out.device)

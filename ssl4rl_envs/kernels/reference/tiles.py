@@ -46,6 +46,14 @@ def relight(tiles: Bytes, gain: Whole, level: Whole, slope: Whole) -> None:
     tiles[:] = np.clip(128 + ((values + 512) >> 10), 0, 255)
 
 
+def grain(tiles: Bytes, words: NDArray[np.uint64], strength: Whole) -> None:
+    """See `kernels.tiles.grain`."""
+    for channel in range(3):
+        number = ((words >> np.uint64(8 * channel)) & np.uint64(255)).astype(np.int64)
+        added = ((2 * number - 255) * strength[..., None, None] + 128) >> 8
+        tiles[..., channel] = np.clip(tiles[..., channel] + added, 0, 255)
+
+
 def turned(tiles: Bytes, how: Bytes) -> Bytes:
     """Return tiles (n, m, side, side, 3), each turned as `how` (n or 1, m or 1) says."""
     if not how.any():

@@ -69,6 +69,7 @@ def test_squares(device, seed, count, side, many):
         rng.integers(-90000, 90000, (count, many, 3)),
         rng.integers(-9999, 9999, (count, many, 2)),
     )
+    words, most = rng.integers(0, 2**64, (count, many, side, side), np.uint64), rng.integers(0, 256, (count, many))
 
     def done(kind):
         out, lit = kind(shown), kind(squares)
@@ -76,6 +77,7 @@ def test_squares(device, seed, count, side, many):
         same = tiles.equal(kind(shown), *pairs, side)
         tiles.recolour(out, to, kind(other), channels)
         tiles.relight(lit, *light)
+        tiles.grain(lit, words, most)
         tiles.fill(lit.reshape(count * many, side, side, 3), np.zeros((1, 1, 2), np.int64), side // 2, 7)
         return out, lit, same
 

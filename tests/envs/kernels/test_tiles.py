@@ -119,6 +119,18 @@ def test_colours_and_light_are_changed_alike(seed):
     parts = scene.rng.integers(0, 256, (*shape, scene.side, scene.side, 3), dtype=np.uint8)
     gain, level, slope = (scene.rng.integers(-9000, 9000, (*shape, *more)) for more in ((), (3,), (2,)))
     assert np.array_equal(*both(tiles.relight, parts, gain, level, slope))
+    words = scene.rng.integers(0, 2**64, (*shape, scene.side, scene.side), np.uint64)
+    assert np.array_equal(*both(tiles.grain, parts, words, scene.rng.integers(0, 256, shape)))
+
+
+@pytest.mark.parametrize("forced", kernels.PACKAGES)
+def test_grain_by_hand(forced, monkeypatch):
+    """Bytes 0, 128 and 255 of a word say which way red, green and blue go; what would leave 0 to 255 is clipped."""
+    monkeypatch.setenv(kernels.VARIABLE, forced)
+    frames = np.array([100, 100, 100, 5, 250, 250], np.uint8).reshape(1, 2, 1, 1, 3)
+    word = np.uint64(0xABCD_00FF_8000)
+    tiles.grain(frames, np.full((1, 2, 1, 1), word), np.array([[10, 200]]))
+    assert frames.ravel().tolist() == [90, 100, 110, 0, 251, 255]
 
 
 @pytest.mark.parametrize("forced", kernels.PACKAGES)

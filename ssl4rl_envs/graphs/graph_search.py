@@ -195,12 +195,12 @@ class GraphSearch(GraphTask):
                 for i, far in enumerate(told)
                 if far != UNASKED
             )
-            begun = (
+            left = self.horizon - int(steps)
+            rest = f"You may name {left} more. Which one?" if left and 0 not in told else "The search is over."
+            asked.append(
                 f"One of these nodes is hidden: {letters}. Name it; if it is another, you are told how many edges away the "
-                "hidden one is."
+                f"hidden one is. {f'{said} ' if said else ''}{rest}"
             )
-            rest = [] if 0 in told else [f"You may name {self.horizon - int(steps)} more. Which one?"]
-            asked.append(" ".join([begun, *([said] if said else []), *rest]))
         return asked
 
     def example(self) -> int:

@@ -238,36 +238,34 @@ class GraphWalk(GraphTask):
         rows = (batch.observation["target"].tolist(), batch.observation["mark"], batch.memory["steps"].tolist(), many)
         for (goal, *offered), marks, steps, count in zip(*rows, strict=True):
             left = self.horizon - int(steps)
-            here = "at the goal" if not (marks == HERE).any() else f"at node {int((marks == HERE).argmax())}"
+            if not (marks == HERE).any():
+                asked.append(f"Edges are shown of nodes {known}. You are at the goal, node {goal}.")
+                continue
+            here = f"at node {int((marks == HERE).argmax())}"
             been = ", ".join(map(str, np.flatnonzero(marks == VISITED).tolist()))
             letters = ", ".join(f"{chr(ord('A') + i)}: node {node}" for i, node in enumerate(offered[:count]))
-            begun = (
-                f"Edges are shown of nodes {known}. You want to get to node {goal}. You are {here}"
-                f"{f', have been at {been}' if been else ''}"
-            )
-            if here == "at the goal":
-                asked.append(f"{begun}, and need not go on.")
-                continue
             asked.append(
-                f"{begun} and may take {left} more step{'s'[: left != 1]}. From here you can go to {letters}. Which one?"
+                f"Edges are shown of nodes {known}. You want to get to node {goal}. You are {here}"
+                f"{f', have been at {been}' if been else ''} and may take {left} more step{'s'[: left != 1]}. From here you "
+                f"can go to {letters}. Which one?"
             )
         return asked
 
     def truths(self, batch: Batch) -> list[str | None]:
-        """Name the neighbour that is nearer to the goal, or say that the walk is there."""
-        arrived = batch.memory["place"] == batch.memory["goal"]
-        return ["at the goal" if there else said for there, said in zip(arrived, super().truths(batch), strict=True)]
+        """Write the letters of neighbours that are nearer, or that one is at the goal."""
+        there = batch.memory["place"] == batch.memory["goal"]
+        return ["at the goal" if done else truth for done, truth in zip(there, super().truths(batch), strict=True)]
 
     def example(self) -> int:
         """Return the answer of the instructions' example."""
         return 1
 
     def marks(self, batch: Batch, row: int) -> tuple[dict[int, Mark], Nodes]:
-        """Mark the goal, where the walk is and has been, and the letters of where it may go."""
+        """Mark the goal, where the walk is and has been, and, until it is there, the letters of where it may go."""
         said, found = batch.observation["mark"][row], batch.memory["found"][row]
         rings = {VISITED: drawing.BEEN, HERE: drawing.HERE, GOAL: drawing.ASKED}
         marks = {node: Mark(rings[int(said[node])], str(node)) for node in np.flatnonzero(said).tolist()}
-        count = int(self.info(batch)["action_mask"][row].sum())
+        count = int(self.info(batch)["action_mask"][row].sum()) if (said == HERE).any() else 0
         for letter, node in enumerate(batch.observation["target"][row, 1 : 1 + count].tolist()):
             marks[node] = Mark(rings.get(int(said[node]), drawing.CHOICE), self.format(letter))
         return marks, np.sort(found[found != NONE])

@@ -141,7 +141,7 @@ def test_words_say_what_was_told():
     for row, said in enumerate(task.caption(after)):
         far = int(after.observation["told"][row, 0])
         assert ("A is the one" if far == 0 else f"A is {far} edge") in said
-        assert ("You may name 2 more. Which one?" in said) == (far != 0)
+        assert ("The search is over." if far == 0 else "You may name 2 more. Which one?") in said
     assert all("Possible are A, B, C, D, E, F." in reason for reason in task.rationale(batch))
 
 
@@ -156,3 +156,14 @@ def test_words_say_what_was_told():
 def test_wrong_arguments_say_what_would_be_right(arguments, message):
     with pytest.raises(ValueError, match=message):
         task_of(**arguments)
+
+
+def test_who_has_found_it_or_has_no_question_left_is_asked_nothing_more():
+    task = task_of(candidates=4, max_steps=2)
+    first = drawn(task, 20)
+    assert all(said.endswith("You may name 2 more. Which one?") for said in task.caption(first))
+    found = task.advance(first, first.target).state
+    assert all(said.endswith("is the one. The search is over.") for said in task.caption(found))
+    missed = task.advance(first, (first.target + 1) % 4).state
+    assert all(said.endswith("You may name 1 more. Which one?") for said in task.caption(missed))
+    assert all(said.endswith("The search is over.") for said in task.caption(task.advance(missed, (first.target + 2) % 4).state))

@@ -333,12 +333,14 @@ def test_wrong_arguments_say_what_would_be_right(arguments, message):
         task_of(**arguments)
 
 
-def test_who_is_at_the_goal_is_asked_nothing_more():
-    task = task_of()
-    state = by_hand(task, PATH, 1, 3)
-    assert task.question(state)[0].endswith("Which one?")
-    assert task.truths(state) == [task.format(task.oracle(state)[0])]
+def test_at_the_goal_nothing_is_asked_any_more():
+    task = make_task("GraphWalk", source="karate", level="2")
+    state = task.sample(Stream.span("train", 0, 0, 20))
     for _ in range(2):
         state = task.advance(state, task.oracle(state)).state
-    assert task.truths(state) == ["at the goal"]
-    assert task.question(state)[0].endswith(", and need not go on.")
+    assert task.truths(state) == ["at the goal"] * 20
+    assert all(said.endswith(f"You are at the goal, node {goal}.") for said, goal in zip(
+        task.caption(state), state.observation["target"][:, 0], strict=True
+    ))  # fmt: skip
+    marks, _ = task.marks(state, 0)
+    assert all(mark.words.isdecimal() for mark in marks.values()), "no letters of where one could go"

@@ -128,8 +128,8 @@ class RelativePosition(ImageTask[Draft]):
 
     legitimate: ClassVar = {
         "residuals": "It sees how the picture repeats along its rows and columns, and the two marks are white squares of one "
-        "size: whether they lie beside or above one another shows in that, but not which is the first. With words it earns "
-        "chance.",
+        "size: whether they lie beside or above one another shows in that, but not which is the first. Where marks are is what "
+        "the task asks; with words there are none, and it may earn nothing.",
         "spectrum": "It sees the same of the two marks as waves.",
         "boosted trees": "They see all that is measured, and learn from the marks what `residuals` does.",
     }
@@ -163,6 +163,10 @@ class RelativePosition(ImageTask[Draft]):
         )
         self.chance = 1 / directions
         self.check_source()
+
+    def reason_for(self, shortcut: str) -> str | None:
+        """Return why a solver may beat chance: it sees where the marks are; of things that words name it may see nothing."""
+        return super().reason_for(shortcut) if self.names == "marks" else None
 
     def draft(self, stream: Stream) -> Draft:
         """Draw a view, things, and how far apart and where the two are that are asked about."""

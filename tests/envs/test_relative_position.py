@@ -85,6 +85,12 @@ def test_words_name_one_thing_each():
     assert all(name in reason for name, reason in zip(names[::2], task.rationale(batch), strict=True))
 
 
+def test_where_marks_are_may_be_seen_and_of_words_nothing_may():
+    for solver in RelativePosition.legitimate:
+        assert RelativePosition("digits", 36).reason_for(solver)
+        assert RelativePosition("digits", 36, names="words").reason_for(solver) is None
+
+
 def test_what_words_name_is_seen_in_every_direction():
     """Things of a hundredth of the picture are not asked about by words, wherever they are; others are over most pictures."""
     task = RelativePosition("photos", names="words")

@@ -95,7 +95,11 @@ class RotateUpright(TurnedTask):
         self.action_space = spaces.Discrete(3)
         self.answer_format = AnswerFormat(
             ("turn left", "turn right", "stop"),
-            synonyms={**dict.fromkeys(COUNTER_CLOCKWISE, "turn left"), "clockwise": "turn right", "upright": "stop"},
+            synonyms={
+                **dict.fromkeys((*COUNTER_CLOCKWISE, "left"), "turn left"),
+                **dict.fromkeys(("clockwise", "right"), "turn right"),
+                "upright": "stop",
+            },
             listed=True,
         )
         self.chance = float(self._paid(np.arange(angles)).mean())

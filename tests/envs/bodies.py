@@ -95,6 +95,46 @@ BODIES: dict[str, list[tuple[str | None, str]]] = {
         (None, "tile 2 first, tile 1, tile 4, tile 3 | 1, 2, 3, 4, 1 | [1, 2, 3, 4], [2, 1, 3, 4]"),
         (None, "[[1,2],[3,4]] [[2,1],[3,4]] | [[1,2],[3,4],[1,2],[3,4]] | [1, [2, 3], 4]"),
     ],
+    "FrameOrdering": [
+        ("2, 4, 3", "2,4,3 | 2 4 3 | [2, 4, 3] | (2, 4, 3) | Frames 2, 4, 3 | Frame 2, frame 4, frame 3. | 2 -> 4 -> 3"),
+        ("2, 4, 3", "The order is 2, 4, 3. | two, four, three | #2, #4, #3 | 2, 4, and 3 | 2\n4\n3"),
+        (None, "1, 2, 4, 3 | 2, 4 | 2, 2, 3 | 2, 4, 5 | 243 | 2, 4 or 3 | 2, 4, 3 or 2, 3, 4 | second, fourth, third"),
+        (None, "A, C, B | not 2, 4, 3 | 2.4.3 | 2, -4, 3 | 0, 2, 1 | 2 < 4 < 3"),
+    ],
+    "NextFrame": [
+        ("2", "2. | Frame 2 | candidate 2 | Candidate #2. | the second candidate | Option B | B: 2 | number two | The answer is 2"),
+        (None, "1 or 2 | 5 | 0 | frames 1, 2 | not 2 | 2 to 3 | candidates 1 and 2 | the next frame | B (3) | two candidates"),
+    ],
+    "DepthOrder": [
+        ("2", "2. | thing 2 | The thing marked 2. | mark 2 | marked 2 | number 2 | the second thing | B | The answer is 2"),
+        (None, "1 or 2 | 3 | both | 1, 2 | not 2 | nearest | the nearest thing | 2 things | two things | 1 is behind 2 | A (2)"),
+    ],
+    "RelativePosition": [
+        ("above", "Above. | up | It is above | it lies above | the top | B: above | above! | north"),
+        ("left", "to the left | It is to the left of it. | it lies to the left | west | C"),
+        (None, "above left | left or right | above, left | not above | left/right | up and down | above and to the left | 90"),
+        (None, "no, above | somewhere above | above or below | B: left"),
+    ],
+    "RotateUpright": [
+        ("turn left", "left | Left. | Turn left! | counter-clockwise | counterclockwise | **turn left**"),
+        ("turn right", "right | clockwise | Turn right."),
+        ("stop", "Stop. | upright | stop!"),
+        (None, "turn | left right | turn left or right | turn left twice | 90 | don't stop | not upright | turn left, stop"),
+        (None, "turn around | left, left | turn left by 90 degrees and stop | no stop | up"),
+    ],
+    "Reveal": [
+        ("look 3", "Look 3. | look at 3 | Look at patch 3. | uncover 3 | uncover patch 3 | **look 3**"),
+        ("90", "90 degrees | 90° | B: 90"),
+        (None, "look | look 10 | look 0 | look 3 and 4 | look 3 or 90 | patch 3 | do not look 3 | look 3, 90 | uncover"),
+    ],
+    "GraphWalk": [
+        ("B", "b | B. | go to B | Go to neighbour B. | neighbor B | node B | (B)"),
+        (None, "H | A or B | go to | node 3 | A, B | not B | 2 | B (node 2) | B then C"),
+    ],
+    "GraphSearch": [
+        ("C", "c | C. | node C | Candidate C. | (C) | It's C"),
+        (None, "G | C or D | node 3 | 3 | not C | C, D | C (node 3) | neither C"),
+    ],
     "EdgePrediction": [
         ("no", "N | n. | no. | No! | N. | The answer is no"),
         ("yes", "Y | y | YES! | “yes” | Yes, | It's yes | yes is correct"),

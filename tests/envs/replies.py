@@ -459,6 +459,60 @@ DEGREE: list[Line] = [
     ("<answer>less than 8 or more</answer>", None, None),
 ]
 
+FRAMES: list[Line] = [
+    ("<answer>2, 4, 3</answer>", "2, 4, 3", "2, 4, 3"),
+    ("<answer>2 4 3</answer>", "2, 4, 3", "2, 4, 3"),
+    ("The order is <answer>[2, 4, 3]</answer>", None, "2, 4, 3"),
+    ("<answer>Frame 2, then frame 4, then frame 3</answer>", None, None),
+    ("<answer>2, 4</answer>", None, None),
+    ("<answer>1, 2, 4, 3</answer>", None, None),
+    ("<answer>2, 4, 3</answer> or <answer>2, 3, 4</answer>", None, None),
+]
+
+NEXT: list[Line] = [
+    ("<answer>2</answer>", "2", "2"),
+    ("**<answer>Candidate 2</answer>**", None, "2"),
+    ("The bird flies on. <answer>B</answer>", None, "2"),
+    ("<answer>2 or 3</answer>", None, None),
+    ("Candidate 2", None, None),
+    ("<answer>2</answer> Wait, it flies to the left: 3.", None, None),
+]
+
+NEAREST: list[Line] = [
+    ("<answer>2</answer>", "2", "2"),
+    ("<answer>The thing marked 2.</answer>", None, "2"),
+    ("It hides the kite. <answer>thing 2</answer>", None, "2"),
+    ("<answer>2</answer> or 1", None, None),
+    ("<answer>both</answer>", None, None),
+    ("<answer>3</answer>", None, None),
+]
+
+WHERE: list[Line] = [
+    ("<answer>above</answer>", "above", "above"),
+    ("<answer>Above.</answer>", None, "above"),
+    ("It lies <answer>to the left</answer>.", None, "left"),
+    ("<answer>above left</answer>", None, None),
+    ("<answer>not above</answer>", None, None),
+    ("<answer>above or left</answer>", None, None),
+]
+
+UPRIGHT: list[Line] = [
+    ("<answer>turn left</answer>", "turn left", "turn left"),
+    ("<answer>left</answer>", "turn left", "turn left"),
+    ("<answer>Left.</answer>", None, "turn left"),
+    ("The sky is on the left. <answer>right</answer>", None, "turn right"),
+    ("<answer>stop</answer>", "stop", "stop"),
+    ("<answer>turn left</answer> <answer>stop</answer>", None, None),
+    ("<answer>do not stop</answer>", None, None),
+]
+
+LETTER: list[Line] = [
+    ("<answer>B</answer>", "B", "B"),
+    ("I go to <answer>node B</answer>.", None, "B"),
+    ("<answer>B or C</answer>", None, None),
+    ("<answer>node 4</answer>", None, None),
+]
+
 REPLIES: dict[tuple[str, str], list[Line]] = {
     ("Rotation", "direct"): ROTATION_DIRECT,
     ("Rotation", "think"): ROTATION_THINK,
@@ -473,4 +527,11 @@ REPLIES: dict[tuple[str, str], list[Line]] = {
     ("PatchSwap", "direct"): SWAP,
     ("MaskedFeatures", "direct"): WORDS,
     ("NodeAttribute degree", "direct"): DEGREE,
+    ("FrameOrdering", "direct"): FRAMES,
+    ("NextFrame", "direct"): NEXT,
+    ("DepthOrder", "direct"): NEAREST,
+    ("RelativePosition", "direct"): WHERE,
+    ("RotateUpright", "direct"): UPRIGHT,
+    ("GraphWalk", "direct"): LETTER,
+    ("GraphSearch", "direct"): LETTER,
 }

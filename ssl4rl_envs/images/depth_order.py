@@ -122,7 +122,9 @@ class DepthOrder(ImageTask[Draft]):
             )
         self.things, self.overlap = things, overlap
         self.action_space = spaces.Discrete(things)
-        self.answer_format = AnswerFormat(numbers(things), fillers=(*NUMBERED, "thing", "mark", "marked", "nearest"), listed=True)
+        self.answer_format = AnswerFormat(
+            numbers(things), fillers=(*NUMBERED, "thing", "mark", "marked", "nearest"), listed=True
+        )
         self.chance = 1 / things
         self.check_source()
 

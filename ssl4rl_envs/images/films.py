@@ -27,9 +27,9 @@ __all__ = ["LOOK", "differences", "named"]
 WORDS = (*NUMBERED, "frame", "frames", "order")
 
 ALIKE: dict[str, str] = {
-    "spectrum": "It sees how coarse and how fine each frame is in what directions, whatever its light. What moves covers another "
-    "part of the picture from frame to frame, and frames that follow one another are alike in that, as frames far apart are "
-    "not. To see what is near in time is what the task asks.",
+    "spectrum": "It sees how coarse and how fine each frame is in what directions, whatever its light. What moves covers "
+    "another part of the picture from frame to frame, and frames that follow one another are alike in that, as frames far "
+    "apart are not. To see what is near in time is what the task asks.",
     "boosted trees": "They see all of these measurements of each frame beside the first one's, and what is less like that "
     "comes later. Nothing that is measured of frames one by one tells more than how alike they are.",
 }

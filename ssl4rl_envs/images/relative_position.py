@@ -128,8 +128,8 @@ class RelativePosition(ImageTask[Draft]):
 
     legitimate: ClassVar = {
         "residuals": "It sees how the picture repeats along its rows and columns, and the two marks are white squares of one "
-        "size: whether they lie beside or above one another shows in that, but not which is the first. Where marks are is what "
-        "the task asks; with words there are none, and it may earn nothing.",
+        "size: whether they lie beside or above one another shows in that, but not which is the first. Where marks are is "
+        "what the task asks; with words there are none, and it may earn nothing.",
         "spectrum": "It sees the same of the two marks as waves.",
         "boosted trees": "They see all that is measured, and learn from the marks what `residuals` does.",
     }

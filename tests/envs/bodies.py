@@ -102,17 +102,21 @@ BODIES: dict[str, list[tuple[str | None, str]]] = {
         (None, "A, C, B | not 2, 4, 3 | 2.4.3 | 2, -4, 3 | 0, 2, 1 | 2 < 4 < 3"),
     ],
     "NextFrame": [
-        ("2", "2. | Frame 2 | candidate 2 | Candidate #2. | the second candidate | Option B | B: 2 | number two | The answer is 2"),
-        (None, "1 or 2 | 5 | 0 | frames 1, 2 | not 2 | 2 to 3 | candidates 1 and 2 | the next frame | B (3) | two candidates"),
+        ("2", "2. | Frame 2 | candidate 2 | Candidate #2. | the second candidate | Option B | B: 2 | number two"),
+        ("2", "The answer is 2"),
+        (None, "1 or 2 | 5 | 0 | frames 1, 2 | not 2 | 2 to 3 | candidates 1 and 2 | the next frame | B (3)"),
+        (None, "two candidates"),
     ],
     "DepthOrder": [
         ("2", "2. | thing 2 | The thing marked 2. | mark 2 | marked 2 | number 2 | the second thing | B | The answer is 2"),
-        (None, "1 or 2 | 3 | both | 1, 2 | not 2 | nearest | the nearest thing | 2 things | two things | 1 is behind 2 | A (2)"),
+        (None, "1 or 2 | 3 | both | 1, 2 | not 2 | nearest | the nearest thing | 2 things | two things | A (2)"),
+        (None, "1 is behind 2"),
     ],
     "RelativePosition": [
         ("above", "Above. | up | It is above | it lies above | the top | B: above | above! | north"),
         ("left", "to the left | It is to the left of it. | it lies to the left | west | C"),
-        (None, "above left | left or right | above, left | not above | left/right | up and down | above and to the left | 90"),
+        (None, "above left | left or right | above, left | not above | left/right | up and down | 90"),
+        (None, "above and to the left"),
         (None, "no, above | somewhere above | above or below | B: left"),
     ],
     "RotateUpright": [

@@ -166,4 +166,6 @@ def test_who_has_found_it_or_has_no_question_left_is_asked_nothing_more():
     assert all(said.endswith("is the one. The search is over.") for said in task.caption(found))
     missed = task.advance(first, (first.target + 1) % 4).state
     assert all(said.endswith("You may name 1 more. Which one?") for said in task.caption(missed))
-    assert all(said.endswith("The search is over.") for said in task.caption(task.advance(missed, (first.target + 2) % 4).state))
+    assert all(
+        said.endswith("The search is over.") for said in task.caption(task.advance(missed, (first.target + 2) % 4).state)
+    )

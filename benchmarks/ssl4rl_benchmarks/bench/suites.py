@@ -136,7 +136,7 @@ DRAWN = {**SCENES, "source": "scenes"}
 
 STEPS_OF_IMAGES = (
     Environment("SSL4RL/PatchSwap-v0", {**DRAWN, "level": "2x2"}, "PatchSwap 2x2"),
-    Environment("SSL4RL/RotateUpright-v0", DRAWN),
+    Environment("SSL4RL/RotateUpright-v0", DRAWN, episodes=4_096),
     Environment(
         "SSL4RL/Reveal-v0",
         {**DRAWN, "of": "Rotation", "of_level": "angles-2", "grid": 2, "looks": 2, "cost": 0.05},

@@ -24,12 +24,14 @@ class Parts(Composite):
     """Tasks side by side: every instance is one of `parts`, drawn by `weights` or chosen by a schedule.
 
     An observation holds the pictures of the part that is asked in the order of showing, as `image` where no part has more
-    than one and as `image_1`, `image_2`, ... otherwise, with zeros where the part has fewer or smaller ones; and `task`, the
-    number of the part. Actions are the union of the parts': what a part has no use for is ignored. Instance i of a part is
-    instance i of that task on its own; which part is asked is drawn from the mixture's own numbers.
+    than one and as `image_1`, `image_2`, ... otherwise; what a part shows beside them, by its own name; and `task`, the
+    number of the part. Where the part has fewer or smaller ones, there are zeros. Actions are the union of the parts': what
+    a part has no use for is ignored. Instance i of a part is instance i of that task on its own; which part is asked is drawn
+    from the mixture's own numbers.
 
     Args:
-        parts: the tasks; their observations are pictures, their actions all Discrete or MultiDiscrete, or all the same.
+        parts: the tasks; they show pictures, and beside them what zeros can stand for; their actions are all Discrete or
+            MultiDiscrete, or all the same.
         weights: how likely each part is, in proportion to one another; parts of weight 0 are never drawn.
 
     Raises:
@@ -47,9 +49,6 @@ class Parts(Composite):
         shares = np.array(weights or [1.0] * len(parts), np.float64)
         if not np.isfinite(shares).all() or (shares < 0).any() or not shares.any():
             raise ValueError(f"weights must be numbers from 0, one of them above it, got {list(weights)}")
-        for part in parts:
-            if set(part.observation_space) != set(part.images):
-                raise ValueError(f"{type(part).__name__} shows more than pictures, which a mixture cannot pad")
         self.tasks, self.weights = tuple(parts), shares / shares.sum()
         self._ones: list[Batch] | None = None
         self._shapes: list[tuple[int, ...]] = []
@@ -61,7 +60,15 @@ class Parts(Composite):
         for place, name in enumerate(self.images):
             sides = [part.observation_space[part.images[place]].shape or () for part in parts if place < len(part.images)]
             shown[name] = spaces.Box(0, 255, (*np.max(sides, axis=0)[:2].tolist(), 3), np.uint8)
-        self.observation_space = spaces.Dict({**shown, TASK: spaces.Discrete(len(parts))})
+        self._beside = _beside_pictures(parts)
+        self._places = [  # the names of what a part shows, and those under which it stands here
+            [
+                *zip(part.images, self.images, strict=False),
+                *((name, name) for name in self._beside if name in part.observation_space.spaces),
+            ]
+            for part in parts
+        ]
+        self.observation_space = spaces.Dict({**shown, **self._beside, TASK: spaces.Discrete(len(parts))})
 
     @cached_property
     def chance(self) -> float:
@@ -91,6 +98,8 @@ class Parts(Composite):
         observation: dict[str, NDArray[Any]] = {
             name: room_beside(beside, (count, *(self.observation_space[name].shape or ())), 0) for name in self.images
         }
+        for name, space in self._beside.items():
+            observation[name] = np.zeros((count, *space.shape), space.dtype)
         observation[TASK] = np.asarray(chosen, np.int64).copy()
         shapes = {one.target.shape[1:] for one in ones}
         shape = shapes.pop() if len(shapes) == 1 else (max(one.target.size for one in ones),)
@@ -158,10 +167,10 @@ class Parts(Composite):
     def _take(self, batch: Batch, number: int, rows: NDArray[np.int64]) -> Batch:
         part = self.tasks[number]
         every: Rows = slice(None) if len(rows) == len(batch) else rows
-        pictures = {}
-        for name, place in zip(part.images, self.images, strict=False):
-            height, width = (part.observation_space[name].shape or ())[:2]
-            pictures[name] = batch.observation[place][:, :height, :width]
+        shown = {}
+        for name, place in self._places[number]:
+            room = tuple(slice(side) for side in part.observation_space[name].shape or ())
+            shown[name] = batch.observation[place][:, *room]
         memory = {
             name.removeprefix(f"{number}."): values[rows]
             for name, values in batch.memory.items()
@@ -169,13 +178,13 @@ class Parts(Composite):
         }
         shape = self._shapes[number]
         target = batch.target[rows].reshape(len(rows), -1)[:, : math.prod(shape)].reshape(len(rows), *shape)
-        taken = cast("dict[str, NDArray[Any]]", Taken(pictures, every))  # it is only read
+        taken = cast("dict[str, NDArray[Any]]", Taken(shown, every))  # it is only read
         return Batch(taken, target, batch.items[rows], memory)
 
     def _put(self, mixed: Batch, number: int, rows: NDArray[np.int64], part: Batch) -> None:
-        for name, place in zip(self.tasks[number].images, self.images, strict=False):
-            height, width = part.observation[name].shape[1:3]
-            mixed.observation[place][rows, :height, :width] = part.observation[name]
+        for name, place in self._places[number]:
+            values = part.observation[name]
+            mixed.observation[place][rows, *(slice(side) for side in values.shape[1:])] = values
         mixed.items[rows] = part.items
         flat = part.target.reshape(len(rows), -1)
         mixed.target.reshape(len(mixed), -1)[rows, : flat.shape[1]] = flat
@@ -206,6 +215,35 @@ class Parts(Composite):
             answers[rows] = part
         else:
             answers[rows, : part.shape[1] if part.ndim > 1 else 1] = part.reshape(len(rows), -1)
+
+
+def _beside_pictures(parts: Sequence[Task]) -> dict[str, spaces.Box]:
+    """Return boxes that hold what each part shows beside its pictures, by name.
+
+    Raises:
+        ValueError: a part shows no pictures, or something beside them that zeros cannot stand for.
+    """
+    found: dict[str, spaces.Box] = {}
+    for part in parts:
+        if not part.images or not set(part.images) <= set(part.observation_space):
+            raise ValueError(
+                f"{type(part).__name__} shows no pictures; only tasks over pictures can stand side by side, in a mixture "
+                "or as the levels of a curriculum"
+            )
+        for name in set(part.observation_space) - set(part.images):
+            space = part.observation_space[name]
+            if not isinstance(space, spaces.Box) or (space.low > 0).any() or (space.high < 0).any():
+                raise ValueError(
+                    f"{type(part).__name__} shows {name!r} beside its pictures, {space}; only a Box that holds 0 can stand "
+                    "beside those of other tasks"
+                )
+            known = found.setdefault(name, space)
+            if known.dtype != space.dtype or len(known.shape) != len(space.shape):
+                raise ValueError(f"{name!r} of {type(part).__name__} is {space}, that of a task beside it {known}")
+            shape = tuple(int(side) for side in np.maximum(known.shape, space.shape))
+            low, high = min(known.low.min(), space.low.min()), max(known.high.max(), space.high.max())
+            found[name] = spaces.Box(low, high, shape, space.dtype.type)
+    return dict(sorted(found.items()))
 
 
 def _union(actions: Sequence[spaces.Space[Any]]) -> Any:

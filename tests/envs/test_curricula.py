@@ -167,6 +167,30 @@ def test_a_curriculum_over_tasks_of_several_steps_climbs(way):
         assert info["success"]
 
 
+@pytest.mark.parametrize("way", ["array", "text"])
+@pytest.mark.parametrize("name", ["Reveal", "RelativePosition"])
+def test_a_curriculum_climbs_levels_that_show_more_than_pictures(name, way):
+    """Levels of Reveal differ in how many patches they say to be uncovered, and only some of RelativePosition name things."""
+    env_id = f"SSL4RL/{name}-v0"
+    env = curriculum(gym.make(env_id, source="digits", image_size=48, interface=way), window=1)
+    for level in (0, 1, 2, 3):
+        _, info = env.reset(seed=0) if level == 0 else env.reset()
+        assert info["level"] == level
+        alone = make_task(
+            env_id, source="digits", image_size=48, level=type(env.unwrapped.task.tasks[level]).levels[level].name
+        )
+        own = alone.sample(Stream.span("train", 0, info["index"], 1))
+        shown = env.unwrapped.task._take(env.unwrapped.batch, level, np.arange(1))
+        assert all(np.array_equal(shown.observation[name], own.observation[name]) for name in own.observation)
+        *_, info = env.step(right(env))
+        assert info["success"]
+
+
+def test_a_curriculum_over_graphs_is_an_error_that_says_why():
+    with pytest.raises(ValueError, match="GraphWalk shows no pictures; only tasks over pictures"):
+        curriculum(gym.make("SSL4RL/GraphWalk-v0", source="les_miserables"))
+
+
 def test_a_curriculum_over_built_tasks_is_an_error():
     env = gym.make("SSL4RL/Rotation-v0", task=make_task(FLIPS, **SMALL))
     with pytest.raises(ValueError, match="make the environment by its id"):

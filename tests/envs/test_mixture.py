@@ -18,6 +18,7 @@ from ssl4rl_envs.images.odd_patch import OddPatch
 from ssl4rl_envs.images.patch_ordering import PatchOrdering
 from ssl4rl_envs.images.patch_position import PatchPosition
 from ssl4rl_envs.images.patch_swap import PatchSwap
+from ssl4rl_envs.images.reveal import Reveal
 from ssl4rl_envs.images.rotation import Rotation
 from ssl4rl_envs.mixture import Parts
 from ssl4rl_envs.sources import ImageSource
@@ -356,9 +357,27 @@ def test_painting_beside_choosing_is_an_error():
         Parts([pixels, Rotation(SOURCE, 36)])
 
 
-def test_mixtures_of_mixtures_are_errors():
-    with pytest.raises(ValueError, match="shows more than pictures"):
+def test_what_cannot_stand_beside_other_tasks_is_an_error():
+    with pytest.raises(ValueError, match="Mixture shows 'task' beside its pictures"):
         Mixture(("Rotation", "Mixture"), (), "digits", 36)
+    with pytest.raises(ValueError, match="GraphDistance shows no pictures; only tasks over pictures can stand side by side"):
+        Parts([Rotation(SOURCE, 36), make_task("SSL4RL/GraphDistance-v0", source="les_miserables")])
+
+
+def test_what_is_shown_beside_pictures_is_padded_and_the_parts_see_it_as_it_was():
+    """Reveal says which patches are uncovered: 4 of them in one part, 9 in the other; a third part says nothing."""
+    parts = [Reveal(SOURCE, 36, grid=2, looks=3), Reveal(SOURCE, 36, grid=3, looks=3), Rotation(SOURCE, 36)]
+    mixture = Parts(parts)
+    chosen = np.array([0, 1, 2])
+    state = mixture.sample_parts(stream(3), chosen)
+    assert mixture.observation_space["uncovered"] == spaces.Box(0, 1, (9,), np.int8)
+    looked = mixture.advance(state, np.array([3, 8, 0])).state
+    assert looked.observation["uncovered"].tolist() == [[0, 0, 0, 1, *[0] * 5], [*[0] * 8, 1], [0] * 9]
+    for number, rows, part in mixture.asked(looked):
+        own = parts[number].sample(stream(3).rows(rows))
+        own = parts[number].advance(own, np.array([3, 8, 0])[rows]).state
+        for name in own.observation:
+            assert np.array_equal(part.observation[name], own.observation[name])
 
 
 def test_sampling_parts_of_a_plain_task_is_an_error():

@@ -99,10 +99,11 @@ class GraphWalk(GraphTask):
     )
 
     legitimate: ClassVar = {
-        "degree": "It sees how many edges each neighbour is shown with, and those where the walk has been are shown with "
-        "all of theirs. So it does not go back, which `mark` says as well.",
-        "counts": "It sees how many edges the neighbours of each neighbour are shown with, and those where the walk has been "
-        "with all of theirs. So it does not go back.",
+        "degree": "It sees how many edges each neighbour is shown with. Those where the walk has been are shown with all of "
+        "theirs, so it does not go back, which `mark` says as well; and where the neighbours of the goal are shown, one of "
+        "them has an edge more, the last one of a way. To find ways is what the task asks.",
+        "counts": "It sees how many edges the neighbours of each neighbour are shown with, and makes of that what `degree` "
+        "does: it does not go back, and comes to who is next to the goal where that is shown.",
         "common neighbours": "It sees whether a neighbour is joined with what the goal is joined with, where that is shown: "
         "the last steps of a way. To find ways is what the task asks.",
         "longer ways": "It sees ways from the goal to each neighbour, where such are shown. To find ways is what the "

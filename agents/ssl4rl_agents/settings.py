@@ -129,7 +129,9 @@ class RolloutConfig(Settings):
     what the environment pays."""
     constrained: bool = False
     """Let nothing be said but answers: the tokens that the task's grammar of answers does not go on with have no chance, in
-    sampling and in scoring alike (needs the package llguidance). Thinking stays free, and ends in time for an answer."""
+    sampling and in scoring alike (needs the package llguidance). Thinking stays free, and ends in time for an answer. Where
+    the task says which actions have an effect in a state (`action_mask`), no others can be said there, and of a mixture only
+    answers to the part that is asked; graph networks keep to action masks too."""
     max_rounds: int = 4
     """Rounds of asking an iteration at most, with dynamic_sampling."""
     engine: Literal["policy", "vllm"] = "policy"

@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ssl4rl_agents.agent import load_agent
+from ssl4rl_agents.evaluation import evaluate_in
+from ssl4rl_agents.lessons import Lesson
 from ssl4rl_agents.policies import answerable as answerable_module
 from ssl4rl_agents.policies.answerable import ANSWERABLE, Answers, answerable, answers_to, begins
 from ssl4rl_agents.policies.constraint import Constraint, Place, constrain
@@ -327,6 +330,30 @@ def test_a_masked_run_goes_on_as_if_it_had_not_stopped(tmp_path, spied):
     observations, _ = envs.reset(seed=0)
     for _ in range(6):
         observations, *_ = envs.step(agent.act(observations, deterministic=True))
+    assert spied[1] == 0
+
+
+def test_a_mixture_is_read_from_the_first_answer_on(tmp_path):
+    parts = {"env": "SSL4RL/Mixture-v0", "env_args": {**PICTURES, "tasks": ["Rotation", "PatchOrdering"]}}
+    train(tmp_path, **{**SWAPPING, **parts})
+    for line in numbers(tmp_path):
+        assert line["readable"] == 1  # replies that have another part's form cannot be read
+        assert line["first_ratio_error"] < 1e-4
+
+
+# Other agents
+
+
+@pytest.mark.parametrize("env", MASKED)
+def test_maskable_ppo_learns_wherever_a_task_says_what_has_an_effect(env, tmp_path, spied):
+    graphs = issubclass(task_class(env), GraphTask)
+    arguments: dict[str, Any] = {"source": "les_miserables"} if graphs else PICTURES
+    envs = SSLVectorEnv(build(env), num_envs=8, split="test")
+    agent: Any = load_agent("sb3-maskable-ppo", envs, num_envs=8, n_steps=4)
+    agent.learn(Lesson(env, arguments, 24, 0, tmp_path, measurements=1, measured_episodes=8))
+    assert agent._model._n_updates > 0
+    evaluate_in(agent, envs, env=env, episodes=8)
+    assert spied[0] > 48
     assert spied[1] == 0
 
 

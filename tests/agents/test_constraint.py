@@ -323,7 +323,6 @@ def test_episodes_are_constrained_turn_by_turn(tmp_path, context):
     [
         ({"rollout": {"constrained": True, "engine": "vllm"}}, "samples in its stead"),
         ({"format_tasks": ["FlipPrediction"], "format_warmup": 2}, "forbids"),
-        ({"env": "SSL4RL/NodeAttribute-v0", "env_args": {}, "policy": {"model": "gcn"}}, "rollout.constrained does nothing"),
     ],
 )
 def test_what_cannot_be_constrained_is_refused(changes, message):

@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ssl4rl_agents.policies.answerable import Answers, answerable, answers_to, begins
+from ssl4rl_agents.policies.allowed import Allowed
+from ssl4rl_agents.policies.answerable import Answers, answerable, answers_to
 from ssl4rl_agents.policies.grammar import (
     CLOSED,
     around_answers,
@@ -27,6 +28,7 @@ from ssl4rl_agents.policies.grammar import (
     longest_answer,
     reply_grammar,
 )
+from ssl4rl_agents.policies.reach import Around, Limit, Reach
 from ssl4rl_agents.policies.vocabulary import llguidance, vocabulary_of
 from ssl4rl_envs.answers import AnswerFormat, wrap
 from ssl4rl_envs.stream import Stream
@@ -44,46 +46,6 @@ WORD = np.dtype("<i4")
 
 
 @dataclass(frozen=True)
-class Allowed:
-    """Which tokens may be said in some places.
-
-    Args:
-        which: (...) int64, the mask of each place.
-        masks: (masks, bytes) uint8; bit b of byte k says whether token 8 * k + b may be said.
-    """
-
-    which: Tensor
-    masks: Tensor
-
-    def __getitem__(self, places: Any) -> Allowed:
-        return Allowed(self.which[places], self.masks)
-
-    def flat(self) -> Allowed:
-        """Return the places in one row."""
-        return Allowed(self.which.flatten(), self.masks)
-
-    def tokens(self, size: int) -> Tensor:
-        """Return which of `size` tokens may be said, (..., size) bool."""
-        masks, place = self._distinct()
-        return _unpacked(masks, size)[place]
-
-    def others(self, forbidden: Tensor) -> Tensor:
-        """Return which tokens may not be said, (..., size) bool: `forbidden` (size,) ones nowhere."""
-        masks, place = self._distinct()
-        return (~_unpacked(masks, len(forbidden)) | forbidden)[place]
-
-    def _distinct(self) -> tuple[Tensor, Tensor]:
-        """Return the masks that there are, each once, and which of these is whose."""
-        found, place = cast(Any, self.which).unique(return_inverse=True)
-        return self.masks[found], place
-
-
-def _unpacked(masks: Tensor, size: int) -> Tensor:
-    bits = torch.tensor([1 << bit for bit in range(8)], dtype=torch.uint8, device=masks.device)
-    return (masks.unsqueeze(-1) & bits).ne(0).flatten(-2)[..., :size]
-
-
-@dataclass(frozen=True)
 class Root:
     """Where replies begin whose answers have some forms.
 
@@ -96,36 +58,6 @@ class Root:
     node: int
     opening: Any
     closing: Any
-
-
-@dataclass(frozen=True)
-class Limit:
-    """Which answers to a part of a task may be given, where not all may.
-
-    Args:
-        number: the limit's own.
-        part: whose answers.
-        allowed: (texts,) int64, which of its texts.
-    """
-
-    number: int
-    part: int
-    allowed: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Reach:
-    """Where tokens lead that stand for a part of an answer.
-
-    Args:
-        tokens: (k,) int64.
-        texts: (k, texts) bool, which texts a reply may still become.
-        free: (k,) bool, whether it may become an answer that is not among the texts.
-    """
-
-    tokens: NDArray[np.int64]
-    texts: NDArray[np.bool_]
-    free: NDArray[np.bool_]
 
 
 Beginning = tuple[Root, Limit | None]
@@ -168,7 +100,7 @@ class Constraint:
         self.forms = tuple(forms)
         example = self.text(tokenizer(wrap("", "direct"), add_special_tokens=False)["input_ids"])
         self._given = (style, written, example[: -len(example.lstrip())].decode())
-        self._marker, self._end = (said.encode() for said in around_answers(style, written))
+        self._around = Around(*around_answers(style, written), self._words.vocab_size, self.text)
         self._matchers: dict[tuple[AnswerFormat, ...], tuple[Any, Any]] = {}
         self._parts: dict[int, Answers] = {}
         self.following: dict[tuple[int, int], int] = {}
@@ -178,7 +110,6 @@ class Constraint:
         self._numbers: dict[bytes, int] = {}
         self._masks: list[NDArray[np.uint8]] = []
         self._table: Tensor | None = None
-        self._crossing: NDArray[np.bool_] | None = None
         self._roots: dict[tuple[AnswerFormat, ...], Root] = {}
         self._beginnings: dict[bytes, Beginning] = {}
         self._limits: dict[tuple[int, bytes], Limit] = {}
@@ -324,40 +255,12 @@ class Constraint:
         if number is None:
             key = (node, limit.part)
             if key not in self._reach:
-                self._reach[key] = self._reach_of(self._masks[self.mask_of[node]], self._parts[limit.part], self.text(said))
+                self._reach[key] = self._around.reach(said, self._masks[self.mask_of[node]], self._parts[limit.part])
             reach, number = self._reach[key], self.mask_of[node]
             if reach is not None:
-                mask = self._masks[number].copy()
-                lost = reach.tokens[~(reach.texts[:, limit.allowed].any(1) | reach.free)]
-                np.bitwise_and.at(mask, lost // 8, ~(1 << lost % 8).astype(np.uint8))
-                number = self._number(mask)
+                number = self._number(reach.left(self._masks[number], limit))
             self._limited[node, limit.number] = number
         return number
-
-    def _reach_of(self, mask: NDArray[np.uint8], answers: Answers, text: bytes) -> Reach | None:
-        """Return where tokens lead that go on with a text; None where none of them is a part of an answer."""
-        tokens = np.flatnonzero(np.unpackbits(mask, bitorder="little"))
-        before, marker, body = text.partition(self._marker)
-        if marker and self._end in body:
-            return None
-        if not marker:
-            tokens = tokens[self._cross()[tokens]]
-        if not len(tokens):
-            return None
-        bodies = [(text + self.text([token])).partition(self._marker)[2] for token in tokens.tolist()]
-        whole = [said + self._end for said in answers.texts]
-        return Reach(
-            tokens,
-            np.array([[said.startswith(body) for said in whole] for body in bodies], bool),
-            np.array([any(begins(form, body, self._end) for form in answers.free) for body in bodies], bool),
-        )
-
-    def _cross(self) -> NDArray[np.bool_]:
-        """Return which tokens hold the last letter before an answer, and more, (vocabulary,) bool."""
-        if self._crossing is None:
-            last = self._marker[-1:]
-            self._crossing = np.array([last in self.text([token])[:-1] for token in range(self._words.vocab_size)])
-        return self._crossing
 
     def matcher(self, root: Root, said: Sequence[int]) -> tuple[Any, int]:
         """Return the matcher that a reply which begins so is read by, as it is before it reads, and from which token on."""

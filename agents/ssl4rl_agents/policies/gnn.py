@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from ssl4rl_agents.policies.finite import require_probabilities
 from ssl4rl_agents.policies.graph_batches import GraphInputs, encode_graphs
 from ssl4rl_agents.policies.graph_layers import GraphEncoder, GraphHead
-from ssl4rl_agents.policies.policy import IMPOSSIBLE, Evaluation, Policy, Samples, token_statistics
+from ssl4rl_agents.policies.policy import Evaluation, Policy, Samples, token_statistics
+from ssl4rl_agents.policies.sayable import IMPOSSIBLE
 from ssl4rl_envs import Task
 from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.interface import Interface

@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from ssl4rl_agents.policies.constraint import Constraint
 
 
-IMPOSSIBLE = -1e9
-"""Logit of what cannot be chosen: its probability is exactly 0, and finite times 0 stays 0 in gradients."""
-
-
 class Inputs(Protocol):
     """Encoded observations of some prompts."""
 
@@ -146,9 +142,13 @@ class Policy(nn.Module, ABC):
         return {**interface.observe(batch), **self.answerable(interface.task, batch)}
 
     def answerable(self, task: Task, batch: Batch) -> dict[str, NDArray[np.int16]]:
-        """Return what `encode` takes beside what is shown: which answers may be given, where not any may."""
+        """Return what `encode` takes beside what is shown: which answers may be given, where not any may.
+
+        A constrained policy, which knows the answers to one task, keeps to no masks of others.
+        """
         found = answerable(task, batch) if self.masked else None
-        return {} if found is None else {ANSWERABLE: found}
+        known = self.constraint is None or self.constraint.meet(task, batch, found)
+        return {} if found is None or not known else {ANSWERABLE: found}
 
     @abstractmethod
     def encode(self, observations: dict[str, Any]) -> Any:

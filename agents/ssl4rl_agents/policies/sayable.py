@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+IMPOSSIBLE = -1e9
+"""Logit of what cannot be chosen: its probability is exactly 0, and finite times 0 stays 0 in gradients."""
+
 
 def unsayable(model: Any, tokenizer: Any, size: int) -> Tensor:
     """Return which of `size` logits belong to nothing that can be said, (size,) bool.

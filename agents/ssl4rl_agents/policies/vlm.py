@@ -15,18 +15,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import numpy as np
 import torch
 import torch._dynamo as dynamo
-from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers.modeling_layers import GradientCheckpointingLayer
 from typing_extensions import override
 
-from ssl4rl_agents.policies.answerable import ANSWERABLE
-from ssl4rl_agents.policies.constraint import Allowed
+from ssl4rl_agents.policies.allowed import Allowed
 from ssl4rl_agents.policies.conversations import Conversations, join
 from ssl4rl_agents.policies.decoder import Decoder
 from ssl4rl_agents.policies.fused_norms import fuse_norms
@@ -34,19 +31,11 @@ from ssl4rl_agents.policies.limits import position_limit, require_room
 from ssl4rl_agents.policies.loading import load_value_head, load_weights_checked, without_bars
 from ssl4rl_agents.policies.lora import add_lora, has_lora, merged_weights, train_lora, without_lora
 from ssl4rl_agents.policies.pictures import vision_parameters
-from ssl4rl_agents.policies.policy import (
-    IMPOSSIBLE,
-    Evaluation,
-    Policy,
-    Samples,
-    Together,
-    masked_statistics,
-    token_statistics,
-)
+from ssl4rl_agents.policies.policy import Evaluation, Policy, Samples, Together, masked_statistics, token_statistics
 from ssl4rl_agents.policies.prompts import PromptEncoder, VLMInputs
 from ssl4rl_agents.policies.replay import evaluate_conversations
 from ssl4rl_agents.policies.sampling import Choose, grow, sample
-from ssl4rl_agents.policies.sayable import logit_scaling, unsayable, unscaled
+from ssl4rl_agents.policies.sayable import IMPOSSIBLE, logit_scaling, unsayable, unscaled
 from ssl4rl_agents.policies.selfcheck import check_model
 from ssl4rl_agents.policies.support import base_of, explained
 from ssl4rl_agents.policies.talk import Talk
@@ -56,7 +45,6 @@ from ssl4rl_agents.policies.turns_text import Between
 from ssl4rl_agents.policies.windows import batch_windows
 from ssl4rl_agents.readability import TRUNCATED
 from ssl4rl_envs.answers import check_style
-from ssl4rl_envs.task import Batch, Task
 
 STATIC = {"auto": None, "static": True, "dynamic": False}
 """By `cache`, what `Decoder` is told."""
@@ -203,12 +191,6 @@ class VLMPolicy(Policy):
         dynamo.config.recompile_limit = max(dynamo.config.recompile_limit, 8 * len(layers))
         for layer in layers:
             layer.compile(dynamic=True, backend=backend)
-
-    def answerable(self, task: Task, batch: Batch) -> dict[str, NDArray[np.int16]]:
-        """Return which answers may be given, where the grammar of replies is that of the task's answers."""
-        found = super().answerable(task, batch)
-        known = self.constraint is not None and self.constraint.meet(task, batch, found.get(ANSWERABLE))
-        return found if known else {}
 
     def encode(self, observations: dict[str, Any]) -> VLMInputs:
         """Run the processor over pictures (n, height, width, 3) by name and `prompt`, n strings.

@@ -115,8 +115,9 @@ def candidates(entry: Entry, count: int, seed: int) -> list[Settings]:
     """Return the settings that are tried for an agent of a suite, beside those that the suite gives it.
 
     The first are the agent's defaults; the others are drawn from all combinations without repetition, by hashes of (seed,
-    agent, combination), so that they do not depend on who else is searched, and more of them begin with the same ones. What
-    the suite sets itself is not searched.
+    number of the combination). So they do not depend on who else is searched, more of them begin with the same ones, and
+    agents with as many combinations are tried with the same step sizes, in units of their defaults: none of them is lucky in
+    what it is offered. What the suite sets itself is not searched.
 
     Raises:
         ValueError: no space is declared for the agent, or it has fewer combinations.
@@ -131,7 +132,7 @@ def candidates(entry: Entry, count: int, seed: int) -> list[Settings]:
     points = [reduce(merged, values, nothing) for values in product(*axes)]
     if not 1 <= count <= len(points):
         raise ValueError(f"the search of {entry.title} has {len(points)} combinations, so --runs is 1 to that, got {count}")
-    order = sorted(range(1, len(points)), key=lambda number: hash_seed(seed, "candidate", entry.title, number))
+    order = sorted(range(1, len(points)), key=lambda number: hash_seed(seed, "candidates", number))
     return [points[number] for number in (0, *order)[:count]]
 
 

@@ -136,7 +136,7 @@ DRAWN = {**SCENES, "source": "scenes"}
 
 STEPS_OF_IMAGES = (
     Environment("SSL4RL/PatchSwap-v0", {**DRAWN, "level": "2x2"}, "PatchSwap 2x2"),
-    Environment("SSL4RL/RotateUpright-v0", DRAWN, episodes=4_096),
+    Environment("SSL4RL/RotateUpright-v0", DRAWN),
     Environment(
         "SSL4RL/Reveal-v0",
         {**DRAWN, "of": "Rotation", "of_level": "angles-2", "grid": 2, "looks": 2, "cost": 0.05},
@@ -144,11 +144,13 @@ STEPS_OF_IMAGES = (
     ),
 )
 STEPS_OF_GRAPHS = (
-    Environment("SSL4RL/GraphWalk-v0", {"source": "cora", "level": "2"}, "GraphWalk 2"),
-    Environment("SSL4RL/GraphSearch-v0", {"source": "cora", "level": "6"}, "GraphSearch 6"),
+    Environment("SSL4RL/GraphWalk-v0", {"source": "cora", "level": "2"}, "GraphWalk 2", episodes=8_192),
+    Environment("SSL4RL/GraphSearch-v0", {"source": "cora", "level": "6"}, "GraphSearch 6", episodes=8_192),
 )
 CLOSE = {"kl_coefficient": 0.01}
 """Whoever can say nothing but answers need not be held near them by a divergence that costs much in several turns."""
+
+WALKED = tuple(short(env.id) for env in STEPS_OF_GRAPHS)
 
 NANO_STEPS = tuple(_credited("nano", how, CLOSE, rollout={"constrained": True}) for how in CREDIT)
 NANO_TALK = Entry(
@@ -163,12 +165,12 @@ SEQUENTIAL = Suite(
     (*STEPS_OF_IMAGES, *STEPS_OF_GRAPHS),
     (*FRAME, *NANO_STEPS, NANO_TALK, *GIN_STEPS, Entry("sb3-ppo"), Entry("sb3-maskable-ppo")),
     seeds=3,
-    episodes=8_192,
+    episodes=4_096,
     test_episodes=512,
     fits=lambda env, agent: (
         goes_together(env, agent)
-        and not (agent.name.startswith(("nano", "sb3")) and env in STEPS_OF_GRAPHS)
-        and not (agent.name.startswith("gin") and env in STEPS_OF_IMAGES)
+        and not (agent.name.startswith(("nano", "sb3")) and short(env.id) in WALKED)
+        and not (agent.name.startswith("gin") and short(env.id) not in WALKED)
     ),
 )
 

@@ -1,9 +1,4 @@
-"""Keys and values of conversations: out of what one turn grew in, into memory with room for the next; or in parts.
-
-After every turn the rows that go on are written anew, without padding and without those that left. What a conversation was so
-far then stands in the cache as a prompt does, padded on the left alone: all that holds of prompts holds of it, sliding
-windows, attention that takes no masks and memory of fixed size included.
-"""
+"""Keys and values of conversations: in memory with room for more, or in parts; and where one turn has left them."""
 
 from __future__ import annotations
 
@@ -18,7 +13,6 @@ from transformers.cache_utils import CacheLayerMixin
 
 from ssl4rl_agents.policies.prefix import Prefix
 from ssl4rl_agents.policies.static_cache import Pairs
-from ssl4rl_agents.policies.strips import packed
 
 
 class GrowingLayer(CacheLayerMixin):
@@ -144,38 +138,3 @@ def grown(prefix: Prefix, prompt: Tensor, said: Tensor) -> Grown:
     valid = torch.cat([prompt.bool()[answer * len(prompt) // count], said], dim=1)
     prefix.cache = Cache(layers=[])
     return Grown(pairs, row, columns, valid)
-
-
-def with_room(held: Grown, fresh: Tensor, room: int) -> tuple[Cache, Tensor]:
-    """Write conversations anew, without their padding, and with room for what comes; the old memory is given back by layers.
-
-    Args:
-        held: n conversations.
-        fresh: (n, B) bool, padded on the left: which tokens come next.
-        room: for how many tokens behind these.
-
-    Returns:
-        The cache, in which each row ends where the tokens that come next begin, and which of all their places (n, width)
-        will be seen once these are there, padding on the left alone.
-    """
-    order, _ = packed(held.valid, left=True)
-    lengths, coming = held.valid.sum(1, keepdim=True), fresh.sum(1, keepdim=True)
-    width = int((lengths + coming).max())
-    place = torch.arange(width + room, device=fresh.device)
-    start = width - lengths - coming
-    source = (place - start).clamp(min=0).minimum((lengths - 1).clamp(min=0))
-    columns = held.columns.gather(1, order.gather(1, source))
-    layers: list[Any] = []
-    end, keep = width - fresh.shape[1], None if bool(fresh.all()) else fresh[:, None, :, None]
-    while held.pairs:
-        keys, values = (_taken(each, held.row, columns) for each in held.pairs.pop(0))
-        layers.append(GrowingLayer(keys, values, end, keep))
-    return Cache(layers=layers), place[:width] >= start
-
-
-def _taken(states: Tensor, row: Tensor, columns: Tensor) -> Tensor:
-    """Return (n, heads, width, size): of each row the chosen columns."""
-    _, heads, length, size = states.shape
-    head = torch.arange(heads, device=row.device)
-    where = (row[:, None, None] * heads + head[None, :, None]) * length + columns[:, None, :]
-    return states.reshape(-1, size).index_select(0, where.reshape(-1)).reshape(*where.shape, size)

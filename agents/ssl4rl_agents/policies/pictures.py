@@ -30,7 +30,7 @@ class Features:
     deep: Tensor | None
     listed: bool
 
-    def rows(self, rows: Tensor) -> Features:
+    def rows(self, rows: Tensor | slice) -> Features:
         """Return the features of the chosen prompts."""
         return Features(self.tokens[rows], None if self.deep is None else self.deep[rows], self.listed)
 

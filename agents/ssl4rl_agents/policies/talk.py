@@ -21,16 +21,24 @@ import torch
 from torch import Tensor
 
 from ssl4rl_agents.policies.conversations import Conversations, Heard
-from ssl4rl_agents.policies.growing import Grown, grown, with_room
+from ssl4rl_agents.policies.growing import Grown, grown
 from ssl4rl_agents.policies.limits import require_room
 from ssl4rl_agents.policies.policy import Samples
 from ssl4rl_agents.policies.prefix import Prefix
 from ssl4rl_agents.policies.prompts import VLMInputs
+from ssl4rl_agents.policies.room import with_room
 from ssl4rl_agents.policies.sampling import sample
 from ssl4rl_agents.policies.strips import Strip, after, behind, heard, in_line, said
 
 if TYPE_CHECKING:
     from ssl4rl_agents.policies.vlm import VLMPolicy
+
+
+BLOCK = 2048
+"""Tokens that a CPU reads at a time, so that what it makes of them stays near."""
+
+MOST = 8
+"""Turns for which a CPU holds room; nothing of it is used before they come."""
 
 
 class Talk:
@@ -135,12 +143,35 @@ class Talk:
         unread = _unread(inputs, tokens, mask, following, decoder.answer_type)
         following = after(inputs, following)
         require_room(type(policy.model).__name__, policy.positions, int(following.max()), policy.max_new_tokens)
-        cache, seen = with_room(kept, unread.valid, policy.max_new_tokens - 1)
-        sees = decoder.masked(seen, unread.ids.shape[1], unread.types)
+        room = with_room(kept, unread.valid, policy.max_new_tokens - 1, self._further(unread.ids.shape[1]))
+        sees, hidden = decoder.masked(room.seen, unread.ids.shape[1], unread.types), list[Tensor]()
         with policy.copied_adapters():
-            hidden = decoder.run(unread.ids, sees, unread.positions, cache, **decoder.told(inputs))[:, -1]
-        self._prefix = Prefix(hidden, cache, seen.long(), following, unread.positions.shape[1])
+            features = decoder.told_features(inputs)
+            for rows in blocks(*unread.ids.shape, policy.device):
+                told = {} if features is None else {"mm_encoder_outputs": features.rows(rows).outputs()}
+                strip, cache = (unread.ids[rows], mask_of(sees, rows), unread.positions[rows]), room.cache(rows)
+                hidden.append(decoder.run(*strip, cache, **told)[:, -1])
+        axes, seen = unread.positions.shape[1], room.seen.long()
+        self._prefix = Prefix(torch.cat(hidden), room.filled(), seen, following, axes)
         decoder.spread(self._prefix, 1, policy.max_new_tokens)
+
+    def _further(self, heard: int) -> int:
+        """Return for how many tokens behind the next reply there should be room, if turns go on as the one before it."""
+        turns = MOST if self._decisions is None else min(MOST, self._decisions - len(self.inputs.widths) - 1)
+        return turns * (heard + self._policy.max_new_tokens)
+
+
+def blocks(rows: int, length: int, device: torch.device) -> list[slice]:
+    """Return which rows of so many tokens run at a time."""
+    size = max(1, BLOCK // length) if device.type == "cpu" else rows
+    return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
+
+
+def mask_of(sees: Any, rows: slice) -> Any:
+    """Return the part of what `Decoder.masked` gives, where it says something else of each row, that is of some rows."""
+    if isinstance(sees, dict):
+        return {kind: mask_of(mask, rows) for kind, mask in sees.items()}
+    return sees if len(sees) == 1 else sees[rows]
 
 
 def _unread(inputs: VLMInputs, tokens: Tensor, mask: Tensor, following: Tensor, kind: int) -> Strip:

@@ -19,6 +19,8 @@ from ssl4rl_envs.registration import check_arguments, load_class, registered_tas
 MODEL_FILES = ("config.json", "adapter_config.json")
 """One of them lies in every folder that holds a model of transformers, or adapters of one."""
 
+PREFIX_MODELS = ("paligemma",)
+"""Types of models that read all of a prompt in both directions, and hold no conversations."""
 
 CHECKPOINT_FILE = "trainer.json"
 """Lies in every checkpoint of a run."""
@@ -67,8 +69,17 @@ def require_arguments(config: TrainConfig) -> None:
 
 
 def require_context(config: TrainConfig) -> None:
-    """Check that there is the context that a model is to see."""
-    window_of(config.rollout.context)
+    """Check that there is the context that a model is to see, and that a model that lies in a folder can see it."""
+    context, model = config.rollout.context, config.policy.model
+    if window_of(context) == 1 or config.policy.start is not None:
+        return
+    file = Path(model) / MODEL_FILES[0]
+    kind = json.loads(file.read_text()).get("model_type") if file.is_file() else None
+    if kind in PREFIX_MODELS:
+        raise ValueError(
+            f"rollout.context must be 'turn' for {model!r}: a {kind} reads all of a prompt in both directions, and what is "
+            f"said next would change what it made of earlier turns; got {context!r}"
+        )
 
 
 def require_tasks(config: TrainConfig) -> None:

@@ -23,7 +23,7 @@ from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.ranges import RANGES_OF
 from ssl4rl_agents.runs.folder import is_run, read_config
 from ssl4rl_agents.runtime.device import find_device
-from ssl4rl_agents.settings import TrainConfig
+from ssl4rl_agents.settings import PolicyConfig, RolloutConfig, TrainConfig
 from ssl4rl_envs import SSLVectorEnv, hash_seed, make_task
 from tests.agents.wrong_settings import NAMING_NOTHING, every_setting, kind_of, nested, spoiled, wrong_values
 
@@ -60,6 +60,15 @@ def test_settings_that_name_nothing_are_refused_before_anything_is_built(name, v
     with pytest.raises((TypeError, ValueError), match=f"{name}[ :]"):
         Trainer(config, tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("context", ["episode", "window:3"])
+def test_conversations_with_a_model_that_holds_none_are_refused_before_anything_is_built(context, tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "paligemma"}')
+    config = TrainConfig(policy=PolicyConfig(model=str(tmp_path)), rollout=RolloutConfig(context=context))
+    with pytest.raises(ValueError, match=f"rollout.context must be 'turn' for .*a paligemma reads .* got '{context}'"):
+        resolved(config)
+    assert resolved(dataclasses.replace(config, rollout=RolloutConfig(context="turn"))).rollout.context == "turn"
 
 
 def test_no_setting_goes_unchecked():

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import BatchEncoding
 
+from ssl4rl_agents.named import PREFIX_MODELS
 from ssl4rl_agents.policies.answerable import ANSWERABLE
 from ssl4rl_agents.policies.picture_plans import NotLearnedError, PicturePlan, learn
 from ssl4rl_agents.policies.pictures import Features, on_device, split_pictures
@@ -114,7 +115,7 @@ class PromptEncoder:
         """The token in whose places pictures stand; None in a model that reads text alone."""
         self._base = base_of(model)
         self._two_way = two_way_type(model) is not None
-        self.prefix_lm = model.config.model_type == "paligemma"
+        self.prefix_lm = model.config.model_type in PREFIX_MODELS
         """Whether all of a prompt sees all of it."""
         self._texts: dict[tuple[str, int], str] = {}
         self._plans: dict[tuple[int, tuple[tuple[int, int], ...]], PicturePlan | None] = {}

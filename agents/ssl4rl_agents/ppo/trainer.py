@@ -110,7 +110,8 @@ class Trainer:
         if self.task.horizon > 1 and self.processes.sharded:
             raise ValueError(
                 f"{config.env} takes up to {self.task.horizon} decisions an episode, and episodes end at their own time; "
-                "processes that hold parts of the weights make the same passes all along, so use whole weights there"
+                "processes that hold parts of the weights (FSDP, ZeRO stage 3) make the same passes all along, so use whole "
+                "weights there"
             )
         self.interface = Interface(self.task, config.policy.interface, config.prompt_style, config.grammar)
         for split in SPLITS:

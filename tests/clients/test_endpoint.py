@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,12 +25,7 @@ from tests.clients.endpoint_server import USAGE, FakeClock, Server, rounds
 
 DIGITS = {"source": "digits", "image_size": 36}
 KEY = "sk-secret-of-a-test"
-
-
-@pytest.fixture(autouse=True)
-def _no_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy", "OPENAI_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("no_way_out")
 
 
 @pytest.fixture(scope="module")
@@ -53,18 +48,13 @@ def truths(quiz: Quiz) -> dict[str, str]:
 
 
 @pytest.fixture
-def serve(truths: dict[str, str]) -> Iterator[Callable[..., Server]]:
+def serve(truths: dict[str, str], start: Callable[..., Server]) -> Callable[..., Server]:
     """Start servers that know the right replies."""
-    running = []
 
-    def start(moods: Callable[[int], list[str]] = lambda _: [], answer: Callable[[str], str] = truths.__getitem__) -> Server:
-        context = Server(answer, moods).running()
-        running.append(context)
-        return context.__enter__()
+    def serve(moods: Callable[[int], list[str]] = lambda _: [], answer: Callable[[str], str] = truths.__getitem__) -> Server:
+        return start(answer, moods)
 
-    yield start
-    for context in running:
-        context.__exit__(None, None, None)
+    return serve
 
 
 def endpoint(server: Server, **more: Any) -> Endpoint:

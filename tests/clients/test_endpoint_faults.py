@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,7 @@ from tests.clients.endpoint_server import FakeClock, Server
 
 DIGITS = {"source": "digits", "image_size": 36}
 KEY = "sk-secret-of-a-test-0123456789"
-
-
-@pytest.fixture(autouse=True)
-def _no_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy", "OPENAI_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("no_way_out")
 
 
 @pytest.fixture(scope="module")
@@ -36,19 +31,13 @@ def quiz() -> Quiz:
 
 
 @pytest.fixture
-def saying() -> Iterator[Callable[[str], Server]]:
+def saying(start: Callable[..., Server]) -> Callable[..., Server]:
     """Start servers that behave in one way at every request."""
-    running = []
 
-    def start(mood: str, answer: str = "<answer>90</answer>") -> Server:
-        server = Server(lambda _: answer, lambda _: [mood] * 20)
-        context = server.running()
-        running.append(context)
-        return context.__enter__()
+    def saying(mood: str, answer: str = "<answer>90</answer>") -> Server:
+        return start(lambda _: answer, lambda _: [mood] * 20)
 
-    yield start
-    for context in running:
-        context.__exit__(None, None, None)
+    return saying
 
 
 def asked(server: Server, quiz: Quiz, path: Path, **settings: Any) -> Progress:

@@ -27,6 +27,7 @@ from ssl4rl_envs import SSLVectorEnv, Stream, Task, env_ids, make_task, task_cla
 from ssl4rl_envs.answers import AnswerFormat, extract, wrap
 from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.interface import Interface
+from ssl4rl_envs.mixture import Parts
 from ssl4rl_envs.playing import solve
 from ssl4rl_envs.task import Batch
 from tests.agents.tiny_runs import TINY, config, halt_after, numbers, tasks_built_once, train
@@ -202,6 +203,19 @@ def test_a_part_of_a_mixture_is_answered_in_its_own_forms():
         form = part.answer_format
         assert form is not None
         assert all(form.parse(extract(reply, "direct") or "") is not None for reply in replies[number::2])
+
+
+def test_levels_of_a_task_are_answered_in_their_own_labels():
+    levels = [build("Reveal", level=level) for level in ("2x2", "3x3")]
+    task = Parts(levels)
+    tokenizer = tokenizer_for(task)
+    constraint, rng = constraint_of(task, tokenizer), np.random.default_rng(0)
+    states = task.sample_parts(Stream.span("train", 0, 0, 40), np.arange(40) % 2)
+    answers = allowed_in(constraint, task, states)
+    replies = texts_of(tokenizer, random_replies(constraint, tokenizer, 40, answers, rng))
+    assert task.parse_all(replies, states, "direct")[1].all()
+    assert constraint._begun(40, answers)[0][1] is None  # the labels are those of a form, with no texts to tell apart
+    assert {extract(reply, "direct") for reply in replies[::2]} <= set().union(*(f.labels for f in levels[0].answer_formats))
 
 
 def test_thoughts_stay_free_before_what_may_be_answered():

@@ -56,6 +56,7 @@ class Answers:
         needs: (texts, actions) bool, which places of an action mask each of them needs.
         free: the other forms, of which all may be said.
         freely: (actions,) bool, which places answers of those need.
+        whole: whether the task reads all answers of these forms.
     """
 
     forms: tuple[AnswerFormat, ...]
@@ -63,9 +64,10 @@ class Answers:
     needs: NDArray[np.bool_]
     free: tuple[AnswerFormat, ...]
     freely: NDArray[np.bool_]
+    whole: bool
 
     def allowed(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
-        """Return which texts (texts,) an action mask (actions,) allows; None where it forbids nothing that can be said.
+        """Return which texts (texts,) an action mask (actions,) allows; None where all may be said that has such a form.
 
         A mask that forbids everything forbids nothing: something has to be said.
 
@@ -73,14 +75,16 @@ class Answers:
             ValueError: it forbids some answers of a form that has too many to look at.
         """
         if not len(mask):
-            return None
+            mask = np.ones(len(self.freely), bool)
         if not mask[self.freely].all():
             raise ValueError(
                 f"rollout.constrained looks at up to {MOST} answers of a form one by one, and an action mask forbids some of "
                 f"{[len(form.labels) for form in self.free]} labels in {[form.slots for form in self.free]} slots"
             )
         found = ~(self.needs & ~mask).any(axis=1)
-        return None if found.all() or not (found.any() or self.free) else found
+        if not (found.any() or self.free):
+            found[:] = True
+        return None if found.all() and self.whole else found
 
 
 def answers_to(task: Task, question: Batch, forms: Sequence[AnswerFormat]) -> Answers:
@@ -94,26 +98,49 @@ def answers_to(task: Task, question: Batch, forms: Sequence[AnswerFormat]) -> An
     Raises:
         ValueError: the task's own form has no answer.
     """
-    found, texts, columns, free = list[AnswerFormat](), list[str](), list[NDArray[np.bool_]](), list[AnswerFormat]()
-    freely = np.zeros(_places(task.action_space), bool)
-    for form in forms:
-        every = list(_texts(form)) if _count(form) <= MOST else None
-        bodies = [form.format((np.arange(form.slots) + first) % len(form.labels)) for first in range(len(form.labels))]
-        actions, answered = _read(task, question, every or bodies)
-        if not answered.any():
-            continue
-        found.append(form)
-        needs = _needs(task.action_space, actions)[answered]
-        if every is None:
-            free.append(form)
-            freely |= needs.any(axis=0)
-        else:
-            texts += [body for body, read in zip(every, answered.tolist(), strict=True) if read]
-            columns.append(needs)
-    if not found:
+    read = {form: one for form in forms if (one := _FormRead.by(task, question, form)).answered.any()}
+    whole = {text for one in read.values() if one.answered.all() for text in one.texts}
+    # What is left of another part's form says nothing that a form of one's own does not say.
+    kept = {form: one for form, one in read.items() if one.answered.all() or not set(one.texts) <= whole}
+    if not kept:
         raise ValueError(f"{type(task).__name__} reads none of its own answers, {[form.labels for form in forms]}")
-    needs = np.concatenate([np.zeros((0, len(freely)), bool), *columns])
-    return Answers(tuple(found), tuple(text.encode() for text in texts), needs, tuple(free), freely)
+    listed = [one for one in kept.values() if one.listed]
+    return Answers(
+        tuple(kept),
+        tuple(text.encode() for one in listed for text in one.texts),
+        np.concatenate([np.zeros((0, _places(task.action_space)), bool), *(one.needs for one in listed)]),
+        tuple(form for form, one in kept.items() if not one.listed),
+        np.any(
+            [np.zeros(_places(task.action_space), bool), *(one.needs.any(0) for one in kept.values() if not one.listed)], 0
+        ),
+        all(one.answered.all() for one in kept.values()),
+    )
+
+
+@dataclass(frozen=True)
+class _FormRead:
+    """What a task reads of the answers that have a form.
+
+    Args:
+        listed: whether these were all of them, or only some in which every label stands in every slot.
+        answered: (answers,) bool, which it reads.
+        texts: those that it reads.
+        needs: (texts, actions) bool, which places of an action mask each of these needs.
+    """
+
+    listed: bool
+    answered: NDArray[np.bool_]
+    texts: tuple[str, ...]
+    needs: NDArray[np.bool_]
+
+    @classmethod
+    def by(cls, task: Task, question: Batch, form: AnswerFormat) -> _FormRead:
+        listed, labels = _count(form) <= MOST, len(form.labels)
+        some = (form.format((np.arange(form.slots) + first) % labels) for first in range(labels))
+        bodies = list(_texts(form) if listed else some)
+        actions, answered = _read(task, question, bodies)
+        texts = tuple(body for body, known in zip(bodies, answered.tolist(), strict=True) if known)
+        return cls(listed, answered, texts, _needs(task.action_space, actions)[answered])
 
 
 def begins(form: AnswerFormat, text: bytes, end: bytes, used: frozenset[int] = frozenset(), slot: int = 0) -> bool:

@@ -81,7 +81,7 @@ class Answers:
                 f"rollout.constrained looks at up to {MOST} answers of a form one by one, and an action mask forbids some of "
                 f"{[len(form.labels) for form in self.free]} labels in {[form.slots for form in self.free]} slots"
             )
-        found = ~(self.needs & ~mask).any(axis=1)
+        found = np.asarray(~(self.needs & ~mask).any(axis=1))
         if not (found.any() or self.free):
             found[:] = True
         return None if found.all() and self.whole else found

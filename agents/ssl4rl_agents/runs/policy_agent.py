@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -58,7 +58,7 @@ class PolicyAgent(Asking):
 
     def enter(self, envs: SSLEnv | SSLVectorEnv) -> None:
         """Learn from these environments from now on which answers may be given."""
-        self._entered = envs.unwrapped
+        self._entered = cast("SSLEnv | SSLVectorEnv", envs.unwrapped)
 
     def begin(self, begun: NDArray[np.bool_]) -> None:
         """Forget what came before in those rows (n,) that show the beginning of an episode next."""

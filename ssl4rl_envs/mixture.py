@@ -184,7 +184,8 @@ class Parts(Composite):
     def _put(self, mixed: Batch, number: int, rows: NDArray[np.int64], part: Batch) -> None:
         for name, place in self._places[number]:
             values = part.observation[name]
-            mixed.observation[place][rows, *(slice(side) for side in values.shape[1:])] = values
+            sides: tuple[Any, ...] = tuple(slice(side) for side in values.shape[1:])
+            mixed.observation[place][rows, *sides] = values
         mixed.items[rows] = part.items
         flat = part.target.reshape(len(rows), -1)
         mixed.target.reshape(len(mixed), -1)[rows, : flat.shape[1]] = flat

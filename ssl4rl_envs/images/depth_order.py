@@ -196,7 +196,7 @@ class DepthOrder(ImageTask[Draft]):
         """Return things and centres of frames that show each thing alone, then any two of them in both of their orders."""
         many = self.things
         twice = [*range(many), *range(many - 1)]  # so that each two of them stand in either order
-        frames = [(one,) for one in range(many)]
+        frames: list[tuple[int, ...]] = [(one,) for one in range(many)]
         frames += [pair for one, other in self._pairs for pair in ((one, other), (other, many + one))]
         shown = np.full((len(draft.marks), len(frames), len(twice), 2), OUT_OF_SIGHT)
         for frame, places in enumerate(frames):

@@ -80,11 +80,21 @@ def test_spaces_of_other_sizes_are_refused():
         spaces.Space(("mine",), (({"a": 1},), ({"b": 1},)))
 
 
+@pytest.mark.parametrize(("agent", "other"), [("nano-ppo", "nano-grpo"), ("gin-ppo", "sb3-ppo")])
+def test_all_are_offered_the_same_step_sizes_in_units_of_their_own(agent, other):
+    offered = []
+    for name in (agent, other):
+        rates = [settings.get("optimizer", settings)["learning_rate"] for settings in spaces.candidates(Entry(name), 12, 0)]
+        offered.append([rate / rates[0] for rate in rates])
+    assert len(set(offered[0])) > 2
+    assert offered[0] == pytest.approx(offered[1], rel=0.01)
+
+
 def test_candidates_depend_on_nothing_but_seed_and_agent():
     twelve = spaces.candidates(Entry("sb3-ppo"), 12, 0)
     assert spaces.candidates(Entry("sb3-ppo"), 20, 0)[:12] == twelve, "more candidates begin with the same ones"
     assert spaces.candidates(Entry("sb3-ppo"), 12, 1) != twelve
-    assert spaces.candidates(Entry("sb3-ppo", label="other"), 12, 0)[1:] != twelve[1:]
+    assert spaces.candidates(Entry("sb3-ppo", label="other"), 12, 0) == twelve
     assert spaces.candidates(Entry("sb3-ppo"), 12, 1)[0] == twelve[0]
 
 

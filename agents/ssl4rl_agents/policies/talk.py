@@ -147,8 +147,8 @@ class Talk:
         sees, hidden = decoder.masked(room.seen, unread.ids.shape[1], unread.types), list[Tensor]()
         with policy.copied_adapters():
             features = decoder.told_features(inputs)
-            for rows in blocks(*unread.ids.shape, policy.device):
-                told = {} if features is None else {"mm_encoder_outputs": features.rows(rows).outputs()}
+            for rows in blocks(len(unread.ids), unread.ids.shape[1], policy.device):
+                told: dict[str, Any] = {} if features is None else {"mm_encoder_outputs": features.rows(rows).outputs()}
                 strip, cache = (unread.ids[rows], mask_of(sees, rows), unread.positions[rows]), room.cache(rows)
                 hidden.append(decoder.run(*strip, cache, **told)[:, -1])
         axes, seen = unread.positions.shape[1], room.seen.long()

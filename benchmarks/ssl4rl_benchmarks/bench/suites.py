@@ -147,7 +147,7 @@ STEPS_OF_GRAPHS = (
     Environment("SSL4RL/GraphWalk-v0", {"source": "cora", "level": "2"}, "GraphWalk 2", episodes=8_192),
     Environment("SSL4RL/GraphSearch-v0", {"source": "cora", "level": "6"}, "GraphSearch 6", episodes=8_192),
 )
-CLOSE = {"kl_coefficient": 0.01}
+CLOSE: dict[str, object] = {"kl_coefficient": 0.01}
 """Whoever can say nothing but answers need not be held near them by a divergence that costs much in several turns."""
 
 WALKED = tuple(short(env.id) for env in STEPS_OF_GRAPHS)

@@ -22,7 +22,7 @@ import pytest
 from ssl4rl_agents.agent import load_agent
 from ssl4rl_agents.lessons import Lesson
 from ssl4rl_agents.settings import TrainConfig
-from ssl4rl_benchmarks.bench import executors, gallery, grid, probes, rows, statistics, suites, worker
+from ssl4rl_benchmarks.bench import choices, executors, gallery, grid, probes, rows, statistics, suites, worker
 from ssl4rl_benchmarks.bench.grid import Entry, Environment, Run, Suite, from_file
 from ssl4rl_benchmarks.bench.sweep import sweep
 from ssl4rl_benchmarks.commands import bench as bench_command
@@ -1016,7 +1016,8 @@ def without_bootstraps(text: str) -> str:
 @pytest.mark.usefixtures("fewer_bootstraps")
 def test_published_tables_follow_from_published_rows(file):
     """No figure without its row: tables are made anew from the rows beside them, but for bootstraps, which take minutes."""
-    suite = suites.SUITES[file.stem]
+    suite, chosen = suites.SUITES[file.stem], choices.FOLDER / f"{file.stem}.json"
+    suite = choices.with_choices(suite, chosen) if chosen.exists() else suite
     found = rows.read_rows([file])
     runs = {run.key: run for run in suite.runs()}
     for row in found:

@@ -172,6 +172,7 @@ SEQUENTIAL = Suite(
         and not (agent.name.startswith(("nano", "sb3")) and short(env.id) in WALKED)
         and not (agent.name.startswith("gin") and short(env.id) not in WALKED)
     ),
+    compared=tuple(env.name for env in STEPS_OF_IMAGES),
 )
 
 SIZES = {"nano 32": 32, "nano 64": 64, "nano 128": 128}

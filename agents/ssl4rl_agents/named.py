@@ -11,16 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from ssl4rl_agents.settings import AUTO, BUILT_IN, PolicyConfig, TrainConfig, require_environment, window_of
+from ssl4rl_agents.settings import AUTO, BUILT_IN, PREFIX_MODELS, PolicyConfig, TrainConfig, require_environment, window_of
 from ssl4rl_envs.arguments import did_you_mean
 from ssl4rl_envs.images.base import ImageTask
 from ssl4rl_envs.registration import check_arguments, load_class, registered_task
 
 MODEL_FILES = ("config.json", "adapter_config.json")
 """One of them lies in every folder that holds a model of transformers, or adapters of one."""
-
-PREFIX_MODELS = ("paligemma",)
-"""Types of models that read all of a prompt in both directions, and hold no conversations."""
 
 CHECKPOINT_FILE = "trainer.json"
 """Lies in every checkpoint of a run."""

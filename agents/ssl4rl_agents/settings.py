@@ -28,6 +28,9 @@ _WINDOW = re.compile(r"window:([1-9][0-9]*)\Z")
 GRAPH_MODELS = ("gcn", "sage", "gat", "gin")
 """Graph networks, by their message-passing layers."""
 
+PREFIX_MODELS = ("paligemma",)
+"""Types of models that read all of a prompt in both directions, and hold no conversations."""
+
 BUILT_IN = ("nano", *GRAPH_MODELS)
 """Models that are trained from scratch; every other name but `AUTO` is a folder or a model of the hub."""
 

@@ -92,7 +92,10 @@ def test_pairs_that_do_not_go_together_are_no_runs():
     pairs = {(run.env.name, run.agent.name) for suite in suites.SUITES.values() for run in suite.runs()}
     assert ("PatchOrdering", "sb3-dqn") not in pairs
     assert ("PatchOrdering", "sb3-a2c") in pairs
-    assert ("PatchSwap 2x2", "sb3-trpo") in pairs
+    assert ("PatchSwap 2x2", "sb3-maskable-ppo") in pairs
+    assert ("Rotation", "sb3-maskable-ppo") not in pairs
+    assert ("GraphWalk 2", "gin-grpo") in pairs
+    assert ("GraphWalk 2", "nano-ppo") not in pairs
     assert (suites.VECTOR, "sb3-sac") in pairs
     assert ("Rotation", "sb3-sac") not in pairs
     assert (suites.VECTOR, "gcn-ppo") not in pairs

@@ -41,7 +41,8 @@ ROW = ReplyRow(
 ERROR = replace(ROW, reply=None, error="status 500, 6 times")
 
 texts = st.text(max_size=40)
-names = texts.filter(lambda name: bool(name) and name.isprintable())
+names = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=40)
+"""What can be printed, without spaces."""
 
 
 def opened(path: Path, *more: ReplyRow) -> list[ReplyRow]:

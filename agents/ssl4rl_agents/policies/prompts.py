@@ -17,12 +17,12 @@ from PIL import Image
 from torch import Tensor
 from transformers import BatchEncoding
 
-from ssl4rl_agents.named import PREFIX_MODELS
 from ssl4rl_agents.policies.answerable import ANSWERABLE
 from ssl4rl_agents.policies.picture_plans import NotLearnedError, PicturePlan, learn
 from ssl4rl_agents.policies.pictures import Features, on_device, split_pictures
 from ssl4rl_agents.policies.support import UnsupportedModelError, base_of
 from ssl4rl_agents.policies.templates import check_arguments, written_reply
+from ssl4rl_agents.settings import PREFIX_MODELS
 
 LOGGER = logging.getLogger("ssl4rl_agents")
 

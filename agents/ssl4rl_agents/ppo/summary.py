@@ -22,7 +22,7 @@ def summarise(
     credit: Credit,
     statistics: UpdateStatistics,
     importance_cap: float | None,
-    horizon: int = 1,
+    horizon: int,
 ) -> dict[str, float]:
     """Return the numbers of an iteration by name; all processes must call this.
 

@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from ssl4rl_benchmarks.bench.grid import Run
+from ssl4rl_benchmarks.bench.grid import Doable
 from ssl4rl_benchmarks.bench.rows import Row
 from ssl4rl_benchmarks.bench.worker import ROW, failed
 from ssl4rl_envs.installing import install_line
@@ -27,7 +27,7 @@ ERROR_LINES = 3
 class Executor(Protocol):
     """Does runs and hands out their rows as they end."""
 
-    def do(self, runs: Sequence[Run]) -> Generator[Row, None, None]:
+    def do(self, runs: Sequence[Doable]) -> Generator[Row, None, None]:
         """Do runs; yield the row of each when it ends, in whatever order.
 
         When the next row is asked for, the last one is taken to be on the disk.
@@ -52,7 +52,7 @@ class Resources:
     children: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
 
-def do_run(run: Run, folder: Path, resources: Resources) -> Row:
+def do_run(run: Doable, folder: Path, resources: Resources) -> Row:
     """Do a run in a process of its own and return its row; a process that dies is a row too.
 
     Args:
@@ -66,7 +66,7 @@ def do_run(run: Run, folder: Path, resources: Resources) -> Row:
         told = {"run": run.to_json(), "device": resources.device, "threads": resources.threads, "parent": os.getpid()}
         spec.write_text(json.dumps(told))
         with log.open("wb") as file:
-            command = [sys.executable, "-m", "ssl4rl_benchmarks.bench.worker", str(spec), str(folder)]
+            command = [sys.executable, "-m", run.worker, str(spec), str(folder)]
             child = subprocess.Popen(  # noqa: S603 - our own module
                 command, stdout=file, stderr=subprocess.STDOUT, env=_environment(resources), start_new_session=True
             )
@@ -119,12 +119,12 @@ class LocalExecutor:
             for place in range(gpus * runs_per_gpu):
                 self._gpus.put(place % gpus)
 
-    def do(self, runs: Sequence[Run]) -> Generator[Row, None, None]:
+    def do(self, runs: Sequence[Doable]) -> Generator[Row, None, None]:
         """Do runs; see `Executor.do`. If this ends early, so do the processes."""
         pending = iter(runs)
         with ThreadPoolExecutor(self.workers) as pool:
 
-            def begin(count: int) -> dict[Future[Row], Run]:
+            def begin(count: int) -> dict[Future[Row], Doable]:
                 return {pool.submit(self._do, run): run for run in islice(pending, count)}
 
             going = begin(self.workers)
@@ -144,7 +144,7 @@ class LocalExecutor:
                 for child in self._children:
                     child.terminate()
 
-    def _do(self, run: Run) -> Row:
+    def _do(self, run: Doable) -> Row:
         gpu = self._gpus.get() if self.device == "cuda" else None
         try:
             return do_run(run, self.folder / run.key, Resources(self.threads, self.device, gpu, self._children))
@@ -194,11 +194,11 @@ class RayExecutor:
             if address is None and there.get(kind, 0) < wanted:  # a cluster may grow; this machine would wait for ever
                 raise ValueError(f"a run takes {wanted:g} {kind}, and Ray has {there.get(kind, 0):g} here")
 
-    def do(self, runs: Sequence[Run]) -> Generator[Row, None, None]:
+    def do(self, runs: Sequence[Doable]) -> Generator[Row, None, None]:
         """Do runs; see `Executor.do`."""
         ray = self._ray
         remote = ray.remote(num_cpus=self.threads, num_gpus=self.gpus, max_retries=0)(_on_node)
-        going: dict[Any, Run] = {remote.remote(run.to_json(), self.threads, self.device): run for run in runs}
+        going: dict[Any, Doable] = {remote.remote(run, self.threads, self.device): run for run in runs}
         while going:
             (ended, *_), _ = ray.wait(list(going), num_returns=1)
             run = going.pop(ended)
@@ -209,7 +209,6 @@ class RayExecutor:
             yield row
 
 
-def _on_node(data: dict[str, Any], threads: int, device: str) -> Row:
-    run = Run.from_json(data)
+def _on_node(run: Doable, threads: int, device: str) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         return do_run(run, Path(folder) / run.key, Resources(threads, device))

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from ssl4rl_envs.arguments import Checked, did_you_mean, from_plain, require_known, whole_number
 from ssl4rl_envs.registration import check_arguments, env_id_of
@@ -32,6 +32,34 @@ tokens were single words and digits, and its position embedding began near 0.
 MaskedReconstruction and PatchPosition drew another picture wherever the first patches, or the first place for a crop,
 would not do.
 """
+
+
+class Doable(Protocol):
+    """What an executor does: a `Run` of a suite, or a trial of another study.
+
+    Its worker is a module that reads it from a file; see `bench.worker.main`.
+    """
+
+    worker: ClassVar[str]
+
+    @property
+    def command(self) -> str:
+        """What does it again."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """Its name: a digest of all that decides its outcome, and of nothing else."""
+        ...
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """What tables call it: suite, env, agent and seed."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -104,6 +132,8 @@ class Run(Checked):
         revision: see `REVISION`.
     """
 
+    worker: ClassVar[str] = "ssl4rl_benchmarks.bench.worker"
+
     suite: str
     env: Environment
     agent: Entry
@@ -122,6 +152,11 @@ class Run(Checked):
         if self.revision > 1:  # rows of the first keep the names they have
             numbers.append({"revision": self.revision, "split": self.split})
         return hashlib.sha256(json.dumps([*decides, *numbers], sort_keys=True).encode()).hexdigest()[:KEY]
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """What tables call it."""
+        return {"suite": self.suite, "env": self.env.name, "agent": self.agent.title, "seed": self.seed}
 
     def to_json(self) -> dict[str, Any]:
         """Return the run as plain data."""

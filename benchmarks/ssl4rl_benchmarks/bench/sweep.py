@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 
 from ssl4rl_benchmarks.bench.executors import Executor
-from ssl4rl_benchmarks.bench.grid import Run
+from ssl4rl_benchmarks.bench.grid import Doable
 from ssl4rl_benchmarks.bench.rows import Row, Rows, number_of
 
 WORK = "work"
 
 
 def sweep(
-    runs: Sequence[Run],
+    runs: Sequence[Doable],
     rows: Rows,
     executor: Executor,
     *,
@@ -49,14 +49,13 @@ def sweep(
     return rows_of(runs, rows)
 
 
-def rows_of(runs: Sequence[Run], rows: Rows) -> list[Row]:
+def rows_of(runs: Sequence[Doable], rows: Rows) -> list[Row]:
     """Return the rows that runs have, under the names that the grid has for them now."""
     found = []
     for run in runs:
         row = rows.get(run.key)
         if row is not None:
-            named = {"suite": run.suite, "env": run.env.name, "agent": run.agent.title, "command": run.command}
-            found.append({**row, **named, "config": run.to_json()})
+            found.append({**row, **run.named, "command": run.command, "config": run.to_json()})
     return found
 
 

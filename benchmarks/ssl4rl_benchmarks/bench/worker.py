@@ -14,8 +14,9 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,9 +27,11 @@ from ssl4rl_agents.runs.files import FolderLock, write_json
 from ssl4rl_agents.runs.trained import is_trained, read_trained
 from ssl4rl_agents.settings import TrainSettings
 from ssl4rl_benchmarks.bench.gallery import gallery_answers
-from ssl4rl_benchmarks.bench.grid import Run, thawed
+from ssl4rl_benchmarks.bench.grid import Doable, Run, thawed
 from ssl4rl_benchmarks.bench.rows import Row, commit, machine, versions
 from ssl4rl_envs import SSLVectorEnv, make_task
+
+RunT = TypeVar("RunT", bound=Doable)
 
 ROW, BEFORE = "row.json", "before.json"
 MEASUREMENTS, MEASURED_EPISODES = 8, 256
@@ -87,19 +90,16 @@ def _probes() -> Any:
     return probes
 
 
-def failed(run: Run, error: str, device: str = "cpu", threads: int = 1) -> Row:
+def failed(run: Doable, error: str, device: str = "cpu", threads: int = 1) -> Row:
     """Return the row of a run that came to nothing."""
     return {**head(run, device, threads), "status": "failed", "error": error}
 
 
-def head(run: Run, device: str, threads: int) -> Row:
+def head(run: Doable, device: str, threads: int) -> Row:
     """Return what stands in front of every row: which run it is, and by what it was done."""
     return {
         "key": run.key,
-        "suite": run.suite,
-        "env": run.env.name,
-        "agent": run.agent.title,
-        "seed": run.seed,
+        **run.named,
         "config": run.to_json(),
         "command": run.command,
         "device": device,
@@ -116,18 +116,30 @@ def settings_of(run: Run) -> dict[str, Any]:
     return {**run.agent.settings, "seed": run.seed} if run.agent.name == "random" else run.agent.settings
 
 
-def main(spec: Path, folder: Path) -> None:
-    """Do the run of a file; what goes wrong becomes a row too."""
+def main(
+    spec: Path,
+    folder: Path,
+    read: Callable[[dict[str, Any]], RunT],
+    do: Callable[[RunT, Path, str, int], Row],
+) -> None:
+    """Do the run of a file; what goes wrong becomes a row too.
+
+    Args:
+        spec: the file, as `executors.do_run` wrote it.
+        folder: of the run.
+        read: makes a run of what its `to_json` gave.
+        do: does it, as `perform` does.
+    """
     data = json.loads(spec.read_text())
     _end_with(data["parent"])
-    run, device, threads = Run.from_json(data["run"]), data["device"], data["threads"]
+    run, device, threads = read(data["run"]), data["device"], data["threads"]
     lock = FolderLock(folder, "another process of a sweep")
     lock.acquire(PATIENCE)
     try:
         if (folder / ROW).exists():  # of the one that was waited for
             return
         try:
-            row = perform(run, folder, device, threads)
+            row = do(run, folder, device, threads)
         except Exception as error:
             traceback.print_exc()
             row = failed(run, f"{type(error).__name__}: {error}", device, threads)
@@ -155,4 +167,4 @@ def _plain(value: Any) -> Any:
 
 if __name__ == "__main__":
     os.environ.setdefault("DS_ACCELERATOR", "cpu")
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), Run.from_json, perform)

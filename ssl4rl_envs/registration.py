@@ -50,6 +50,7 @@ TABLE: tuple[Row, ...] = (
     Row("SSL4RL/NextFrame-v0", "ssl4rl_envs.images.next_frame:NextFrame", {}),
     Row("SSL4RL/DepthOrder-v0", "ssl4rl_envs.images.depth_order:DepthOrder", {}),
     Row("SSL4RL/RelativePosition-v0", "ssl4rl_envs.images.relative_position:RelativePosition", {}),
+    Row("SSL4RL/Comparison-v0", "ssl4rl_envs.images.comparison:Comparison", {}),
     Row("SSL4RL/PatchSwap-v0", "ssl4rl_envs.images.patch_swap:PatchSwap", {}),
     Row("SSL4RL/RotateUpright-v0", "ssl4rl_envs.images.rotate_upright:RotateUpright", {}),
     Row("SSL4RL/Reveal-v0", "ssl4rl_envs.images.reveal:Reveal", {}),

@@ -12,7 +12,7 @@ from ssl4rl_agents.rules.rule_agent import RULES, RuleAgent, rule_of
 from ssl4rl_envs import SSLVectorEnv, make_task
 
 ENVS = [f"SSL4RL/{cls.__name__}-v0" for cls in RULES]
-EXACT = ("FlipPrediction", "GraphDistance")
+EXACT = ("FlipPrediction", "GraphDistance", "Comparison")
 """Tasks that their rule solves, because what is asked can be read off."""
 
 

@@ -119,6 +119,11 @@ BODIES: dict[str, list[tuple[str | None, str]]] = {
         (None, "above and to the left"),
         (None, "no, above | somewhere above | above or below | B: left"),
     ],
+    "Comparison": [
+        ("left", "Left. | the left half | The left half is | It's left | left side | A | A: left | **left** | The left one."),
+        (None, "left or right | both | neither | not left | left half and right half | top | B: left | left, right | halves"),
+        (None, "brighter | the brighter half | left is darker | right > left"),
+    ],
     "RotateUpright": [
         ("turn left", "left | Left. | Turn left! | counter-clockwise | counterclockwise | **turn left**"),
         ("turn right", "right | clockwise | Turn right."),

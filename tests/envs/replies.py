@@ -496,6 +496,15 @@ WHERE: list[Line] = [
     ("<answer>above or left</answer>", None, None),
 ]
 
+HALF: list[Line] = [
+    ("<answer>left</answer>", "left", "left"),
+    ("<answer>The left half.</answer>", None, "left"),
+    ("The sun is there, so <answer>Right</answer>", None, "right"),
+    ("<answer>left</answer> <answer>right</answer>", None, None),
+    ("<answer>both halves</answer>", None, None),
+    ("<answer>not left</answer>", None, None),
+]
+
 UPRIGHT: list[Line] = [
     ("<answer>turn left</answer>", "turn left", "turn left"),
     ("<answer>left</answer>", "turn left", "turn left"),
@@ -531,6 +540,7 @@ REPLIES: dict[tuple[str, str], list[Line]] = {
     ("NextFrame", "direct"): NEXT,
     ("DepthOrder", "direct"): NEAREST,
     ("RelativePosition", "direct"): WHERE,
+    ("Comparison", "direct"): HALF,
     ("RotateUpright", "direct"): UPRIGHT,
     ("GraphWalk", "direct"): LETTER,
     ("GraphSearch", "direct"): LETTER,

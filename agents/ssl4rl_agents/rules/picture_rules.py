@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from ssl4rl_agents.rules import seams
 from ssl4rl_agents.rules.cells import Pictures, panel_cells
 from ssl4rl_envs import Task
+from ssl4rl_envs.images import aspects
 from ssl4rl_envs.images.colorization import Colorization
+from ssl4rl_envs.images.comparison import Comparison
 from ssl4rl_envs.images.contrastive import Contrastive
 from ssl4rl_envs.images.flip_prediction import FlipPrediction
 from ssl4rl_envs.images.masked_reconstruction import GREY, MaskedReconstruction
@@ -25,6 +27,7 @@ from ssl4rl_envs.images.patch_swap import PatchSwap
 from ssl4rl_envs.images.rotate_upright import LEFT, RIGHT, STOP, RotateUpright
 from ssl4rl_envs.images.rotation import Rotation
 from ssl4rl_envs.images.tiles import cut
+from ssl4rl_envs.kernels import tallies
 
 Shown = dict[str, NDArray[Any]]
 Answers = NDArray[np.int64]
@@ -66,6 +69,17 @@ def mirror(task: Task, shown: Shown) -> Answers:
     mirrored = [image, image[:, :, ::-1], image[:, ::-1], image[:, ::-1, ::-1]]
     apart = np.stack([np.abs(picture - shown["reference"]).mean(axis=(1, 2, 3)) for picture in mirrored], axis=1)
     return np.asarray(apart.argmin(axis=1), np.int64)
+
+
+def measured(task: Task, shown: Shown) -> Answers:
+    """Comparison: measure both halves, or both pictures."""
+    assert isinstance(task, Comparison)
+    parts = 2 if task.compare == "halves" else 1
+    tallied = np.concatenate([tallies.tally(shown[name], parts) for name in task.images], axis=1)
+    only = aspects.NAMES.index(task.kinds[0])
+    kind = shown["asked"][:, 0] if "asked" in shown else np.full(len(tallied), only)
+    amounts = aspects.sums(tallied, kind) * aspects.signs(kind)[:, None]
+    return np.asarray(amounts.argmax(axis=1), np.int64)
 
 
 def natural_colours(task: Task, shown: Shown) -> Answers:

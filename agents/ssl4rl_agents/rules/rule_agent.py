@@ -21,6 +21,7 @@ from ssl4rl_envs.graphs.masked_features import MaskedFeatures
 from ssl4rl_envs.graphs.neighbor_choice import NeighborChoice
 from ssl4rl_envs.graphs.node_attribute import NodeAttribute
 from ssl4rl_envs.images.colorization import Colorization
+from ssl4rl_envs.images.comparison import Comparison
 from ssl4rl_envs.images.contrastive import Contrastive
 from ssl4rl_envs.images.depth_order import DepthOrder
 from ssl4rl_envs.images.flip_prediction import FlipPrediction
@@ -60,6 +61,7 @@ RULES: dict[type[Task], Rule] = {
     FlipPrediction: picture_rules.mirror,
     Colorization: picture_rules.natural_colours,
     OddPatch: picture_rules.by_edges,
+    Comparison: picture_rules.measured,
     FrameOrdering: film_rules.in_time,
     NextFrame: film_rules.goes_on,
     DepthOrder: film_rules.goes_through,

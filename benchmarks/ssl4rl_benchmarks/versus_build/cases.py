@@ -30,6 +30,7 @@ LATER = (
     "NextFrame-v0",
     "DepthOrder-v0",
     "RelativePosition-v0",
+    "Comparison-v0",
     "RotateUpright-v0",
     "Reveal-v0",
     "GraphWalk-v0",

@@ -62,7 +62,7 @@ class Settings:
     """
 
     model: str = "tiny"
-    prompts: int = 8
+    prompts: int = 32
     group: int = 4
     turns: int = 8
     new_tokens: int = 8

@@ -1,0 +1,126 @@
+"""What a policy says of the same held-out questions about scenes: with the picture, with none, with another's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ssl4rl_agents.choosing import altered, option_logprobs
+from ssl4rl_agents.policies.policy import Policy
+from ssl4rl_benchmarks.better.declaration import KINDS, QUESTIONS
+from ssl4rl_envs import Stream, Task, make_task
+from ssl4rl_envs.interface import Interface
+
+SPLIT, SEED = "test", 2026
+"""Which questions; the same for every model."""
+
+CHUNK = 512
+"""Questions that are asked at a time."""
+
+WAYS = ("shown", "blank", "swapped")
+"""What is shown of a question: its picture, one grey, or the picture of another question."""
+
+
+@dataclass(frozen=True)
+class Records:
+    """What a policy said of n questions of a kind.
+
+    Args:
+        logprobs: log-probabilities (n, options) of the replies that a question offers, by what was shown; the option that
+            is right stands first.
+        congruent: (n,) whether the words favour the right answer.
+        right: (n,) whether its likeliest reply, with the picture, was right.
+        readable: (n,) whether that was an answer.
+        items: (n,) the scenes.
+    """
+
+    logprobs: dict[str, NDArray[np.float32]]
+    congruent: NDArray[np.bool_]
+    right: NDArray[np.bool_]
+    readable: NDArray[np.bool_]
+    items: NDArray[np.int64]
+
+    def margin(self, way: str) -> NDArray[np.float64]:
+        """Return the log-odds (n,) of the right answer against the others that are offered."""
+        found = self.logprobs[way].astype(np.float64)
+        return found[:, 0] - np.logaddexp.reduce(found[:, 1:], axis=1)
+
+    def chosen(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Return how right the choice with the highest score (n, options) is: 1, 0, or a share where several are equal."""
+        best = scores >= scores.max(axis=1, keepdims=True)
+        share: NDArray[np.float64] = best[:, 0] / best.sum(axis=1)
+        return share
+
+    def summary(self) -> dict[str, float]:
+        """Return the numbers that a row keeps; shares in [0, 1], gains in nats."""
+        shown, blank = self.logprobs["shown"], self.logprobs["blank"]
+        chosen = self.chosen(shown)
+        gain = self.margin("shown") - self.margin("blank")
+        return {
+            "questions": len(chosen),
+            "accuracy": float(chosen.mean()),
+            "congruent": _mean(chosen[self.congruent]),
+            "incongruent": _mean(chosen[~self.congruent]),
+            "blank": float(self.chosen(blank).mean()),
+            "swapped": float(self.chosen(self.logprobs["swapped"]).mean()),
+            "subtracted": float(self.chosen(shown - blank).mean()),
+            "gain": float(gain.mean()),
+            "greedy": float(self.right.mean()),
+            "readable": float(self.readable.mean()),
+        }
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(values.mean()) if len(values) else float("nan")
+
+
+def measure(policy: Policy, pictures: dict[str, Any], questions: int, prompt_style: str = "direct") -> dict[str, Records]:
+    """Ask a policy the same balanced questions as any other, kind by kind.
+
+    Args:
+        policy: who.
+        pictures: `source` and `image_size` of the task.
+        questions: of each kind.
+        prompt_style: how it is asked.
+    """
+    found = {}
+    for kind in KINDS:
+        task = make_task(QUESTIONS, kinds=kind, **pictures)
+        found[kind] = ask(policy, task, questions, prompt_style)
+    return found
+
+
+def ask(policy: Policy, task: Task, questions: int, prompt_style: str = "direct") -> Records:
+    """Ask a policy the first held-out questions of a task."""
+    parts = [
+        _ask(policy, task, Stream.span(SPLIT, SEED, first, min(CHUNK, questions - first)), prompt_style)
+        for first in range(0, questions, CHUNK)
+    ]
+    logprobs = {way: np.concatenate([part.logprobs[way] for part in parts]) for way in WAYS}
+    others = [np.concatenate([getattr(part, name) for part in parts]) for name in ("congruent", "right", "readable", "items")]
+    return Records(logprobs, *others)
+
+
+@torch.no_grad()
+def _ask(policy: Policy, task: Task, stream: Stream, prompt_style: str) -> Records:
+    interface = Interface(task, "text", prompt_style)
+    batch = task.sample(stream)
+    observations = policy.observe(interface, batch)
+    offered, truths = task.choices(batch), task.truths(batch)
+    assert offered is not None
+    options = [(truth, *(word for word in words if word != truth)) for words, truth in zip(offered, truths, strict=True)]
+    luck = np.random.default_rng(0)
+    logprobs = {}
+    for way in WAYS:
+        shown = observations if way == "shown" else altered(observations, way, luck)
+        logprobs[way] = option_logprobs(policy, shown, options).float().cpu().numpy()
+    samples = policy.generate(policy.encode(observations), deterministic=True)
+    replies = policy.decode(samples.tokens, samples.mask, samples.truncated)
+    answers, readable = task.parse_all(replies, batch, prompt_style)
+    right = task.score(answers, batch).success
+    congruent = batch.memory["favoured"] == batch.target
+    return Records(logprobs, congruent, right, readable, batch.items)

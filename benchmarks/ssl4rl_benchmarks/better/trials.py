@@ -1,0 +1,196 @@
+"""Trials: a base, or what was done with one; all of them as data, each with a key by which it is done once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, ClassVar
+
+from ssl4rl_agents.settings import merged
+from ssl4rl_benchmarks.better.declaration import CONTROLS, KINDS, PRETEXTS, QUESTIONS, UNSEEN, Control, Pretext
+from ssl4rl_envs.arguments import Checked, from_plain, whole_number
+
+KEY = 16
+"""Hexadecimal digits of a trial's key."""
+
+BASE = "base"
+"""What the arm is called in which nothing is trained."""
+
+REVISION = 1
+"""Of all that decides a trial and is not written in it; see `bench.grid.REVISION`."""
+
+
+@dataclass(frozen=True)
+class Study(Checked):
+    """How large everything is.
+
+    Args:
+        image_size: side of all pictures, in pixels.
+        source: of the pictures.
+        bias: in which share of a base's lessons the words tell the answer.
+        pretraining: settings of `ssl4rl pretrain`, beside these.
+        settings: of the trainer, nested as in a run's config.json, for all arms.
+        iterations: of every arm.
+        questions: of each kind, that a model is asked at the end.
+    """
+
+    image_size: int = 32
+    source: str = "scenes"
+    bias: float = 0.8
+    pretraining: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    iterations: int = 100
+    questions: int = 1024
+
+    def __post_init__(self) -> None:
+        """Look at all fields, as `Checked` does, and at the numbers."""
+        super().__post_init__()
+        for name in ("image_size", "iterations", "questions"):
+            whole_number(name, getattr(self, name), 1)
+
+    @property
+    def pictures(self) -> dict[str, Any]:
+        """Arguments of every task."""
+        return {"source": self.source, "image_size": self.image_size}
+
+
+@dataclass(frozen=True)
+class Trial(Checked):
+    """A base, or an arm from it.
+
+    Args:
+        base: which base, by its seed.
+        arm: what tables call it; `BASE` where nothing is trained.
+        seed: of the arm; of a base 0.
+        control: what is done with the pretext's questions; empty for a base.
+        pretext: the name of one of `PRETEXTS`; empty for a base.
+        env, args: where the arm is trained.
+        settings: of the trainer, nested.
+        study: how large everything is.
+        command: what does it again.
+        revision: see `REVISION`.
+    """
+
+    worker: ClassVar[str] = "ssl4rl_benchmarks.better.worker"
+
+    base: int
+    arm: str
+    seed: int
+    control: str
+    pretext: str
+    env: str
+    args: dict[str, Any]
+    settings: dict[str, Any]
+    study: Study
+    command: str = ""
+    revision: int = REVISION
+
+    @property
+    def is_base(self) -> bool:
+        """Whether nothing is trained beyond the base."""
+        return self.arm == BASE
+
+    @property
+    def base_key(self) -> str:
+        """Name of the base's run: a digest of all that decides it."""
+        study = self.study
+        return _digest([self.base, study.pictures, study.bias, study.pretraining, self.revision])
+
+    @property
+    def key(self) -> str:
+        """Name of the trial: a digest of all that decides its outcome, and of nothing else."""
+        study = self.study
+        done = [self.control, self.pretext, self.env, self.args, self.settings, study.settings, study.iterations, self.seed]
+        return _digest([self.base_key, study.questions, *([] if self.is_base else done)])
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """What tables call it."""
+        return {"suite": "better", "env": self.pretext or QUESTIONS, "agent": self.arm, "base": self.base, "seed": self.seed}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the trial as plain data."""
+        data: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return data
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Trial:
+        """Build a trial from what `to_json` gave."""
+        return from_plain(cls, data)
+
+
+def _digest(decides: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:KEY]
+
+
+def bases_of(study: Study, bases: int) -> list[Trial]:
+    """Return the bases alone."""
+    whole_number("bases", bases, 1)
+    return [_commanded(Trial(base, BASE, 0, "", "", "", {}, {}, study)) for base in range(bases)]
+
+
+def arms_of(
+    study: Study,
+    bases: int,
+    seeds: int,
+    pretexts: Sequence[str] = (),
+    controls: Sequence[str] = (),
+) -> list[Trial]:
+    """Return what is done with the bases: all of it, or the named pretexts and controls; those of one base side by side.
+
+    Raises:
+        ValueError: there is no such pretext or control, or fewer than one base or seed.
+    """
+    whole_number("bases", bases, 1)
+    whole_number("seeds", seeds, 1)
+    known = {pretext.name: pretext for pretext in PRETEXTS}
+    for what, names, there in (("pretext", pretexts, known), ("control", controls, CONTROLS)):
+        unknown = [name for name in names if name not in there]
+        if unknown:
+            raise ValueError(f"there is no {what} {unknown[0]!r}; there are {', '.join(there)}")
+    return [
+        _commanded(arm_of(study, pretext, control, base, seed))
+        for seed in range(seeds)
+        for base in range(bases)
+        for pretext in known.values()
+        for control in CONTROLS
+        if pretext.name in (pretexts or known)
+        and control in (controls or CONTROLS)
+        and (pretext.fully or control in ("verified", "coin"))
+    ]
+
+
+def arm_of(study: Study, pretext: Pretext, control: Control, base: int, seed: int) -> Trial:
+    """Return what a control does with the questions of a pretext."""
+    env, args, settings = pretext.env, {**pretext.args, **study.pictures}, dict[str, Any]()
+    if control in ("coin", "random", "format"):
+        settings = {"control": {"reward": control}}
+    elif control == "blank":
+        settings = {"control": {"pictures": "blank"}}
+    elif control == "supervised":
+        settings = {"algorithm": "sft"}
+    elif control == "ceiling":
+        env, args, settings = QUESTIONS, {"kinds": "+".join(pretext.near), **study.pictures}, {"algorithm": "sft"}
+    elif control == "captions":
+        env, args = "", {}
+    return Trial(base, f"{pretext.name}, {control}", seed, control, pretext.name, env, args, settings, study)
+
+
+def with_settings(trial: Trial) -> dict[str, Any]:
+    """Return all settings of the trainer that a trial sets, nested: the study's and its own."""
+    return merged(trial.study.settings, trial.settings)
+
+
+def taught(study: Study) -> tuple[str, ...]:
+    """Return the kinds of questions that bases are taught: all but the one that stays unseen."""
+    del study
+    return tuple(kind for kind in KINDS if kind != UNSEEN)
+
+
+def _commanded(trial: Trial) -> Trial:
+    words = ["ssl4rl", "better"]
+    words += ["--pretext", trial.pretext, "--control", trial.control] if trial.pretext else []
+    return replace(trial, command=shlex.join(words))

@@ -1,0 +1,106 @@
+"""One trial, in a process of its own: make the base if it is not there, train the arm, ask the questions, write the row.
+
+    python -m ssl4rl_benchmarks.better.worker SPEC FOLDER
+
+is called as `bench.worker` is.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.pretraining import PretrainConfig, pretrain
+from ssl4rl_agents.runs.policy_agent import load_run
+from ssl4rl_agents.settings import TrainConfig, merged
+from ssl4rl_benchmarks.bench import worker
+from ssl4rl_benchmarks.bench.rows import Row
+from ssl4rl_benchmarks.better.measuring import measure
+from ssl4rl_benchmarks.better.trials import Trial, taught, with_settings
+
+BASES = "bases"
+RUN = "run"
+
+
+def perform(trial: Trial, folder: Path, device: str = "cpu", threads: int = 1) -> Row:
+    """Do a trial and return its row.
+
+    Args:
+        trial: which.
+        folder: of its own; bases are kept beside those of all trials, in `BASES`.
+        device: where networks learn.
+        threads: that libraries may use, for the record.
+    """
+    start = time.perf_counter()
+    base, study = folder.parent.parent / BASES / trial.base_key, trial.study
+    if not (base / "done").exists():
+        shutil.rmtree(base, ignore_errors=True)
+        pretrain(base_config(trial, device), base, quiet=True)
+        (base / "done").touch()
+    learned = base if trial.is_base else folder / RUN
+    made = time.perf_counter()
+    if trial.control == "captions":
+        pretrain(captions_config(trial, base, device), learned, quiet=True)
+    elif not trial.is_base:
+        train(trial, base, learned, device)
+    trained = time.perf_counter()
+    agent = load_run(learned)
+    found = measure(agent.policy, study.pictures, study.questions)
+    return {
+        **worker.head(trial, device, threads),
+        "base": trial.base,
+        "control": trial.control,
+        "pretext": trial.pretext,
+        "status": "done",
+        "kinds": {kind: records.summary() for kind, records in found.items()},
+        "learned": _learned(learned) if trial.control not in ("", "captions") else None,
+        "result": {"normalised": sum(2 * r.summary()["accuracy"] - 1 for r in found.values()) / len(found)},
+        "seconds": {"learning": round(trained - made, 2), "total": round(time.perf_counter() - start, 2)},
+    }
+
+
+def base_config(trial: Trial, device: str) -> PretrainConfig:
+    """Return how a trial's base is made."""
+    study = trial.study
+    own: dict[str, Any] = {
+        "seed": trial.base,
+        "bias": study.bias,
+        "kinds": "+".join(taught(study)),
+        "device": device,
+        **study.pictures,
+    }
+    return PretrainConfig.from_json(merged(own, study.pretraining))
+
+
+def captions_config(trial: Trial, base: Path, device: str) -> PretrainConfig:
+    """Return how as many captions are learned from a base as an arm has answers."""
+    raise NotImplementedError
+
+
+def train(trial: Trial, base: Path, out: Path, device: str) -> None:
+    """Train an arm from its base."""
+    settings = merged(with_settings(trial), {"policy": {"start": str(base)}})
+    own = {"env": trial.env, "env_args": trial.args, "iterations": trial.study.iterations, "seed": trial.seed}
+    never = trial.study.iterations + 1
+    measured = {"eval_every": never, "eval_episodes": 512, "test_episodes": 512, "save_every": never, "device": device}
+    Trainer(TrainConfig.from_json(merged({**own, **measured}, settings)), out, quiet=True).run()
+
+
+def _learned(run: Path) -> dict[str, float]:
+    """Return what the trainer measured of the pretext at the end, on validation questions."""
+    from ssl4rl_agents.runs.metrics import read_metrics
+
+    last: dict[str, float] = {}
+    for line in read_metrics(run):
+        last = line
+    return {name: last[name] for name in ("validation/reward", "validation/success") if name in last}
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    worker.main(Path(sys.argv[1]), Path(sys.argv[2]), Trial.from_json, perform)

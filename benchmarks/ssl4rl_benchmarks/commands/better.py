@@ -1,0 +1,79 @@
+"""``ssl4rl better``: do the declared experiment, or a part of it, and write its report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssl4rl_benchmarks.bench.executors import LocalExecutor
+from ssl4rl_benchmarks.bench.rows import FILE, Row, Rows, read_rows
+from ssl4rl_benchmarks.bench.sweep import WORK, rows_of, sweep
+from ssl4rl_benchmarks.better.studies import STUDIES
+from ssl4rl_benchmarks.better.trials import arms_of, bases_of
+from ssl4rl_benchmarks.commands import flags
+from ssl4rl_benchmarks.commands.calls import Outcome, require
+from ssl4rl_benchmarks.commands.sweeping import cores_of
+from ssl4rl_envs.telling import tell, waiting
+
+
+@dataclass(frozen=True)
+class BetterFlags:
+    """Which part of the experiment is done, and where."""
+
+    out: Path = Path("bench/better")
+    """Where rows.jsonl, the bases and the report go. What was killed goes on from there."""
+    study: str = "nano"
+    """How large: nano, or smoke, which says nothing and shows in some minutes that everything runs."""
+    bases: int | None = None
+    """How many small models with habits; by default the study's."""
+    seeds: int | None = None
+    """How often each arm is done with each; by default the study's."""
+    pretext: tuple[str, ...] = ()
+    """Only these pretexts, e.g. "brighter half"."""
+    control: tuple[str, ...] = ()
+    """Only these controls, e.g. verified coin."""
+    cores: int | None = None
+    """Cores to use, all by default."""
+    retry_failed: bool = False
+    """Do failed trials again."""
+    rows: tuple[Path, ...] = ()
+    """Do nothing, and report over the rows of these files or folders."""
+    publish: Path | None = None
+    """Also write the report into this folder."""
+    json: bool = False
+    """Print the rows as JSON."""
+
+
+def run(arguments: list[str]) -> Outcome:
+    """Do what a call names; the status is 1 where a trial failed."""
+    text = "Does a pretext make a model better at questions that it was never paid for? With controls, over several bases."
+    given = flags.parse(BetterFlags, arguments, "ssl4rl better", text).command
+    require("better")
+    rows = better(given)
+    return Outcome(int(any(row["status"] != "done" for row in rows)), rows, given.json)
+
+
+def better(given: BetterFlags) -> list[Row]:
+    """Do the experiment; return the rows."""
+    if given.study not in STUDIES:
+        raise ValueError(f"--study must be one of {', '.join(STUDIES)}, got {given.study}")
+    chosen = STUDIES[given.study]
+    bases, seeds = given.bases or chosen.bases, given.seeds or chosen.seeds
+    if given.rows:
+        rows = read_rows(given.rows)
+    else:
+        kept, executor = Rows(given.out), LocalExecutor(given.out.absolute() / WORK, cores_of(given.cores))
+        rows = []
+        for trials in (bases_of(chosen.study, bases), arms_of(chosen.study, bases, seeds, given.pretext, given.control)):
+            rows += sweep(trials, kept, executor, retry_failed=given.retry_failed, told=tell)
+        rows = rows_of([*bases_of(chosen.study, bases), *arms_of(chosen.study, bases, seeds)], kept)
+    from ssl4rl_benchmarks.reports.better import TABLES, write_report
+
+    with waiting("writing the report"):
+        for folder in (given.out, given.publish):
+            if folder is not None:
+                write_report(rows, folder)
+    if not given.json:
+        failed = sum(row["status"] != "done" for row in rows)
+        print(f"{len(rows)} rows, {failed} of them failed: {given.out / FILE}; report: {given.out / TABLES}")
+    return rows

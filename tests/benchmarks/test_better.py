@@ -1,0 +1,127 @@
+"""The declared experiment: its trials, its statistics by hand, its report."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from ssl4rl_benchmarks.better import declaration
+from ssl4rl_benchmarks.better.analysis import Table, difference, holm
+from ssl4rl_benchmarks.better.declaration import CONTROLS, KINDS, PRETEXTS, UNSEEN
+from ssl4rl_benchmarks.better.trials import BASE, Study, Trial, arms_of, bases_of, taught
+from ssl4rl_benchmarks.reports.better import markdown, picture
+from ssl4rl_envs import task_class
+
+STUDY = Study()
+NUMBERS = ("accuracy", "congruent", "incongruent", "blank", "swapped", "subtracted", "gain", "greedy", "readable")
+
+
+def row(arm, base, accuracy, seed=0, status="done"):
+    kinds = {kind: {**dict.fromkeys(NUMBERS, 0.5), "accuracy": accuracy} for kind in KINDS}
+    return {"agent": arm, "base": base, "seed": seed, "status": status, "kinds": kinds}
+
+
+def test_a_difference_by_hand():
+    found = difference([0.1, 0.2, 0.3])
+    assert found.mean == pytest.approx(0.2)
+    reach = 4.302653 * 0.1 / math.sqrt(3)  # Student's t with two degrees of freedom
+    assert (found.low, found.high) == (pytest.approx(0.2 - reach), pytest.approx(0.2 + reach))
+    assert found.p == pytest.approx(0.07418, abs=1e-5)
+    assert not found.clear
+    assert difference([0.2, 0.21, 0.19]).clear
+
+
+def test_one_base_has_no_interval():
+    found = difference([0.2])
+    assert found.mean == 0.2
+    assert math.isnan(found.low)
+    assert math.isnan(found.p)
+    assert not found.clear
+
+
+def test_bases_that_all_moved_alike_leave_no_doubt():
+    assert difference([0.25, 0.25]).p == 0
+    assert difference([0.0, 0.0]).p == 1
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
+    assert holm([]) == []
+    assert holm([0.02, float("nan")])[0] == pytest.approx(0.02)
+
+
+def test_differences_are_paired_by_base_and_seeds_are_averaged_first():
+    rows = [row(BASE, 0, 0.5), row(BASE, 1, 0.7), row(BASE, 2, 0.1)]
+    rows += [row("x, verified", 0, 0.6), row("x, verified", 0, 0.8, seed=1), row("x, verified", 1, 0.8)]
+    rows += [row("x, verified", 2, 0.9, status="failed")]
+    found = Table(rows).between("x, verified", BASE)
+    assert found.bases == 2
+    assert found.mean == pytest.approx((0.2 + 0.1) / 2)
+
+
+def test_what_was_not_done_is_no_difference():
+    assert Table([row(BASE, 0, 0.5)]).between("nobody", BASE) is None
+
+
+def test_declared_pretexts_are_environments_and_kinds_there_are():
+    for pretext in PRETEXTS:
+        cls = task_class(pretext.env)
+        cls(image_size=32, **pretext.args) if "image_size" in pretext.args else cls
+        assert set(pretext.near) | set(pretext.far) <= set(KINDS)
+        assert not set(pretext.near) & set(pretext.far)
+    assert UNSEEN in KINDS
+    assert UNSEEN not in taught(STUDY)
+    assert task_class(declaration.QUESTIONS)
+
+
+def test_every_trial_is_done_once_and_comes_back_from_json():
+    trials = [*bases_of(STUDY, 2), *arms_of(STUDY, 2, 2)]
+    assert len({trial.key for trial in trials}) == len(trials)
+    for trial in trials:
+        assert Trial.from_json(json.loads(json.dumps(trial.to_json()))) == trial
+    full = sum(pretext.fully for pretext in PRETEXTS)
+    assert len(arms_of(STUDY, 2, 2)) == 4 * (full * len(CONTROLS) + 2 * (len(PRETEXTS) - full))
+
+
+def test_arms_of_one_base_share_it_and_others_do_not():
+    one, other = arms_of(STUDY, 1, 2, controls=["verified"])[0], arms_of(STUDY, 2, 1, controls=["verified"])
+    assert {trial.base_key for trial in other if trial.base == 0} == {one.base_key}
+    assert len({trial.base_key for trial in other}) == 2
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(ValueError, match="no pretext 'darker half'"):
+        arms_of(STUDY, 1, 1, pretexts=["darker half"])
+    with pytest.raises(ValueError, match="no control"):
+        arms_of(STUDY, 1, 1, controls=["none"])
+
+
+def test_the_report_says_what_moved():
+    pretext = PRETEXTS[0].name
+    rows = [row(BASE, base, 0.5 + base / 100) for base in range(3)]
+    rows += [row(f"{pretext}, verified", base, 0.6 + base / 100) for base in range(3)]
+    rows += [row(f"{pretext}, coin", base, 0.5) for base in range(3)]
+    table = Table(rows)
+    text = markdown(table)
+    assert "+10.0 (+10.0 to +10.0)" in text
+    assert CONTROLS["coin"] in text
+    assert picture(table).startswith("<svg")
+    assert picture(Table(rows[:3])) == ""
+
+
+def test_chosen_and_margins_by_hand():
+    from ssl4rl_benchmarks.better.measuring import Records
+
+    shown = np.log(np.array([[0.6, 0.2], [0.1, 0.3], [0.25, 0.25]], np.float32))
+    blank = np.log(np.array([[0.7, 0.1], [0.05, 0.4], [0.2, 0.3]], np.float32))
+    flags = np.array([True, False, False])
+    records = Records({"shown": shown, "blank": blank, "swapped": blank}, flags, flags, flags, np.arange(3))
+    assert records.margin("shown") == pytest.approx(np.log([3, 1 / 3, 1]), abs=1e-6)
+    found = records.summary()
+    assert found["accuracy"] == pytest.approx(0.5)  # right, wrong, and one of two that are equal
+    assert found["congruent"] == 1
+    assert found["incongruent"] == pytest.approx(0.25)
+    assert found["subtracted"] == pytest.approx(2 / 3)  # 0.6/0.7 < 0.2/0.1; 0.1/0.05 > 0.3/0.4; 0.25/0.2 > 0.25/0.3
+    assert found["gain"] == pytest.approx(np.mean(np.log([3 / 7, (1 / 3) / (1 / 8), 1.5])), abs=1e-6)

@@ -70,6 +70,10 @@ def chance_of(task: Task, count: int) -> float:
     if task.parts:
         weights = getattr(task, "weights", np.full(len(task.parts), 1 / len(task.parts)))
         return float(sum(w * chance_of(part, count) for w, part in zip(weights, task.parts, strict=True)))
+    if _by_place(task):
+        rewards = _for_each_place(task)
+        best = float(rewards[list(best_fixed(rewards, count))].max(axis=0).mean())
+        return task.chance if count == 1 else round(max(best, task.chance), DIGITS)
     answers = all_answers(task)
     if answers is not None:
         rewards = _for_each(task, answers)
@@ -133,6 +137,23 @@ def best_painting(targets: NDArray[np.float64], spread: NDArray[np.float64], sta
             break
         paintings = moved
     return np.asarray(paintings[np.argsort(-np.maximum(paid(paintings), 0).mean(axis=1), kind="stable")])
+
+
+def _by_place(task: Task) -> bool:
+    """Return whether questions offer a few of many answers each, so that one knows which without looking."""
+    single = task.horizon == 1 and isinstance(task.action_space, spaces.Discrete)
+    return single and "action_mask" in task.info(task.sample(Stream("train", [0], [0])))
+
+
+def _for_each_place(task: Task) -> Rewards:
+    """Return what is paid for the first, second, ... of the answers that a question offers, (places, instances)."""
+    batch = task.sample(Stream.span("train", 0, 0, 2 * SAMPLED))
+    offered = task.offered(batch)
+    assert offered is not None  # masks are of single numbers
+    places = np.argsort(~offered, axis=1, kind="stable")[:, : int(offered.sum(axis=1).max())]
+    space = task.action_space
+    answers = (places + getattr(space, "start", 0)).astype(space.dtype)
+    return np.stack([np.asarray(task.score(answers[:, k], batch).reward, np.float64) for k in range(answers.shape[1])])
 
 
 def _for_each(task: Task, answers: NDArray[Any]) -> Rewards:

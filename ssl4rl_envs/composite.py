@@ -193,6 +193,15 @@ class Composite(Task):
         """Put the truth in the words of the tasks inside."""
         return self._gather(batch, lambda number, _, part: self.tasks[number].truths(part))
 
+    def choices(self, batch: Batch) -> list[tuple[str, ...]] | None:
+        """Return what the tasks that are asked offer; None where one of them cannot list it."""
+        listed = self._gather(batch, self._choices_of)
+        offered = [words for words in listed if words is not None]
+        return offered if len(offered) == len(listed) else None
+
+    def _choices_of(self, number: int, rows: Rows, part: Batch) -> Sequence[tuple[str, ...] | None]:
+        return self.tasks[number].choices(part) or [None] * len(rows)
+
     def _only(self) -> Task:
         """Return the task inside.
 

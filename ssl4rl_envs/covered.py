@@ -20,7 +20,7 @@ from ssl4rl_envs.looking import look_or_answer
 from ssl4rl_envs.patches import NO_LOOK, Pictures, cut_into, detail_of, next_looks, uncover
 from ssl4rl_envs.speech import read_reply
 from ssl4rl_envs.stream import Stream, hash_seed
-from ssl4rl_envs.task import Batch, Score, Step, Task
+from ssl4rl_envs.task import Batch, Score, Step, Task, keep_to
 
 UNCOVERED = "uncovered"
 WHOLE, DECISIONS = "whole.", "decisions"
@@ -167,11 +167,13 @@ class Covered(Composite):
     def info(self, batch: Batch) -> dict[str, NDArray[Any]]:
         """Return the public facts of the task inside, and `action_mask` where actions can be counted.
 
-        It is 0 for looks at what is uncovered, and for all looks where one decision is left, which is to answer.
+        It is 0 for looks at what is uncovered, for all looks where one decision is left, which is to answer, and for answers
+        that the task inside does not offer.
         """
         left = batch.memory[DECISIONS] < self.horizon - 1
-        mask = self.actions.mask((batch.observation[UNCOVERED] == 0) & left[:, None])
-        return {**super().info(batch), **({} if mask is None else {"action_mask": mask})}
+        facts = super().info(batch)
+        mask = self.actions.mask((batch.observation[UNCOVERED] == 0) & left[:, None], facts.pop("action_mask", None))
+        return {**facts, **({} if mask is None else {"action_mask": mask})}
 
     def oracle(self, batch: Batch) -> NDArray[Any]:
         """Return the right answers, given at once."""
@@ -191,12 +193,16 @@ class Covered(Composite):
         return [self._reason(batch, row, look, why[row]) for row, look in enumerate(looks)]
 
     def random_answers(self, batch: Batch, stream: Stream) -> NDArray[Any]:
-        """Return a look at any patch in one half of the rows, drawn at random, and valid answers in the other."""
+        """Return a look at any patch in one half of the rows, drawn at random, and valid answers in the other.
+
+        In the place of a look that shows nothing new is anything that is offered.
+        """
         actions = self.actions.answering(self.task.random_answers(self._inner(batch), stream))
         coins = stream.branch("looks")
         rows = np.flatnonzero(coins.integers(0, 2))
         actions[rows] = self.actions.looking(coins.integers(0, self.patches)[rows])
-        return actions
+        space = self.action_space
+        return keep_to(self.offered(batch), space, actions, stream) if isinstance(space, spaces.Discrete) else actions
 
     def blind_answers(self) -> NDArray[Any]:
         """Return the task's own, given at once."""
@@ -274,6 +280,10 @@ class Covered(Composite):
             None if not within[row] else written[row] if look == NO_LOOK else self._look_format.format(look)
             for row, look in enumerate(looks.tolist())
         ]
+
+    def choices(self, batch: Batch) -> list[tuple[str, ...]] | None:
+        """Return the looks and the answers that each question offers."""
+        return Task.choices(self, batch)
 
     def asked(self, batch: Batch) -> Iterator[tuple[int, Rows, Batch]]:
         """Give all rows to the one task."""

@@ -35,19 +35,44 @@ def until_askable(stream: Stream, draw: Callable[[Stream], tuple[Draft, NDArray[
     Raises:
         RuntimeError: a row found none in `MAX_REDRAWS` attempts.
     """
-    draft, good = draw(stream)
+    return until_fitting(stream, lambda drawn, _: draw(drawn), who)
+
+
+def until_fitting(
+    stream: Stream,
+    draw: Callable[[Stream, NDArray[np.int64]], tuple[Draft, NDArray[np.bool_]]],
+    who: str,
+    *,
+    redraws: int = MAX_REDRAWS,
+    at_once: int = AT_ONCE,
+) -> Draft:
+    """Draw drafts again until they fit what stays as it is of their rows: the words of a question, and its answer.
+
+    Every row must find one sooner or later: where what stays was drawn without regard to what can be found, and nothing is
+    given up, the two have nothing to do with each other but what they say.
+
+    Args:
+        stream, who: as of `until_askable`.
+        draw: the same, given the numbers of the rows that are drawn as well, (m,), each of which may come several times.
+        redraws: after so many attempts a row is given up.
+        at_once: where fewer rows are left, so many drafts are drawn at a time.
+
+    Raises:
+        RuntimeError: a row was given up.
+    """
+    draft, good = draw(stream, np.arange(len(stream)))
     pending, attempt, most = np.flatnonzero(~good), 1, 1
-    while len(pending) and attempt <= MAX_REDRAWS:
-        ahead = min(most, max(1, AT_ONCE // len(pending)), MAX_REDRAWS + 1 - attempt)
-        attempts = np.tile(attempt + np.arange(ahead), len(pending))
-        again, good = draw(stream.redraw(np.repeat(pending, ahead), attempts))
+    while len(pending) and attempt <= redraws:
+        ahead = min(most, max(1, at_once // len(pending)), redraws + 1 - attempt)
+        attempts, rows = np.tile(attempt + np.arange(ahead), len(pending)), np.repeat(pending, ahead)
+        again, good = draw(stream.redraw(rows, attempts), rows)
         good = good.reshape(-1, ahead)
         found = np.flatnonzero(good.any(axis=1))
         _assign(draft, pending[found], again, found * ahead + good[found].argmax(axis=1))
         pending = np.delete(pending, found)
         attempt, most = attempt + ahead, 2 * most
     if len(pending):
-        raise RuntimeError(f"{who}: nothing to ask about in {MAX_REDRAWS} draws of {len(pending)} instances")
+        raise RuntimeError(f"{who}: nothing to ask about in {redraws} draws of {len(pending)} instances")
     return draft
 
 

@@ -48,15 +48,16 @@ class LookOrAnswer(ABC):
     def looking(self, patches: NDArray[np.int64]) -> Actions:
         """Return the actions that look at patches (n,)."""
 
-    def mask(self, looks: NDArray[np.bool_]) -> NDArray[np.int8] | None:
-        """Return which actions have an effect as masks are written, where all answers have; None where these are endless.
+    def mask(self, looks: NDArray[np.bool_], answers: NDArray[np.int8] | None = None) -> NDArray[np.int8] | None:
+        """Return which actions have an effect as masks are written; None where answers are endless.
 
         That is one number an action, or, of several slots, those of one slot after those of another.
 
         Args:
             looks: (n, patches) which patches there is something to see in.
+            answers: the mask of the answers, (n, ...), as theirs is written; all have an effect if not given.
         """
-        del looks
+        del looks, answers
         return None
 
 
@@ -85,10 +86,10 @@ class OneNumber(LookOrAnswer):
         """Return the actions of looks."""
         return patches.astype(self.space.dtype)
 
-    def mask(self, looks: NDArray[np.bool_]) -> NDArray[np.int8]:
+    def mask(self, looks: NDArray[np.bool_], answers: NDArray[np.int8] | None = None) -> NDArray[np.int8]:
         """Return (n, patches + answers)."""
-        answers = np.ones((len(looks), int(self.answers.n)), np.int8)
-        return np.concatenate([looks.astype(np.int8), answers], axis=1)
+        allowed = np.ones((len(looks), int(self.answers.n)), np.int8) if answers is None else answers
+        return np.concatenate([looks.astype(np.int8), allowed], axis=1)
 
 
 class SeveralNumbers(LookOrAnswer):
@@ -121,11 +122,11 @@ class SeveralNumbers(LookOrAnswer):
         least = np.broadcast_to(self.answers.start.ravel(), (len(patches), self.answers.start.size))
         return np.concatenate([patches[:, None] + 1, least], axis=1).astype(self.space.dtype)
 
-    def mask(self, looks: NDArray[np.bool_]) -> NDArray[np.int8]:
+    def mask(self, looks: NDArray[np.bool_], answers: NDArray[np.int8] | None = None) -> NDArray[np.int8]:
         """Return (n, 1 + patches + all values of all slots)."""
         one = np.ones((len(looks), 1), np.int8)
-        answers = np.ones((len(looks), int(self.answers.nvec.sum())), np.int8)
-        return np.concatenate([one, looks.astype(np.int8), answers], axis=1)
+        allowed = np.ones((len(looks), int(self.answers.nvec.sum())), np.int8) if answers is None else answers
+        return np.concatenate([one, looks.astype(np.int8), allowed], axis=1)
 
 
 class Painted(LookOrAnswer):

@@ -145,7 +145,7 @@ class Parts(Composite):
         """Return `task`, and `action_mask` where a part has one."""
         facts: dict[str, NDArray[Any]] = {TASK: batch.observation[TASK].copy()}
         masks = {number: self.tasks[number].info(part).get("action_mask") for number, _, part in self.asked(batch)}
-        if isinstance(self.action_space, spaces.Discrete) and any(part.horizon > 1 for part in self.tasks):
+        if isinstance(self.action_space, spaces.Discrete) and self._masked():
             mask = np.zeros((len(batch), int(self.action_space.n)), np.int8)
             for number, rows, _ in self.asked(batch):
                 part_mask, space = masks[number], self.tasks[number].action_space
@@ -191,6 +191,11 @@ class Parts(Composite):
         mixed.target.reshape(len(mixed), -1)[rows, : flat.shape[1]] = flat
         for name, values in part.memory.items():
             mixed.memory[f"{number}.{name}"][rows] = values
+
+    def _masked(self) -> bool:
+        """Return whether some actions of some part may have no effect."""
+        parts = zip(self.tasks, self._one_of_each("train"), strict=True)
+        return any(part.horizon > 1 or "action_mask" in part.info(one) for part, one in parts)
 
     def _one_of_each(self, split: str) -> list[Batch]:
         """Return one instance of each part, for the shapes of what is hidden; they are the same for all instances."""

@@ -52,6 +52,7 @@ TABLE: tuple[Row, ...] = (
     Row("SSL4RL/RelativePosition-v0", "ssl4rl_envs.images.relative_position:RelativePosition", {}),
     Row("SSL4RL/Comparison-v0", "ssl4rl_envs.images.comparison:Comparison", {}),
     Row("SSL4RL/PatchSwap-v0", "ssl4rl_envs.images.patch_swap:PatchSwap", {}),
+    Row("SSL4RL/SceneQA-v0", "ssl4rl_envs.images.scene_qa:SceneQA", {}),
     Row("SSL4RL/RotateUpright-v0", "ssl4rl_envs.images.rotate_upright:RotateUpright", {}),
     Row("SSL4RL/Reveal-v0", "ssl4rl_envs.images.reveal:Reveal", {}),
     Row("SSL4RL/Mixture-v0", "ssl4rl_envs.images.mixture:Mixture", {}),

@@ -25,6 +25,9 @@ MAX_PROMPT = 16_384
 MAX_REPLY = 16_384
 """Longest reply that can score, in characters."""
 
+MOST_CHOICES = 32
+"""Most answers of a question that are listed one by one."""
+
 
 class Speech(ABC):
     """Questions and answers in words and pictures.
@@ -57,6 +60,10 @@ class Speech(ABC):
     @abstractmethod
     def oracle(self, batch: Batch) -> NDArray[Any]:
         """Return the right answers (n, ...)."""
+
+    @abstractmethod
+    def offered(self, batch: Batch) -> NDArray[np.bool_] | None:
+        """Return which actions each of n questions offers, (n, actions); None where actions are not single numbers."""
 
     # What a task says.
 
@@ -168,6 +175,19 @@ class Speech(ABC):
     def truths(self, batch: Batch) -> list[str | None]:
         """Put the truth of n questions in words, for people; None where the task has no words."""
         return self.format_all(self.oracle(batch), batch)
+
+    def choices(self, batch: Batch) -> list[tuple[str, ...]] | None:
+        """Return the answers in words that each of n questions offers, in the order of the actions.
+
+        None where they cannot be listed: the task has no words, answers have several numbers or endless ones, or a question
+        offers more than `MOST_CHOICES`.
+        """
+        offered = self.offered(batch) if self.has_text else None
+        if offered is None or offered.sum(axis=1).max(initial=0) > MOST_CHOICES:
+            return None
+        first = int(self.no_answer) + 1  # the least action
+        words = {place: self.format(first + place) for place in np.flatnonzero(offered.any(axis=0)).tolist()}
+        return [tuple(words[place] for place in np.flatnonzero(row).tolist()) for row in offered]
 
     def _valid_answer(self, body: str) -> NDArray[Any] | None:
         answer = self.read(body)

@@ -268,11 +268,13 @@ class Task(Speech):
         return np.asarray(low - 1, self.action_space.dtype)
 
     def random_answers(self, batch: Batch, stream: Stream) -> NDArray[Any]:
-        """Return one valid answer a row (n, ...), uniform over all that there are; of the batch nothing hidden is used."""
-        del batch
+        """Return one valid answer a row (n, ...), uniform over what a question offers; nothing hidden is used.
+
+        What is offered, `offered` says.
+        """
         space = self.action_space
         if isinstance(space, spaces.Discrete):
-            return space.start + stream.integers(0, int(space.n))
+            return keep_to(self.offered(batch), space, space.start + stream.integers(0, int(space.n)), stream)
         if isinstance(space, spaces.MultiDiscrete):
             if self.answer_format is not None and self.answer_format.distinct:
                 return stream.choice(len(self.answer_format.labels), self.answer_format.slots)
@@ -280,6 +282,20 @@ class Task(Speech):
         if isinstance(space, spaces.MultiBinary):
             return stream.integers(0, 2, space.shape).astype(space.dtype)
         return (space.low + stream.uniform(space.shape) * (space.high - space.low)).astype(space.dtype)
+
+    def offered(self, batch: Batch) -> NDArray[np.bool_] | None:
+        """Return which actions each of n questions offers, (n, actions); None where actions are not single numbers.
+
+        That is what `action_mask` allows, or all; a mask that forbids everything forbids nothing.
+        """
+        space = self.action_space
+        if not isinstance(space, spaces.Discrete):
+            return None
+        mask = self.info(batch).get("action_mask")
+        if mask is None:
+            return np.ones((len(batch), int(space.n)), bool)
+        allowed = np.asarray(mask, bool)
+        return allowed | ~allowed.any(axis=1, keepdims=True)
 
     def blind_answers(self) -> NDArray[Any]:
         """Return answers (m, ...) that may earn something from who does not look; see `ssl4rl_envs.blind`.
@@ -336,6 +352,18 @@ class Task(Speech):
     def score_texts(self, texts: Sequence[str], batch: Batch, style: str = "direct", grammar: str = "strict") -> Score:
         """Score the replies to n questions; what is not exactly one valid answer gets 0."""
         return self.score(self.parse_all(texts, batch, style, grammar)[0], batch)
+
+
+def keep_to(offered: NDArray[np.bool_] | None, space: spaces.Discrete, answers: NDArray[Any], stream: Stream) -> NDArray[Any]:
+    """Return random answers (n,), those that are not offered drawn anew from those that are; see `Task.offered`."""
+    if offered is None or offered.all():
+        return answers
+    rows = np.flatnonzero(~offered[np.arange(len(answers)), answers - space.start])
+    places = stream.branch("offered").below(offered.sum(axis=1))[rows]
+    ranks = np.cumsum(offered[rows], axis=1) - 1
+    kept = answers.copy()
+    kept[rows] = space.start + ((ranks == places[:, None]) & offered[rows]).argmax(axis=1)
+    return kept
 
 
 def exact_score(answers: NDArray[Any], target: NDArray[Any]) -> Score:

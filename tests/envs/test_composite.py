@@ -19,7 +19,7 @@ from ssl4rl_envs.mixture import Parts
 OF_THE_CLASS = {"levels", "legitimate", "sources"}
 """What describes a class; of `legitimate` a composite passes on what `reason_for` says."""
 
-MADE_OF_OTHERS = {"sample", "score_texts"}
+MADE_OF_OTHERS = {"sample", "score_texts", "offered"}
 """What `Task` makes of methods that are passed on."""
 
 WHOLE = {"compact", "complete", "completer"}
@@ -28,7 +28,7 @@ WHOLE = {"compact", "complete", "completer"}
 ITS_OWN = {"make", "advance", "chance", "stream_key"}
 """What makes a composite another task; each class says it itself."""
 
-HIDDEN_UNDER_COVER = {"no_answer", "pictures", "reason_for"}
+HIDDEN_UNDER_COVER = {"no_answer", "pictures", "reason_for", "choices"}
 """What `Covered` must not ask: its actions are others, and its pictures show less."""
 
 SURFACE = {name for name, _ in inspect.getmembers_static(Task) if not name.startswith("_")} - {"horizon"}
@@ -99,6 +99,7 @@ def _arguments(task: Task, stream: Stream) -> dict[str, tuple]:
         "format_all": (answers, batch),
         "score_texts": (words, batch),
         **dict.fromkeys(("question", "caption", "oracle", "demonstrate", "rationale", "truths", "info"), (batch,)),
+        **dict.fromkeys(("offered", "choices"), (batch,)),
     }
 
 
@@ -131,7 +132,7 @@ def test_the_task_inside_is_asked(kind, name, calls):
         getattr(task, name)(*arguments.get(name, ()))
     if kind in ("attempts", "covered") or name not in {"valid", "example", "no_answer", "parts", "blind_answers"}:
         made_of = {"sample_parts": {"sample", "sample_parts"}, "sample": {"sample", "make"}, "advance": {"advance", "score"}}
-        made_of |= {"score_texts": {"parse_all"}, "make": {"sample", "make"}}
+        made_of |= {"score_texts": {"parse_all"}, "offered": {"info"}, "make": {"sample", "make"}}
         assert calls & made_of.get(name, {name}), f"{type(task).__name__}.{name} does not ask the task inside"
 
 

@@ -1,0 +1,204 @@
+"""SceneQA: questions in words about what a drawn scene shows."""
+
+from __future__ import annotations
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from ssl4rl_envs.answers import YES_OR_NO, AnswerFormat
+from ssl4rl_envs.arguments import did_you_mean
+from ssl4rl_envs.drafts import until_fitting
+from ssl4rl_envs.images.base import ImageTask, one_of
+from ssl4rl_envs.images.scene_truth import NONE, truths
+from ssl4rl_envs.images.scene_words import (
+    ANSWERS,
+    COMPARISON,
+    MOST_WORDINGS,
+    NOBODY,
+    ONE_PICTURE,
+    QUESTION_KINDS,
+    favours,
+    put,
+    words_of,
+)
+from ssl4rl_envs.sources.base import PictureSource
+from ssl4rl_envs.sources.named import SourceTable
+from ssl4rl_envs.sources.scene_facts import Facts, facts_of
+from ssl4rl_envs.sources.scenes import Scenes, scenes
+from ssl4rl_envs.stream import Stream
+from ssl4rl_envs.task import Batch, Level, Score, exact_score
+
+SCENES: SourceTable[PictureSource] = SourceTable("source of SceneQA", {"scenes": scenes})
+"""What can be asked about: pictures whose drawer knows what they show."""
+
+MOST_BIAS = 0.95
+REDRAWS, AT_ONCE = 6_000, 2_048
+"""After how many pictures none is looked for any more (the rarest is one in 150), and how many are looked at together."""
+
+Draft = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""What is asked, (n, 6), and which scenes are shown, (n, pictures)."""
+
+
+class SceneQA(ImageTask[Draft]):
+    """What does a drawn scene show?
+
+    ## Description
+    Questions in words about drawn scenes, each with two answers to choose from: is there a house, how many trees, what colour
+    is the boat, where is the kite seen from the tower, which is larger or nearer, from which side does the light come, what
+    time is it, what covers the ground. With `kinds="comparison"` two scenes are shown, and asked is in which of them it is
+    night, say, or in which there are more things. First the words are drawn (what is asked, the two answers and their order,
+    the wording), then which of the two answers is right, and then scenes until one fits both; words and right answer are
+    never given up for others. So who reads the words alone earns chance. Asked is only what nobody would answer otherwise:
+    colours by daylight, things that are seen and hardly hidden, clear differences.
+    With `bias` above 0.5 one of the two answers to each question is the one of habit, always the same however the question is
+    put, and it is right in that share of the questions: this is to learn bad habits from, or to unlearn them.
+    After Antol et al., "VQA: visual question answering", 2015; Goyal et al., "Making the V in VQA matter", 2017, for the
+    balance; Johnson et al., "CLEVR", 2017, for questions about what the drawer knows.
+
+    ## Observation Space
+    `Dict` with `image`: uint8 RGB (image_size, image_size, 3), or, where two are compared, `image_1` and `image_2`; and
+    `asked`, int64 (6,): kind of the question, its two arguments (-1 where it has none), the two answers in the order in which
+    the prompt offers them, and the wording. The text interface adds `prompt`.
+
+    ## Action Space
+    `Discrete(36)`: all words there are to answer with, the same for all kinds. `info["action_mask"]` is 1 for the two that a
+    question offers. In text the word.
+
+    ## Rewards
+    1 for the right answer, 0 otherwise. Chance is 1/2, or `bias` where that is more.
+
+    ## Termination
+    After one answer.
+
+    ## Arguments
+    - `source`: "scenes".
+    - `image_size`: side of a picture in pixels, 32 or more.
+    - `kinds`: "all" that ask about one picture, or some of them: "existence", "count", "colour", "position", "size", "depth",
+      "light", "sky", "ground", joined by "+"; or "comparison", of two pictures.
+    - `wording`: "several" ways to put a question, or the "plain" one.
+    - `bias`: how often the answer of habit is right, 0.5 to 0.95.
+
+    ## Registered Configurations
+    - `SSL4RL/SceneQA-v0`
+    """
+
+    asks = "what a drawn scene shows"
+    sources = SCENES
+    levels = tuple(Level(kind, {"kinds": kind}) for kind in QUESTION_KINDS)
+
+    def __init__(
+        self,
+        source: str | Scenes = "scenes",
+        image_size: int = 64,
+        kinds: str = "all",
+        wording: str = "several",
+        bias: float = 0.5,
+    ) -> None:
+        if not 0.5 <= bias <= MOST_BIAS:
+            raise ValueError(f"bias must lie in 0.5 to {MOST_BIAS}, got {bias}")
+        self.wording = one_of("wording", wording, ("several", "plain"))
+        self.kinds, self.bias = kinds_of(kinds), bias
+        compared = self.kinds == (COMPARISON,)
+        drawer = SCENES.load(source) if isinstance(source, str) else source
+        if not isinstance(drawer, Scenes):
+            raise ValueError(f"SceneQA asks what the drawer of scenes knows; source must be 'scenes', got {drawer!r}")
+        super().__init__(drawer, image_size, ("image_1", "image_2") if compared else ("image",), "other than asked for")
+        if image_size < MIN_SIDE:
+            raise ValueError(f"image_size must be at least {MIN_SIDE} pixels, so that things are seen, got {image_size}")
+        most = max(len(ANSWERS), MOST_WORDINGS)
+        self.observation_space["asked"] = spaces.Box(NOBODY, most - 1, (6,), np.int64)
+        tables = [words_of(kind) for kind in self.kinds]
+        self._counts = np.array([len(table) for table in tables])
+        self._words, self._habits = np.concatenate(tables), favours(np.concatenate(tables))
+        self.action_space = spaces.Discrete(len(ANSWERS))
+        self.answer_format = AnswerFormat(ANSWERS, synonyms=YES_OR_NO)
+        self.chance = float(bias)
+
+    def draft(self, stream: Stream) -> Draft:
+        """Draw words, and scenes without regard to them."""
+        return self._ask(stream)[0], self._draw_items(stream)
+
+    def askable(self, draft: Draft) -> NDArray[np.bool_]:
+        """Return of which scenes one of the two answers is right beyond doubt."""
+        return np.asarray(self._truths(*draft) != NONE, np.bool_)
+
+    def make(self, stream: Stream) -> Batch:
+        """Make one instance a row; observation and target as the class's text says."""
+        asked, habit = self._ask(stream)
+        other = asked[:, 3] + asked[:, 4] - habit
+        target = np.where(stream.uniform() < self.bias, habit, other)
+
+        def attempt(stream: Stream, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+            items = self._draw_items(stream)
+            return items, self._truths(asked[rows], items) == target[rows]
+
+        items = until_fitting(stream.branch("scenes"), attempt, "SceneQA", redraws=REDRAWS, at_once=AT_ONCE)
+        pictures = {
+            name: self.source.pixels(self.source.whole(items[:, place]), self.image_size)
+            for place, name in enumerate(self.images)
+        }
+        memory = {"kind": asked[:, 0].copy(), "favoured": habit, "scenes": items}
+        return Batch({**pictures, "asked": asked}, target, items[:, 0].copy(), memory)
+
+    def score(self, answers: NDArray[np.int64], batch: Batch) -> Score:
+        """Score 1 for the right answer, 0 otherwise."""
+        return exact_score(answers, batch.target)
+
+    def info(self, batch: Batch) -> dict[str, NDArray[np.int64] | NDArray[np.int8]]:
+        """Return `action_mask`, (n, 36) int8, and `kind`, (n,) positions in QUESTION_KINDS."""
+        asked = batch.observation["asked"]
+        mask = np.zeros((len(asked), len(ANSWERS)), np.int8)
+        np.put_along_axis(mask, asked[:, 3:5], 1, axis=1)
+        return {"action_mask": mask, "kind": asked[:, 0].copy()}
+
+    def question(self, batch: Batch) -> list[str]:
+        """Ask in words."""
+        return put(batch.observation["asked"])
+
+    def example(self) -> int:
+        """Return the answer of the instructions' example."""
+        return 0
+
+    def _ask(self, stream: Stream) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Draw what is asked, (n, 6), and which answer is the one of habit, (n,)."""
+        kind, several = stream.integers(0, len(self._counts)), self.wording == "several"
+        row = (np.cumsum(self._counts) - self._counts)[kind] + stream.below(self._counts[kind])
+        swapped, wording = stream.integers(0, 2), stream.integers(0, MOST_WORDINGS)
+        words = self._words[row]
+        offered = np.where(swapped[:, None] == 1, words[:, 4:2:-1], words[:, 3:5])
+        asked = np.concatenate([words[:, :3], offered, (wording if several else 0 * wording)[:, None]], axis=1)
+        return asked, words[np.arange(len(words)), 3 + self._habits[row]]
+
+    def _draw_items(self, stream: Stream) -> NDArray[np.int64]:
+        """Draw as many scenes a row as are shown, (n, pictures)."""
+        return np.stack([self.source.draw(stream) for _ in self.images], axis=1)
+
+    def _truths(self, asked: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the right answers, `NONE` where there is not just one."""
+        facts: list[Facts] = [facts_of(items[:, place]) for place in range(len(self.images))]
+        return truths(asked, *facts)
+
+
+MIN_SIDE = 32
+
+
+def kinds_of(kinds: str) -> tuple[str, ...]:
+    """Return which kinds of question are meant, each once, in the order of `QUESTION_KINDS`.
+
+    Raises:
+        ValueError: a kind is unknown, or two pictures are to be compared beside questions about one.
+    """
+    if kinds == "all":
+        return ONE_PICTURE
+    named = kinds.split("+")
+    for name in named:
+        if name not in QUESTION_KINDS:
+            nearest = did_you_mean(name, QUESTION_KINDS) or ";"
+            raise ValueError(
+                f"unknown kind of question {name!r}{nearest} kinds are 'all', or some of {', '.join(ONE_PICTURE)}, "
+                f"joined by '+', or {COMPARISON}"
+            )
+    if COMPARISON in named and set(named) != {COMPARISON}:
+        raise ValueError(f"{COMPARISON} shows two pictures and the other kinds one, so it goes by itself, got {kinds!r}")
+    return tuple(kind for kind in QUESTION_KINDS if kind in named)

@@ -78,7 +78,7 @@ def score_options(policy: Policy, observations: dict[str, Any], options: Sequenc
 
 
 def _whole(policy: Policy, offered: Sequence[Sequence[Any]], group: int) -> Any:
-    """Return `group` answers to each question as `encode_answers` takes them; where there are fewer, the first one fills up."""
+    """Return `group` answers to each question, one after the other; where there are fewer, the first one fills up."""
     filled = [[*each, *[each[0]] * (group - len(each))] for each in offered]
     answers = [answer for each in filled for answer in each]
     if policy.interface != "text":

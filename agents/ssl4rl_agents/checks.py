@@ -12,7 +12,8 @@ from ssl4rl_agents.algorithms.estimators import group_advantages
 from ssl4rl_agents.algorithms.row import Row
 from ssl4rl_agents.divergence import settled
 from ssl4rl_agents.named import check_named, started
-from ssl4rl_agents.settings import AUTO, GRAPH_MODELS, ObjectiveConfig, RolloutConfig, TrainConfig, model_for
+from ssl4rl_agents.policy_settings import AUTO, GRAPH_MODELS, PolicyConfig
+from ssl4rl_agents.settings import ObjectiveConfig, RolloutConfig, TrainConfig, model_for
 
 Counts = Callable[[TrainConfig], bool]
 IDLE: tuple[tuple[tuple[str, ...], Counts, str], ...] = (
@@ -25,6 +26,7 @@ IDLE: tuple[tuple[tuple[str, ...], Counts, str], ...] = (
             "rollout.context",
             "policy.max_new_tokens",
             "policy.freeze_vision",
+            "policy.freeze",
             "policy.lora_rank",
             "policy.lora_alpha",
             "policy.gradient_checkpointing",
@@ -52,9 +54,9 @@ IDLE: tuple[tuple[tuple[str, ...], Counts, str], ...] = (
     ),
     (("rollout.max_rounds",), lambda config: config.rollout.dynamic_sampling, "dynamic_sampling off"),
     (
-        ("policy.nano_hidden", "policy.nano_layers"),
+        ("policy.nano_hidden", "policy.nano_layers", "policy.nano_vocabulary", "policy.nano_image_size"),
         lambda config: config.policy.model == "nano",
-        "a model other than nano",
+        "a model other than a fresh nano",
     ),
     (("rollout.engine_memory",), lambda config: config.rollout.engine == "vllm", "engine policy"),
     (("policy.lora_alpha",), lambda config: config.policy.lora_rank > 0, "lora_rank 0"),
@@ -81,11 +83,12 @@ def resolved(config: TrainConfig, *, anew: bool = True) -> TrainConfig:
         config = dataclasses.replace(config, policy=started(config.policy))
     if config.policy.model == AUTO:
         return _resolved_automatically(config, anew=anew)
-    nano, graphs = config.policy.model == "nano", config.policy.model in GRAPH_MODELS
-    needs_warmup = nano and config.policy.start is None and not config.rollout.constrained
+    nano, graphs = config.policy.is_nano, config.policy.model in GRAPH_MODELS
+    fresh = config.policy.model == "nano" and config.policy.start is None
+    needs_warmup = fresh and not config.rollout.constrained
     policy, optimizer, warmup, rate = config.policy, config.optimizer, config.format_warmup, config.format_learning_rate
     if policy.freeze_vision is None and not graphs:
-        policy = dataclasses.replace(policy, freeze_vision=policy.lora_rank > 0)
+        policy = dataclasses.replace(policy, freeze_vision=policy.lora_rank > 0 or seen_once(policy))
     if optimizer.learning_rate is None:
         usual = 1.5e-3 if nano else 1e-3 if graphs else 1e-5 if policy.lora_rank else 1e-6
         optimizer = dataclasses.replace(optimizer, learning_rate=usual)
@@ -101,6 +104,11 @@ def resolved(config: TrainConfig, *, anew: bool = True) -> TrainConfig:
     check(filled)
     check_named(filled, anew=anew)
     return filled
+
+
+def seen_once(policy: PolicyConfig) -> bool:
+    """Return whether the parts that pictures go through are to stay as they are."""
+    return {"vision", "connector"} <= set(policy.freeze)
 
 
 def _rollout(config: TrainConfig, *, nano: bool) -> RolloutConfig:
@@ -183,10 +191,12 @@ def default_of(config: TrainConfig, name: str) -> Any:
 
 def _check_together(config: TrainConfig) -> None:
     policy, rollout, optimizer, objective = config.policy, config.rollout, config.optimizer, config.objective
-    if policy.template_arguments and policy.model == "nano":
+    if policy.template_arguments and policy.is_nano:
         raise ValueError("nano's chat template takes no arguments; leave out policy.template_arguments")
-    if policy.lora_rank and policy.model == "nano":
-        raise ValueError("nano is trained from scratch, and adapters need a model to adapt; set policy.lora_rank to 0")
+    if policy.lora_rank and policy.is_nano:
+        raise ValueError("nano is small enough to be trained as a whole and takes no adapters; set policy.lora_rank to 0")
+    if policy.lora_rank and policy.freeze:
+        raise ValueError("of a model with adapters these alone are trained; leave out policy.freeze, or policy.lora_rank")
     if policy.weights == "bfloat16" and not policy.lora_rank:
         raise ValueError(
             "policy.weights bfloat16 would lose the small steps of an optimizer; use float32 (a GPU computes in bfloat16 "
@@ -220,4 +230,33 @@ def _check_together(config: TrainConfig) -> None:
         raise ValueError(
             "rollout.dynamic_sampling replaces groups whose answers all scored the same, which have an advantage all the "
             f"same with {objective.advantage}; it goes with {', '.join(group_advantages())}"
+        )
+    _check_control(config)
+
+
+def _check_control(config: TrainConfig) -> None:
+    control, rollout, array = config.control, config.rollout, config.policy.interface == "array"
+    if control.reward != "verified" and config.algorithm != "ppo":
+        raise ValueError(
+            f"control.reward {control.reward} does nothing with algorithm {config.algorithm}, which learns from no rewards; "
+            "leave it out"
+        )
+    if control.reward != "verified" and rollout.schedule != "none":
+        raise ValueError(
+            f"rollout.schedule {rollout.schedule} goes by right answers, which control.reward {control.reward} is to keep "
+            "from the policy; leave one of them out"
+        )
+    if control.reward == "format" and (rollout.constrained or array):
+        raise ValueError(
+            "control.reward format pays well-formed answers, and here all are; there would be nothing to learn from: leave "
+            "it out, or with it rollout.constrained"
+        )
+    if control.pictures != "shown" and array:
+        raise ValueError(
+            f"control.pictures {control.pictures} does nothing with a graph network, which sees none; leave it out"
+        )
+    if control.pictures == "swapped" and rollout.dynamic_sampling:
+        raise ValueError(
+            "control.pictures swapped shows pictures of other questions of a round, and rollout.dynamic_sampling puts "
+            "questions of several rounds together; leave one of them out"
         )

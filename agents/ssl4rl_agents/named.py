@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from ssl4rl_agents.settings import AUTO, BUILT_IN, PREFIX_MODELS, PolicyConfig, TrainConfig, require_environment, window_of
+from ssl4rl_agents.policy_settings import AUTO, BUILT_IN, PARTS, PREFIX_MODELS, PolicyConfig, model_type_of
+from ssl4rl_agents.settings import TrainConfig, require_environment, window_of
 from ssl4rl_envs.arguments import did_you_mean
 from ssl4rl_envs.images.base import ImageTask
 from ssl4rl_envs.registration import check_arguments, load_class, registered_task
@@ -25,7 +26,17 @@ CHECKPOINT_FILE = "trainer.json"
 BEGINNINGS = ("policy.model", "policy.start")
 """What a run begins from; one that goes on needs neither any more."""
 
-SHAPE = ("model", "nano_hidden", "nano_layers", "gnn_hidden", "gnn_layers", "lora_rank", "lora_alpha")
+SHAPE = (
+    "model",
+    "nano_hidden",
+    "nano_layers",
+    "nano_vocabulary",
+    "nano_image_size",
+    "gnn_hidden",
+    "gnn_layers",
+    "lora_rank",
+    "lora_alpha",
+)
 """Settings of the network that decide which weights it has."""
 
 
@@ -70,8 +81,7 @@ def require_context(config: TrainConfig) -> None:
     context, model = config.rollout.context, config.policy.model
     if window_of(context) == 1 or config.policy.start is not None:
         return
-    file = Path(model) / MODEL_FILES[0]
-    kind = json.loads(file.read_text()).get("model_type") if file.is_file() else None
+    kind = model_type_of(Path(model))
     if kind in PREFIX_MODELS:
         raise ValueError(
             f"rollout.context must be 'turn' for {model!r}: a {kind} reads all of a prompt in both directions, and what is "
@@ -167,6 +177,13 @@ def started(policy: PolicyConfig) -> PolicyConfig:
     return dataclasses.replace(policy, start=str(checkpoint.resolve()), **shape)
 
 
+def require_parts(config: TrainConfig) -> None:
+    """Check that what is to be frozen is a part of some model; whether the run's has it, `freezing.freeze` looks."""
+    for name in config.policy.freeze:
+        if name not in PARTS:
+            raise ValueError(f"policy.freeze takes {', '.join(PARTS)}, got {name!r}{did_you_mean(name, PARTS)}")
+
+
 def require_device(config: TrainConfig) -> None:
     """Check that there is such a device."""
     from ssl4rl_agents.runtime.device import find_device  # here, since torch takes seconds to import
@@ -181,6 +198,7 @@ NAMED: dict[str, Callable[[TrainConfig], None]] = {
     "policy.model": require_model,
     "rollout.context": require_context,
     "policy.start": require_start,
+    "policy.freeze": require_parts,
     "device": require_device,
 }
 """By the setting, what looks whether there is what it names; each raises as `check_named` does."""

@@ -28,6 +28,7 @@ SIZES = (
     "policy.gnn_hidden",
     "policy.gnn_layers",
     "policy.nano_layers",
+    "policy.nano_image_size",
 )
 COUNTS_FROM_0 = ("optimizer.warmup_iterations", "format_warmup", "objective.critic_warmup_iterations")
 SIZES_FROM_0 = ("policy.lora_rank",)
@@ -67,6 +68,8 @@ RANGES: tuple[tuple[tuple[str, ...], Fits, str], ...] = (
     (("optimizer.betas",), lambda value: all(0 <= beta < 1 for beta in value), "be two numbers in [0, 1)"),
     (("objective.dual_clip",), lambda value: value > 1, "be greater than 1"),
     (("policy.nano_hidden",), lambda value: value >= 32 and value % 32 == 0, "be a multiple of 32"),
+    (("policy.nano_image_size",), lambda value: value % 8 == 0, "be a multiple of 8"),
+    (("policy.nano_vocabulary",), lambda value: 300 <= value <= 2**16, "lie in 300 to 65,536"),
     (("rollout.engine_memory",), lambda value: 0 < value < 1, "lie between 0 and 1"),
     (("seed",), lambda value: value < 2**64, "be below 2**64"),
     ((*COUNTS, *COUNTS_FROM_0), lambda value: value <= 10**9, "be at most a billion"),

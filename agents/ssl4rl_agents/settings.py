@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 from ssl4rl_agents.algorithms import ADVANTAGES, SURROGATES
+from ssl4rl_agents.control_settings import ControlConfig
+from ssl4rl_agents.policy_settings import PolicyConfig
 from ssl4rl_agents.ranges import Settings
 from ssl4rl_envs.answers import Grammar
 from ssl4rl_envs.arguments import from_plain, hints_of
@@ -24,81 +26,6 @@ Aggregation = Literal["token_mean", "sequence_mean", "sequence_sum"]
 KLLoss = Literal["none", "k2", "k3"]
 Invalid = Literal["repeat", "end", "penalise"]
 _WINDOW = re.compile(r"window:([1-9][0-9]*)\Z")
-
-GRAPH_MODELS = ("gcn", "sage", "gat", "gin")
-"""Graph networks, by their message-passing layers."""
-
-PREFIX_MODELS = ("paligemma",)
-"""Types of models that read all of a prompt in both directions, and hold no conversations."""
-
-BUILT_IN = ("nano", *GRAPH_MODELS)
-"""Models that are trained from scratch; every other name but `AUTO` is a folder or a model of the hub."""
-
-AUTO = "auto"
-"""The model that follows from the environment, see `model_for`."""
-
-
-@dataclass(frozen=True)
-class PolicyConfig(Settings):
-    """The network."""
-
-    section: ClassVar[str] = "policy."
-
-    model: str = AUTO
-    """"nano" (built in, from scratch), or the folder or hub name of an image-text-to-text model of transformers, or of a
-    causal language model for tasks without pictures. For tasks about graphs: "gcn", "sage", "gat" or "gin" (built in, from
-    scratch), graph networks that read arrays rather than words. auto: gcn for tasks about graphs, nano for all others."""
-    start: str | None = None
-    """Run folder whose newest checkpoint the run starts from, or a checkpoint in one: its weights, value head and adapters
-    included, and nothing else. The network is that run's; the format warm-up is 0 by default then."""
-    max_new_tokens: int = 16
-    """Longest answer in tokens, its end included; raise it for prompt_style think."""
-    template_arguments: dict[str, bool | int | float | str] = field(default_factory=dict)
-    """What the model's chat template is told beside the prompt, names and values in turn, e.g. enable_thinking False."""
-    temperature: float = 1.0
-    """Divides the logits wherever they are used."""
-    freeze_vision: bool | None = None
-    """Leave the vision tower and its connector as they are; pictures then run through them once an iteration. By default true
-    with LoRA and false without; LoRA with an unfrozen tower adapts the tower too."""
-    lora_rank: int = 0
-    """Rank of low-rank adapters (Hu et al. 2021, arXiv 2106.09685), which alone are trained; 0 trains all weights."""
-    lora_alpha: int | None = None
-    """Scale of the adapters; twice the rank by default."""
-    gradient_checkpointing: bool = False
-    """Keep only the inputs of each layer for the way back: far less memory in the update for about a third more time."""
-    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
-    """Which implementation; auto takes sdpa where the model has it. flash_attention_2 needs flash-attn and a GPU."""
-    cache: Literal["auto", "static", "dynamic"] = "auto"
-    """What answers grow in when they are sampled. static: keys and values of a fixed size, whose steps a GPU records as CUDA
-    graphs; dynamic: memory that grows, and every step launched by the host; auto: static on a GPU, where model and attention
-    allow it. (cache_implementation in transformers; vLLM's enforce_eager switches recording off.)"""
-    weights: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Precision that weights are kept in. auto: bfloat16 with LoRA on a GPU (the adapters stay float32), else float32."""
-    precision: Literal["auto", "bfloat16"] = "auto"
-    """Precision of the passes, by autocast; weights, log-probabilities and losses stay float32. auto: bfloat16 on a GPU,
-    float32 elsewhere. bfloat16 is worth a try on CPUs with AMX or AVX512-BF16, whose matrix products are then several times
-    as fast; a small model gains nothing."""
-    compile: bool = False
-    """Compile the layers with torch.compile: minutes at the start, faster afterwards; needs a C++ compiler."""
-    nano_hidden: int = 64
-    """Width of nano, a multiple of 32; 64 has about 0.17 M parameters, 32 about 0.05 M, 128 about 0.6 M."""
-    nano_layers: int = 2
-    """Layers of nano's decoder."""
-    gnn_hidden: int = 128
-    """Width of a graph network."""
-    gnn_layers: int = 2
-    """Message-passing layers of a graph network: how many edges away it sees."""
-
-    @property
-    def interface(self) -> Literal["array", "text"]:
-        """Which side of the environments the model talks to.
-
-        Raises:
-            ValueError: the model is yet to be chosen.
-        """
-        if self.model == AUTO:
-            raise ValueError("policy.model auto follows from the environment; `TrainConfig.resolved` says what it is")
-        return "array" if self.model in GRAPH_MODELS else "text"
 
 
 @dataclass(frozen=True)
@@ -290,6 +217,7 @@ class TrainSettings(Settings):
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    control: ControlConfig = field(default_factory=ControlConfig)
 
     def __post_init__(self) -> None:
         """Look at all settings, as `Settings` does."""
@@ -367,7 +295,7 @@ def _elsewhere(value: Any) -> str:
     """Return the end of a message that says which setting takes a value that `algorithm` does not."""
     if value in get_args(Algorithm):
         return ""
-    for section in (RolloutConfig, OptimizerConfig, ObjectiveConfig):
+    for section in (RolloutConfig, OptimizerConfig, ObjectiveConfig, ControlConfig):
         for name, hint in hints_of(section).items():
             if value in get_args(hint):
                 return f"; {section.section}{name} takes {value!r}"

@@ -15,12 +15,13 @@ from ssl4rl_agents.lessons import Lesson, Point
 from ssl4rl_agents.policies.build import load_policy
 from ssl4rl_agents.policies.constraint import constrain
 from ssl4rl_agents.policies.policy import Policy
+from ssl4rl_agents.policy_settings import AUTO, GRAPH_MODELS
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.runs.asking import Asking
 from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_agents.runs.policy_agent import PolicyAgent
 from ssl4rl_agents.runtime.device import find_device
-from ssl4rl_agents.settings import AUTO, GRAPH_MODELS, TrainConfig, merged
+from ssl4rl_agents.settings import TrainConfig, merged
 from ssl4rl_envs import SSLVectorEnv
 
 DECIDED = (

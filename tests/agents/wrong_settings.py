@@ -39,6 +39,7 @@ NAMING_NOTHING: dict[str, list[Any]] = {
     ],
     "format_tasks": [["Flip"], [""], ["EdgePrediction"], ["Mixture"]],
     "policy.start": ["", "no-such-run", "."],
+    "policy.freeze": [["tower"], ["vision", ""], ["Language"]],
     "rollout.context": ["", "turns", "window:0", "window:", "Episode"],
     "policy.model": [
         "",

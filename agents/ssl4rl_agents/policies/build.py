@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from ssl4rl_agents.policies.finite import require_finite
 from ssl4rl_agents.policies.policy import Policy
-from ssl4rl_agents.settings import PolicyConfig
+from ssl4rl_agents.policy_settings import PolicyConfig
 from ssl4rl_envs import Task, hash_seed
 
 
-def build_policy(config: PolicyConfig, task: Task, seed: int, device: torch.device, prompt_style: str = "direct") -> Policy:
+def build_policy(
+    config: PolicyConfig,
+    task: Task,
+    seed: int,
+    device: torch.device,
+    prompt_style: str = "direct",
+    corpus: Sequence[str] | None = None,
+) -> Policy:
     """Build the policy that the settings name.
 
     Args:
         config: its `model` is "nano", a graph network, or what `from_pretrained` takes.
-        task: what it will answer; the first questions train a fresh nano's tokenizer, and a graph network has its sizes.
+        task: what it will answer; a graph network has its sizes.
         seed: of the run; by it fresh weights are drawn, and the first questions.
         device: where it goes.
         prompt_style: how the questions are asked.
+        corpus: what a fresh nano's tokenizer is trained on; by default the first questions, see `language.corpus_of`.
 
     Raises:
         ValueError: the model is none to begin with, cannot answer the task, or has weights that are not finite.
@@ -29,7 +38,7 @@ def build_policy(config: PolicyConfig, task: Task, seed: int, device: torch.devi
         return _build_gnn(config, task, hash_seed(seed, "weights"), device)
     from ssl4rl_agents.policies import language  # here, since transformers takes seconds to import
 
-    return language.build_language(config, task, seed, device, prompt_style)
+    return language.build_language(config, task, seed, device, prompt_style, corpus)
 
 
 def load_policy(

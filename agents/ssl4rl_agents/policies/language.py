@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +13,32 @@ from ssl4rl_agents.policies.finite import require_finite
 from ssl4rl_agents.policies.loading import ADAPTER_CONFIG, load_pretrained
 from ssl4rl_agents.policies.nano import build_nano
 from ssl4rl_agents.policies.vlm import VLMPolicy
-from ssl4rl_agents.settings import PolicyConfig
+from ssl4rl_agents.policy_settings import PolicyConfig
 from ssl4rl_envs import Stream, Task, hash_seed
+from ssl4rl_envs.mixture import Parts
 
 EXAMPLES, ANSWERS = 8, 64
-"""Prompts that a fresh nano's tokenizer is trained on, and random valid answers."""
+"""Prompts of a task that a fresh nano's tokenizer is trained on, and random valid answers."""
 
 
-def build_language(config: PolicyConfig, task: Task, seed: int, device: torch.device, prompt_style: str) -> VLMPolicy:
+def build_language(
+    config: PolicyConfig,
+    task: Task,
+    seed: int,
+    device: torch.device,
+    prompt_style: str,
+    corpus: Sequence[str] | None = None,
+) -> VLMPolicy:
     """Build a fresh nano or a pretrained model; see `build.build_policy`."""
     if (Path(config.model) / ADAPTER_CONFIG).exists():
         raise ValueError(
             f"{config.model} holds adapters; go on with their run (ssl4rl train --resume), or merge them into their model"
         )
     if config.model == "nano":
-        corpus = examples_of(task, seed, prompt_style)
-        model, processor = build_nano(corpus, hash_seed(seed, "weights"), config.nano_hidden, config.nano_layers)
+        if corpus is None:  # a mixture shows what it asks; tasks side by side, for their words, each show theirs
+            corpus = corpus_of(task.parts if type(task) is Parts else (task,), seed, prompt_style)
+        sizes = (config.nano_hidden, config.nano_layers, config.nano_image_size, config.nano_vocabulary)
+        model, processor = build_nano(corpus, hash_seed(seed, "weights"), *sizes)
     else:
         model, processor = load_pretrained(config.model, weights_dtype(config, device), config.attention)
         require_finite(model, config.model)
@@ -36,10 +47,22 @@ def build_language(config: PolicyConfig, task: Task, seed: int, device: torch.de
         return wrap_model(model, processor, config, device, prompt_style)
 
 
-def examples_of(task: Task, seed: int, prompt_style: str) -> list[str]:
+def corpus_of(tasks: Sequence[Task], seed: int, prompt_style: str = "direct", examples: int = EXAMPLES) -> list[str]:
+    """Return what a tokenizer is trained on that is to know the words of several tasks: texts of each (`examples_of`).
+
+    Args:
+        tasks: which one model will be asked.
+        seed: of the run, by which the first questions are drawn.
+        prompt_style: how the questions are asked.
+        examples: prompts of each task; more where it asks in many words.
+    """
+    return [text for task in tasks for text in examples_of(task, seed, prompt_style, examples)]
+
+
+def examples_of(task: Task, seed: int, prompt_style: str, examples: int = EXAMPLES) -> list[str]:
     """Return texts that show how a task asks and is answered: first prompts, and answers that know nothing of them."""
-    batch = task.sample(Stream.span("train", hash_seed(seed, "questions"), 0, EXAMPLES))
-    some = batch.rows(np.arange(ANSWERS) % EXAMPLES)
+    batch = task.sample(Stream.span("train", hash_seed(seed, "questions"), 0, examples))
+    some = batch.rows(np.arange(ANSWERS) % examples)
     answers = task.random_answers(some, Stream.span("train", hash_seed(seed, "example answers"), 0, ANSWERS))
     said = sorted({words for words in task.format_all(answers, some) if words})
     return [*task.prompts(batch, prompt_style), *said]
@@ -71,6 +94,7 @@ def wrap_model(
         max_new_tokens=config.max_new_tokens,
         temperature=config.temperature,
         freeze_vision=bool(config.freeze_vision),
+        freeze=config.freeze,
         gradient_checkpointing=config.gradient_checkpointing,
         lora_rank=config.lora_rank,
         lora_alpha=config.lora_alpha,

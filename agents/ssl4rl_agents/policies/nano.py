@@ -31,8 +31,16 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.llava.modeling_llava import LlavaCausalLMOutputWithPast, LlavaModelOutputWithPast
 
+from ssl4rl_agents.policy_settings import NANO_TYPE
+
 IMAGE, PAD, EOS = "<image>", "<pad>", "<eos>"
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
+
+VOCABULARY = 512
+"""Tokens of nano's tokenizer, unless it is to know more words."""
+
+SIDE = 32
+"""Side in pixels of the pictures that nano sees, unless it is told."""
 
 POSITIONS = 2**17
 """Its positions are rotary and it learns from scratch, so none is beyond what it was made for; graphs make long prompts."""
@@ -63,13 +71,13 @@ class NanoVLMConfig(PreTrainedConfig):
         image_token_id: the token in whose place the picture's tokens stand.
     """
 
-    model_type = "ssl4rl_nano"
+    model_type = NANO_TYPE
     sub_configs_defaults: ClassVar[dict[str, SubConfigSpec]] = {
         "text_config": SubConfigSpec(config_class=AutoConfig, model_type="llama")
     }
 
     text_config: dict[str, Any] | PreTrainedConfig | None = None
-    image_size: int = 32
+    image_size: int = SIDE
     channels: list[int] | tuple[int, ...] = (24, 48, 64)
     image_token_id: int = 0
 
@@ -212,7 +220,7 @@ class NanoVLMForConditionalGeneration(NanoVLMPreTrainedModel, GenerationMixin):
         return LlavaCausalLMOutputWithPast(loss=loss, logits=logits, past_key_values=outputs.past_key_values)
 
 
-def build_tokenizer(corpus: Sequence[str], vocab_size: int = 512, *, phrases: bool = False) -> PreTrainedTokenizerFast:
+def build_tokenizer(corpus: Sequence[str], vocab_size: int = VOCABULARY, *, phrases: bool = False) -> PreTrainedTokenizerFast:
     """Train a byte-pair tokenizer on a few texts; any text can be written with it.
 
     The answer tags are tokens of their own and survive ``decode(skip_special_tokens=True)``.
@@ -285,7 +293,12 @@ def square_processor(
 
 
 def build_nano(
-    corpus: Sequence[str], seed: int = 0, hidden: int = 64, layers: int = 2
+    corpus: Sequence[str],
+    seed: int = 0,
+    hidden: int = 64,
+    layers: int = 2,
+    image_size: int | None = None,
+    vocabulary: int = VOCABULARY,
 ) -> tuple[NanoVLMForConditionalGeneration, LlavaProcessor]:
     """Build a fresh nano model and its processor.
 
@@ -294,8 +307,10 @@ def build_nano(
         seed: of the initial weights.
         hidden: width of the decoder and of the tower, a multiple of 32.
         layers: of the decoder.
+        image_size: side of the pictures it sees, a multiple of 8; 32 if None.
+        vocabulary: most tokens.
     """
-    tokenizer = build_tokenizer(corpus, phrases=True)
+    tokenizer = build_tokenizer(corpus, vocabulary, phrases=True)
     text_config = {
         "model_type": "llama",
         "vocab_size": len(tokenizer),
@@ -318,7 +333,7 @@ def build_nano(
         "eos_token_id": tokenizer.eos_token_id,
     }
     channels = [hidden * share // 8 for share in (3, 6, 8)]
-    config = NanoVLMConfig(text_config=text_config, channels=channels, **special)
+    config = NanoVLMConfig(text_config=text_config, channels=channels, image_size=image_size or SIDE, **special)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = NanoVLMForConditionalGeneration(config)

@@ -94,15 +94,3 @@ def _by_prompt(features: Any, prompts: int) -> Tensor:
     """Turn features by picture into (prompts, tokens, hidden)."""
     joined = features if isinstance(features, Tensor) else torch.cat(list(features))
     return joined.reshape(prompts, -1, joined.shape[-1])
-
-
-def vision_parameters(base: nn.Module, model: str) -> list[nn.Parameter]:
-    """Return the parameters of a model's vision tower and connector.
-
-    Raises:
-        ValueError: the model has none by the names that transformers uses.
-    """
-    if not any(hasattr(base, name) for name in TOWERS):
-        raise ValueError(f"freeze_vision: {model} has no vision tower ({', '.join(TOWERS)})")
-    found = [getattr(base, name) for name in (*TOWERS, *CONNECTORS) if hasattr(base, name)]
-    return [p for part in found for p in ([part] if isinstance(part, nn.Parameter) else part.parameters())]

@@ -22,7 +22,7 @@ from ssl4rl_agents.policies.picture_plans import NotLearnedError, PicturePlan, l
 from ssl4rl_agents.policies.pictures import Features, on_device, split_pictures
 from ssl4rl_agents.policies.support import UnsupportedModelError, base_of
 from ssl4rl_agents.policies.templates import check_arguments, written_reply
-from ssl4rl_agents.settings import PREFIX_MODELS
+from ssl4rl_agents.policy_settings import PREFIX_MODELS
 
 LOGGER = logging.getLogger("ssl4rl_agents")
 

@@ -26,11 +26,11 @@ from typing_extensions import override
 from ssl4rl_agents.policies.allowed import Allowed
 from ssl4rl_agents.policies.conversations import Conversations, join
 from ssl4rl_agents.policies.decoder import Decoder
+from ssl4rl_agents.policies.freezing import freeze_parts, freeze_tower
 from ssl4rl_agents.policies.fused_norms import fuse_norms
 from ssl4rl_agents.policies.limits import position_limit, require_room
 from ssl4rl_agents.policies.loading import load_value_head, load_weights_checked, without_bars
 from ssl4rl_agents.policies.lora import add_lora, has_lora, merged_weights, train_lora, without_lora
-from ssl4rl_agents.policies.pictures import vision_parameters
 from ssl4rl_agents.policies.policy import Evaluation, Policy, Samples, Together, masked_statistics, token_statistics
 from ssl4rl_agents.policies.prompts import PromptEncoder, VLMInputs
 from ssl4rl_agents.policies.replay import evaluate_conversations
@@ -64,6 +64,7 @@ class VLMPolicy(Policy):
         temperature: divides the logits wherever they are used: sampling, log-probabilities, entropies.
         freeze_vision: leave the vision tower and its connector as they are; pictures then run through them once, for the
             rollout and all epochs of its update.
+        freeze: parts that are left as they are (`freezing.parts_of`).
         gradient_checkpointing: keep only the inputs of each layer for the way back and compute the rest again.
         lora_rank: train low-rank adapters of this rank and nothing else of the model; 0 trains its weights.
         lora_alpha: scale of the adapters; twice the rank if None.
@@ -86,6 +87,7 @@ class VLMPolicy(Policy):
         max_new_tokens: int = 16,
         temperature: float = 1.0,
         freeze_vision: bool = False,
+        freeze: Sequence[str] = (),
         gradient_checkpointing: bool = False,
         lora_rank: int = 0,
         lora_alpha: int | None = None,
@@ -112,7 +114,7 @@ class VLMPolicy(Policy):
             self.decoder = Decoder(model, gradient_checkpointing=gradient_checkpointing, static=STATIC[cache])
             self._between, self._talked = Between(self.encoder, self.prompt_style), False
             self._take_apart(ends, freeze_vision=freeze_vision)
-            self._prepare_weights(lora_rank, lora_alpha, freeze_vision)
+            self._prepare_weights(lora_rank, lora_alpha, freeze, freeze_vision=freeze_vision)
         self.eval()
         check_model(self)
         self._no_split_modules = getattr(model, "_no_split_modules", None)  # what accelerate wraps in one piece
@@ -343,7 +345,7 @@ class VLMPolicy(Policy):
         load_weights_checked(self.model, folder)
         load_value_head(self.value_head, folder)
 
-    def _prepare_weights(self, lora_rank: int, lora_alpha: int | None, freeze_vision: bool) -> None:
+    def _prepare_weights(self, lora_rank: int, lora_alpha: int | None, freeze: Sequence[str], *, freeze_vision: bool) -> None:
         """Add adapters and decide what learns."""
         model = self.model
         if lora_rank and has_lora(model):
@@ -356,8 +358,8 @@ class VLMPolicy(Policy):
 
             self.adapters = SlimAdapters(model)
         if self.freeze_vision:
-            for parameter in vision_parameters(getattr(model, model.base_model_prefix), type(model).__name__):
-                parameter.requires_grad_(False)
+            freeze_tower(model)
+        freeze_parts(model, freeze)
 
     def statistics(self, hidden: Tensor, tokens: Tensor, allowed: Allowed | None = None) -> tuple[Tensor, Tensor]:
         """Return log-probabilities and entropies of tokens (n,), never with more than `LOGITS` logits at a time."""

@@ -13,12 +13,13 @@ from ssl4rl_agents.algorithms.estimators import ADVANTAGES
 from ssl4rl_agents.divergence import form
 from ssl4rl_agents.policies.build import load_policy
 from ssl4rl_agents.policies.policy import Evaluation, Policy
+from ssl4rl_agents.policy_settings import PolicyConfig
 from ssl4rl_agents.ppo.rollout import Rollout, Turn
 from ssl4rl_agents.runs import checkpoint
 from ssl4rl_agents.runtime.device import autocast
 from ssl4rl_agents.runtime.microbatch import MicroBatches
 from ssl4rl_agents.runtime.processes import Processes
-from ssl4rl_agents.settings import PolicyConfig, TrainConfig
+from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_envs import Task
 
 

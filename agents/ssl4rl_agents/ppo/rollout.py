@@ -22,8 +22,10 @@ from torch import Tensor
 
 from ssl4rl_agents.algorithms.advantages import scores_differ
 from ssl4rl_agents.algorithms.estimators import ADVANTAGES
+from ssl4rl_agents.control_settings import Reward
 from ssl4rl_agents.policies.policy import Policy, Samples
 from ssl4rl_agents.ppo.contexts import Going, make_context
+from ssl4rl_agents.ppo.controls import paid
 from ssl4rl_agents.ppo.randomness import Randomness
 from ssl4rl_agents.readability import Readability
 from ssl4rl_agents.runtime.microbatch import MicroBatches
@@ -142,6 +144,7 @@ class Rules:
         penalty: taken off such an answer's reward.
         bootstrap: whether the value of states is found in which the horizon cuts episodes off.
         keep_states: whether turns keep what was shown in them.
+        reward: what answers earn.
     """
 
     context: str = "turn"
@@ -149,6 +152,7 @@ class Rules:
     penalty: float = 0.0
     bootstrap: bool = False
     keep_states: bool = False
+    reward: Reward = "verified"
 
 
 def rules_of(config: TrainConfig, task: Task) -> Rules:
@@ -162,6 +166,7 @@ def rules_of(config: TrainConfig, task: Task) -> Rules:
         rollout.invalid_penalty,
         bootstrap=row.critic and task.horizon > 1 and discount < 1,  # else nothing would hold values down
         keep_states=rollout.dynamic_sampling,
+        reward=config.control.reward,
     )
 
 
@@ -229,7 +234,7 @@ class Player:
         self._context.begin()
         for number in range(self._interface.task.horizon):
             role = (again, number) if number else (again,) if again else ()  # the first turn draws as if it were the only one
-            turn, right, going = self._turn(going, self._randomness.generator("sampling", self._iteration, *role))
+            turn, right, going = self._turn(going, role)
             turns.append(turn)
             success[turn.episodes] |= right
             if self._randomness.processes.everywhere(not len(going.episodes)):
@@ -253,9 +258,9 @@ class Player:
             turn.inputs = inputs
         return Rollout(turns, success, self.group_size, beyond=beyond, whole=self._whole(turns, len(success)))
 
-    def _turn(self, going: Going, generator: torch.Generator) -> tuple[Turn, Tensor, Going]:
+    def _turn(self, going: Going, role: tuple[int, ...]) -> tuple[Turn, Tensor, Going]:
         """Play one turn of the episodes that go on; return it, which of its answers were a success, and who still goes on."""
-        inputs, samples = self._context.answer(going, generator)
+        inputs, samples = self._context.answer(going, self._randomness.generator("sampling", self._iteration, *role))
         device, kept = samples.tokens.device, ~samples.truncated.cpu().numpy()
         actions = self.policy.decode(samples.tokens, samples.mask, samples.truncated)
         heard = (  # what was cut off is no answer, and changes nothing
@@ -269,10 +274,12 @@ class Player:
         fines = None
         if rules.invalid == "penalise":
             fines = torch.from_numpy(np.where(answered, 0, rules.penalty).astype(np.float32)).to(device)
+        coins = self._randomness.generator("coins", self._iteration, *role, on_cpu=True)
+        earned = paid(rules.reward, score.reward * kept, answered, self._interface.task.horizon, coins)
         turn = Turn(
             inputs,
             samples,
-            torch.from_numpy(score.reward * kept).to(device),
+            torch.from_numpy(earned).to(device),
             torch.from_numpy(going.episodes).to(device),
             going.group_size,
             fines,

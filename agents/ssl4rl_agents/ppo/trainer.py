@@ -18,6 +18,7 @@ from ssl4rl_agents.policies.build import build_policy, load_policy
 from ssl4rl_agents.policies.constraint import constrain
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.ppo import supervised
+from ssl4rl_agents.ppo.controls import training_interface
 from ssl4rl_agents.ppo.credit import judge
 from ssl4rl_agents.ppo.critic import critic_alone
 from ssl4rl_agents.ppo.dynamic_sampling import Asked, play_until_informative
@@ -35,6 +36,7 @@ from ssl4rl_agents.runs.files import read_from, write_json
 from ssl4rl_agents.runs.folder import claim, require_iterations, settle
 from ssl4rl_agents.runs.metrics import Display, MetricsLog
 from ssl4rl_agents.runs.policy_agent import PolicyAgent
+from ssl4rl_agents.runtime.clock import Clock
 from ssl4rl_agents.runtime.device import peak_memory, precision
 from ssl4rl_agents.runtime.interrupts import interruptible
 from ssl4rl_agents.runtime.microbatch import MicroBatches
@@ -113,7 +115,7 @@ class Trainer:
                 "processes that hold parts of the weights (FSDP, ZeRO stage 3) make the same passes all along, so use whole "
                 "weights there"
             )
-        self.interface = Interface(self.task, config.policy.interface, config.prompt_style, config.grammar)
+        self.interface = training_interface(config, self.task)
         for split in SPLITS:
             self.task.sample(Stream.span(split, 0, 0, 1))  # a split without pictures is an error now, not when it is measured
 
@@ -231,7 +233,7 @@ class Trainer:
                     self._started = time.perf_counter()
                 self._save()
             log = MetricsLog(self.out, self.iteration, active=self.processes.is_main)
-            title, done = f"{config.algorithm} {config.env}", self.iteration
+            title, done = self._title, self.iteration
             shown = Display(title, config.iterations, done, quiet=self._quiet)
             with closing(self.questions), closing(log), shown as display:
                 while self.iteration < config.iterations and not self._stop:
@@ -243,6 +245,12 @@ class Trainer:
                         self._save()
             self.readability.say()
         return self.iteration >= config.iterations
+
+    @property
+    def _title(self) -> str:
+        """What a run is called while it learns."""
+        taken = self.config.control.told
+        return f"{self.config.algorithm} {self.config.env}" + (f" (control: {taken})" if taken else "")
 
     def _step(self) -> dict[str, float]:
         """Do one iteration and what comes with it; return all its numbers."""
@@ -364,16 +372,3 @@ class Trainer:
         """Return whether any process is to stop; all stop together then."""
         self._stop = self.processes.anywhere(self._stop)
         return self._stop
-
-
-class Clock:
-    """Seconds of the phases of an iteration, by name."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, phase: str) -> None:
-        """End a phase, and begin the next one."""
-        now = time.perf_counter()
-        self.seconds[phase], self._last = now - self._last, now

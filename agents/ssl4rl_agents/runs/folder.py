@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 CONFIG = "config.json"
 
-SAME = ("env", "env_args", "prompt_style", "grammar", "algorithm", "seed")
+SAME = ("env", "env_args", "prompt_style", "grammar", "algorithm", "seed", "control")
 """Settings of a run that stay what they are when it is resumed: another value would make it another run."""
 
 
@@ -141,7 +142,7 @@ def _require_apart(folder: Path, config: TrainConfig) -> None:
 
 def _compared(value: Any) -> Any:
     """Return a setting as JSON has it, without the name of the source, whose content is compared (`runs.content`)."""
-    plain = json.loads(json.dumps(value))
+    plain = json.loads(json.dumps(asdict(value) if is_dataclass(value) and not isinstance(value, type) else value))
     return {name: each for name, each in plain.items() if name != "source"} if isinstance(plain, dict) else plain
 
 

@@ -81,7 +81,7 @@ def make_sampler(config: TrainConfig) -> Sampler | None:
     """
     if config.rollout.engine == "policy":
         return None
-    if config.policy.model == "nano":
+    if config.policy.is_nano:
         raise ValueError("rollout.engine 'vllm' does not know nano; it is for models of transformers that vLLM knows too")
     return VLLMSampler(config.policy.model, memory=config.rollout.engine_memory)
 

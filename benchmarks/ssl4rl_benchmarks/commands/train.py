@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from ssl4rl_agents.control_settings import ControlConfig
+from ssl4rl_agents.policy_settings import AUTO, BUILT_IN, GRAPH_MODELS
 from ssl4rl_agents.runs.files import write_json
 from ssl4rl_agents.runs.folder import CONFIG, is_run, read_config
 from ssl4rl_agents.runs.trained import is_kept
-from ssl4rl_agents.settings import AUTO, BUILT_IN, GRAPH_MODELS, TrainConfig, TrainSettings, model_for
+from ssl4rl_agents.settings import TrainConfig, TrainSettings, model_for
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import INTERRUPTED, Outcome, quieten, require
 from ssl4rl_envs.telling import Progress, tell, waiting
@@ -192,11 +194,13 @@ def _measured(trainer: Trainer, *, ceiling: bool, quiet_table: bool) -> dict[str
         "after": measured("test"),
         "train": measured("train"),
         "seconds": report.training_seconds(out),
+        **({"control": config.control.told} if config.control.told else {}),
     }
     if ceiling:
         folder = out / CEILING
         begun = bool(processes.main_says(is_run(folder)))
-        supervised = Trainer(dataclasses.replace(config, algorithm="sft"), folder, resume=begun, processes=processes)
+        top = dataclasses.replace(config, algorithm="sft", control=ControlConfig())  # the ceiling of the task as it is
+        supervised = Trainer(top, folder, resume=begun, processes=processes)
         if not supervised.run():
             return _interrupted(supervised, out, ceiling=True)
         results["ceiling"] = measured("test", supervised)

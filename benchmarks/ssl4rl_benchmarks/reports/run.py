@@ -9,6 +9,7 @@ from typing import Any
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_agents.runs.policy_agent import PolicyAgent
+from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_benchmarks.bench.rows import commit, machine
 from ssl4rl_benchmarks.reports.answers import Answers, answers_of
 from ssl4rl_benchmarks.reports.curve import Curve, HeldOut
@@ -39,7 +40,7 @@ def write(trainer: Trainer, results: dict[str, Any], answers: Answers) -> None:
         facts=facts(trainer, results),
         command=command(config, out),
         results=results,
-        troubles=troubles(lines),
+        troubles=[*taken_away(config), *troubles(lines)],
         curve=curve_of(trainer, results, lines),
         learned="The share of the reward that the model earned while it learned, and on held-out questions in between.",
         answers=answers,
@@ -54,7 +55,9 @@ def facts(trainer: Trainer, results: dict[str, Any]) -> dict[str, str]:
     learned = config.algorithm if config.algorithm != "ppo" else f"PPO, {config.objective.advantage}"
     apart = " (format warm-up apart)" if config.format_warmup else ""
     where = f"{found['cores']} cores" + (f", {found['gpu']}" if trainer.device.type == "cuda" else "")
+    control = {"control": config.control.told} if config.control.told else {}
     return {
+        **control,
         "right answers, held out": shares(after),
         "chance": f"{results['chance']:.1%}",
         "model": config.policy.model,
@@ -62,6 +65,22 @@ def facts(trainer: Trainer, results: dict[str, Any]) -> dict[str, str]:
         "machine": f"{found['system']}, {where}",
         "commit": commit() or "not from a repository",
     }
+
+
+def taken_away(config: TrainConfig) -> list[str]:
+    """Say of a control that it is one, and what was kept from it."""
+    control, found = config.control, []
+    if control.reward != "verified":
+        how = {
+            "coin": "A coin decided what well-formed answers earned in training",
+            "random": "A coin decided what every reply earned in training",
+            "format": "Every well-formed answer earned the same in training",
+        }[control.reward]
+        found.append(f"{how} (control.reward {control.reward}), so its curve of rewards says nothing of right answers.")
+    if control.pictures != "shown":
+        how = {"blank": "The pictures were blank", "swapped": "The pictures were those of other questions"}[control.pictures]
+        found.append(f"{how} in training (control.pictures {control.pictures}).")
+    return [f"This run is a control. {each}" for each in found]
 
 
 def troubles(lines: list[dict[str, Any]]) -> list[str]:

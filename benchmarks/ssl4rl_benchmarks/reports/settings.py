@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ssl4rl_agents.settings import AUTO, TrainConfig, model_for
+from ssl4rl_agents.policy_settings import AUTO
+from ssl4rl_agents.settings import TrainConfig, model_for
 from ssl4rl_envs.registration import load_class, registered_task, short_name
 
-SECTIONS = ("policy", "rollout", "optimizer", "objective")
+SECTIONS = ("policy", "rollout", "optimizer", "objective", "control")
 
 
 def flat(config: TrainConfig) -> dict[str, Any]:

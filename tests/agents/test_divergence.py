@@ -13,12 +13,13 @@ from ssl4rl_agents.agent import load_agent
 from ssl4rl_agents.algorithms.estimators import group_advantages
 from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.divergence import form, settled
+from ssl4rl_agents.policy_settings import PolicyConfig
 from ssl4rl_agents.ppo.credit import Credit
 from ssl4rl_agents.ppo.rollout import Player, Rollout
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.ppo.update import Updater
 from ssl4rl_agents.runs.metrics import read_metrics
-from ssl4rl_agents.settings import ObjectiveConfig, PolicyConfig, TrainConfig
+from ssl4rl_agents.settings import ObjectiveConfig, TrainConfig
 from ssl4rl_benchmarks.cli import main
 from ssl4rl_envs import SSLVectorEnv, make_task
 from tests.agents.tiny_runs import TINY, config, tasks_built_once, train  # noqa: F401

@@ -20,6 +20,7 @@ from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.evaluation import evaluate
 from ssl4rl_agents.policies.build import build_policy, load_policy
 from ssl4rl_agents.policies.gnn import SIZES, WEIGHTS, GNNPolicy, load_gnn
+from ssl4rl_agents.policy_settings import GRAPH_MODELS, PolicyConfig
 from ssl4rl_agents.ppo import supervised
 from ssl4rl_agents.ppo.randomness import Randomness
 from ssl4rl_agents.ppo.rollout import Player
@@ -27,7 +28,7 @@ from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_agents.runs.policy_agent import BATCH, PolicyAgent, load_run
 from ssl4rl_agents.runtime.microbatch import MicroBatches
-from ssl4rl_agents.settings import GRAPH_MODELS, PolicyConfig, TrainConfig
+from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_benchmarks import cli
 from ssl4rl_envs import Stream, make_task
 from ssl4rl_envs.interface import Interface

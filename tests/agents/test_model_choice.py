@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ssl4rl_agents.policy_settings import GRAPH_MODELS, PolicyConfig
 from ssl4rl_agents.ppo.supervised import answers_each, format_lessons
-from ssl4rl_agents.settings import GRAPH_MODELS, PolicyConfig, TrainConfig
+from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_agents.trainer_agents import GCNPPO, NanoPPO
 from ssl4rl_benchmarks import cli
 from ssl4rl_envs import env_ids, make_task

@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch import nn
 
+from ssl4rl_agents.policy_settings import PolicyConfig
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.runs import checkpoint
 from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_agents.runtime.device import autocast, precision
 from ssl4rl_agents.runtime.optimizer import build_optimizer
 from ssl4rl_agents.runtime.processes import Processes
-from ssl4rl_agents.settings import OptimizerConfig, PolicyConfig
+from ssl4rl_agents.settings import OptimizerConfig
 from tests.agents import zoo
 from tests.agents.rollouts import ONE
 from tests.agents.tiny_runs import config, train

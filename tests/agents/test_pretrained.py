@@ -17,12 +17,13 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from ssl4rl_agents.policies.build import build_policy
 from ssl4rl_agents.policies.language import weights_dtype
 from ssl4rl_agents.policies.vlm import VLMPolicy
+from ssl4rl_agents.policy_settings import PolicyConfig
 from ssl4rl_agents.ppo import trainer as trainer_module
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.runs.checkpoint import newest
 from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_agents.runs.policy_agent import load_run
-from ssl4rl_agents.settings import PolicyConfig, TrainConfig
+from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_envs import Stream, Task
 from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.task import Batch, Score, exact_score

@@ -21,7 +21,7 @@ from ssl4rl_agents.policies.nano import build_nano, build_tokenizer
 from ssl4rl_agents.policies.processing import TextProcessor
 from ssl4rl_agents.policies.support import RUNS, UnsupportedModelError
 from ssl4rl_agents.policies.vlm import VLMPolicy
-from ssl4rl_agents.settings import PolicyConfig
+from ssl4rl_agents.policy_settings import PolicyConfig
 from tests.agents import zoo
 
 PROMPTS = ("Angle?", "By how many degrees was this picture turned: 0, 90, 180 or 270?")

@@ -19,11 +19,12 @@ from ssl4rl_agents.evaluation import evaluate, evaluate_in
 from ssl4rl_agents.lessons import Lesson
 from ssl4rl_agents.named import NAMED
 from ssl4rl_agents.policies.finite import DivergedError
+from ssl4rl_agents.policy_settings import PolicyConfig
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.ranges import RANGES_OF
 from ssl4rl_agents.runs.folder import is_run, read_config
 from ssl4rl_agents.runtime.device import find_device
-from ssl4rl_agents.settings import PolicyConfig, RolloutConfig, TrainConfig
+from ssl4rl_agents.settings import RolloutConfig, TrainConfig
 from ssl4rl_envs import SSLVectorEnv, hash_seed, make_task
 from tests.agents.wrong_settings import NAMING_NOTHING, every_setting, kind_of, nested, spoiled, wrong_values
 

@@ -15,12 +15,13 @@ from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.evaluation import evaluate
 from ssl4rl_agents.policies.templates import said_of, variables, whole_reply, written_reply
 from ssl4rl_agents.policies.vlm import VLMPolicy
+from ssl4rl_agents.policy_settings import PolicyConfig
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.readability import ENOUGH, Readability, UnreadableReplies
 from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_agents.runs.policy_agent import load_run
 from ssl4rl_agents.runtime.samplers import Reply, Request, Sampling
-from ssl4rl_agents.settings import PolicyConfig, TrainConfig
+from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_envs import Stream, Task, make_task
 from ssl4rl_envs.answers import wrap
 from ssl4rl_envs.attempts import Attempts

@@ -16,8 +16,8 @@ from ssl4rl_agents.policies.nano import build_tokenizer
 from ssl4rl_agents.policies.processing import TextProcessor, load_processor
 from ssl4rl_agents.policies.sayable import unsayable
 from ssl4rl_agents.policies.vlm import VLMPolicy
+from ssl4rl_agents.policy_settings import PolicyConfig
 from ssl4rl_agents.runtime.samplers import Reply, Sampling, sample_by, to_samples
-from ssl4rl_agents.settings import PolicyConfig
 from tests.agents import zoo
 
 PROMPTS = ("Angle?", "By how many degrees was this picture turned: 0, 90, 180 or 270?")

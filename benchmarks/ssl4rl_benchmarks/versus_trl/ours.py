@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from ssl4rl_agents.policies.vlm import VLMPolicy
-from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.policy_settings import PolicyConfig
+from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.settings import ObjectiveConfig, OptimizerConfig, RolloutConfig, TrainConfig
 from ssl4rl_benchmarks.versus_trl.flops import Work, weights_of
 from ssl4rl_benchmarks.versus_trl.settings import ENV, LEARNING_RATE, Settings, Step

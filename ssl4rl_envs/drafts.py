@@ -76,6 +76,19 @@ def until_fitting(
     return draft
 
 
+def unchanging(stream: Stream, key: int, role: str) -> Stream:
+    """Return a stream of the same rows that is the same in every redraw of theirs, for what is not to be drawn again.
+
+    What can seldom be asked about would be asked less often otherwise: a kind of question, say.
+
+    Args:
+        stream: of n rows, perhaps drawn again.
+        key: of the task (`Task.stream_key`).
+        role: what it is for.
+    """
+    return stream.rows(np.arange(len(stream))).keyed(key).branch(role)
+
+
 def narrow(good: NDArray[np.bool_], check: Callable[[NDArray[np.int64]], NDArray[np.bool_]]) -> None:
     """Look at the rows that are still good, and keep those that pass: what is cheap to see comes first.
 

@@ -61,6 +61,7 @@ TABLE: tuple[Row, ...] = (
     Row("SSL4RL/NodeAttribute-v0", "ssl4rl_envs.graphs.node_attribute:NodeAttribute", {}),
     Row("SSL4RL/MaskedFeatures-v0", "ssl4rl_envs.graphs.masked_features:MaskedFeatures", {}),
     Row("SSL4RL/GraphDistance-v0", "ssl4rl_envs.graphs.graph_distance:GraphDistance", {}),
+    Row("SSL4RL/GraphQA-v0", "ssl4rl_envs.graphs.graph_qa:GraphQA", {}),
     Row("SSL4RL/GraphWalk-v0", "ssl4rl_envs.graphs.graph_walk:GraphWalk", {}),
     Row("SSL4RL/GraphSearch-v0", "ssl4rl_envs.graphs.graph_search:GraphSearch", {}),
 )

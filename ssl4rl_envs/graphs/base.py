@@ -58,7 +58,7 @@ class GraphTask(Task):
     sources = GRAPHS
     role: ClassVar[str]
     """How targets make an answer: "pair" (of target 0 and 1), "choice" (which of the others belongs to target 0), "node" (one
-    answer a target)."""
+    answer a target), "question" (of target 0 and 1 in their order, to a `query`)."""
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
+from ssl4rl_envs.drafts import unchanging
 from ssl4rl_envs.images import aspects
 from ssl4rl_envs.images.aspects import ASPECTS, NAMES
 from ssl4rl_envs.images.base import ImageTask, one_of
@@ -192,8 +193,7 @@ class Comparison(ImageTask[Draft]):
         """Return by what is compared, (n,): the same in every redraw of a row, so that no kind is asked less often."""
         if len(self._numbers) == 1:
             return np.repeat(self._numbers, len(stream))
-        rows = stream.rows(np.arange(len(stream))).keyed(self.stream_key).branch("kind")
-        return self._numbers[rows.integers(0, len(self._numbers))]
+        return self._numbers[unchanging(stream, self.stream_key, "kind").integers(0, len(self._numbers))]
 
     def _shown(self, shown: tuple[NDArray[np.uint8], ...], other: NDArray[np.bool_]) -> tuple[NDArray[np.uint8], ...]:
         """Return pictures of which some rows (n,) are mirrored, or two of which some rows are exchanged."""

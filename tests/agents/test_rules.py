@@ -12,7 +12,7 @@ from ssl4rl_agents.rules.rule_agent import RULES, RuleAgent, rule_of
 from ssl4rl_envs import SSLVectorEnv, make_task
 
 ENVS = [f"SSL4RL/{cls.__name__}-v0" for cls in RULES]
-EXACT = ("FlipPrediction", "GraphDistance", "Comparison")
+EXACT = ("FlipPrediction", "GraphDistance", "Comparison", "GraphQA")
 """Tasks that their rule solves, because what is asked can be read off."""
 
 
@@ -50,7 +50,7 @@ def test_tasks_without_a_rule_are_named():
         rule_of(make_task("SSL4RL/MaskedReconstruction-v0", answer="pixels", patch_size=8))
     with pytest.raises(ValueError, match="features of graph 'barabasi_albert:2000' are none"):
         rule_of(make_task("SSL4RL/NodeAttribute-v0", source="barabasi_albert"))
-    with pytest.raises(ValueError, match=r"no rule for Mixture .* there are rules for Colorization, Contrastive"):
+    with pytest.raises(ValueError, match=r"no rule for Mixture .* there are rules for Colorization, Comparison"):
         rule_of(make_task("SSL4RL/Mixture-v0", source="digits", image_size=36))
 
 

@@ -144,6 +144,12 @@ BODIES: dict[str, list[tuple[str | None, str]]] = {
         ("C", "c | C. | node C | Candidate C. | (C) | It's C"),
         (None, "G | C or D | node 3 | 3 | not C | C, D | C (node 3) | neither C"),
     ],
+    "GraphQA": [
+        ("yes", "Yes. | y | The answer is yes | **yes** | true"),
+        ("first", "First. | It's first | the first"),
+        ("2", "2. | two | **2**"),
+        (None, "yes or no | first or second | maybe | 0 | 17 | not yes | yes, 2 | 1 or 2 | both | node 3 | no, yes"),
+    ],
     "EdgePrediction": [
         ("no", "N | n. | no. | No! | N. | The answer is no"),
         ("yes", "Y | y | YES! | “yes” | Yes, | It's yes | yes is correct"),

@@ -348,6 +348,18 @@ NEIGHBOUR: list[Line] = [
     ("<answer>\u0410</answer>", None, None),
 ]
 
+SMALL_GRAPH: list[Line] = [
+    ("<answer>yes</answer>", "yes", "yes"),
+    ("They are joined: <answer>Yes.</answer>", None, "yes"),
+    ("<answer>second</answer>", "second", "second"),
+    ("<answer>The second.</answer>", None, "second"),
+    ("<answer>3</answer>", "3", "3"),
+    ("It has three: <answer>three</answer>", None, "3"),
+    ("<answer>2 or 3</answer>", None, None),
+    ("<answer>yes, no</answer>", None, None),
+    ("<answer>not yes</answer>", None, None),
+]
+
 DISTANCE: list[Line] = [
     ("<answer>2</answer>", "2", "2"),
     ("<answer>2 hops</answer>", "2", "2"),
@@ -531,6 +543,7 @@ REPLIES: dict[tuple[str, str], list[Line]] = {
     ("EdgePrediction", "direct"): EDGE,
     ("NeighborChoice", "direct"): NEIGHBOUR,
     ("GraphDistance", "direct"): DISTANCE,
+    ("GraphQA", "direct"): SMALL_GRAPH,
     ("OddPatch", "direct"): ODD,
     ("PatchOrdering", "direct"): ORDER,
     ("PatchSwap", "direct"): SWAP,

@@ -29,7 +29,8 @@ from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.task import Batch
 
 SIZES, WEIGHTS = "gnn.json", "gnn.safetensors"
-ROLES = ("pair", "choice", "node")
+ROLES = ("pair", "choice", "node", "question")
+ASKED_BY_QUERY = ("node", "question")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class GNNSizes:
     Args:
         kind: of its layers, "gcn", "sage", "gat" or "gin".
         hidden, layers: numbers of a representation, and how many layers.
-        role: of the nodes that are asked about, "pair", "choice" or "node".
+        role: of the nodes that are asked about, one of `ROLES`.
         features: numbers that a node comes with.
         choices: C, what each token is chosen from.
         slots: S, tokens of an answer.
@@ -78,11 +79,11 @@ def sizes_of(task: Task, kind: str, hidden: int, layers: int) -> GNNSizes:
         )
     if ("x" in space.spaces) == ("node_id" in space.spaces):
         raise ValueError(f"{name} must show either x or node_id; it shows {', '.join(space.spaces)}")
-    if "query" in space.spaces and role != "node":
-        raise ValueError(f"{name} asks by a query, and only tasks of the role node can; its role is {role}")
+    if "query" in space.spaces and role not in ASKED_BY_QUERY:
+        raise ValueError(f"{name} asks by a query, and only tasks of the role node or question can; its role is {role}")
     choices, slots, start = _choices(task, kind)
     targets = _shape(space, "target")[-1]
-    fitting = {"pair": (2, 1), "choice": (choices + 1, 1), "node": (slots, slots)}[role]
+    fitting = {"pair": (2, 1), "question": (2, 1), "choice": (choices + 1, 1), "node": (slots, slots)}[role]
     if (targets, slots) != fitting:
         raise ValueError(f"{name} asks about {targets} nodes for {slots} answers of {choices}; its role {role} does not fit")
     by_id, table = "node_id" in space.spaces, feature_table(task)

@@ -90,7 +90,7 @@ class GraphHead(nn.Module):
 
     Args:
         role: "pair": one answer about two nodes, the same whichever comes first. "choice": which of the other nodes belongs
-            to the first. "node": an answer about each node.
+            to the first. "node": an answer about each node. "question": one answer to a query about two nodes in their order.
         hidden: H, numbers of a representation.
         choices: C, answers to choose from.
         queries: how many things may be asked of a node; 0 if always the same.
@@ -99,7 +99,7 @@ class GraphHead(nn.Module):
     def __init__(self, role: str, hidden: int, choices: int, queries: int = 0) -> None:
         super().__init__()
         self.role = role
-        self.width = hidden if role == "node" and not queries else 3 * hidden
+        self.width = 4 * hidden if role == "question" else hidden if role == "node" and not queries else 3 * hidden
         """Numbers of a representation of what is asked."""
         self.queries = nn.Embedding(queries, hidden) if queries else None
         outputs = 1 if role == "choice" else choices
@@ -114,7 +114,7 @@ class GraphHead(nn.Module):
 
         Args:
             nodes: (n, K, H).
-            query: (n, K) what is asked of each node, or None.
+            query: (n, K) what is asked of each node, or (n, slots) what is asked of all, or None.
         """
         if self.role == "pair":
             about = _pair(nodes[:, :1], nodes[:, 1:2])
@@ -122,6 +122,11 @@ class GraphHead(nn.Module):
         if self.role == "choice":
             candidates = _pair(nodes[:, :1], nodes[:, 1:])
             return self.scores(candidates).transpose(1, 2), candidates.mean(1, keepdim=True)
+        if self.role == "question":
+            assert self.queries is not None
+            one, other, asked = nodes[:, :1], nodes[:, 1:2], self.queries(query).sum(1, keepdim=True)
+            about = torch.cat([one * other, one - other, one + other, asked], dim=-1)
+            return self.scores(about), about
         if self.queries is not None:
             asked = self.queries(query)
             nodes = torch.cat([nodes * asked, nodes, asked], dim=-1)

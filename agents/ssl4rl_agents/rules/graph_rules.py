@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs import Task
 from ssl4rl_envs.graphs.base import GraphTask
+from ssl4rl_envs.graphs.graph_qa import GraphQA
+from ssl4rl_envs.graphs.graph_questions import NO, QUESTIONS, YES, settled
 from ssl4rl_envs.graphs.graph_walk import GOAL, HERE, VISITED
 from ssl4rl_envs.graphs.node_attribute import NodeAttribute
 
@@ -43,6 +45,16 @@ def hops(_: Task, shown: Shown) -> Answers:
         reached = reached | ((reached.astype(np.float32)[:, None] @ near)[:, 0] > 0)
         answers = np.where(reached[row, second] & (answers == 3), away, answers)
     return answers
+
+
+def read_off(task: Task, shown: Shown) -> Answers:
+    """GraphQA: of the two answers that are offered, the one that is right of the nodes that are asked about."""
+    assert isinstance(task, GraphQA)
+    query, (first, second), row = shown["query"], shown["target"].T, np.arange(len(shown["query"]))
+    options = np.sort(query[:, 1:], axis=1) - len(QUESTIONS)
+    options[np.isin(options[:, 1], (YES,))] = YES, NO  # as `settled` has it: what holds comes first
+    one, _ = settled(query[:, 0], options, adjacency(shown), shown["node_mask"] == 1)
+    return np.asarray(np.where(one[row, first, second], options[:, 0], options[:, 1]), np.int64)
 
 
 def towards(task: Task, shown: Shown) -> Answers:

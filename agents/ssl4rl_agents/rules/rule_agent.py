@@ -15,6 +15,7 @@ from ssl4rl_envs import SSLVectorEnv, Task
 from ssl4rl_envs.covered import UNCOVERED
 from ssl4rl_envs.graphs.edge_prediction import EdgePrediction
 from ssl4rl_envs.graphs.graph_distance import GraphDistance
+from ssl4rl_envs.graphs.graph_qa import GraphQA
 from ssl4rl_envs.graphs.graph_search import GraphSearch
 from ssl4rl_envs.graphs.graph_walk import GraphWalk
 from ssl4rl_envs.graphs.masked_features import MaskedFeatures
@@ -72,6 +73,7 @@ RULES: dict[type[Task], Rule] = {
     EdgePrediction: graph_rules.joined,
     NeighborChoice: graph_rules.nearest,
     GraphDistance: graph_rules.hops,
+    GraphQA: graph_rules.read_off,
     GraphWalk: graph_rules.towards,
     GraphSearch: graph_rules.still_possible,
     MaskedFeatures: graph_rules.words_of_neighbours,

@@ -30,7 +30,16 @@ def graph_solvers_of(task: GraphTask) -> list[str]:
 
 
 def describe_graphs(solver: str, task: GraphTask, batch: Batch) -> Table:
-    """Return what one of `DESCRIBED` sees of n neighbourhoods, (n, features)."""
+    """Return what one of `DESCRIBED` sees of n neighbourhoods, (n, features); beside the question where there are several."""
+    seen = _seen(solver, task, batch)
+    if task.role != "question":
+        return seen
+    query = batch.observation["query"]
+    known = np.arange(int(task.observation_space["query"].high.max()) + 1)  # type: ignore[attr-defined]
+    return np.concatenate([seen, *((query[:, [slot]] == known).astype(np.float64) for slot in range(query.shape[1]))], axis=1)
+
+
+def _seen(solver: str, task: GraphTask, batch: Batch) -> Table:
     shown = batch.observation
     if solver == "numbering":
         there = np.repeat(shown["edge_mask"][:, None, :EDGES], 2, axis=1).reshape(len(batch), -1)

@@ -40,6 +40,7 @@ def groups_of(task: Task) -> tuple[str, ...]:
     "degree" is how many edges the targets are shown with; "counts" how many nodes and edges there are, how many nodes have
     features and how much is said of them, and the edges of the targets' neighbours; "common neighbours" and "longer ways"
     those of the first target with each other one; "word" which one is asked about, and how many nodes of the graph have it.
+    Where a task asks several questions, each group comes with which one, and "word" is that alone.
     """
     if not isinstance(task, GraphTask) or not isinstance(task.action_space, (spaces.Discrete, spaces.MultiDiscrete)):
         return ()
@@ -129,7 +130,9 @@ def _counted(task: GraphTask, shown: dict[str, NDArray[Any]]) -> dict[str, Table
     if task.inline:
         whole.append(_said(task, shown))
     of_all = np.stack(whole, axis=1)[:, None].astype(np.float64)
-    if task.role == "pair":
+    if task.role == "question":
+        tables = {DEGREE: of_targets[:, None], COUNTS: np.concatenate([of_all, beyond[:, None]], axis=2)}
+    elif task.role == "pair":
         sort = np.sort(of_targets, axis=1), np.sort(beyond, axis=1)
         tables = {DEGREE: np.concatenate([*sort[:1], np.diff(sort[0], axis=1)], axis=1)[:, None]}
         tables[COUNTS] = np.concatenate([of_all, sort[1][:, None]], axis=2)
@@ -141,7 +144,10 @@ def _counted(task: GraphTask, shown: dict[str, NDArray[Any]]) -> dict[str, Table
         tables[COUNTS] = np.concatenate(rest, axis=2)
     if task.role != "node":
         tables[COMMON], tables[WAYS] = _shared(joined, degrees, targets)
-    if "query" in shown:
+    if task.role == "question":
+        asked = shown["query"][:, None]
+        tables = {name: np.concatenate([asked, table], axis=2) for name, table in tables.items()} | {WORD: asked}
+    elif "query" in shown:
         often = (task.source.features != 0).sum(axis=0)
         tables[WORD] = np.stack([shown["query"], often[shown["query"]]], axis=2)
     return {name: np.asarray(table, np.float64) for name, table in tables.items()}

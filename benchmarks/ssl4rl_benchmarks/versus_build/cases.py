@@ -33,6 +33,7 @@ LATER = (
     "Comparison-v0",
     "RotateUpright-v0",
     "Reveal-v0",
+    "GraphQA-v0",
     "GraphWalk-v0",
     "GraphSearch-v0",
 )

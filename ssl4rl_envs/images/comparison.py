@@ -25,6 +25,9 @@ Whole = NDArray[np.int64]
 ANSWERS = {"halves": ("left", "right"), "pair": ("first", "second")}
 """What is compared, and how the one and the other are called."""
 
+OF_THE_WHOLE = ("mean colour", "residuals", "extremes")
+"""Solvers that see a picture as a whole, of which its halves cannot be told apart."""
+
 _SEES = "It sees how {} the pictures are in their parts, and to compare pictures by what can be measured of them is the task."
 
 
@@ -156,6 +159,10 @@ class Comparison(ImageTask[Draft]):
         if "asked" in self.observation_space.spaces:
             observation["asked"] = draft.kind[:, None].copy()
         return Batch(observation, target, draft.views[0].items, memory)
+
+    def reason_for(self, shortcut: str) -> str | None:
+        """Return why a solver may beat chance: what it sees of a picture is content, but not where in the picture it is."""
+        return None if self.compare == "halves" and shortcut in OF_THE_WHOLE else super().reason_for(shortcut)
 
     def score(self, answers: NDArray[Any], batch: Batch) -> Score:
         """Score 1 for the right answer, 0 otherwise."""

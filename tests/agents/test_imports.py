@@ -117,7 +117,9 @@ assert set(dir(ssl4rl_agents)) >= {"Agent", "load_agent", "evaluate", "Lesson", 
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("room", ["", ".algorithms", ".choosing", ".endpoints", ".policies", ".ppo", ".runs", ".runtime", ".rules"])
+@pytest.mark.parametrize(
+    "room", ["", ".algorithms", ".choosing", ".endpoints", ".policies", ".ppo", ".runs", ".runtime", ".rules"]
+)
 def test_packages_offer_what_they_say(room):
     package = __import__(f"ssl4rl_agents{room}", fromlist=["__all__"])
     for name in package.__all__:

@@ -120,7 +120,10 @@ BODIES: dict[str, list[tuple[str | None, str]]] = {
         (None, "no, above | somewhere above | above or below | B: left"),
     ],
     "Comparison": [
-        ("left", "Left. | the left half | The left half is | It's left | left side | A | A: left | **left** | The left one."),
+        (
+            "left",
+            "Left. | the left half | It is the left half. | It's left | left side | A | A: left | **left** | The left one.",
+        ),
         (None, "left or right | both | neither | not left | left half and right half | top | B: left | left, right | halves"),
         (None, "brighter | the brighter half | left is darker | right > left"),
     ],

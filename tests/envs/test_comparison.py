@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ssl4rl_envs import Batch, Stream, make_task
 from ssl4rl_envs.images import aspects
 from ssl4rl_envs.images.aspects import ASPECTS, MEASURES, NAMES
-from ssl4rl_envs.images.comparison import Comparison
+from ssl4rl_envs.images.comparison import OF_THE_WHOLE, Comparison
 from ssl4rl_envs.kernels import tallies
 from ssl4rl_envs.sources import ImageSource
 
@@ -166,6 +166,13 @@ def test_pictures_whose_halves_are_alike_are_refused():
     same = ImageSource(list(np.full((40, 16, 16, 3), 90, np.uint8) + np.arange(40, dtype=np.uint8)[:, None, None, None]))
     with pytest.raises(ValueError, match="halves too much alike"):
         Comparison(same, 16, about="brightness")
+
+
+def test_who_sees_the_whole_may_compare_two_pictures_and_not_the_halves_of_one():
+    for solver in OF_THE_WHOLE:
+        assert Comparison("digits", 16).reason_for(solver) is None
+        assert "is the task" in Comparison("digits", 16, compare="pair").reason_for(solver)
+    assert Comparison("digits", 16).reason_for("border rows")
 
 
 def test_one_aspect_needs_no_number_and_several_show_it():

@@ -43,12 +43,33 @@ class Collected:
             guesses["random"] = np.stack([np.asarray(task.action_space.sample()) for _ in range(len(right))])
             guesses["random, all valid"] = random_answers(task, batch)
             guesses["answers of others"] = np.roll(right, 1, axis=0)
+            labels = right if task.horizon == 1 else batch.target
+            if offers_a_part(task, batch):
+                labels, offered = places(task, batch)
+                others = np.take_along_axis(offered, np.roll(labels, 1)[:, None], axis=1)[:, 0]
+                guesses = {"first offered": offered[:, 0], "last offered": offered[:, -1], "answers of others": others}
+                guesses["random, all valid"] = random_answers(task, batch)
             for name, guess in guesses.items():
                 self.rewards.setdefault(name, []).append(played(task, batch, lambda _, guess=guess: guess)[0])
             reward, success = played(task, batch, task.oracle)
-            self.labels.append(right if task.horizon == 1 else batch.target)
+            self.labels.append(labels)
             self.oracle.append(reward)
             self.success.append(success)
+
+
+def offers_a_part(task: Task, batch: Batch) -> bool:
+    """Whether each question offers a few of many answers, so that one knows which without looking."""
+    return task.horizon == 1 and isinstance(task.action_space, spaces.Discrete) and "action_mask" in task.info(batch)
+
+
+def places(task: Task, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+    """Where the right answers stand among those that n questions offer, equally many each, (n,), and these, (n, places)."""
+    offered = task.info(batch)["action_mask"] == 1
+    assert len(set(offered.sum(axis=1))) == 1
+    actions = np.nonzero(offered)[1].reshape(len(batch), -1) + task.action_space.start
+    there = actions == np.asarray(task.oracle(batch))[:, None]
+    assert (there.sum(axis=1) == 1).all(), "the right answer is offered"
+    return there.argmax(axis=1), actions
 
 
 def within(space: Any, values: np.ndarray) -> bool:
@@ -115,7 +136,9 @@ def test_labels_are_balanced(env_id, build, collected):
     labels = np.concatenate(collected.labels)
     if build(env_id).parts or build(env_id).horizon > 1:
         pytest.skip("the parts of a mixture are tested by themselves, and sequences have no labels")
-    if isinstance(space, spaces.Discrete):
+    if offers_a_part(build(env_id), one := build(env_id).sample(Stream("train", [0], [0]))):
+        counts = [np.bincount(labels, minlength=places(build(env_id), one)[1].shape[1])]
+    elif isinstance(space, spaces.Discrete):
         counts = [np.bincount(labels - space.start, minlength=int(space.n))]
     elif isinstance(space, spaces.MultiDiscrete):
         flat = labels.reshape(len(labels), -1) - space.start.ravel()

@@ -136,8 +136,8 @@ def forms(task: Task, answer: str) -> list[str]:
             f"#{label}",
             f"No. {label}",
         ]
-    letter = "ABCDEFG"[place_of]
     if written.listed:
+        letter = "ABCDEFG"[place_of]
         names += [
             letter,
             f"({letter})",

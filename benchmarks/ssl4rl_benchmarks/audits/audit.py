@@ -38,6 +38,9 @@ SHOW_TWICE = (
 """Tasks that show the same twice, where traces of drawing (`TRACES`) match content; in all others they may tell nothing over
 noise, documented or not."""
 
+COMPARE = ("Comparison",)
+"""Tasks that ask which of two parts has more of something, of which noise has as much everywhere: it leaves nothing to ask."""
+
 SHORTCUT_ERRORS = 4.5
 """A shortcut beats chance by so many standard errors; by accident one in 300,000 does, and an audit of all makes 1,500."""
 
@@ -288,7 +291,7 @@ def errors_above(rewards: Rewards, clusters: NDArray[np.int64], chance: float) -
 
 def noises_of(task: Task) -> list[str]:
     """Return the names of the noises that a task is audited on; where nothing at all may solve it all, of graphs none."""
-    if not isinstance(innermost(task), ImageTask) or not solvers_of(task):
+    if not isinstance(innermost(task), ImageTask) or not solvers_of(task) or _is_one_of(task, COMPARE):
         return []
     return list(NOISES) if asks_what_is_upright(task) else [NOISE]
 

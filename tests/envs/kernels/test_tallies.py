@@ -36,4 +36,4 @@ def test_tensors_have_the_same_sums(seed, side, parts):
 
 
 def test_the_lightest_picture_does_not_overflow():
-    assert tallies.tally(np.full((1, 512, 512, 3), 255, np.uint8), 1)[0].tolist() == [255 * 512 * 512] * 3 + [0, 0]
+    assert tallies.tally(np.full((1, 512, 512, 3), 255, np.uint8), 1)[0, 0].tolist() == [255 * 512 * 512] * 3 + [0, 0]

@@ -39,7 +39,7 @@ SHOW_TWICE = (
 noise, documented or not."""
 
 COMPARE = ("Comparison",)
-"""Tasks that ask which of two parts has more of something, of which noise has as much everywhere: it leaves nothing to ask."""
+"""Tasks that ask which of two parts has more of something. Noise has as much of it everywhere, and leaves nothing to ask."""
 
 SHORTCUT_ERRORS = 4.5
 """A shortcut beats chance by so many standard errors; by accident one in 300,000 does, and an audit of all makes 1,500."""

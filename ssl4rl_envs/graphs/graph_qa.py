@@ -147,7 +147,7 @@ class GraphQA(GraphTask):
 
     def info(self, batch: Batch) -> dict[str, NDArray[Any]]:
         """Return `action_mask`, (n, actions) int8, and `kind` (n,), the number of what is asked in `KINDS`."""
-        mask = np.zeros((len(batch), int(self.action_space.n)), np.int8)
+        mask = np.zeros((len(batch), len(WORDS) + self.numbers), np.int8)
         np.put_along_axis(mask, batch.observation["query"][:, 1:] - len(QUESTIONS), 1, axis=1)
         return {"action_mask": mask, "kind": batch.memory["kind"].copy()}
 

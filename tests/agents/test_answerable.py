@@ -367,7 +367,7 @@ def test_maskable_ppo_learns_wherever_a_task_says_what_has_an_effect(env, tmp_pa
     agent.learn(Lesson(env, arguments, 24, 0, tmp_path, measurements=1, measured_episodes=8))
     assert agent._model._n_updates > 0
     evaluate_in(agent, envs, env=env, episodes=8)
-    assert spied[0] > 48
+    assert spied[0] >= 48
     assert spied[1] == 0
 
 

@@ -46,6 +46,7 @@ IDLE: tuple[tuple[tuple[str, ...], Counts, str], ...] = (
     ),
     (("objective.gae_lambda",), lambda config: config.objective.length_adaptive_alpha is None, "length_adaptive_alpha"),
     (("objective.kl_loss",), lambda config: config.objective.kl_coefficient != 0, "kl_coefficient 0"),
+    (("probe_questions",), lambda config: bool(config.probe_every), "probe_every 0"),
     (("format_tasks",), lambda config: bool(config.format_warmup), "format_warmup 0"),
     (
         ("rollout.invalid_penalty",),

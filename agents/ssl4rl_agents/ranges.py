@@ -13,6 +13,7 @@ COUNTS = (
     "eval_every",
     "eval_episodes",
     "test_episodes",
+    "probe_questions",
     "save_every",
     "keep",
 )
@@ -30,7 +31,7 @@ SIZES = (
     "policy.nano_layers",
     "policy.nano_image_size",
 )
-COUNTS_FROM_0 = ("optimizer.warmup_iterations", "format_warmup", "objective.critic_warmup_iterations")
+COUNTS_FROM_0 = ("probe_every", "optimizer.warmup_iterations", "format_warmup", "objective.critic_warmup_iterations")
 SIZES_FROM_0 = ("policy.lora_rank",)
 POSITIVE = (
     "optimizer.learning_rate",

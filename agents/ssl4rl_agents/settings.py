@@ -207,6 +207,12 @@ class TrainSettings(Settings):
     """Episodes of such a measurement."""
     test_episodes: int = 2048
     """Episodes of the measurements on the test split before and after training."""
+    probe_every: int = 0
+    """Iterations between looks at whether the policy looks: the same held-out questions are answered by choice with their
+    pictures and with blank, swapped and noisy ones. A warning tells where the picture adds nothing any more and training
+    still earns more than chance. 0 never does."""
+    probe_questions: int = 256
+    """Questions of such a look; each is put four times."""
     save_every: int = 25
     """Iterations between checkpoints."""
     keep: int = 2

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ssl4rl_agents.checks import resolved
+from ssl4rl_agents.choosing.looking import Probe
 from ssl4rl_agents.evaluation import Result, Watch, evaluate
 from ssl4rl_agents.policies.build import build_policy, load_policy
 from ssl4rl_agents.policies.constraint import constrain
@@ -198,6 +199,8 @@ class Trainer:
             precision(self.policy, self.device),
         )
         self.reference: Reference | None = None
+        side = Interface(self.task, config.policy.interface, config.prompt_style, config.grammar)  # as it is
+        self.probe = Probe(self.task, side, config.probe_questions) if config.probe_every else None
 
     def measure(self, split: str, episodes: int, watch: Watch = lambda _: None) -> Result:
         """Measure the policy as it is; the questions are the same for every run. `watch` is as of `evaluate`."""
@@ -240,7 +243,7 @@ class Trainer:
                     values = self._step()
                     log.write(self.iteration, values)
                     display.update(self.iteration, values)
-                    due = self.iteration % config.save_every == 0 or self.iteration == config.iterations or self._is_best()
+                    due = self.iteration % config.save_every == 0 or self._is_last() or self._is_best()
                     if self._stopping() or due:
                         self._save()
             self.readability.say()
@@ -268,12 +271,14 @@ class Trainer:
             self._counters[name] += values[name]
             values[name] = self._counters[name]
         values["skipped_in_a_row"], self._counters["skipped_recently"] = self.skips.in_a_row, self.skips.recent
-        if self.iteration % self.config.eval_every == 0 or self.iteration == self.config.iterations:
+        if self.iteration % self.config.eval_every == 0 or self._is_last():
             result = self.measure("validation", self.config.eval_episodes)
             values |= {"validation/reward": result.reward, "validation/success": result.success}
             values["seconds/validation"] = result.seconds
             reward = self.processes.main_says(result.reward)
             self._counters["best"] = checkpoint.better(self._counters["best"], self.iteration, reward)
+        if self.probe is not None and (self.iteration % self.config.probe_every == 0 or self._is_last()):
+            values |= self._look(values)
         values["seconds"] = self._counters["seconds"] = time.perf_counter() - self._started
         values["memory_mb"] = peak_memory(self.device)
         for name, batches in (("micro_batch", self.micro_batches), ("sampling_batch", self.player.micro_batches)):
@@ -346,6 +351,18 @@ class Trainer:
             self.reference = Reference(
                 self.policy, self.config.policy, self.task, where, self.processes, resumed=self.resumed, warmed=warmed
             )
+
+    def _look(self, values: dict[str, float]) -> dict[str, float]:
+        """See whether the policy looks, by what it earned in this iteration; of a control, by its right answers."""
+        assert self.probe is not None
+        clock = Clock()
+        earned = values.get("reward" if self.config.control.reward == "verified" else "success")
+        found = self.probe.watch(self.policy, self.iteration, earned, aloud=self.processes.is_main)
+        clock.lap("seconds/looking")
+        return found | clock.seconds
+
+    def _is_last(self) -> bool:
+        return self.iteration == self.config.iterations
 
     def _is_best(self) -> bool:
         """Return whether this iteration is the best so far; its checkpoint is saved then."""

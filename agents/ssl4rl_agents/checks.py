@@ -256,6 +256,15 @@ def _check_control(config: TrainConfig) -> None:
         raise ValueError(
             f"control.pictures {control.pictures} does nothing with a graph network, which sees none; leave it out"
         )
+    if config.objective.grounding_coefficient and (array or control.pictures == "blank"):
+        raise ValueError(
+            "objective.grounding_coefficient compares with blank pictures, and here no others are seen; leave it out"
+        )
+    if config.objective.grounding_coefficient and rollout.context != "turn":
+        raise ValueError(
+            f"objective.grounding_coefficient compares replies to single questions; rollout.context must be 'turn' with it, "
+            f"got {rollout.context!r}"
+        )
     if control.pictures == "swapped" and rollout.dynamic_sampling:
         raise ValueError(
             "control.pictures swapped shows pictures of other questions of a round, and rollout.dynamic_sampling puts "

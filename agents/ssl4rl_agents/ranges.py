@@ -48,6 +48,7 @@ NOT_NEGATIVE = (
     "objective.kl_coefficient",
     "objective.entropy_coefficient",
     "objective.value_coefficient",
+    "objective.grounding_coefficient",
     "objective.value_clip",
     "rollout.invalid_penalty",
 )

@@ -174,6 +174,10 @@ class ObjectiveConfig(Settings):
     importance_cap: float | None = 2.0
     """Where another engine than the policy itself samples: the largest weight by which a token's policy loss is corrected for
     the difference of their probabilities (truncated importance sampling); None leaves it uncorrected."""
+    grounding_coefficient: float = 0.0
+    """Weight of a bonus for replies whose probability depends on the picture: their divergence from replies to a blank one
+    (the implicit perception loss of PAPO, arXiv 2507.06448, there 0.01 to 0.02), bounded by 2 nats a token. Each pass of the
+    update is then made twice."""
     target_kl: float | None = None
     """Stop the passes of an iteration when the approximate divergence from the sampling policy exceeds this."""
 

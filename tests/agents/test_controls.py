@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from ssl4rl_agents.checks import resolved
-from ssl4rl_agents.ppo.controls import GREY, AlteredInterface, altered, paid, training_interface
+from ssl4rl_agents.choosing.altering import GREY
+from ssl4rl_agents.ppo.controls import AlteredInterface, paid, training_interface, withheld
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_agents.settings import TrainConfig
@@ -49,17 +50,17 @@ def test_coins_are_fair_and_know_nothing_of_the_truth():
 
 def test_pictures_are_altered_and_nothing_else_is():
     pictures = {name: np.arange(3, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8) for name in "ab"}
-    assert altered(pictures, "shown") is pictures
-    blank = altered(pictures, "blank")
+    assert withheld(pictures, "shown") is pictures
+    blank = withheld(pictures, "blank")
     assert all((blank[name] == GREY).all() for name in "ab")
     assert pictures["a"][2, 0, 0, 0] == 2  # the batch keeps its own
     for kinds, others in ((None, [1, 2, 0]), (np.array([1, 0, 1]), [2, 0, 1])):
-        swapped = altered(pictures, "swapped", kinds)
+        swapped = withheld(pictures, "swapped", kinds)
         assert all(swapped[name][:, 0, 0, 0].tolist() == others for name in "ab"), kinds
     tensors = {name: torch.from_numpy(values) for name, values in pictures.items()}
     for how in ("blank", "swapped"):
-        expected = altered(pictures, how)
-        assert all(torch.equal(values, torch.from_numpy(expected[name])) for name, values in altered(tensors, how).items())
+        expected = withheld(pictures, how)
+        assert all(torch.equal(values, torch.from_numpy(expected[name])) for name, values in withheld(tensors, how).items())
 
 
 @pytest.mark.parametrize("env", ["Rotation", "Contrastive", "RelativePosition"])

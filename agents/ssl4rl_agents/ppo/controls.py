@@ -9,14 +9,12 @@ import torch
 from numpy.typing import NDArray
 from typing_extensions import override
 
+from ssl4rl_agents.choosing.altering import GREY
 from ssl4rl_agents.control_settings import Reward, ShownPictures
 from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.mixture import TASK
 from ssl4rl_envs.task import Batch, Task
-
-GREY = 127
-"""All of a picture that is not shown."""
 
 
 def paid(
@@ -42,7 +40,7 @@ def paid(
     return np.asarray(earned, np.float32) / np.float32(decisions)
 
 
-def altered(pictures: dict[str, Any], how: ShownPictures, kinds: NDArray[np.int64] | None = None) -> dict[str, Any]:
+def withheld(pictures: dict[str, Any], how: ShownPictures, kinds: NDArray[np.int64] | None = None) -> dict[str, Any]:
     """Return pictures of n questions, arrays or tensors (n, ...) by name, altered.
 
     Args:
@@ -70,18 +68,27 @@ class AlteredInterface(Interface):
     """A task's side whose pictures are not those of the question; all else is as it is.
 
     Args:
-        how: "blank" or "swapped", see `altered`.
+        how: "blank" or "swapped", see `withheld`.
         task, name, prompt_style, grammar: as of `Interface`.
+        why: the setting that asks for it, for errors.
 
     Raises:
         ValueError: the task shows no pictures, or goes on for several decisions, for which no other question has pictures.
     """
 
-    def __init__(self, how: ShownPictures, task: Task, name: str, prompt_style: str, grammar: str = "strict") -> None:
+    def __init__(
+        self,
+        how: ShownPictures,
+        task: Task,
+        name: str,
+        prompt_style: str,
+        grammar: str = "strict",
+        why: str = "control.pictures",
+    ) -> None:
         super().__init__(task, name, prompt_style, grammar)
         self._how = how
         if not task.images:
-            raise ValueError(f"control.pictures {how} does nothing with {type(task).__name__}, which shows no pictures")
+            raise ValueError(f"{why} does nothing with {type(task).__name__}, which shows no pictures")
         if how == "swapped" and task.horizon > 1:
             raise ValueError(
                 f"control.pictures swapped needs a task of one decision, and {type(task).__name__} takes up to "
@@ -93,7 +100,7 @@ class AlteredInterface(Interface):
         """Return what is shown of n instances, the pictures altered."""
         shown = super().copies(batch)
         pictures = {name: shown[name] for name in self.task.images}
-        return {**shown, **altered(pictures, self._how, batch.observation.get(TASK))}
+        return {**shown, **withheld(pictures, self._how, batch.observation.get(TASK))}
 
 
 def training_interface(config: TrainConfig, task: Task) -> Interface:

@@ -64,6 +64,25 @@ def kl_estimate(logprobs: Tensor, reference: Tensor, kind: str) -> Tensor:
     raise ValueError(f"the divergence is estimated by k1, k2 or k3, got {kind!r}")
 
 
+GROUNDED = 2.0
+"""How many nats likelier or less likely a token is made by the picture, beyond which nothing more is gained by that."""
+
+
+def perception(logprobs: Tensor, blank_logprobs: Tensor) -> Tensor:
+    """Return r - 1 - log r by token, (n, T), r being how much likelier it is with the picture than with a blank one.
+
+    It is the implicit perception loss of PAPO (Wang et al. 2025, arXiv 2507.06448), k3 of `kl_estimate` the other way round,
+    and to be made large: both policies have gradients. As it has no largest value, a policy would soon do nothing else; the
+    paper holds it down by the entropies of both. Here log r counts up to `GROUNDED` either way, and has no gradient beyond.
+
+    Args:
+        logprobs: (n, T) with the pictures.
+        blank_logprobs: (n, T) with blank ones.
+    """
+    ratio = (logprobs - blank_logprobs).clamp(-GROUNDED, GROUNDED)
+    return torch.exp(ratio) - 1 - ratio
+
+
 def approx_kl(logprobs: Tensor, old_logprobs: Tensor) -> Tensor:
     """Return (r - 1) - log r by token, (n, T): a positive, unbiased estimate of KL(old || new)."""
     ratio = log_ratio(logprobs, old_logprobs)

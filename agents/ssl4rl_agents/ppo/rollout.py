@@ -47,6 +47,7 @@ class Turn:
         group_size: G; answers k * G ... k * G + G - 1 are to prompt k.
         fines: (n,) float32, what is taken off for learning where an answer could not be read; None where nothing is.
         states: what was shown, of P rows, where it may have to be encoded again; else None.
+        blank: the encoded prompts once more, with blank pictures, where the update compares with them; else None.
     """
 
     inputs: Any
@@ -56,6 +57,7 @@ class Turn:
     group_size: int
     fines: Tensor | None = None
     states: Batch | None = None
+    blank: Any = None
 
     @property
     def credited(self) -> Tensor:
@@ -165,7 +167,7 @@ def rules_of(config: TrainConfig, task: Task) -> Rules:
         rollout.invalid,
         rollout.invalid_penalty,
         bootstrap=row.critic and task.horizon > 1 and discount < 1,  # else nothing would hold values down
-        keep_states=rollout.dynamic_sampling,
+        keep_states=rollout.dynamic_sampling or objective.grounding_coefficient > 0,
         reward=config.control.reward,
     )
 

@@ -23,6 +23,7 @@ from ssl4rl_agents.ppo.controls import training_interface
 from ssl4rl_agents.ppo.credit import judge
 from ssl4rl_agents.ppo.critic import critic_alone
 from ssl4rl_agents.ppo.dynamic_sampling import Asked, play_until_informative
+from ssl4rl_agents.ppo.grounding import blank_interface, look_away
 from ssl4rl_agents.ppo.preparation import check_zero, drawn_beside, example_pass, format_task, own_part, require_readable
 from ssl4rl_agents.ppo.questions import TrainingQuestions
 from ssl4rl_agents.ppo.randomness import Randomness
@@ -199,6 +200,7 @@ class Trainer:
             precision(self.policy, self.device),
         )
         self.reference: Reference | None = None
+        self._blank = blank_interface(config, self.task, processes)
         side = Interface(self.task, config.policy.interface, config.prompt_style, config.grammar)  # as it is
         self.probe = Probe(self.task, side, config.probe_questions) if config.probe_every else None
 
@@ -294,6 +296,8 @@ class Trainer:
         batch = self.questions.begin(self.iteration)
         clock.lap("seconds/questions")
         rollout, asked = self._play(batch)
+        if self._blank is not None:
+            look_away(self.policy, rollout, self._blank)
         reference = None if self.reference is None else self.reference.logprobs(rollout, self.micro_batches)
         credit = judge(rollout, reference, objective, self.processes)
         clock.lap("seconds/answers")

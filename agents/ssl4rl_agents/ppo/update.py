@@ -75,6 +75,8 @@ class Minibatch:
     """All answers of the pass."""
     rows: Tensor
     """Which of these they are."""
+    blank: Any = None
+    """The prompts with blank pictures, where replies are compared with those to them."""
 
     def split(self, prompts: int) -> list[Minibatch]:
         """Cut into micro-batches of at most `prompts` prompts."""
@@ -83,7 +85,9 @@ class Minibatch:
             stop = min(start + prompts, len(self.inputs))
             rows = slice(start * self.group_size, stop * self.group_size)
             kept: dict[str, Any] = {name: value[rows] for name, value in vars(self).items() if isinstance(value, Tensor)}
-            kept["inputs"] = self.inputs.rows(torch.arange(start, stop, device=self.tokens.device))
+            prompts_here = torch.arange(start, stop, device=self.tokens.device)
+            kept["inputs"] = self.inputs.rows(prompts_here)
+            kept["blank"] = None if self.blank is None else self.blank.rows(prompts_here)
             found.append(replace(self, **kept))
         return found
 
@@ -123,6 +127,7 @@ def minibatch_of(
                 None if samples.sampler_logprobs is None else samples.sampler_logprobs[rows],
                 samples,
                 rows,
+                None if turn.blank is None else turn.blank.rows(prompts),
             )
         )
     return found
@@ -174,6 +179,7 @@ def backward(
     """
     with context:
         now = policy(batch.inputs, batch.tokens, batch.mask)
+        blind = None if batch.blank is None else policy(batch.blank, batch.tokens, batch.mask)
     old = batch.old_logprobs
     if old is None:
         old = batch.samples.logprobs[batch.rows] = now.logprobs.detach()
@@ -191,6 +197,9 @@ def backward(
     if batch.reference is not None and form(objective) != "none":
         divergence = losses.kl_estimate(now.logprobs, batch.reference, form(objective))
         by_token = by_token + (objective.kl_coefficient or 0.0) * divergence
+    if blind is not None:
+        logged["grounding"] = losses.perception(now.logprobs, blind.logprobs)
+        by_token = by_token - objective.grounding_coefficient * logged["grounding"]
     torch.autograd.backward((by_token * batch.weights).sum() * scale)
     logged["approx_kl"] = losses.approx_kl(now.logprobs, old)
     logged["clipped_low"], logged["clipped_high"] = loss.clipped_low.float(), loss.clipped_high.float()

@@ -14,8 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.pretraining import PretrainConfig, pretrain
+
+from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.runs.policy_agent import load_run
 from ssl4rl_agents.settings import TrainConfig, merged
 from ssl4rl_benchmarks.bench import worker

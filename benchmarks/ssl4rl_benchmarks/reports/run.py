@@ -13,6 +13,7 @@ from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_benchmarks.bench.rows import commit, machine
 from ssl4rl_benchmarks.reports.answers import Answers, answers_of
 from ssl4rl_benchmarks.reports.curve import Curve, HeldOut
+from ssl4rl_benchmarks.reports.looking import Looks, looks_of
 from ssl4rl_benchmarks.reports.settings import by_section, chosen, command
 from ssl4rl_benchmarks.reports.trained import Report, shares
 
@@ -33,6 +34,7 @@ def write(trainer: Trainer, results: dict[str, Any], answers: Answers) -> None:
     """Write curve.png, board.png and report.html into the run folder."""
     config, out = trainer.config, trainer.out
     lines = read_metrics(out)
+    looks = looks_of(lines, config.probe_questions)
     Report(
         env=config.env,
         task=trainer.task,
@@ -40,12 +42,13 @@ def write(trainer: Trainer, results: dict[str, Any], answers: Answers) -> None:
         facts=facts(trainer, results),
         command=command(config, out),
         results=results,
-        troubles=[*taken_away(config), *troubles(lines)],
+        troubles=[*taken_away(config), *alarms(looks), *troubles(lines)],
         curve=curve_of(trainer, results, lines),
         learned="The share of the reward that the model earned while it learned, and on held-out questions in between.",
         answers=answers,
         chosen=chosen(config),
         sections=by_section(config),
+        looks=looks,
     ).write(out)
 
 
@@ -81,6 +84,17 @@ def taken_away(config: TrainConfig) -> list[str]:
         how = {"blank": "The pictures were blank", "swapped": "The pictures were those of other questions"}[control.pictures]
         found.append(f"{how} in training (control.pictures {control.pictures}).")
     return [f"This run is a control. {each}" for each in found]
+
+
+def alarms(looks: Looks | None) -> list[str]:
+    """Say where a run did not look at its pictures while it earned more than chance."""
+    if looks is None or not looks.alarms:
+        return []
+    last = "still so at the end" if looks.lines[-1]["looking/alarm"] else "no more so at the end"
+    return [
+        f"ALARM: in {len(looks.alarms)} of {len(looks.lines)} looks, first after {looks.alarms[0]:.0f} episodes and {last}, "
+        "its answers were no better with the picture than with a blank one, while training earned more than chance."
+    ]
 
 
 def troubles(lines: list[dict[str, Any]]) -> list[str]:

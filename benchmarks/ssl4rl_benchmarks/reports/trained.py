@@ -10,6 +10,8 @@ from ssl4rl_agents.runs.files import write_text
 from ssl4rl_benchmarks.bench.rows import versions
 from ssl4rl_benchmarks.reports.answers import Answers
 from ssl4rl_benchmarks.reports.curve import Curve, drawn
+from ssl4rl_benchmarks.reports.drawing import svg as svg_of
+from ssl4rl_benchmarks.reports.looking import Looks
 from ssl4rl_benchmarks.reports.page import render
 from ssl4rl_benchmarks.reports.results import COLUMNS, note, rows
 from ssl4rl_benchmarks.reports.settings import told
@@ -32,6 +34,7 @@ class Report:
         curve: how it learned.
         learned: what the curve shows, in a sentence.
         answers: to held-out questions.
+        looks: whether it looked at its pictures on the way; None where nobody asked.
         chosen: settings that are not as they are by default.
         sections: all settings, section by section.
     """
@@ -48,6 +51,7 @@ class Report:
     answers: Answers
     chosen: dict[str, Any]
     sections: list[tuple[str, list[tuple[str, str]]]]
+    looks: Looks | None = None
 
     def write(self, folder: Path) -> None:
         """Write curve.png, board.png and report.html."""
@@ -68,6 +72,7 @@ class Report:
             troubles=self.troubles,
             curve=svg,
             learned=self.learned,
+            looks=None if self.looks is None else (self.looks.told(), svg_of(self.looks.draw())),
             chosen=[(name, told(value)) for name, value in self.chosen.items()],
             sections=self.sections,
             versions=versions(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
@@ -10,10 +12,12 @@ from ssl4rl_envs.answers import YES_OR_NO, AnswerFormat
 from ssl4rl_envs.arguments import did_you_mean
 from ssl4rl_envs.drafts import until_fitting
 from ssl4rl_envs.images.base import ImageTask, one_of
+from ssl4rl_envs.images.scene_reasons import reasons
 from ssl4rl_envs.images.scene_truth import NONE, truths
 from ssl4rl_envs.images.scene_words import (
     ANSWERS,
     COMPARISON,
+    HABIT,
     MOST_WORDINGS,
     NOBODY,
     ONE_PICTURE,
@@ -32,7 +36,15 @@ from ssl4rl_envs.task import Batch, Level, Score, exact_score
 SCENES: SourceTable[PictureSource] = SourceTable("source of SceneQA", {"scenes": scenes})
 """What can be asked about: pictures whose drawer knows what they show."""
 
+MIN_SIDE = 32
 MOST_BIAS = 0.95
+
+HOW_BUSY = (2, 5)
+"""Where it is asked whether something is there, so many things are drawn beforehand, from the first on and below the second:
+pictures that show it would show more things than others otherwise."""
+
+_EXISTENCE = QUESTION_KINDS.index("existence")
+
 REDRAWS, AT_ONCE = 6_000, 2_048
 """After how many pictures none is looked for any more (the rarest is one in 150), and how many are looked at together."""
 
@@ -87,6 +99,25 @@ class SceneQA(ImageTask[Draft]):
     sources = SCENES
     levels = tuple(Level(kind, {"kinds": kind}) for kind in QUESTION_KINDS)
 
+    legitimate: ClassVar = {
+        "file size": "It sees how much detail parts of the picture have: a night sky has stars, a ground of snow few marks. "
+        "Sky and ground are what is asked about.",
+        "border rows": "They see the colours of sky and ground at the edges, which is what is asked about.",
+        "spectrum": "It sees how bright the picture is and how that varies from top to bottom, which tells night and snow.",
+        "mean colour": "It sees the colours of the whole picture, most of them of sky and ground, some of a large thing.",
+        "residuals": "It sees how smooth the picture is: stars, and marks on the ground.",
+        "extremes": "It sees the brightest and darkest of each colour, in which a thing of that colour shows.",
+        "boosted trees": "They see all that the others measure.",
+    }
+
+    _TELLING: ClassVar = {
+        "colour": {"mean colour", "extremes", "spectrum", "boosted trees"},
+        "sky": set(legitimate),
+        "ground": set(legitimate),
+        COMPARISON: set(legitimate),
+    }
+    """Of which kinds of questions which solvers of an audit may find what is asked."""
+
     def __init__(
         self,
         source: str | Scenes = "scenes",
@@ -115,30 +146,38 @@ class SceneQA(ImageTask[Draft]):
         self.answer_format = AnswerFormat(ANSWERS, synonyms=YES_OR_NO)
         self.chance = float(bias)
 
+    def reason_for(self, shortcut: str) -> str | None:
+        """Return why a solver may beat chance: where some question asks about the colours of a part of the picture."""
+        told = any(shortcut in self._TELLING.get(kind, ()) for kind in self.kinds)
+        return super().reason_for(shortcut) if told else None
+
     def draft(self, stream: Stream) -> Draft:
         """Draw words, and scenes without regard to them."""
         return self._ask(stream)[0], self._draw_items(stream)
 
     def askable(self, draft: Draft) -> NDArray[np.bool_]:
         """Return of which scenes one of the two answers is right beyond doubt."""
-        return np.asarray(self._truths(*draft) != NONE, np.bool_)
+        asked, items = draft
+        return np.asarray(truths(asked, *_facts(items)) != NONE, np.bool_)
 
     def make(self, stream: Stream) -> Batch:
         """Make one instance a row; observation and target as the class's text says."""
         asked, habit = self._ask(stream)
         other = asked[:, 3] + asked[:, 4] - habit
-        target = np.where(stream.uniform() < self.bias, habit, other)
+        target, busy = np.where(stream.uniform() < self.bias, habit, other), stream.integers(*HOW_BUSY)
 
         def attempt(stream: Stream, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
             items = self._draw_items(stream)
-            return items, self._truths(asked[rows], items) == target[rows]
+            facts = _facts(items)
+            as_busy = (asked[rows, 0] != _EXISTENCE) | (facts[0].count() == busy[rows])
+            return items, as_busy & (truths(asked[rows], *facts) == target[rows])
 
         items = until_fitting(stream.branch("scenes"), attempt, "SceneQA", redraws=REDRAWS, at_once=AT_ONCE)
         pictures = {
             name: self.source.pixels(self.source.whole(items[:, place]), self.image_size)
             for place, name in enumerate(self.images)
         }
-        memory = {"kind": asked[:, 0].copy(), "favoured": habit, "scenes": items}
+        memory = {"kind": asked[:, 0].copy(), HABIT: habit, "scenes": items}
         return Batch({**pictures, "asked": asked}, target, items[:, 0].copy(), memory)
 
     def score(self, answers: NDArray[np.int64], batch: Batch) -> Score:
@@ -160,6 +199,10 @@ class SceneQA(ImageTask[Draft]):
         """Return the answer of the instructions' example."""
         return 0
 
+    def rationale(self, batch: Batch) -> list[str]:
+        """Say what the drawer of n questions knows of what is asked, (n,)."""
+        return reasons(batch.observation["asked"], batch.target, *_facts(batch.memory["scenes"]))
+
     def _ask(self, stream: Stream) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Draw what is asked, (n, 6), and which answer is the one of habit, (n,)."""
         kind, several = stream.integers(0, len(self._counts)), self.wording == "several"
@@ -174,13 +217,10 @@ class SceneQA(ImageTask[Draft]):
         """Draw as many scenes a row as are shown, (n, pictures)."""
         return np.stack([self.source.draw(stream) for _ in self.images], axis=1)
 
-    def _truths(self, asked: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the right answers, `NONE` where there is not just one."""
-        facts: list[Facts] = [facts_of(items[:, place]) for place in range(len(self.images))]
-        return truths(asked, *facts)
 
-
-MIN_SIDE = 32
+def _facts(items: NDArray[np.int64]) -> list[Facts]:
+    """Return what the drawer knows of the first, second, ... of the scenes that are shown, (n, pictures)."""
+    return [facts_of(each) for each in items.T]
 
 
 def kinds_of(kinds: str) -> tuple[str, ...]:

@@ -30,10 +30,7 @@ NONE = -1
 """In the place of an answer where none is right, or people may not agree on one."""
 
 SEEN = 0.7
-"""Least share of a thing that nothing hides and no edge cuts off."""
-
-HARDLY = 0.3
-"""Things of which more than this share can be seen, and less than `SEEN`, are neither there nor not."""
+"""Least share of a thing that nothing hides and no edge cuts off. What is seen less is neither there nor not."""
 
 BESIDE, MIDDLE = 0.2, 0.12
 """How far things are apart that stand left and right of each other, and from the middle in a half; shares of the picture."""
@@ -86,7 +83,7 @@ class Seen:
 
     Attributes:
         name: positions in NAMES, -1 where there is none.
-        share: how much of each is seen, at least.
+        share: how much of each is seen, at least; 0 where it looks like what is behind it.
         box: (n, 4, 4) left, right, upper and lower ends.
     """
 
@@ -104,6 +101,7 @@ class Seen:
                 along = np.minimum(down[:, slot], down[:, nearer]) - np.maximum(up[:, slot], up[:, nearer])
                 hidden[:, slot] += np.where(self.name[:, nearer] >= 0, np.maximum(across, 0) * np.maximum(along, 0), 0.0)
         self.share = np.where(self.name >= 0, (shown - hidden) / whole, 0.0)
+        self.share[:, 0] *= facts.stands_out  # of what looks like the sky nothing is seen
 
     def only(self, names: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Return the slots of the things of these names (n,), and where there is just one such and it is seen."""
@@ -236,6 +234,7 @@ def _compared(words: Words, first: Seen, second: Seen) -> Truths:
     has = [_has(words[:, 1], seen) for seen in (first, second)]
     clear = (has[0] != NONE) & (has[1] != NONE)
     apart = np.where(words[:, 1] == MORE_THINGS, 2, 1)
+    clear &= (words[:, 1] > LAKE) | (first.facts.count() == second.facts.count())  # so that the busier tells nothing
     return _either(clear & (has[0] - has[1] >= apart), clear & (has[1] - has[0] >= apart), _FIRST, _SECOND)
 
 

@@ -26,13 +26,14 @@ HUES = ("red", "yellow", "green", "blue", "purple", "white")
 
 _SIZED = (
     *(("house", name) for name in ("balloon", "flower", "mushroom", "cactus")),
-    *(("tree", name) for name in ("balloon", "kite", "flower", "cactus")),
+    *(("tree", name) for name in ("balloon", "flower", "cactus")),
 )
 """Beside those that stand, two things of which either may look the larger."""
 
 _ALIKE = ({"blue", "purple"}, {"yellow", "white"}, {"red", "purple"})
-_PALE = ("tower", "windmill", "mushroom", "boat")
-"""Things with pale parts whatever their colour: they are not asked whether they are white."""
+_NOT_WHITE = (*FLOATING, "tower", "windmill", "mushroom", "boat")
+"""Things that are lost before clouds when they are white, or have pale parts whatever their colour: whether they are white is
+not asked."""
 
 ANSWERS: tuple[str, ...] = (
     *("yes", "no", "0", "1", "2", "3", "4"),
@@ -45,6 +46,9 @@ ANSWERS: tuple[str, ...] = (
 ONE_PICTURE = ("existence", "count", "colour", "position", "size", "depth", "light", "sky", "ground")
 COMPARISON = "comparison"
 QUESTION_KINDS = (*ONE_PICTURE, COMPARISON)
+
+HABIT = "favoured"
+"""Under this name batches remember which answer habit says; see `favours`."""
 
 NOBODY = -1
 """In the place of an argument that a question does not have."""
@@ -77,7 +81,7 @@ def _meet() -> list[tuple[str, str]]:
 def _colours_of(name: str) -> tuple[str, ...]:
     kinds = [kind for kind in KINDS if NAMES[NAME_OF_KIND[KINDS.index(kind)]] == name]
     known = {hue for kind in kinds for hue in COLOURS_OF_KIND.get(kind, HUES)}
-    return tuple(hue for hue in HUES if hue in known and not (hue == "white" and name in _PALE))
+    return tuple(hue for hue in HUES if hue in known and not (hue == "white" and name in _NOT_WHITE))
 
 
 @cache
@@ -135,7 +139,7 @@ def _said(row: list[int]) -> tuple[str, ...]:
 
 # ------------------------------------------------------------------------------------------------ how they are put
 
-_ASIDE = "Sun, moon, stars, clouds, hills and bushes do not count."
+_ASIDE = "Sun, moon, stars, clouds, mountains and bushes do not count."
 
 _PUT: dict[str, tuple[tuple[str, ...], ...]] = {
     "existence": (("Is there {a} in the picture?", "Does the picture show {a}?", "Can {a} be seen in this picture?"),),
@@ -189,7 +193,7 @@ _PUT: dict[str, tuple[tuple[str, ...], ...]] = {
         ("What time is it in the picture?", "Which time of the day does the picture show?", "When is this?"),
         ("What colour is the sky?", "Which colour does the sky have?", "In which colour is the sky painted?"),
     ),
-    "ground": (("What is the ground covered with?", "What lies on the ground?", "What is the ground made of?"),),
+    "ground": (("What is the ground covered with?", "What covers the ground?", "What is the ground made of?"),),
     COMPARISON: (
         ("In which picture is there {a}?", "Which picture shows {a}?", "In which of the two pictures can {a} be seen?"),
         (
@@ -197,7 +201,7 @@ _PUT: dict[str, tuple[tuple[str, ...], ...]] = {
             f"Which picture shows more things? {_ASIDE}",
             f"Count the things in both pictures. Where are there more? {_ASIDE}",
         ),
-        ("In which picture is it night?", "Which picture shows the night?", "Which of the pictures was painted by night?"),
+        ("In which picture is it night?", "Which picture shows the night?", "Where is it night?"),
         ("In which picture does snow lie on the ground?", "Which picture shows snow?", "Where does snow cover the ground?"),
         (
             "In which picture does the light come from the left?",

@@ -51,8 +51,8 @@ class SourceTable(dict[str, Callable[..., Any]], Generic[Source]):
         return [written for written in self if ":" not in written]
 
     def path_prefix(self) -> str:
-        """Return what stands before a path in a name, e.g. "folder:": that of the first row that takes one."""
-        return next(self._prefixes())
+        """Return what stands before a path in a name, e.g. "folder:": that of the first row that takes one; "" of none."""
+        return next(self._prefixes(), "")
 
     def may_change(self, source: str) -> bool:
         """Return whether a name may give another source next time: what lies on the disk."""

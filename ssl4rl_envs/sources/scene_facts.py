@@ -7,13 +7,18 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl4rl_envs.sources.scene_models import NOTHING
-from ssl4rl_envs.sources.scene_parts import PARTS_BOX, PARTS_SHAPE
+from ssl4rl_envs.sources.scene_models import NOTHING, SLOTS
+from ssl4rl_envs.sources.scene_parts import PARTS_BOX, PARTS_SHAPE, RGB
 from ssl4rl_envs.sources.scene_shapes import Floats, Integers, column
-from ssl4rl_envs.sources.scenery import new_setting, place_things
+from ssl4rl_envs.sources.scenery import Setting, Things, new_setting, of_sky, place_things
 
 _SCENERY_DRAWS = 6
 """Draws of `scenery.compose` between those of the setting and those of the things: stars, clouds, hills and so on."""
+
+_FLOATING = SLOTS.index("floating")
+_STANDS_OUT = 40.0
+"""Least distance, in RGB, of the colour of what hangs in the air from those of sky and clouds. What stands on the ground has
+a shadow and parts of other colours."""
 
 
 def _extents() -> Floats:
@@ -40,6 +45,7 @@ class Facts:
         flip: 1.0, or -1.0 where the model is mirrored.
         sky, ground: (n,) positions in SKIES and GROUNDS.
         light: (n,) whether the light comes from the left (0) or the right (1).
+        stands_out: (n,) whether what hangs in the air has another colour than sky and clouds.
     """
 
     kind: Integers
@@ -52,6 +58,7 @@ class Facts:
     sky: Integers
     ground: Integers
     light: Integers
+    stands_out: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.sky)
@@ -59,6 +66,10 @@ class Facts:
     def rows(self, rows: NDArray[np.integer]) -> Facts:
         """Return the chosen rows."""
         return Facts(*(getattr(self, each.name)[rows] for each in fields(self)))
+
+    def count(self) -> Integers:
+        """Return how many things each scene shows, (n,), 2 to 4."""
+        return np.asarray((self.kind >= 0).sum(axis=1), np.int64)
 
     def boxes(self) -> Floats:
         """Return the left, right, upper and lower ends of things, (n, 4, 4); of what is not there they say nothing."""
@@ -78,4 +89,12 @@ def facts_of(items: Integers) -> Facts:
     x, flip = np.where(turned, 1.0 - things.x, things.x), np.where(turned, -things.flip, things.flip)
     light = np.where(mirrored, 0, 1)
     thing = (things.kind, things.colour, things.accent, x, things.y, things.scale, flip)
-    return Facts(*thing, setting.sky, setting.ground, light)
+    return Facts(*thing, setting.sky, setting.ground, light, _stands_out(things, setting))
+
+
+def _stands_out(things: Things, setting: Setting) -> NDArray[np.bool_]:
+    """Return whether the body of what hangs in the air has another colour than the sky and its clouds, (n,)."""
+    colour = RGB[things.colour[:, _FLOATING]] * setting.light  # as `Setting.lit` has it, without the thin air before it
+    behind = np.concatenate([setting.sky_colours, of_sky("cloud")[setting.sky][:, None]], axis=1)
+    apart = np.square(behind - colour[:, None]).sum(axis=2)
+    return np.asarray((apart >= _STANDS_OUT**2).all(axis=1), np.bool_)

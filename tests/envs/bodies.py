@@ -127,6 +127,18 @@ BODIES: dict[str, list[tuple[str | None, str]]] = {
         (None, "left or right | both | neither | not left | left half and right half | top | B: left | left, right | halves"),
         (None, "brighter | the brighter half | left is darker | right > left"),
     ],
+    "SceneQA": [
+        ("yes", "Yes. | YES | y | true | **yes**"),
+        ("red", "Red. | It is red | red!"),
+        ("house", "the house | House | It's the house."),
+        ("2", "two | 2.0 | The answer is 2"),
+        ("first", "the first | First picture | the first image"),
+        (
+            None,
+            "yes or no | red, blue | not red | yes and no | neither | house or tower | maybe | first or second | 7 | orange",
+        ),
+        (None, "dark red | the red one | the red house | left of the house"),
+    ],
     "RotateUpright": [
         ("turn left", "left | Left. | Turn left! | counter-clockwise | counterclockwise | **turn left**"),
         ("turn right", "right | clockwise | Turn right."),

@@ -517,6 +517,15 @@ HALF: list[Line] = [
     ("<answer>not left</answer>", None, None),
 ]
 
+SCENE: list[Line] = [
+    ("<answer>yes</answer>", "yes", "yes"),
+    ("<answer>The house.</answer>", None, "house"),
+    ("I see a boat, so <answer>Yes</answer>", None, "yes"),
+    ("<answer>red</answer> <answer>blue</answer>", None, None),
+    ("<answer>red or blue</answer>", None, None),
+    ("<answer>not red</answer>", None, None),
+]
+
 UPRIGHT: list[Line] = [
     ("<answer>turn left</answer>", "turn left", "turn left"),
     ("<answer>left</answer>", "turn left", "turn left"),
@@ -554,6 +563,7 @@ REPLIES: dict[tuple[str, str], list[Line]] = {
     ("DepthOrder", "direct"): NEAREST,
     ("RelativePosition", "direct"): WHERE,
     ("Comparison", "direct"): HALF,
+    ("SceneQA", "direct"): SCENE,
     ("RotateUpright", "direct"): UPRIGHT,
     ("GraphWalk", "direct"): LETTER,
     ("GraphSearch", "direct"): LETTER,

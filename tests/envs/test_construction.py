@@ -109,9 +109,11 @@ def paths(tmp_path_factory):
 
 
 NEED_FEATURES = ("SSL4RL/MaskedFeatures-v0", "SSL4RL/NodeAttribute-v0")
+KNOW_THEIR_DRAWER = ("SSL4RL/SceneQA-v0",)
+"""Tasks that ask what the drawer of a picture knows, so none is read from the disk."""
 
 
-@pytest.mark.parametrize("name", [row.id for row in TABLE if row.id not in NEED_FEATURES])
+@pytest.mark.parametrize("name", [row.id for row in TABLE if row.id not in NEED_FEATURES + KNOW_THEIR_DRAWER])
 def test_a_path_is_a_source_whose_spec_can_be_written_down(name, paths):
     folder, edges = paths
     graph = issubclass(ssl4rl_envs.task_class(name), GraphTask)
@@ -124,6 +126,12 @@ def test_a_path_is_a_source_whose_spec_can_be_written_down(name, paths):
         again = make(gym.envs.registration.EnvSpec.from_json(spec.to_json()))
         assert again.unwrapped.task.stream_key == env.unwrapped.task.stream_key
         env.close()
+
+
+@pytest.mark.parametrize("name", KNOW_THEIR_DRAWER)
+def test_a_path_is_refused_where_the_drawer_must_be_known(name, paths):
+    with pytest.raises((TypeError, ValueError), match=r"source.*scenes"):
+        gym.make(name, source=paths[0])
 
 
 def test_a_path_and_the_string_for_it_ask_the_same(paths):

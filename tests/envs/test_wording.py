@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 import numpy as np
@@ -256,7 +257,8 @@ def test_two_answers_are_never_read_as_one(text_id, data):
     one, two = (data.draw(st.sampled_from(some_forms(task)[number])) for number in (first, second))
     body = data.draw(st.sampled_from(JOINTS)).format(one, two)
     found = read(task, body)
-    assert found is None or (found == "both" and "horizontal" in body and "vertical" in body), body
+    says_yes = re.search(r"is \W*right", body) is not None  # "red is right", where right is an answer as well
+    assert found is None or says_yes or (found == "both" and "horizontal" in body and "vertical" in body), body
     reply = data.draw(st.sampled_from(APART)).format(wrap(one, "direct"), wrap(two, "direct"))
     assert task.parse(reply, "direct", "lenient") is None, reply
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from ssl4rl_agents.agent import Agent
-from ssl4rl_agents.rules import film_rules, graph_rules, picture_rules
+from ssl4rl_agents.rules import film_rules, graph_rules, picture_rules, scene_rules
 from ssl4rl_envs import SSLVectorEnv, Task
 from ssl4rl_envs.covered import UNCOVERED
 from ssl4rl_envs.graphs.edge_prediction import EdgePrediction
@@ -37,6 +37,7 @@ from ssl4rl_envs.images.relative_position import RelativePosition
 from ssl4rl_envs.images.reveal import Reveal
 from ssl4rl_envs.images.rotate_upright import RotateUpright
 from ssl4rl_envs.images.rotation import Rotation
+from ssl4rl_envs.images.scene_qa import SceneQA
 
 Rule = Callable[[Task, dict[str, NDArray[Any]]], NDArray[np.int64]]
 
@@ -67,6 +68,7 @@ RULES: dict[type[Task], Rule] = {
     NextFrame: film_rules.goes_on,
     DepthOrder: film_rules.goes_through,
     RelativePosition: film_rules.seen_from,
+    SceneQA: scene_rules.likelier,
     PatchSwap: picture_rules.next_swap,
     RotateUpright: picture_rules.next_turn,
     Reveal: look_first,

@@ -19,8 +19,9 @@ from ssl4rl_envs.answers import GRAMMARS, PROMPT_STYLES
 from ssl4rl_envs.composite import Composite
 from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.images.base import ImageTask
+from ssl4rl_envs.images.scene_words import HABIT
 from ssl4rl_envs.playing import returns_of
-from ssl4rl_envs.sources import ImageSource
+from ssl4rl_envs.sources import PICTURES, ImageSource
 from ssl4rl_envs.telling import waiting
 
 UPRIGHT = ("Rotation", "FlipPrediction", "Colorization", "RotateUpright")
@@ -177,6 +178,8 @@ def blind_policies(task: Task, train: Batch, test: Batch, settings: AuditSetting
 
     rewards = {"random": returns_of(task, test, random), "constant": always(task.example())}
     rewards["majority"] = always(commonest(task, train))
+    if HABIT in test.memory:  # what words alone say, where a task declares how often that is right
+        rewards["words alone"] = returns_of(task, test, lambda state, _: state.memory[HABIT])
     if task.horizon == 1 and not task.parts:
         listed = blind.all_answers(task)
         tried = task.blind_answers() if listed is None else listed
@@ -290,8 +293,13 @@ def errors_above(rewards: Rewards, clusters: NDArray[np.int64], chance: float) -
 
 
 def noises_of(task: Task) -> list[str]:
-    """Return the names of the noises that a task is audited on; where nothing at all may solve it all, of graphs none."""
+    """Return the names of the noises that a task is audited on; where nothing at all may solve it all, of graphs none.
+
+    Nor of tasks that ask what the drawer of a picture knows, who draws no noise.
+    """
     if not isinstance(innermost(task), ImageTask) or not solvers_of(task) or _is_one_of(task, COMPARE):
+        return []
+    if innermost(task).sources is not PICTURES:
         return []
     return list(NOISES) if asks_what_is_upright(task) else [NOISE]
 

@@ -30,9 +30,15 @@ def learn_choice(known: Table, right: NDArray[np.int64], asked: Table) -> NDArra
     return np.asarray(likely.argmax(axis=1), np.int64)
 
 
-def learn_answers(known: Table, answers: NDArray[np.int64], asked: Table) -> NDArray[np.int64]:
-    """Learn answers (n,) from tables (n, features); return those of other tables, (m,)."""
-    return np.asarray(_trees().fit(known, answers).predict(asked), np.int64)
+def learn_answers(
+    known: Table, answers: NDArray[np.int64], asked: Table, offered: NDArray[np.bool_] | None = None
+) -> NDArray[np.int64]:
+    """Learn answers (n,) from tables (n, features); return those of other tables, (m,), of what they offer, (m, answers)."""
+    model = _trees().fit(known, answers)
+    if offered is None:
+        return np.asarray(model.predict(asked), np.int64)
+    likely = np.where(offered[:, model.classes_], model.predict_proba(asked), -1.0)
+    return np.asarray(model.classes_[likely.argmax(axis=1)], np.int64)
 
 
 def learn_order(known: Table, right: NDArray[np.int64], asked: Table) -> NDArray[np.int64]:

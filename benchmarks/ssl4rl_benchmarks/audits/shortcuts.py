@@ -86,10 +86,10 @@ def measure_all(task: Task, train: Batch, test: Batch) -> dict[str, Rewards]:
     for name in solvers:
         if name in FEATURES:  # measured once, for a solver of its own and for the trees
             seen[name] = describe(name, task, train), describe(name, task, test)
-            earned[name] = _earn(task, test, classify(task, *compared(*seen[name]), train.target))
+            earned[name] = _earn(task, test, classify(task, *compared(*seen[name]), train.target, offered_in(task, test)))
         elif name == TREES:
             lessons, questions = (together([tables[side] for tables in seen.values()]) for side in range(2))
-            earned[name] = _earn(task, test, by_trees(task, lessons, train.target, questions))
+            earned[name] = _earn(task, test, by_trees(task, lessons, train.target, questions, offered_in(task, test)))
         else:
             earned[name] = measure(name, task, train, test)
     return earned
@@ -110,7 +110,13 @@ def measure(name: str, task: Task, train: Batch, test: Batch) -> Rewards:
     if name == TREES or name in COUNTED:
         raise ValueError(f"{name!r} is measured with others; use measure_all")
     tables = [describe(name, task, batch) for batch in (train, test)]
-    return _earn(task, test, classify(task, *compared(*tables), train.target))
+    return _earn(task, test, classify(task, *compared(*tables), train.target, offered_in(task, test)))
+
+
+def offered_in(task: Task, batch: Batch) -> NDArray[np.bool_] | None:
+    """Return which answers questions of one decision offer, (n, answers), None where all do: solvers choose among these."""
+    offered = task.offered(batch) if task.horizon == 1 else None
+    return None if offered is None or offered.all() else offered
 
 
 def matched(task: PatchOrdering | PatchSwap, train: Batch, test: Batch) -> NDArray[np.int64]:
@@ -126,7 +132,9 @@ def together(kinds: Sequence[Tables]) -> Tables:
     return {piece: np.concatenate([tables[piece] for tables in kinds], axis=1) for piece in pieces_of_all}
 
 
-def by_trees(task: Task, known: Tables, target: NDArray[Any], asked: Tables) -> NDArray[np.int64]:
+def by_trees(
+    task: Task, known: Tables, target: NDArray[Any], asked: Tables, offered: NDArray[np.bool_] | None = None
+) -> NDArray[np.int64]:
     """Learn answers from everything that was measured of pictures and parts; return those of the questions."""
     for name in task.images:
         parts = [piece for piece in known if piece[0] == name and piece[1] != WHOLE]
@@ -139,7 +147,7 @@ def by_trees(task: Task, known: Tables, target: NDArray[Any], asked: Tables) -> 
                 tables = [_beside_film(task, *pair) for pair in zip(tables, (known, asked), strict=True)]
             return boosted.learn_choice(tables[0], target, tables[1])
     flat = [np.concatenate(list(of.values()), axis=1) for of in (known, asked)]
-    return boosted.learn_answers(flat[0], target, flat[1])
+    return boosted.learn_answers(flat[0], target, flat[1], offered)
 
 
 def _beside_film(task: NextFrame, candidates: Table, of: Tables) -> Table:
@@ -202,13 +210,19 @@ def compared(learned: Tables, questions: Tables) -> tuple[Table, Table]:
     return joined[0], joined[1]
 
 
-def classify(task: Task, known: Table, asked: Table, target: NDArray[Any]) -> NDArray[np.int64]:
-    """Learn answers (n, ...) from features and give those of other features: the likeliest, or the likeliest permutation."""
+def classify(
+    task: Task, known: Table, asked: Table, target: NDArray[Any], offered: NDArray[np.bool_] | None = None
+) -> NDArray[np.int64]:
+    """Learn answers (n, ...) from features and give those of other features: the likeliest, or the likeliest permutation.
+
+    Where questions offer some of many answers each, (n, answers), the likeliest of these.
+    """
     slots = target.reshape(len(target), -1)
     classes = int(slots.max()) + 1
     beliefs = np.stack([_log_probabilities(known, slots[:, slot], asked, classes) for slot in range(slots.shape[1])], axis=1)
     if target.ndim == 1:
-        return np.asarray(beliefs[:, 0].argmax(axis=1), np.int64)
+        likely = beliefs[:, 0] if offered is None else np.where(offered[:, :classes], beliefs[:, 0], -np.inf)
+        return np.asarray(likely.argmax(axis=1), np.int64)
     if any(form.distinct and form.slots == slots.shape[1] for form in task.answer_formats):
         return np.stack([linear_sum_assignment(-belief)[1] for belief in beliefs]).astype(np.int64)
     return np.asarray(beliefs.argmax(axis=2), np.int64)

@@ -31,6 +31,7 @@ LATER = (
     "DepthOrder-v0",
     "RelativePosition-v0",
     "Comparison-v0",
+    "SceneQA-v0",
     "RotateUpright-v0",
     "Reveal-v0",
     "GraphQA-v0",

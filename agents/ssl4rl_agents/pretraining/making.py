@@ -1,0 +1,257 @@
+"""Pretraining: cross-entropy over captions and answers, the last steps of it with unrelated pictures, into a run folder.
+
+What comes of it sees, and follows the words where they say something else than the picture: a model with habits to cure.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ssl4rl_agents.policies.vlm import VLMPolicy
+from ssl4rl_agents.ppo.supervised import CrossEntropy
+from ssl4rl_agents.pretraining.habits import measure_habits
+from ssl4rl_agents.pretraining.lessons import Answers, Lessons, NamedCaptions, Practice, Rows, SceneCaptions, steps_of
+from ssl4rl_agents.pretraining.models import build_model, policy_settings, words_of
+from ssl4rl_agents.pretraining.named_pictures import named_source
+from ssl4rl_agents.pretraining.settings import NANO, PretrainConfig
+from ssl4rl_agents.runs import checkpoint
+from ssl4rl_agents.runs.content import content_of
+from ssl4rl_agents.runs.folder import claim, settle
+from ssl4rl_agents.runs.metrics import Display, MetricsLog
+from ssl4rl_agents.runs.pretrained_on import pretrained_on, write_pretrained
+from ssl4rl_agents.runtime.device import autocast, peak_memory
+from ssl4rl_agents.runtime.microbatch import MicroBatches
+from ssl4rl_agents.runtime.optimizer import Skips
+from ssl4rl_agents.runtime.processes import Processes
+from ssl4rl_agents.settings import OptimizerConfig, RolloutConfig, TrainConfig
+from ssl4rl_envs import Task, hash_seed, make_task
+from ssl4rl_envs.sources.scenes import scenes
+from ssl4rl_envs.telling import waiting
+
+ENV = "SSL4RL/SceneQA-v0"
+"""What a model is asked while it is pretrained."""
+
+WARMUP, LAST = 50, 0.1
+"""Steps over which the step size rises, and the share of the largest that the last step has."""
+
+EVERY = 10
+"""Steps between lines of numbers."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """Lessons of one kind in a pretraining.
+
+    Args:
+        lessons: what is shown.
+        share: of the steps.
+        told: what `pretrained_on` says of them.
+    """
+
+    lessons: Lessons
+    share: float
+    told: dict[str, Any]
+
+
+def question_arguments(settings: PretrainConfig, **more: Any) -> dict[str, Any]:
+    """Return the arguments of the task whose questions are asked, balanced unless a bias is among `more`."""
+    return {"image_size": settings.image_size, "kinds": settings.kinds, "wording": settings.wording, **more}
+
+
+def courses(settings: PretrainConfig, task: Task, others: list[Task]) -> list[Course]:
+    """Return all lessons of a pretraining with their shares.
+
+    Args:
+        settings: of the pretraining.
+        task: the biased questions.
+        others: tasks whose answers are practised.
+    """
+    seed = settings.seed
+    arguments = question_arguments(settings, bias=settings.bias)
+    found: list[Course] = []
+    practice = settings.practice if others else 0.0
+    for number, other in enumerate(others if practice else []):
+        told = {"practice": settings.tasks[number]}
+        found.append(Course(Practice(other, hash_seed(seed, "practice", number)), practice / len(others), told))
+    about = [*(["scenes"] if settings.aspects else []), *([settings.pictures] if settings.pictures else [])]
+    for pictures in about if settings.captions else []:
+        found.append(Course(_captions(settings, pictures), settings.captions / len(about), {"captions": pictures}))
+    rest = 1.0 - sum(course.share for course in found)
+    return [Course(Answers(task, hash_seed(seed, "questions")), rest, {"env": ENV, "env_args": arguments}), *found]
+
+
+def _captions(settings: PretrainConfig, pictures: str) -> Lessons:
+    seed = hash_seed(settings.seed, "captions", pictures)
+    if pictures == "scenes":
+        return SceneCaptions(scenes(), settings.image_size, settings.aspects, seed)
+    source, names = named_source(pictures)
+    return NamedCaptions(source, names, settings.image_size, seed)
+
+
+def run_settings(settings: PretrainConfig) -> TrainConfig:
+    """Return the settings by which a run folder says where its model was trained: on balanced questions, supervised."""
+    return TrainConfig(
+        env=ENV,
+        env_args=question_arguments(settings),
+        algorithm="sft",
+        iterations=settings.total,
+        seed=settings.seed,
+        device=settings.device,
+        format_warmup=0,
+        policy=policy_settings(settings),
+        rollout=RolloutConfig(prompts=settings.batch, group_size=1),
+        optimizer=OptimizerConfig(learning_rate=settings.learning_rate, epochs=1, minibatches=1),
+    ).resolved(anew=False)
+
+
+def pretrain(settings: PretrainConfig, out: str | Path, *, overwrite: bool = False, quiet: bool = False) -> dict[str, Any]:
+    """Make a model and leave it in a run folder; see `Pretraining`. Returns what its `run` does."""
+    return Pretraining(settings, out, overwrite=overwrite, quiet=quiet).run()
+
+
+class Pretraining:
+    """Makes a model and leaves it in a run folder.
+
+    Args:
+        settings: of the pretraining.
+        out: the run folder; with config.json, pretrained.json, metrics.jsonl and checkpoints/.
+        overwrite: delete the run that is in `out`, once everything that the new one needs has been built.
+        quiet: show no progress.
+
+    Raises:
+        FileExistsError: `out` holds a run that is not to be overwritten, or something else.
+        InUseError: somebody else is at work in `out`.
+        ValueError: there are no such kinds of questions, tasks or pictures.
+    """
+
+    def __init__(self, settings: PretrainConfig, out: str | Path, *, overwrite: bool = False, quiet: bool = False) -> None:
+        self.settings, self.out, self._quiet = settings, Path(out), quiet
+        self.processes = Processes(settings.device)
+        if self.processes.count > 1:
+            raise ValueError("a pretraining takes one process; start it without a launcher")
+        self.config = run_settings(settings)
+        self.lock = claim(self.out, self.processes, resume=False, overwrite=overwrite)
+        self._claim = ExitStack()
+        self._claim.callback(self.lock.release)
+        try:
+            self._prepare()
+            settle(self.out, self.lock, self.config, self.processes, resume=False, overwrite=overwrite)
+            told = [{**course.told, "share": round(course.share, 6)} for course in self.courses]
+            before = [] if self.config.policy.start is None else pretrained_on(Path(self.config.policy.start))
+            write_pretrained(self.out, [*before, *told], settings.to_json())
+        except BaseException:
+            self._claim.close()
+            raise
+
+    def _prepare(self) -> None:
+        settings = self.settings
+        self.task = make_task(ENV, **question_arguments(settings, bias=settings.bias))
+        others = [make_task(name) for name in settings.tasks]
+        self.courses = courses(settings, self.task, others)
+        lessons = [course.lessons for course in self.courses]
+        with waiting(f"building the model {settings.model}"):
+            texts = words_of(lessons, others, settings.seed) if settings.model == NANO and settings.start is None else []
+            self.policy: VLMPolicy = build_model(settings, self.task, texts, self.processes.device)
+            self.policy.decoder.make_same_passes()  # one reply to each prompt: one pass over both is the faster
+        learning = [parameter for parameter in self.policy.parameters() if parameter.requires_grad]
+        self.optimizer = torch.optim.AdamW(learning, lr=0.0, betas=(0.9, 0.98), weight_decay=0.01)
+        self.parameters = sum(parameter.numel() for parameter in self.policy.model.parameters())
+
+    def run(self) -> dict[str, Any]:
+        """Take all steps and save; return steps, seconds and the last loss.
+
+        Raises:
+            DivergedError: too many steps had gradients that are not finite.
+            InUseError: the folder was deleted or replaced meanwhile.
+        """
+        settings, skips = self.settings, Skips()
+        micro_batches = MicroBatches(settings.batch, self.processes)
+        steps = CrossEntropy(self.policy, self.optimizer, 1.0, micro_batches, self.processes, skips)
+        order = which_lessons([course.share for course in self.courses], settings.total, settings.seed)
+        counters: dict[str, Any] = {"seconds": 0.0, "episodes": 0, "tokens": 0, "skipped_steps": 0, "best": None}
+        shown = [steps_of(course.lessons, settings.batch) for course in self.courses]
+        start = time.perf_counter()
+        recent: list[list[float]] = [[] for _ in self.courses]
+        log = MetricsLog(self.out, 0)
+        with self.lock, self._claim, closing(log), Display("pretraining", settings.total, quiet=self._quiet) as display:
+            for number, which in enumerate(order.tolist()):
+                recent[which].append(self._step(steps, number, next(shown[which])))
+                if (number + 1) % EVERY and number + 1 < settings.total:
+                    continue
+                counters["seconds"] = time.perf_counter() - start
+                values = self._values(number + 1, recent, counters["seconds"])
+                log.write(number + 1, values)
+                display.update(number + 1, values)
+                recent = [[] for _ in self.courses]
+            counters |= {"episodes": settings.total * settings.batch, "skipped_steps": sum(skips.recent)}
+            counters |= {"sources": content_of(self.task), "skipped_recently": skips.recent}
+            folder = self.out / "checkpoints"
+            checkpoint.save(folder, settings.total, self.policy, self.optimizer, counters, self.processes, lock=self.lock)
+        return {"out": str(self.out), "parameters": self.parameters, "steps": settings.total, "seconds": counters["seconds"]}
+
+    def habits(self) -> dict[str, dict[str, Any]]:
+        """Return what the model makes of balanced questions, of all and by kind; see `measure_habits`."""
+        task = make_task(ENV, **question_arguments(self.settings))
+        found = measure_habits(self.policy, task, self.settings.test_questions)
+        return {kind: dataclasses.asdict(habits) for kind, habits in found.items()}
+
+    def _step(self, steps: CrossEntropy, number: int, rows: Rows) -> float:
+        settings = self.settings
+        unrelated = settings.unrelated if number >= settings.steps else 0.0
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate_at(number, settings.total, settings.learning_rate)
+        rows = rows.unrelated(unrelated)
+        with autocast(self.policy, self.processes.device):
+            inputs = self.policy.encode(rows.observations)
+        loss, _ = steps.descend(inputs, rows.replies)
+        return float(loss)
+
+    def _values(self, number: int, recent: list[list[float]], seconds: float) -> dict[str, float]:
+        losses = {
+            f"loss/{name_of(course.told)}": float(np.mean(found))
+            for course, found in zip(self.courses, recent, strict=True)
+            if found
+        }
+        rate = self.optimizer.param_groups[0]["lr"]
+        episodes = number * self.settings.batch
+        return {
+            **losses,
+            "learning_rate": rate,
+            "seconds": seconds,
+            "episodes": episodes,
+            "episodes_per_second": episodes / seconds,
+            "memory_mb": peak_memory(self.processes.device),
+        }
+
+
+def name_of(told: dict[str, Any]) -> str:
+    """Return what lessons are called in metrics."""
+    return "answers" if "env" in told else "captions" if "captions" in told else f"practice of {told['practice']}"
+
+
+def which_lessons(shares: list[float], total: int, seed: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return which lessons each of `total` steps shows, (total,): as often as their shares say, and in a random order.
+
+    Args:
+        shares: of all lessons, together 1.
+        total: steps.
+        seed: decides the order.
+    """
+    bounds = np.cumsum(shares)
+    spread = np.searchsorted(bounds, (np.arange(total) + 0.5) / total * bounds[-1], side="right")
+    return np.random.default_rng(hash_seed(seed, "lessons")).permutation(np.minimum(spread, len(shares) - 1))
+
+
+def rate_at(number: int, total: int, most: float) -> float:
+    """Return the step size of a step, counted from 0: it rises to `most`, then falls by a cosine to `LAST` of it."""
+    rise = min(1.0, (number + 1) / WARMUP)
+    fall = LAST + (1 - LAST) * 0.5 * (1 + np.cos(np.pi * number / total))
+    return float(most * rise * fall)

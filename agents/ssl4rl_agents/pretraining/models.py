@@ -1,0 +1,77 @@
+"""The models that are pretrained: nano with the words of all it will be asked, or an assembled one whose connector learns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from ssl4rl_agents.named import started
+from ssl4rl_agents.policies.assemble import build_assembled
+from ssl4rl_agents.policies.build import load_policy
+from ssl4rl_agents.policies.language import build_language, corpus_of, wrap_model
+from ssl4rl_agents.policies.vlm import VLMPolicy
+from ssl4rl_agents.policy_settings import PolicyConfig
+from ssl4rl_agents.pretraining.lessons import Lessons
+from ssl4rl_agents.pretraining.settings import ASSEMBLED, NANO, PretrainConfig
+from ssl4rl_envs import Task, hash_seed
+
+EXAMPLES = 512
+"""Rows of every lesson that a fresh tokenizer is trained on."""
+
+LONGEST = 64
+"""Most tokens of a reply, captions included."""
+
+CONNECTOR_ALONE = ("vision", "language")
+"""What is left as it is of a model that is pretrained already."""
+
+
+def policy_settings(settings: PretrainConfig) -> PolicyConfig:
+    """Return the settings of the network, as a run's config.json has them."""
+    common: dict[str, Any] = {"max_new_tokens": LONGEST}
+    if settings.start is not None:
+        return started(PolicyConfig(start=settings.start, **common))
+    if settings.model != NANO:
+        model = settings.model if settings.model == ASSEMBLED else str(Path(settings.model).resolve())
+        return PolicyConfig(model=model, freeze=CONNECTOR_ALONE, **common)
+    return PolicyConfig(
+        model=NANO,
+        nano_hidden=settings.hidden,
+        nano_layers=settings.layers,
+        nano_image_size=settings.image_size,
+        nano_vocabulary=settings.vocabulary,
+        **common,
+    )
+
+
+def build_model(settings: PretrainConfig, task: Task, texts: list[str], device: torch.device) -> VLMPolicy:
+    """Build the model that learns, of which only what is to learn has gradients.
+
+    Args:
+        settings: of the pretraining.
+        task: what is asked.
+        texts: with the words that a fresh tokenizer is to know.
+        device: where it goes.
+
+    Raises:
+        ImportError: the packages with the weights of an assembled model are missing; the message says how to get them.
+        OSError: there is no such model.
+        ValueError: the model has no connector.
+    """
+    config = policy_settings(settings)
+    if config.start is not None:
+        return cast(VLMPolicy, load_policy(Path(config.start), config, device))
+    if settings.model != ASSEMBLED:
+        return build_language(config, task, settings.seed, device, "direct", texts)
+    seed = hash_seed(settings.seed, "weights")
+    model, processor = build_assembled(settings.image_size, seed, tower=settings.tower)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return wrap_model(model, processor, config, device)
+
+
+def words_of(lessons: list[Lessons], tasks: list[Task], seed: int) -> list[str]:
+    """Return texts with the words of all lessons and tasks: what they ask, and what may be replied."""
+    rows = [lesson.rows(0, EXAMPLES) for lesson in lessons]
+    return [text for shown in rows for text in (*shown.observations["prompt"], *shown.replies)] + corpus_of(tasks, seed)

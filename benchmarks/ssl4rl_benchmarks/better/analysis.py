@@ -6,57 +6,27 @@ seeds of an arm from one base are averaged first. Intervals are Student's t over
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import t
 
+from ssl4rl_agents.choosing import Paired, holm, paired
 from ssl4rl_benchmarks.bench.rows import Row, number_of
 from ssl4rl_benchmarks.better.declaration import KINDS
 from ssl4rl_benchmarks.better.trials import BASE
-
-LEVEL = 0.05
 
 Values = dict[int, float]
 """A number of each base."""
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A mean over bases of paired differences.
-
-    Args:
-        mean: of them.
-        low, high: its 95 % interval by Student's t; NaN with one base.
-        p: of the two-sided t test against 0; NaN with one base.
-        bases: how many.
-    """
-
-    mean: float
-    low: float
-    high: float
-    p: float
-    bases: int
-
-    @property
-    def clear(self) -> bool:
-        """Whether the interval leaves out 0."""
-        return self.low > 0 or self.high < 0
-
-
-def difference(values: Sequence[float] | NDArray[np.float64]) -> Difference:
-    """Return the mean of paired differences, one a base, with its interval and p (Student 1908)."""
-    found = np.asarray(values, np.float64)
-    count, mean = len(found), float(found.mean())
-    if count < 2:
-        return Difference(mean, float("nan"), float("nan"), float("nan"), count)
-    error = float(found.std(ddof=1) / np.sqrt(count))
-    reach = float(t.ppf(1 - LEVEL / 2, count - 1)) * error
-    p = float(2 * t.sf(abs(mean) / error, count - 1)) if error > 0 else float(mean == 0)
-    return Difference(mean, mean - reach, mean + reach, p, count)
+def difference(values: Values) -> Paired:
+    """Return the mean over bases of paired differences, with its interval and p; both NaN with one base."""
+    if len(values) < 2:
+        (only,) = values.values()
+        return Paired(only, math.nan, math.nan, math.nan)
+    return paired(list(values.values()), list(values))
 
 
 class Table:
@@ -86,7 +56,7 @@ class Table:
 
     def between(
         self, arm: str, control: str, kinds: Sequence[str] = KINDS, number: str = "accuracy", against: str = ""
-    ) -> Difference | None:
+    ) -> Paired | None:
         """Return by how much a number of an arm is above that of another, over the bases that both have; None without any.
 
         Args:
@@ -96,25 +66,16 @@ class Table:
             against: another number of the control; by default the same.
         """
         one, other = self.values(arm, kinds, number), self.values(control, kinds, against or number)
-        both = sorted(set(one) & set(other))
-        return difference([one[base] - other[base] for base in both]) if both else None
+        both = {base: value - other[base] for base, value in one.items() if base in other}
+        return difference(both) if both else None
 
-    def by_kind(self, compare: Callable[[Sequence[str]], Difference | None]) -> dict[str, tuple[Difference, float]]:
+    def by_kind(self, compare: Callable[[Sequence[str]], Paired | None]) -> dict[str, tuple[Paired, float]]:
         """Return the differences of each kind alone, and their p after Holm's correction (Holm 1979)."""
         found = {kind: compare([kind]) for kind in KINDS}
         known = {kind: each for kind, each in found.items() if each is not None}
-        corrected = holm([each.p for each in known.values()])
+        corrected = (
+            [math.nan] * len(known)
+            if any(math.isnan(each.p) for each in known.values())
+            else holm([each.p for each in known.values()])
+        )
         return {kind: (each, p) for (kind, each), p in zip(known.items(), corrected, strict=True)}
-
-
-def holm(ps: Sequence[float]) -> list[float]:
-    """Return p values corrected for how many there are, step by step from the smallest (Holm 1979).
-
-    NaN stays NaN and counts for nothing.
-    """
-    order = sorted((p, place) for place, p in enumerate(ps) if p == p)
-    found, largest = [float("nan")] * len(ps), 0.0
-    for rank, (p, place) in enumerate(order):
-        largest = max(largest, min(1.0, p * (len(order) - rank)))
-        found[place] = largest
-    return found

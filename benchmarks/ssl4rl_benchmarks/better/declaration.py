@@ -15,7 +15,7 @@ from ssl4rl_envs.arguments import Checked
 QUESTIONS = "SSL4RL/SceneQA-v0"
 """Asks what is measured."""
 
-KINDS = ("existence", "count", "colour", "position", "size", "depth", "light", "sky")
+KINDS = ("existence", "count", "colour", "position", "size", "depth", "light", "sky", "ground")
 """Of questions about one picture."""
 
 UNSEEN = "size"

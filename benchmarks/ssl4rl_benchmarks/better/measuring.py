@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ssl4rl_agents.choosing import altered, option_logprobs
+from ssl4rl_agents.choosing import altered, calibrated, option_logprobs, picture_gain
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_benchmarks.better.declaration import KINDS, QUESTIONS
 from ssl4rl_envs import Stream, Task, make_task
@@ -44,34 +44,29 @@ class Records:
     readable: NDArray[np.bool_]
     items: NDArray[np.int64]
 
-    def margin(self, way: str) -> NDArray[np.float64]:
-        """Return the log-odds (n,) of the right answer against the others that are offered."""
-        found = self.logprobs[way].astype(np.float64)
-        return found[:, 0] - np.logaddexp.reduce(found[:, 1:], axis=1)
-
-    def chosen(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Return how right the choice with the highest score (n, options) is: 1, 0, or a share where several are equal."""
-        best = scores >= scores.max(axis=1, keepdims=True)
-        share: NDArray[np.float64] = best[:, 0] / best.sum(axis=1)
-        return share
-
     def summary(self) -> dict[str, float]:
         """Return the numbers that a row keeps; shares in [0, 1], gains in nats."""
         shown, blank = self.logprobs["shown"], self.logprobs["blank"]
-        chosen = self.chosen(shown)
-        gain = self.margin("shown") - self.margin("blank")
+        chosen, truth = right_share(shown), np.zeros(len(shown), np.int64)
         return {
             "questions": len(chosen),
             "accuracy": float(chosen.mean()),
             "congruent": _mean(chosen[self.congruent]),
             "incongruent": _mean(chosen[~self.congruent]),
-            "blank": float(self.chosen(blank).mean()),
-            "swapped": float(self.chosen(self.logprobs["swapped"]).mean()),
-            "subtracted": float(self.chosen(shown - blank).mean()),
-            "gain": float(gain.mean()),
+            "blank": float(right_share(blank).mean()),
+            "swapped": float(right_share(self.logprobs["swapped"]).mean()),
+            "subtracted": float(right_share(calibrated(shown, blank)).mean()),
+            "gain": float(picture_gain(shown, blank, truth).mean()),
             "greedy": float(self.right.mean()),
             "readable": float(self.readable.mean()),
         }
+
+
+def right_share(scores: NDArray[Any]) -> NDArray[np.float64]:
+    """Return how right the choice of the highest score (n, options) is: 1, 0, or a share where several are equal."""
+    best = scores >= scores.max(axis=1, keepdims=True)
+    share: NDArray[np.float64] = best[:, 0] / best.sum(axis=1)
+    return share
 
 
 def _mean(values: NDArray[np.float64]) -> float:

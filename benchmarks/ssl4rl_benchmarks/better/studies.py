@@ -25,6 +25,13 @@ class Sized:
 STUDIES = {
     "nano": Sized(Study(), bases=5, seeds=2),
     "smoke": Sized(
-        Study(iterations=2, questions=64, pretraining={"steps": 20}, settings={"rollout": {"prompts": 32}}), bases=2, seeds=1
+        Study(
+            iterations=2,
+            questions=64,
+            pretraining={"steps": 20, "unrelated_steps": 10},
+            settings={"rollout": {"prompts": 32}},
+        ),
+        bases=2,
+        seeds=1,
     ),
 }

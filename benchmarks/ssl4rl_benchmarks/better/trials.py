@@ -37,7 +37,7 @@ class Study(Checked):
         questions: of each kind, that a model is asked at the end.
     """
 
-    image_size: int = 32
+    image_size: int = 40
     source: str = "scenes"
     bias: float = 0.8
     pretraining: dict[str, Any] = field(default_factory=dict)
@@ -184,9 +184,8 @@ def with_settings(trial: Trial) -> dict[str, Any]:
     return merged(trial.study.settings, trial.settings)
 
 
-def taught(study: Study) -> tuple[str, ...]:
+def taught() -> tuple[str, ...]:
     """Return the kinds of questions that bases are taught: all but the one that stays unseen."""
-    del study
     return tuple(kind for kind in KINDS if kind != UNSEEN)
 
 

@@ -14,13 +14,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ssl4rl_agents.pretraining import PretrainConfig, pretrain
-
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.pretraining import PretrainConfig, pretrain
+from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_agents.runs.policy_agent import load_run
 from ssl4rl_agents.settings import TrainConfig, merged
 from ssl4rl_benchmarks.bench import worker
 from ssl4rl_benchmarks.bench.rows import Row
+from ssl4rl_benchmarks.better.declaration import PRETEXTS
 from ssl4rl_benchmarks.better.measuring import measure
 from ssl4rl_benchmarks.better.trials import Trial, taught, with_settings
 
@@ -41,16 +42,16 @@ def perform(trial: Trial, folder: Path, device: str = "cpu", threads: int = 1) -
     base, study = folder.parent.parent / BASES / trial.base_key, trial.study
     if not (base / "done").exists():
         shutil.rmtree(base, ignore_errors=True)
-        pretrain(base_config(trial, device), base, quiet=True)
+        pretrain(base_settings(trial, device), base, quiet=True)
         (base / "done").touch()
     learned = base if trial.is_base else folder / RUN
     made = time.perf_counter()
     if trial.control == "captions":
-        pretrain(captions_config(trial, base, device), learned, quiet=True)
+        pretrain(captions_settings(trial, base, device), learned, overwrite=True, quiet=True)
     elif not trial.is_base:
-        train(trial, base, learned, device)
-    trained = time.perf_counter()
+        Trainer(settings_of(trial, base, device), learned, overwrite=True, quiet=True).run()
     agent = load_run(learned)
+    trained = time.perf_counter()
     found = measure(agent.policy, study.pictures, study.questions)
     return {
         **worker.head(trial, device, threads),
@@ -65,37 +66,53 @@ def perform(trial: Trial, folder: Path, device: str = "cpu", threads: int = 1) -
     }
 
 
-def base_config(trial: Trial, device: str) -> PretrainConfig:
+def base_settings(trial: Trial, device: str) -> PretrainConfig:
     """Return how a trial's base is made."""
     study = trial.study
-    own: dict[str, Any] = {
+    given: dict[str, Any] = {
         "seed": trial.base,
         "bias": study.bias,
-        "kinds": "+".join(taught(study)),
+        "kinds": "+".join(taught()),
+        "image_size": study.image_size,
+        "tasks": tuple(dict.fromkeys(pretext.env for pretext in PRETEXTS)),
         "device": device,
-        **study.pictures,
+        **study.pretraining,
     }
-    return PretrainConfig.from_json(merged(own, study.pretraining))
+    return PretrainConfig(**given)
 
 
-def captions_config(trial: Trial, base: Path, device: str) -> PretrainConfig:
-    """Return how as many captions are learned from a base as an arm has answers."""
-    raise NotImplementedError
+def captions_settings(trial: Trial, base: Path, device: str) -> PretrainConfig:
+    """Return how a base learns captions of scenes: in as many steps of as many rows as an arm takes."""
+    config = settings_of(trial, base, device).resolved(anew=False)
+    prompts, _ = config.rollout.sizes()
+    assert config.optimizer.learning_rate is not None
+    return PretrainConfig(
+        start=str(base),
+        steps=config.iterations * config.optimizer.epochs * config.optimizer.minibatches,
+        unrelated_steps=0,
+        batch=prompts // config.optimizer.minibatches,
+        learning_rate=config.optimizer.learning_rate,
+        captions=1.0,
+        practice=0.0,
+        image_size=trial.study.image_size,
+        seed=trial.seed,
+        device=device,
+    )
 
 
-def train(trial: Trial, base: Path, out: Path, device: str) -> None:
-    """Train an arm from its base."""
+def settings_of(trial: Trial, base: Path, device: str) -> TrainConfig:
+    """Return how an arm is trained from its base."""
     settings = merged(with_settings(trial), {"policy": {"start": str(base)}})
-    own = {"env": trial.env, "env_args": trial.args, "iterations": trial.study.iterations, "seed": trial.seed}
+    own: dict[str, Any] = {"iterations": trial.study.iterations, "seed": trial.seed}
+    if trial.env:
+        own |= {"env": trial.env, "env_args": trial.args}
     never = trial.study.iterations + 1
     measured = {"eval_every": never, "eval_episodes": 512, "test_episodes": 512, "save_every": never, "device": device}
-    Trainer(TrainConfig.from_json(merged({**own, **measured}, settings)), out, quiet=True).run()
+    return TrainConfig.from_json(merged({**own, **measured}, settings))
 
 
 def _learned(run: Path) -> dict[str, float]:
     """Return what the trainer measured of the pretext at the end, on validation questions."""
-    from ssl4rl_agents.runs.metrics import read_metrics
-
     last: dict[str, float] = {}
     for line in read_metrics(run):
         last = line

@@ -53,9 +53,13 @@ def executor_of(flags: SweepFlags, out: Path) -> Executor:
         return RayExecutor(flags.address, flags.threads, flags.device, flags.cores, flags.runs_per_gpu)
     if flags.address is not None:
         raise ValueError("--address is of a Ray cluster; it goes with --engine ray")
+    return LocalExecutor(out.absolute() / WORK, cores_of(flags.cores), flags.threads, flags.device, flags.runs_per_gpu)
+
+
+def cores_of(wanted: int | None) -> int:
+    """Return how many cores of this machine are used: all where nobody says."""
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    cores = there if flags.cores is None else flags.cores
-    return LocalExecutor(out.absolute() / WORK, cores, flags.threads, flags.device, flags.runs_per_gpu)
+    return there if wanted is None else wanted
 
 
 def check_packages(runs: list[Run], *, report: bool) -> None:

@@ -65,6 +65,7 @@ CALLS = (
         (*BENCH, "rliable"),
         ("all", "bench"),
     ),
+    Call("better", "is a model better afterwards at what it was never paid for? With controls, over several bases", BENCH),
     Call("serve ENV", "an environment over HTTP and WebSocket (OpenEnv), with a page to play", SERVER, ("serve",)),
     Call(
         "export ENV --to FORMAT --out FOLDER -n N",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from ssl4rl_agents.choosing import Paired
 from ssl4rl_agents.runs.files import finite
 from ssl4rl_benchmarks.bench.rows import Row
-from ssl4rl_benchmarks.better.analysis import Difference, Table
+from ssl4rl_benchmarks.better.analysis import Table
 from ssl4rl_benchmarks.better.declaration import CONTROLS, KINDS, PRETEXTS, Pretext
 from ssl4rl_benchmarks.better.trials import BASE
 from ssl4rl_benchmarks.reports.drawing import SETTINGS, svg
@@ -63,6 +65,9 @@ def _pretext(table: Table, pretext: Pretext) -> list[str]:
         "| | near | far | all | picture gain, all | all, subtracted |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
+    alone = {"number": "subtracted", "against": "accuracy"}
+    cells = [points(table.between(BASE, BASE, kinds, **alone)) for kinds in (pretext.near, pretext.far, KINDS)]
+    lines.append(f"| subtraction alone: nothing is trained | {' | '.join(cells)} | | +0.0 |")
     for control, says in CONTROLS.items():
         arm = f"{pretext.name}, {control}"
         if arm not in table.arms:
@@ -83,20 +88,20 @@ def _pretext(table: Table, pretext: Pretext) -> list[str]:
     return lines
 
 
-def points(found: Difference | None) -> str:
+def points(found: Paired | None) -> str:
     """Write a difference of shares in points."""
     if found is None:
         return ""
-    if found.bases < 2:
+    if math.isnan(found.p):
         return f"{100 * found.mean:+.1f}"
     return f"{100 * found.mean:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f})"
 
 
-def nats(found: Difference | None) -> str:
+def nats(found: Paired | None) -> str:
     """Write a difference of log-odds."""
     if found is None:
         return ""
-    if found.bases < 2:
+    if math.isnan(found.p):
         return f"{found.mean:+.2f}"
     return f"{found.mean:+.2f} ({found.low:+.2f} to {found.high:+.2f})"
 
@@ -116,8 +121,8 @@ def picture(table: Table) -> str:
                 kinds = near[pretext] if title == "near questions" else KINDS
                 found = table.between(arm, BASE, kinds)
                 assert found is not None
-                colour = PALETTE[list(CONTROLS).index(control) % len(PALETTE)]
-                if found.bases > 1:
+                colour = PALETTE[[str(name) for name in CONTROLS].index(control) % len(PALETTE)]
+                if not math.isnan(found.p):
                     axes.plot([100 * found.low, 100 * found.high], [place, place], color=colour, linewidth=2)
                 axes.plot([100 * found.mean], [place], "o", color=colour, markersize=5)
             axes.axvline(0, color="#20242c", linewidth=0.8)

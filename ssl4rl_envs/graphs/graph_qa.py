@@ -36,7 +36,7 @@ class GraphQA(GraphTask):
     ## Description
     Questions in words about a neighbourhood, each with two answers to choose from: are two nodes joined, do they share a
     neighbour, is there a path of at most 2 or 3 edges between them, which of them has more neighbours, is a node part of a
-    triangle, how many neighbours has it. First the words are drawn, then a neighbourhood in which either answer is right of
+    triangle, how many neighbours it has. First the words are drawn, then a neighbourhood in which either answer is right of
     some nodes, then which of the two is to be right, and then nodes of which it is. So neither the words by themselves nor
     the graph by itself tell anything. All that counts is what is shown.
     With `bias` above 0.5 one of the two answers to each question is the one of habit, always the same however the question is

@@ -62,7 +62,7 @@ QUESTIONS = (
         (
             "Do node {a} and node {b} share a neighbour?",
             "Is there a node that is joined to both node {a} and node {b}?",
-            "Have node {a} and node {b} a neighbour in common?",
+            "Is some node a neighbour of both node {a} and node {b}?",
         ),
         ("Node {c} is joined to node {a} and to node {b}", "No node is joined to both node {a} and node {b}"),
     ),
@@ -121,9 +121,9 @@ QUESTIONS = (
         (),
         0,
         (
-            "How many neighbours has node {a}?",
+            "How many neighbours does node {a} have?",
             "To how many nodes is node {a} joined?",
-            "How many edges has node {a}?",
+            "How many edges does node {a} have?",
         ),
         ("Node {a} has {m} edge{s}", "Node {a} has {m} edge{s}"),
     ),

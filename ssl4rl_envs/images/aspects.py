@@ -39,7 +39,7 @@ class Measure:
 MEASURES = {
     "brightness": Measure((1, 1, 1, 0, 0), 3, 8.0),
     "redness": Measure((2, -1, -1, 0, 0), 2, 6.0, hue=True),
-    "greenness": Measure((-1, 2, -1, 0, 0), 2, 3.0, hue=True),
+    "greenness": Measure((-1, 2, -1, 0, 0), 2, 2.5, hue=True),
     "blueness": Measure((-1, -1, 2, 0, 0), 2, 6.0, hue=True),
     "colourfulness": Measure((0, 0, 0, 1, 0), 1, 6.0, hue=True),
     "busyness": Measure((0, 0, 0, 0, 1), 3, 2.0),

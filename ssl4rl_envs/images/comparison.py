@@ -13,7 +13,7 @@ from ssl4rl_envs.answers import AnswerFormat
 from ssl4rl_envs.drafts import unchanging
 from ssl4rl_envs.images import aspects
 from ssl4rl_envs.images.aspects import ASPECTS, NAMES
-from ssl4rl_envs.images.base import ImageTask, one_of
+from ssl4rl_envs.images.base import MIN_ACCEPTED, ImageTask, one_of
 from ssl4rl_envs.images.views import draw_views
 from ssl4rl_envs.kernels import tallies, tiles
 from ssl4rl_envs.sources import ImageSourceLike, Views
@@ -24,6 +24,9 @@ Whole = NDArray[np.int64]
 
 ANSWERS = {"halves": ("left", "right"), "pair": ("first", "second")}
 """What is compared, and how the one and the other are called."""
+
+LOOKED_AT = 512
+"""Drafts of each split by which it is decided what a source can be asked about."""
 
 OF_THE_WHOLE = ("mean colour", "residuals", "extremes")
 """Solvers that see a picture as a whole, of which its halves cannot be told apart."""
@@ -79,11 +82,11 @@ class Comparison(ImageTask[Draft]):
     - `source`: the pictures; "scenes", "scenes:N", "photos", "faces", "digits", "folder:PATH", or in Python arrays.
     - `image_size`: side of the pictures in pixels.
     - `about`: what is asked: "brightness", "darkness", "redness", "greenness", "blueness", "busyness", "plainness",
-      "colourfulness" or "greyness", several joined by "+", or "all" that the pictures can show (grey ones have no colours).
-      Where there are several, all are equally likely.
+      "colourfulness" or "greyness", several joined by "+", or "all" by which the pictures differ often enough (grey ones
+      have no colours). Where there are several, all are equally likely.
     - `compare`: "halves" of a picture, left and right, or a "pair" of pictures.
     - `margin`: how clear a difference must be, 0.1 to 4; at 1 it is 8 grey levels of 255 of brightness, 6 of redness,
-      blueness and colourfulness, 3 of greenness and 2 of busyness.
+      blueness and colourfulness, 2.5 of greenness and 2 of busyness.
 
     ## Registered Configurations
     - `SSL4RL/Comparison-v0`
@@ -121,13 +124,14 @@ class Comparison(ImageTask[Draft]):
         halves = compare == "halves"
         super().__init__(source, image_size, ("image",) if halves else ("image_1", "image_2"), f"{compare} too much alike")
         self.margin = margin
-        self.kinds = aspects.chosen(about, self.source.grey, self.source.name)
-        if len(self.kinds) > 1:
+        named = aspects.chosen(about, self.source.grey, self.source.name)
+        if about == "all" or len(named) > 1:
             self.observation_space["asked"] = spaces.Box(0, len(NAMES) - 1, (1,), np.int64)
-        self._numbers = np.array([NAMES.index(name) for name in self.kinds], np.int64)
         self._parts = 2 if halves else 1
         self._units = aspects.units(image_size, self._parts)
         self._least = aspects.margins(image_size, self._parts, margin)
+        self._numbers = self._told_apart(np.array([NAMES.index(name) for name in named], np.int64), about == "all")
+        self.kinds = tuple(NAMES[number] for number in self._numbers)
         self.action_space = spaces.Discrete(2)
         self.answer_format = AnswerFormat(
             ANSWERS[compare], fillers=("half", "side", "part", "picture", "image", "one", "is"), listed=True
@@ -137,9 +141,7 @@ class Comparison(ImageTask[Draft]):
 
     def draft(self, stream: Stream) -> Draft:
         """Draw one view or two, and add up what is asked of them."""
-        views = tuple(draw_views(stream, self.source, self.image_size) for _ in self.images)
-        shown = tuple(self.source.pixels(each, self.image_size) for each in views)
-        tallied = np.concatenate([tallies.tally(each, self._parts) for each in shown], axis=1)
+        views, shown, tallied = self._look(stream)
         kind = self._kind(stream)
         return Draft(views, shown, kind, aspects.sums(tallied, kind))
 
@@ -195,6 +197,33 @@ class Comparison(ImageTask[Draft]):
                 f"{things[target]} is {aspect.word}."
             )
         return reasons
+
+    def _look(self, stream: Stream) -> tuple[tuple[Views, ...], tuple[NDArray[np.uint8], ...], Whole]:
+        """Draw one view or two, their pixels, and what is added up of the two that are compared, (n, 2, 5)."""
+        views = tuple(draw_views(stream, self.source, self.image_size) for _ in self.images)
+        shown = tuple(self.source.pixels(each, self.image_size) for each in views)
+        return views, shown, np.concatenate([tallies.tally(each, self._parts) for each in shown], axis=1)
+
+    def _told_apart(self, numbers: Whole, all_there_are: bool) -> Whole:
+        """Return those of some aspects by which enough drafts of each split differ; all of them, unless "all" was asked for.
+
+        Raises:
+            ValueError: there is none, or one of those that were named is not among them.
+        """
+        found = np.ones(len(numbers), np.bool_)
+        endless = self.source.variety(self.source.splits[0]) is None  # then splits differ in nothing but their items
+        for split in self.source.splits[: 1 if endless else None]:
+            tallied = self._look(Stream.span(split, 0, 0, LOOKED_AT))[2]
+            for place, number in enumerate(numbers.tolist()):
+                one, other = aspects.sums(tallied, np.full(len(tallied), number)).T
+                found[place] &= (np.abs(one - other) >= self._least[number]).mean() >= MIN_ACCEPTED
+        if not found.any() or not (all_there_are or found.all()):
+            lacking, there = (", ".join(NAMES[number] for number in numbers[which]) for which in (~found, found))
+            raise ValueError(
+                f"source {self.source.name!r}: fewer than {MIN_ACCEPTED:.0%} of random drafts can be asked about by "
+                f"{lacking}, the others are {self.ambiguous}; use other pictures, a smaller margin, or {there or 'another task'}"
+            )
+        return numbers[found]
 
     def _kind(self, stream: Stream) -> Whole:
         """Return by what is compared, (n,): the same in every redraw of a row, so that no kind is asked less often."""

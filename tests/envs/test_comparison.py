@@ -168,6 +168,21 @@ def test_pictures_whose_halves_are_alike_are_refused():
         Comparison(same, 16, about="brightness")
 
 
+def test_what_pictures_seldom_differ_by_is_left_out_of_all_and_refused_by_name():
+    """A row keeps its kind, so each kind must be found in the source."""
+    ramp = np.linspace(20, 120, 16)[None, :, None] + np.zeros((16, 1, 3))
+    pictures = [(ramp + number).astype(np.uint8) for number in range(60)]
+    for picture in pictures:
+        picture[0, 0, 0] += 40  # so that the source is not grey
+    source = ImageSource(pictures, name="ramps", min_zoom=1.0)
+    task = Comparison(source, 16)
+    assert task.kinds == ("brightness", "darkness")
+    assert "asked" in task.observation_space.spaces, "what is shown does not depend on the source"
+    assert set(sample(task, 60).memory["kind"]) == {0, 1}
+    with pytest.raises(ValueError, match=r"asked about by redness, the others are halves too much alike; .* or brightness$"):
+        Comparison(source, 16, about="brightness+redness")
+
+
 def test_who_sees_the_whole_may_compare_two_pictures_and_not_the_halves_of_one():
     for solver in OF_THE_WHOLE:
         assert Comparison("digits", 16).reason_for(solver) is None

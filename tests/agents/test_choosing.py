@@ -23,7 +23,7 @@ from ssl4rl_agents.choosing import (
 from ssl4rl_agents.choosing import options as options_module
 from ssl4rl_agents.choosing.altering import HOW, deranged, shuffled
 from ssl4rl_agents.policies.build import build_policy
-from ssl4rl_agents.settings import PolicyConfig
+from ssl4rl_agents.policy_settings import PolicyConfig
 from ssl4rl_envs import Stream, make_task
 from ssl4rl_envs.answers import wrap
 from ssl4rl_envs.interface import Interface

@@ -21,6 +21,10 @@ _OF_QUESTIONS = ("prompt", "answerable", "action_mask", "query")
 """What belongs to the question and not to what is shown."""
 
 
+class NothingToSwapError(ValueError):
+    """Too many questions are about one picture: there is none of another to show in its place."""
+
+
 def altered(
     observations: dict[str, Any],
     how: str,
@@ -43,7 +47,8 @@ def altered(
             one of another group. By default all differ.
 
     Raises:
-        ValueError: `how` is unknown, nothing is shown that can be altered, or there is nothing to swap with.
+        ValueError: `how` is unknown, or nothing is shown that can be altered.
+        NothingToSwapError: there is nothing to swap with.
     """
     if how not in HOW:
         raise ValueError(f"pictures are altered in the ways {', '.join(HOW)}; got {how!r}")
@@ -76,13 +81,13 @@ def deranged(groups: Sequence[Any], rng: np.random.Generator) -> NDArray[np.int6
     """Return an order (n,) at random in which no place is taken by one of its own group.
 
     Raises:
-        ValueError: more than half are of one group, so there is none.
+        NothingToSwapError: more than half are of one group, so there is none.
     """
     _, group = np.unique(np.asarray(list(groups)), return_inverse=True)
     count = len(group)
     most = int(np.bincount(group).max()) if count else 0
     if 2 * most > count:
-        raise ValueError(
+        raise NothingToSwapError(
             f"pictures are swapped between questions about different ones, and {most} of {count} questions are about the same"
         )
     # In rows sorted by group, whatever lies as far ahead as the largest group is long belongs to another one.

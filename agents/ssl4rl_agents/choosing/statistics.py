@@ -60,8 +60,11 @@ def paired(differences: Any, clusters: Sequence[Any] | NDArray[Any], seed: int =
 
 def interval(values: Any, clusters: Sequence[Any] | NDArray[Any], seed: int = 0) -> tuple[float, float]:
     """Return the 95 % interval of a mean over clusters, as `paired` does; raises as it does."""
-    found = paired(values, clusters, seed)
-    return found.low, found.high
+    sums, sizes = _by_cluster(values, clusters)
+    if len(sums) < FEW:
+        found = _student(float(sums.sum() / sizes.sum()), sums, sizes)
+        return found.low, found.high
+    return _bootstrapped(sums, sizes, np.random.default_rng(seed))
 
 
 def sign_flip(differences: Any, clusters: Sequence[Any] | NDArray[Any], seed: int = 0) -> float:

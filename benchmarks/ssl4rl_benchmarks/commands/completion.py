@@ -27,7 +27,7 @@ INSTALL = {
     "fish": "ssl4rl completion fish > ~/.config/fish/completions/ssl4rl.fish   # once",
 }
 EVERYWHERE = ("--help", "--quiet")
-MODULES = {"train": ("train", "train_agent"), "eval": ("eval", "eval_model_flags"), "bench": ("bench", "tune")}
+MODULES = {"train": ("train", "train_agent"), "eval": ("eval", "eval_model_flags", "downstream"), "bench": ("bench", "tune")}
 """Where the flags of a command stand, if not in its own module alone."""
 
 

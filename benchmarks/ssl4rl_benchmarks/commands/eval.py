@@ -13,7 +13,7 @@ from ssl4rl_agents.readability import READABLE
 from ssl4rl_agents.replies import Quiz, ReplyFile, collect_answers, measure_replies
 from ssl4rl_agents.runs.folder import is_run
 from ssl4rl_agents.runs.trained import Trained, is_trained, read_trained
-from ssl4rl_benchmarks.commands import eval_model, flags
+from ssl4rl_benchmarks.commands import downstream, eval_model, flags
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, names_nothing, quieten, require, wants_help
 from ssl4rl_envs import SSLVectorEnv, make_task, task_class
 from ssl4rl_envs.answers import Grammar
@@ -54,13 +54,16 @@ def run(arguments: list[str]) -> Outcome:
     text = (
         "Measure a trained run where it was trained or in another environment, or a registered agent in an environment, on "
         "held-out data. What the flags do not say of a run's environment is as it was in training; of another one, source "
-        "and size of the pictures are, where it takes them."
+        "and size of the pictures are, where it takes them. With --downstream NAME[:PATH] a run is asked before and after "
+        "training: `ssl4rl eval RUN --downstream SceneQA --help` explains."
     )
     if wants_help(arguments):
         flags.parse(EvalFlags, arguments, "ssl4rl eval AGENT [ENV]", text)
     if names_nothing(arguments):
         raise UserError("name a run folder, or an agent and an environment: ssl4rl eval random Rotation")
     agent, rest = arguments[0], arguments[1:]
+    if downstream.asks_downstream(rest):
+        return downstream.run(agent, rest)
     if eval_model.names_model(agent):
         return eval_model.run(agent, rest)
     if "/" in agent and ":" not in agent and not Path(agent).exists():

@@ -42,6 +42,11 @@ CALLS = (
     Call("audit ENV", "look for shortcuts, wrong chance levels and replies that are paid by mistake"),
     Call("audit --all", "the same for every environment"),
     Call("eval RUN_FOLDER [ENV]", "measure a trained run on held-out data, also in another environment", MODEL),
+    Call(
+        "eval RUN_FOLDER --downstream SET ...",
+        "ask a run, before and after training, what it was not trained on: SceneQA, a table of your own, MMBench, SEED-Bench",
+        MODEL,
+    ),
     Call("eval AGENT ENV", "measure a registered agent: random, constant, oracle, rule, or a plug-in's"),
     Call("ask RUN_FOLDER PICTURE", "put a question about a picture of yours to a trained run", MODEL),
     Call(

@@ -83,6 +83,7 @@ RANGES: tuple[tuple[tuple[str, ...], Fits, str], ...] = (
     (("seed", *COUNTS_FROM_0, *SIZES_FROM_0, *NOT_NEGATIVE), lambda value: value >= 0, "be at least 0"),
     (POSITIVE, lambda value: value > 0, "be positive"),
     (SHARES, lambda value: 0 <= value <= 1, "lie in [0, 1]"),
+    (("optimizer.replay",), lambda value: 0 <= value < 1, "be at least 0 and below 1"),
     (("optimizer.betas",), lambda value: all(0 <= beta < 1 for beta in value), "be two numbers in [0, 1)"),
     (("objective.dual_clip",), lambda value: value > 1, "be greater than 1"),
     (("policy.nano_hidden", "hidden"), lambda value: value >= 32 and value % 32 == 0, "be a multiple of 32"),

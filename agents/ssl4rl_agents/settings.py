@@ -99,6 +99,10 @@ class OptimizerConfig(Settings):
     """Passes over the answers of an iteration."""
     minibatches: int = 4
     """Optimizer steps a pass."""
+    replay: float = 0.0
+    """Share of all steps that go over questions which the base in policy.start was pretrained on, as its run folder says,
+    with their right answers, so that what it could do stays (experience replay, Rolnick et al. 2019, arXiv 1811.11682); its
+    habits stay too. Never the answers to what is rewarded."""
     micro_batch: int | None = None
     """Questions (with all their answers) a forward pass; None takes a whole minibatch. Changes the memory of the update, not
     its gradients. It is halved by itself where memory runs out."""
@@ -213,8 +217,8 @@ class TrainSettings(Settings):
     """Episodes of the measurements on the test split before and after training."""
     probe_every: int = 0
     """Iterations between looks at whether the policy looks: the same held-out questions are answered by choice with their
-    pictures and with blank, swapped and noisy ones. A warning tells where the picture adds nothing any more and training
-    still earns more than chance. 0 never does."""
+    pictures and with blank, swapped and noisy ones. A warning tells where the picture adds nothing and training is right
+    more often than a choice at random. 0 never looks."""
     probe_questions: int = 256
     """Questions of such a look; each is put four times."""
     save_every: int = 25
@@ -254,6 +258,12 @@ class TrainConfig(TrainSettings):
         if isinstance(self.env_args.get("source"), Path):
             require_environment(self.env)
             object.__setattr__(self, "env_args", with_plain_source(task_class(self.env), self.env_args))
+
+    @property
+    def title(self) -> str:
+        """What a run is called while it learns; a control is called one."""
+        taken = self.control.told
+        return f"{self.algorithm} {self.env}" + (f" (control: {taken})" if taken else "")
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as plain data."""

@@ -127,7 +127,7 @@ def test_a_control_learns_from_coins_and_is_measured_by_the_task(tmp_path):
     )  # the same answers at first, and the truth is logged
     assert all(line["reward"] == line["success"] for line in lines["verified"])
     assert any(line["reward"] != line["success"] for line in lines["coin"])
-    assert runs["coin"]._title == "ppo SSL4RL/Rotation-v0 (control: reward coin)"
+    assert runs["coin"].config.title == "ppo SSL4RL/Rotation-v0 (control: reward coin)"
     result = runs["coin"].measure("test", 8)
     assert result.reward == result.success  # which a coin would not give
     with pytest.raises(AssertionError):

@@ -8,9 +8,12 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 
 from ssl4rl_agents.checks import resolved
 from ssl4rl_agents.choosing.looking import Look, NotLooking, Probe, alarming, judged
+from ssl4rl_agents.policies.build import build_policy
+from ssl4rl_agents.policy_settings import PolicyConfig
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_agents.settings import TrainConfig
@@ -51,8 +54,8 @@ def test_better_with_the_picture_is_beyond_the_spread_of_questions(seen):
     ("better", "reward", "alarm"),
     [(False, 0.8, True), (False, 0.55, True), (False, 0.54, False), (True, 0.8, False), (False, None, False)],
 )
-def test_not_looking_alarms_where_training_earns_a_tenth_of_what_is_above_chance(better, reward, alarm):
-    assert alarming(Look({"shown": 0.5, "blank": 0.5}, 0.0, 0.5, better), reward, chance=0.5) == alarm
+def test_not_looking_alarms_where_training_is_right_more_often_than_by_chance(better, reward, alarm):
+    assert alarming(Look({"shown": 0.5, "blank": 0.5}, 0.0, 0.5, better), reward) == alarm
 
 
 @pytest.mark.parametrize(("env", "policy"), [("Rotation", {}), ("EdgePrediction", {"model": "gcn"})])
@@ -89,7 +92,7 @@ def test_the_alarm_sounds_once_each_time_it_begins(tmp_path, monkeypatch):
 
 def test_a_control_alarms_by_its_right_answers_and_not_by_its_coins(tmp_path, monkeypatch):
     heard = []
-    monkeypatch.setattr(Probe, "watch", lambda _self, _policy, _iteration, reward, aloud: heard.append(reward) or {})
+    monkeypatch.setattr(Probe, "watch", lambda _self, _policy, _iteration, success, aloud: heard.append(success) or {})
     for reward in ("verified", "coin"):
         train(tmp_path / reward, iterations=2, probe_every=1, control={"reward": reward}, rollout={"constrained": True})
     lines = read_metrics(tmp_path / "verified") + read_metrics(tmp_path / "coin")
@@ -102,13 +105,23 @@ def test_a_control_alarms_by_its_right_answers_and_not_by_its_coins(tmp_path, mo
     [
         ("PatchOrdering", "answers that cannot be listed"),
         ("RotateUpright", "takes several decisions"),
-        ("EdgePrediction", "shows none here"),
     ],
 )
 def test_tasks_that_cannot_be_probed_are_refused(env, message):
-    task = make_task(env) if env == "EdgePrediction" else make_task(env, source="digits", image_size=36)
+    task = make_task(env, source="digits", image_size=36)
     with pytest.raises(ValueError, match=message):
         Probe(task, Interface(task, "text", "direct"), 4)
+
+
+def test_graphs_in_words_are_shown_with_other_edges():
+    task = make_task("GraphQA")
+    policy = build_policy(PolicyConfig(model="nano"), task, 0, torch.device("cpu"))
+    probe = Probe(task, Interface(task, "text", "direct"), 4)
+    look = probe.look(policy)
+    assert set(look.accuracy) == {"shown", "rewired"}
+    asked = probe._kept.observations
+    assert all(one != two for one, two in zip(asked["shown"]["prompt"], asked["rewired"]["prompt"], strict=True))
+    assert probe.look(policy) == look
 
 
 def test_questions_without_a_probe_are_refused():

@@ -15,19 +15,22 @@ from ssl4rl_agents.choosing.options import option_logprobs
 from ssl4rl_agents.choosing.statistics import paired
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_envs import Stream, Task, hash_seed
+from ssl4rl_envs.graphs.rewiring import rewired
 from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.task import Batch
 
-SHOWN, BLANK = "shown", "blank"
+SHOWN, BLANK, REWIRED = "shown", "blank", "rewired"
+"""How questions are shown: as they are; altered as `altering.HOW` says; about graphs in words, with other edges."""
+
 HELD = 2**28
 """Bytes of pictures that are kept from one look to the next; of more, questions are made anew each time."""
 
 ABOVE = 0.1
-"""The share of what there is to gain above chance that training must earn before not looking alarms anybody."""
+"""The share of what there is above a choice at random that training must reach before not looking alarms anybody."""
 
 
 class NotLooking(UserWarning):
-    """Answers with the true picture are no better than with a blank one, while training earns more than chance."""
+    """Answers are no better with the picture than with a blank one, while training is right more often than by chance."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,8 @@ class Look:
 
     Args:
         accuracy: the share of right answers, by how pictures were altered; "shown" is as they are.
-        gain: mean log-odds of the truth with the picture less those with a blank one, in nats.
+        gain: mean log-odds of the truth with the picture less those with a blank one, in nats; of graphs in words, less
+            those with other edges.
         chance: the share of right answers of a choice at random.
         better: whether the answers are better with the picture than with a blank one, or the truth likelier, beyond the
             spread of the questions (95 % intervals).
@@ -92,17 +96,17 @@ class Probe:
         self._items: NDArray[np.int64] = np.where(items >= 0, items, -1 - np.arange(count))
         deranged(self._items.tolist(), np.random.default_rng(0))  # which cannot be done to questions about one picture
 
-    def watch(self, policy: Policy, iteration: int, reward: float | None, *, aloud: bool) -> dict[str, float]:
+    def watch(self, policy: Policy, iteration: int, success: float | None, *, aloud: bool) -> dict[str, float]:
         """Look, and warn where a policy that looked, or had not earned anything yet, does not look; return what is logged.
 
         Args:
             policy: is asked.
             iteration: for the warning.
-            reward: what it earns in training, None where nobody knows.
+            success: the share of its right answers in training, None where nobody knows.
             aloud: whether to warn.
         """
         look = self.look(policy)
-        alarm = alarming(look, reward, self._task.chance)
+        alarm = alarming(look, success)
         if alarm and aloud and not self._alarmed:
             warn(look, iteration)
         self._alarmed = alarm
@@ -125,6 +129,10 @@ class Probe:
         truth = np.array([each.index(int(right)) for each, right in zip(actions, task.oracle(batch), strict=True)], np.int64)
         words = task.choices(batch) if self._interface.text else None
         groups = self._items.tolist()
+        if not pictures_in(shown) and "edge_index" not in shown:  # a graph in words
+            drawn = Stream.span("validation", self._seed, 0, len(batch)).branch(REWIRED)
+            seen = {REWIRED: policy.observe(self._interface, rewired(task, batch, drawn))}
+            return Asked({SHOWN: shown, **seen}, actions if words is None else list(words), truth)
         seen = {how: altered(shown, how, np.random.default_rng(hash_seed(self._seed, how)), groups=groups) for how in HOW}
         return Asked({SHOWN: shown, **seen}, actions if words is None else list(words), truth)
 
@@ -138,8 +146,10 @@ def _require_choices(task: Task, interface: Interface, batch: Batch) -> None:
             f"{'takes several decisions' if task.horizon > 1 else 'has answers that cannot be listed'}; leave it out"
         )
     shown = interface.observe(few)
-    if not pictures_in(shown) and "edge_index" not in shown:
-        raise ValueError(f"probe_every needs pictures to alter, and {type(task).__name__} shows none here; leave it out")
+    if not pictures_in(shown) and "edge_index" not in {*shown, *few.observation}:
+        raise ValueError(
+            f"probe_every needs a picture or a graph to alter, and {type(task).__name__} shows none; leave it out"
+        )
 
 
 def judged(scores: dict[str, NDArray[np.float32]], truth: NDArray[np.int64], items: NDArray[np.int64]) -> Look:
@@ -151,10 +161,11 @@ def judged(scores: dict[str, NDArray[np.float32]], truth: NDArray[np.int64], ite
         items: (n,) what the questions are about; those about one are not independent.
     """
     right = {how: (chosen(logprobs) == truth).astype(np.float64) for how, logprobs in scores.items()}
+    without = BLANK if BLANK in scores else REWIRED
     several = np.isfinite(scores[SHOWN]).sum(1) > 1  # who offers one answer alone has no odds
     gains = np.full(len(truth), np.nan)
-    gains[several] = picture_gain(scores[SHOWN][several], scores[BLANK][several], truth[several])
-    better = any(_above_0(values, items) for values in (right[SHOWN] - right[BLANK], gains))
+    gains[several] = picture_gain(scores[SHOWN][several], scores[without][several], truth[several])
+    better = any(_above_0(values, items) for values in (right[SHOWN] - right[without], gains))
     chance = float((1 / np.isfinite(scores[SHOWN]).sum(1)).mean())
     return Look(
         {how: float(share.mean()) for how, share in right.items()},
@@ -164,24 +175,25 @@ def judged(scores: dict[str, NDArray[np.float32]], truth: NDArray[np.int64], ite
     )
 
 
-def alarming(look: Look, reward: float | None, chance: float) -> bool:
-    """Return whether a policy earns more than chance in training while its answers owe nothing to the picture.
+def alarming(look: Look, success: float | None) -> bool:
+    """Return whether a policy is right more often than by chance in training while its answers owe nothing to the picture.
 
     Args:
         look: what it answers.
-        reward: what it earns in training, None where nobody knows.
-        chance: what it would earn without knowing anything.
+        success: the share of its right answers in training, None where nobody knows; what words give counts as any other.
     """
-    return reward is not None and not look.better and reward - chance >= ABOVE * (1 - chance)
+    return success is not None and not look.better and success - look.chance >= ABOVE * (1 - look.chance)
 
 
 def warn(look: Look, iteration: int) -> None:
     """Say that a policy does not look."""
     accuracy = look.accuracy
+    without = accuracy.get(BLANK, accuracy.get(REWIRED, 0.0))
     warnings.warn_explicit(
         f"ALARM: it is not looking. At iteration {iteration}, {accuracy[SHOWN]:.1%} of the held-out questions are answered "
-        f"rightly by choice with the picture and {accuracy[BLANK]:.1%} with a blank one (the picture adds {look.gain:+.2f} "
-        "nats to the truth), while training earns more than chance: what it earns, it owes to the words",
+        f"rightly by choice with the picture and {without:.1%} with a blank one (the picture adds {look.gain:+.2f} "
+        f"nats to the truth; a choice at random is right in {look.chance:.1%}), while training is right more often than that: "
+        "it owes that to the words",
         NotLooking,
         "ssl4rl",
         0,

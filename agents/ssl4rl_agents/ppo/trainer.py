@@ -28,6 +28,7 @@ from ssl4rl_agents.ppo.preparation import check_zero, drawn_beside, example_pass
 from ssl4rl_agents.ppo.questions import TrainingQuestions
 from ssl4rl_agents.ppo.randomness import Randomness
 from ssl4rl_agents.ppo.reference import Reference, recall
+from ssl4rl_agents.ppo.rehearsal import replay_of
 from ssl4rl_agents.ppo.rollout import Player, Rollout, rules_of
 from ssl4rl_agents.ppo.summary import summarise, summarise_asked, summarise_readable
 from ssl4rl_agents.ppo.update import Updater
@@ -201,6 +202,7 @@ class Trainer:
         )
         self.reference: Reference | None = None
         self._blank = blank_interface(config, self.task, processes)
+        self._replay = replay_of(config, part)
         side = Interface(self.task, config.policy.interface, config.prompt_style, config.grammar)  # as it is
         self.probe = Probe(self.task, side, config.probe_questions) if config.probe_every else None
 
@@ -238,7 +240,7 @@ class Trainer:
                     self._started = time.perf_counter()
                 self._save()
             log = MetricsLog(self.out, self.iteration, active=self.processes.is_main)
-            title, done = self._title, self.iteration
+            title, done = config.title, self.iteration
             shown = Display(title, config.iterations, done, quiet=self._quiet)
             with closing(self.questions), closing(log), shown as display:
                 while self.iteration < config.iterations and not self._stop:
@@ -250,12 +252,6 @@ class Trainer:
                         self._save()
             self.readability.say()
         return self.iteration >= config.iterations
-
-    @property
-    def _title(self) -> str:
-        """What a run is called while it learns."""
-        taken = self.config.control.told
-        return f"{self.config.algorithm} {self.config.env}" + (f" (control: {taken})" if taken else "")
 
     def _step(self) -> dict[str, float]:
         """Do one iteration and what comes with it; return all its numbers."""
@@ -305,13 +301,16 @@ class Trainer:
         with critic_alone(self.policy, self.optimizer, alone=critic_first, sharded=self.processes.sharded):
             shuffling = self.randomness.generator("shuffling", self.iteration, on_cpu=True)
             statistics = self.updater.update(rollout, credit, shuffling)
+        replayed: dict[str, float] = {}
+        if self._replay is not None and not critic_first:
+            replayed = self._replay.learn(self._cross_entropy(self.micro_batches), self.iteration)
         clock.lap("seconds/update")
         values = summarise(self.processes, rollout, credit, statistics, objective.importance_cap, self.task.horizon)
         values |= summarise_readable(self.processes, self.readability)
         values |= self.questions.record(batch, rollout)
         values |= {} if asked is None else summarise_asked(self.processes, asked)
         self._counters |= self.questions.state_dict()
-        return values | clock.seconds
+        return values | replayed | clock.seconds
 
     def _play(self, batch: Batch) -> tuple[Rollout, Asked | None]:
         """Play questions; with dynamic sampling, further ones in place of those that carry no advantage."""
@@ -357,11 +356,10 @@ class Trainer:
             )
 
     def _look(self, values: dict[str, float]) -> dict[str, float]:
-        """See whether the policy looks, by what it earned in this iteration; of a control, by its right answers."""
+        """See whether the policy looks, which owes its right answers of this iteration to something."""
         assert self.probe is not None
         clock = Clock()
-        earned = values.get("reward" if self.config.control.reward == "verified" else "success")
-        found = self.probe.watch(self.policy, self.iteration, earned, aloud=self.processes.is_main)
+        found = self.probe.watch(self.policy, self.iteration, values.get("success"), aloud=self.processes.is_main)
         clock.lap("seconds/looking")
         return found | clock.seconds
 

@@ -16,6 +16,7 @@ WAYS = {
     "blank": ("blank picture", "#d1662a", "-"),
     "swapped": ("another question's", "#8a6fc2", "--"),
     "noise": ("its pixels shuffled", "#6c7a89", ":"),
+    "rewired": ("other edges", "#d1662a", "-"),
 }
 """By how pictures were altered: how that is called, in which colour and line."""
 
@@ -33,6 +34,11 @@ class Looks:
     count: int
 
     @property
+    def ways(self) -> list[str]:
+        """How the questions were put."""
+        return [how for how in WAYS if f"looking/{how}" in self.lines[-1]]
+
+    @property
     def alarms(self) -> list[float]:
         """After how many episodes the alarm sounded."""
         return [line["episodes"] for line in self.lines if line["looking/alarm"]]
@@ -42,7 +48,8 @@ class Looks:
         with mpl.rc_context(SETTINGS):
             figure = Figure(figsize=(7.2, 3.2), dpi=150, layout="constrained")
             shares, gains = figure.subplots(1, 2)
-            for how, (label, color, style) in WAYS.items():
+            for how in self.ways:
+                label, color, style = WAYS[how]
                 self._line(shares, f"looking/{how}", label=label, color=color, linestyle=style)
             at = [self.lines[0]["episodes"], self.lines[-1]["episodes"]]
             shares.plot(at, [self.lines[-1]["looking/chance"]] * 2, color="#8a8f98", linestyle=":", label="chance")
@@ -66,11 +73,12 @@ class Looks:
 
     def told(self) -> str:
         """Say what was found last, in a sentence."""
-        last = self.lines[-1]
+        last, without = self.lines[-1], self.ways[1]
+        other = {"rewired": "other edges"}.get(without, "a blank one")
         return (
-            f"The same {self.count} held-out questions, answered by choice with their pictures and with altered ones: at the "
-            f"end {last['looking/shown']:.1%} were right with the true picture and {last['looking/blank']:.1%} with a blank "
-            "one. The picture gain is by how much the picture raises the log-odds of the truth: at the end "
+            f"The same {self.count} held-out questions, answered by choice with their pictures and with altered ones. At the "
+            f"end {last['looking/shown']:.1%} were right with the true picture, and {last[f'looking/{without}']:.1%} with "
+            f"{other}. The picture gain is by how much the picture raises the log-odds of the truth: at the end "
             f"{last['looking/picture_gain']:+.2f} nats."
         )
 

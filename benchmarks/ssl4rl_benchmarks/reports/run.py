@@ -87,13 +87,14 @@ def taken_away(config: TrainConfig) -> list[str]:
 
 
 def alarms(looks: Looks | None) -> list[str]:
-    """Say where a run did not look at its pictures while it earned more than chance."""
+    """Say where a run did not look at its pictures while it was right more often than by chance."""
     if looks is None or not looks.alarms:
         return []
     last = "still so at the end" if looks.lines[-1]["looking/alarm"] else "no more so at the end"
     return [
         f"ALARM: in {len(looks.alarms)} of {len(looks.lines)} looks, first after {looks.alarms[0]:.0f} episodes and {last}, "
-        "its answers were no better with the picture than with a blank one, while training earned more than chance."
+        "its answers were no better with the picture than with a blank one, while training was right more often than by "
+        "chance."
     ]
 
 

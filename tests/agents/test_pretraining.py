@@ -154,11 +154,12 @@ def test_lessons_come_as_often_as_their_shares_say():
     assert (which != which_lessons([0.5, 0.3, 0.2], 100, 1)).any()
 
 
-def test_the_step_size_rises_and_falls():
-    rates = [rate_at(number, 1000, 1.0) for number in range(1000)]
-    assert rates[0] == pytest.approx(0.02)
-    assert max(rates) <= 1.0
-    assert rates[-1] == pytest.approx(0.1, abs=1e-3)
+def test_the_step_size_rises_stays_and_falls():
+    rates = [rate_at(number, 1000, 2.0) for number in range(1000)]
+    assert rates[0] == pytest.approx(0.04)
+    assert set(rates[50:800]) == {2.0}
+    assert rates[900] == pytest.approx(1.0)
+    assert rates[-1] == pytest.approx(0.1)
 
 
 @pytest.fixture(scope="module")

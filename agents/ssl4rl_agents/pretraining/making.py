@@ -39,8 +39,12 @@ from ssl4rl_envs.telling import waiting
 ENV = "SSL4RL/SceneQA-v0"
 """What a model is asked while it is pretrained."""
 
-WARMUP, LAST = 50, 0.1
-"""Steps over which the step size rises, and the share of the largest that the last step has."""
+SCENES = "scenes"
+
+WARMUP, FALL, LAST = 50, 0.2, 0.05
+"""Steps over which the step size rises, the share of all steps at the end over which it falls, and to which share. In between
+it stays: what is to be seen of a picture is learned at once after hundreds of steps, and a step size that falls before is in
+the way."""
 
 EVERY = 10
 """Steps between lines of numbers."""
@@ -81,7 +85,7 @@ def courses(settings: PretrainConfig, task: Task, others: list[Task]) -> list[Co
     for number, other in enumerate(others if practice else []):
         told = {"practice": settings.tasks[number]}
         found.append(Course(Practice(other, hash_seed(seed, "practice", number)), practice / len(others), told))
-    about = [*(["scenes"] if settings.aspects else []), *([settings.pictures] if settings.pictures else [])]
+    about = [*([SCENES] if settings.aspects else []), *([settings.pictures] if settings.pictures else [])]
     for pictures in about if settings.captions else []:
         found.append(Course(_captions(settings, pictures), settings.captions / len(about), {"captions": pictures}))
     rest = 1.0 - sum(course.share for course in found)
@@ -90,7 +94,7 @@ def courses(settings: PretrainConfig, task: Task, others: list[Task]) -> list[Co
 
 def _captions(settings: PretrainConfig, pictures: str) -> Lessons:
     seed = hash_seed(settings.seed, "captions", pictures)
-    if pictures == "scenes":
+    if pictures == SCENES:
         return SceneCaptions(scenes(), settings.image_size, settings.aspects, seed)
     source, names = named_source(pictures)
     return NamedCaptions(source, names, settings.image_size, seed)
@@ -234,7 +238,9 @@ class Pretraining:
 
 def name_of(told: dict[str, Any]) -> str:
     """Return what lessons are called in metrics."""
-    return "answers" if "env" in told else "captions" if "captions" in told else f"practice of {told['practice']}"
+    if "practice" in told:
+        return f"practice of {told['practice']}"
+    return "answers" if "env" in told else "captions" if told["captions"] == SCENES else "names"
 
 
 def which_lessons(shares: list[float], total: int, seed: int) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -251,7 +257,7 @@ def which_lessons(shares: list[float], total: int, seed: int) -> np.ndarray[Any,
 
 
 def rate_at(number: int, total: int, most: float) -> float:
-    """Return the step size of a step, counted from 0: it rises to `most`, then falls by a cosine to `LAST` of it."""
+    """Return the step size of a step, counted from 0: it rises over `WARMUP` steps, stays, and falls in a line at the end."""
     rise = min(1.0, (number + 1) / WARMUP)
-    fall = LAST + (1 - LAST) * 0.5 * (1 + np.cos(np.pi * number / total))
-    return float(most * rise * fall)
+    fall = min(1.0, max(LAST, (total - number) / (FALL * total)))
+    return most * rise * fall

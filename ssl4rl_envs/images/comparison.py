@@ -221,7 +221,8 @@ class Comparison(ImageTask[Draft]):
             lacking, there = (", ".join(NAMES[number] for number in numbers[which]) for which in (~found, found))
             raise ValueError(
                 f"source {self.source.name!r}: fewer than {MIN_ACCEPTED:.0%} of random drafts can be asked about by "
-                f"{lacking}, the others are {self.ambiguous}; use other pictures, a smaller margin, or {there or 'another task'}"
+                f"{lacking}, the others are {self.ambiguous}; use other pictures, a smaller margin, or "
+                f"{there or 'another task'}"
             )
         return numbers[found]
 

@@ -192,8 +192,8 @@ def warn(look: Look, iteration: int) -> None:
     warnings.warn_explicit(
         f"ALARM: it is not looking. At iteration {iteration}, {accuracy[SHOWN]:.1%} of the held-out questions are answered "
         f"rightly by choice with the picture and {without:.1%} with a blank one (the picture adds {look.gain:+.2f} "
-        f"nats to the truth; a choice at random is right in {look.chance:.1%}), while training is right more often than that: "
-        "it owes that to the words",
+        f"nats to the truth; a choice at random is right in {look.chance:.1%}), while training is right more often than "
+        "that: it owes that to the words",
         NotLooking,
         "ssl4rl",
         0,

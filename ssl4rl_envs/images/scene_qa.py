@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import YES_OR_NO, AnswerFormat
 from ssl4rl_envs.arguments import did_you_mean
+from ssl4rl_envs.briefly import briefly
 from ssl4rl_envs.drafts import until_fitting
 from ssl4rl_envs.images.base import ImageTask, one_of
 from ssl4rl_envs.images.scene_reasons import reasons
@@ -26,7 +27,7 @@ from ssl4rl_envs.images.scene_words import (
     put,
     words_of,
 )
-from ssl4rl_envs.sources.base import PictureSource
+from ssl4rl_envs.sources import ImageSourceLike, PictureSource
 from ssl4rl_envs.sources.named import SourceTable
 from ssl4rl_envs.sources.scene_facts import Facts, facts_of
 from ssl4rl_envs.sources.scenes import Scenes, scenes
@@ -105,12 +106,13 @@ class SceneQA(ImageTask[Draft]):
         "border rows": "They see the colours of sky and ground at the edges, which is what is asked about.",
         "spectrum": "It sees how bright the picture is and how that varies from top to bottom, which tells night and snow.",
         "mean colour": "It sees the colours of the whole picture, most of them of sky and ground, some of a large thing.",
-        "residuals": "It sees how smooth the picture is: stars, and marks on the ground.",
+        "residuals": "It sees how smooth the picture is: stars, marks on the ground, and how many things there are.",
         "extremes": "It sees the brightest and darkest of each colour, in which a thing of that colour shows.",
         "boosted trees": "They see all that the others measure.",
     }
 
     _TELLING: ClassVar = {
+        "count": {"file size", "spectrum", "residuals", "boosted trees"},
         "colour": {"mean colour", "extremes", "spectrum", "boosted trees"},
         "sky": set(legitimate),
         "ground": set(legitimate),
@@ -120,7 +122,7 @@ class SceneQA(ImageTask[Draft]):
 
     def __init__(
         self,
-        source: str | Scenes = "scenes",
+        source: ImageSourceLike = "scenes",
         image_size: int = 64,
         kinds: str = "all",
         wording: str = "several",
@@ -133,7 +135,9 @@ class SceneQA(ImageTask[Draft]):
         compared = self.kinds == (COMPARISON,)
         drawer = SCENES.load(source) if isinstance(source, str) else source
         if not isinstance(drawer, Scenes):
-            raise ValueError(f"SceneQA asks what the drawer of scenes knows; source must be 'scenes', got {drawer!r}")
+            raise ValueError(
+                f"SceneQA asks what the drawer of a scene knows, so source must be 'scenes', got {briefly(drawer)}"
+            )
         super().__init__(drawer, image_size, ("image_1", "image_2") if compared else ("image",), "other than asked for")
         if image_size < MIN_SIDE:
             raise ValueError(f"image_size must be at least {MIN_SIDE} pixels, so that things are seen, got {image_size}")

@@ -14,12 +14,13 @@ from ssl4rl_agents.runs import asking
 from ssl4rl_agents.runs.policy_agent import PolicyAgent
 from ssl4rl_agents.runs.trained import Trained, read_trained
 from ssl4rl_envs import SSLVectorEnv, make_task, task_class
+from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.registration import TABLE
 from ssl4rl_envs.sources import PICTURES
 from tests.agents.tiny_runs import train
 
 OF_PICTURES = [row.id for row in TABLE if task_class(row.id).sources is PICTURES]
-OF_GRAPHS = [row.id for row in TABLE if row.id not in OF_PICTURES]
+OF_GRAPHS = [row.id for row in TABLE if issubclass(task_class(row.id), GraphTask)]
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +88,11 @@ def test_what_cannot_be_asked_about_is_said(run, photo, tmp_path):
         agent.ask(np.full((64, 64, 3), 7, np.uint8))
     with pytest.raises(RuntimeError, match="does not say where it was trained; load it from its folder"):
         PolicyAgent(agent.policy).ask(photo)
+
+
+def test_what_only_a_drawer_knows_is_not_asked_about_a_picture_of_ones_own(photo):
+    with pytest.raises(ValueError, match="SceneQA asks what the drawer of its pictures knows"):
+        asking.task_about(Trained("SSL4RL/SceneQA-v0", {}), photo)
 
 
 @pytest.mark.parametrize("asked_env", OF_GRAPHS)

@@ -34,7 +34,7 @@ def arguments(env_id: str) -> dict[str, Any]:
     """Of a small environment; digits are grey, so that nobody can ask about their colours."""
     task = ssl4rl_envs.task_class(env_id)
     small: dict[str, Any] = {"image_size": 36} if "image_size" in task.__init__.__code__.co_varnames else {}
-    return small if not small or "Colorization" in env_id else {"source": "digits", **small}
+    return small if not small or "digits" not in task.sources or "Colorization" in env_id else {"source": "digits", **small}
 
 
 def everywhere() -> Iterator[tuple[str, str]]:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ssl4rl_envs import SSLEnv, Stream, Task, env_ids, make_task, rows, score
+from ssl4rl_envs import SSLEnv, Stream, Task, env_ids, make_task, rows, score, task_class
 from ssl4rl_envs.answers import wrap
 from ssl4rl_envs.registration import TABLE
+from ssl4rl_envs.sources import PICTURES
 from tests.envs.conftest import task_of
 
 SMALL: dict[str, Any] = {"source": "digits", "image_size": 36}
@@ -64,7 +65,8 @@ def test_scores_are_what_the_environment_pays(name, split, style, grammar):
 def test_a_process_that_knows_the_keys_alone_scores_alike():
     said, here = [], []
     for env_id in (row.id for row in TABLE if row.id in ONE_DECISION):
-        arguments = {"source": "photos"} if task_of(env_id).images else {}  # the tests' scenes are the tests' own
+        # The tests' scenes are the tests' own.
+        arguments = {"source": "photos"} if task_class(env_id).sources is PICTURES else {}
         task = make_task(env_id, **arguments)
         for split in ASKED:
             for row in rows(env_id, 2, split=split, seed=11, first=4, **arguments):

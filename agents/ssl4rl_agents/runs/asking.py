@@ -17,6 +17,8 @@ from PIL import Image, UnidentifiedImageError
 
 from ssl4rl_agents.runs.trained import Trained
 from ssl4rl_envs import SSLEnv, Stream, Task, make_task, task_class
+from ssl4rl_envs.images.base import ImageTask
+from ssl4rl_envs.registration import short_name
 from ssl4rl_envs.sources import PICTURES, ImageSource
 from ssl4rl_envs.sources.arrays import rgb_pictures
 from ssl4rl_envs.sources.decoding import decode
@@ -116,6 +118,11 @@ def task_about(trained: Trained, picture: Any) -> tuple[Task, str]:
         OSError, ValueError: as `Asking.ask`.
     """
     cls = task_class(trained.env)
+    if issubclass(cls, ImageTask) and cls.sources is not PICTURES:
+        raise ValueError(
+            f"{short_name(trained.env)} asks what the drawer of its pictures knows, and nobody knows that "
+            "of yours; ask one of its own questions, by its number (--index)"
+        )
     if cls.sources is not PICTURES:
         raise ValueError(
             f"{trained.env} asks about a graph, and not about pictures; ask a question of the graph that the agent was "

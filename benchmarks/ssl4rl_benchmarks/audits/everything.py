@@ -57,6 +57,8 @@ def configurations() -> list[Configuration]:
         cls = task_class(row.id)
         levels = [level.name for level in cls.levels] or [""]
         sources: Sequence[str] = GRAPHS if issubclass(cls, GraphTask) else PICTURES
+        if cls.sources is not None and not set(sources) <= set(cls.sources):  # it takes others
+            sources = cls.sources.whole()
         for level in levels:
             found += [Configuration(row.id, level, source) for source in sources]
             task = make_task(row.id, **_at(level))

@@ -45,6 +45,7 @@ def until_fitting(
     *,
     redraws: int = MAX_REDRAWS,
     at_once: int = AT_ONCE,
+    ahead: int = 1,
 ) -> Draft:
     """Draw drafts again until they fit what stays as it is of their rows: the words of a question, and its answer.
 
@@ -56,21 +57,22 @@ def until_fitting(
         draw: the same, given the numbers of the rows that are drawn as well, (m,), each of which may come several times.
         redraws: after so many attempts a row is given up.
         at_once: where fewer rows are left, so many drafts are drawn at a time.
+        ahead: most of these of one row, the first time; twice as many each time after that.
 
     Raises:
         RuntimeError: a row was given up.
     """
     draft, good = draw(stream, np.arange(len(stream)))
-    pending, attempt, most = np.flatnonzero(~good), 1, 1
+    pending, attempt = np.flatnonzero(~good), 1
     while len(pending) and attempt <= redraws:
-        ahead = min(most, max(1, at_once // len(pending)), redraws + 1 - attempt)
-        attempts, rows = np.tile(attempt + np.arange(ahead), len(pending)), np.repeat(pending, ahead)
+        each = min(ahead, max(1, at_once // len(pending)), redraws + 1 - attempt)
+        attempts, rows = np.tile(attempt + np.arange(each), len(pending)), np.repeat(pending, each)
         again, good = draw(stream.redraw(rows, attempts), rows)
-        good = good.reshape(-1, ahead)
+        good = good.reshape(-1, each)
         found = np.flatnonzero(good.any(axis=1))
-        _assign(draft, pending[found], again, found * ahead + good[found].argmax(axis=1))
+        _assign(draft, pending[found], again, found * each + good[found].argmax(axis=1))
         pending = np.delete(pending, found)
-        attempt, most = attempt + ahead, 2 * most
+        attempt, ahead = attempt + each, 2 * ahead
     if len(pending):
         raise RuntimeError(f"{who}: nothing to ask about in {redraws} draws of {len(pending)} instances")
     return draft

@@ -46,8 +46,9 @@ pictures that show it would show more things than others otherwise."""
 
 _EXISTENCE = QUESTION_KINDS.index("existence")
 
-REDRAWS, AT_ONCE = 6_000, 2_048
-"""After how many pictures none is looked for any more (the rarest is one in 150), and how many are looked at together."""
+REDRAWS, AT_ONCE, AHEAD = 6_000, 2_048, 8
+"""After how many pictures none is looked for any more (the rarest is one in 150), how many are looked at together, and at most of
+one question at first."""
 
 Draft = tuple[NDArray[np.int64], NDArray[np.int64]]
 """What is asked, (n, 6), and which scenes are shown, (n, pictures)."""
@@ -176,7 +177,7 @@ class SceneQA(ImageTask[Draft]):
             as_busy = (asked[rows, 0] != _EXISTENCE) | (facts[0].count() == busy[rows])
             return items, as_busy & (truths(asked[rows], *facts) == target[rows])
 
-        items = until_fitting(stream.branch("scenes"), attempt, "SceneQA", redraws=REDRAWS, at_once=AT_ONCE)
+        items = until_fitting(stream.branch("scenes"), attempt, "SceneQA", redraws=REDRAWS, at_once=AT_ONCE, ahead=AHEAD)
         pictures = {
             name: self.source.pixels(self.source.whole(items[:, place]), self.image_size)
             for place, name in enumerate(self.images)

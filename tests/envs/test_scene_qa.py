@@ -167,6 +167,7 @@ def test_habits_are_the_same_with_and_without_bias_and_however_it_is_put():
 def test_the_order_of_the_answers_and_the_wording_tell_nothing():
     batch = sample(SceneQA(image_size=32), 2_000)
     asked = batch.observation["asked"]
+    assert abs((asked[:, 3] < asked[:, 4]).mean() - 0.5) < 4 * np.sqrt(0.25 / len(asked)), "either may stand first"
     for wording in range(6):
         rows = asked[:, 5] == wording
         first = (asked[rows, 3] == batch.target[rows]).mean()

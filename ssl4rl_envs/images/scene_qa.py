@@ -47,8 +47,8 @@ pictures that show it would show more things than others otherwise."""
 _EXISTENCE = QUESTION_KINDS.index("existence")
 
 REDRAWS, AT_ONCE, AHEAD = 6_000, 2_048, 8
-"""After how many pictures none is looked for any more (the rarest is one in 150), how many are looked at together, and at most of
-one question at first."""
+"""After how many pictures none is looked for any more (the rarest is one in 150), how many are looked at together, and how
+many of one question at first."""
 
 Draft = tuple[NDArray[np.int64], NDArray[np.int64]]
 """What is asked, (n, 6), and which scenes are shown, (n, pictures)."""

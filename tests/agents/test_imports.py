@@ -14,6 +14,7 @@ import ssl4rl_agents
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("algorithms", "ranges", "readability"),
+    ("policy_settings", "control_settings"),
     ("settings",),
     ("divergence",),
     ("policies",),

@@ -91,7 +91,7 @@ def resolved(config: TrainConfig, *, anew: bool = True) -> TrainConfig:
     if policy.freeze_vision is None and not graphs:
         policy = dataclasses.replace(policy, freeze_vision=policy.lora_rank > 0 or seen_once(policy))
     if optimizer.learning_rate is None:
-        usual = 1.5e-3 if nano else 1e-3 if graphs else 1e-5 if policy.lora_rank else 1e-6
+        usual = 1.5e-3 if fresh else 5e-4 if nano else 1e-3 if graphs else 1e-5 if policy.lora_rank else 1e-6
         optimizer = dataclasses.replace(optimizer, learning_rate=usual)
     filled = dataclasses.replace(
         config,

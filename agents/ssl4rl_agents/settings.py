@@ -83,8 +83,8 @@ class OptimizerConfig(Settings):
     section: ClassVar[str] = "optimizer."
 
     learning_rate: float | None = None
-    """Step size; by default 1.5e-3 for nano, 1e-3 for a graph network, 1e-6 for a pretrained model and 1e-5 for its
-    adapters."""
+    """Step size; by default 1.5e-3 for a fresh nano and 5e-4 for one that has learned something, 1e-3 for a graph network,
+    1e-6 for a pretrained model and 1e-5 for its adapters."""
     schedule: Literal["constant", "linear"] = "linear"
     """Constant after the warm-up, or falling linearly to 0 at the end of the run."""
     warmup_iterations: int = 5

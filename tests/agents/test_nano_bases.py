@@ -38,6 +38,7 @@ def test_a_nano_from_a_folder_has_the_defaults_of_one_that_starts_from_a_run(tmp
     assert model_type_of(tmp_path / "base") == "ssl4rl_nano"
     assert found.policy.is_nano
     assert found.objective.kl_coefficient == 0.1
+    assert (found.optimizer.learning_rate, fresh.optimizer.learning_rate) == (5e-4, 1.5e-3)
     assert (found.rollout.prompts, found.rollout.group_size) == (256, 1)
     assert (found.format_warmup, fresh.format_warmup) == (0, 40)
     run = Trainer(config(policy={"model": "nano"}, format_warmup=0), tmp_path / "run", quiet=True)

@@ -60,8 +60,8 @@ class Looks:
             gains.set(xlabel="episodes", ylabel="picture gain, nats", xlim=(0, None))
             for number, episodes in enumerate(self.alarms):
                 for axes in (shares, gains):
-                    named = "alarm" if not number and axes is gains else None
-                    axes.axvline(episodes, color="#c0392b", linewidth=0.8, alpha=0.6, label=named)
+                    called = "alarm" if not number and axes is gains else None
+                    axes.axvline(episodes, color="#c0392b", linewidth=0.8, alpha=0.6, label=called)
             if self.alarms:
                 gains.legend(loc="best", facecolor="white", framealpha=0.9, edgecolor="none")
         return figure

@@ -48,6 +48,7 @@ SIZES_FROM_0 = ("policy.lora_rank",)
 POSITIVE = (
     "optimizer.learning_rate",
     "learning_rate",
+    "unrelated_learning_rate",
     "optimizer.max_grad_norm",
     "format_learning_rate",
     "policy.temperature",
@@ -88,7 +89,7 @@ RANGES: tuple[tuple[tuple[str, ...], Fits, str], ...] = (
     (("objective.dual_clip",), lambda value: value > 1, "be greater than 1"),
     (("policy.nano_hidden", "hidden"), lambda value: value >= 32 and value % 32 == 0, "be a multiple of 32"),
     (("policy.nano_image_size",), lambda value: value % 8 == 0, "be a multiple of 8"),
-    (("bias",), lambda value: 0.5 <= value <= 0.95, "lie in [0.5, 0.95]"),
+    (("bias", "first_bias"), lambda value: 0.5 <= value <= 0.95, "lie in [0.5, 0.95]"),
     (("policy.nano_vocabulary", "vocabulary"), lambda value: 300 <= value <= 2**16, "lie in 300 to 65,536"),
     (("rollout.engine_memory",), lambda value: 0 < value < 1, "lie between 0 and 1"),
     (("seed",), lambda value: value < 2**64, "be below 2**64"),

@@ -189,14 +189,14 @@ def test_a_pretraining_leaves_a_run_folder(made):
 
 def test_a_run_says_what_it_was_pretrained_on(made, tmp_path):
     folder, _ = made
-    (questions, captions) = pretrained_on(folder)
-    assert questions["env_args"]["bias"] == 0.8
-    assert questions["share"] == 0.5
+    (first, captions, questions) = pretrained_on(folder)
+    assert (first["env_args"]["bias"], questions["env_args"]["bias"]) == (0.7, 0.8)
+    assert (first["share"], questions["share"]) == (pytest.approx(1 / 3, abs=1e-6), pytest.approx(1 / 6, abs=1e-6))
     assert captions == {"captions": "scenes", "share": 0.5}
     (checkpoint,) = (folder / "checkpoints").iterdir()
-    assert pretrained_on(checkpoint) == [questions, captions]
+    assert pretrained_on(checkpoint) == [first, captions, questions]
     (tmp_path / "start.json").write_text(json.dumps({"checkpoint": str(checkpoint)}))
-    assert pretrained_on(tmp_path) == [questions, captions]
+    assert pretrained_on(tmp_path) == [first, captions, questions]
     assert pretrained_on(checkpoint.parent) == []
 
 
@@ -217,7 +217,7 @@ def test_a_tokenizer_knows_the_words_of_all_tasks(tmp_path):
     tokenizer = pretraining.policy.processor.tokenizer
     prompt = make_task("Rotation").prompts(make_task("Rotation").sample(Stream.span("train", 9, 0, 1)), "direct")[0]
     assert len(tokenizer(prompt)["input_ids"]) < len(prompt) / 6
-    assert [course.told.get("practice") for course in pretraining.courses] == [None, "Rotation", None]
+    assert [course.told.get("practice") for course in pretraining.phases[-1].courses] == [None, "Rotation", None]
 
 
 def test_habits_are_shares_of_balanced_questions(made):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,16 +71,52 @@ def question_arguments(settings: PretrainConfig, **more: Any) -> dict[str, Any]:
     return {"image_size": settings.image_size, "kinds": settings.kinds, "wording": settings.wording, **more}
 
 
-def courses(settings: PretrainConfig, task: Task, others: list[Task]) -> list[Course]:
-    """Return all lessons of a pretraining with their shares.
+@dataclass(frozen=True)
+class Phase:
+    """Steps of one kind, one after the other.
+
+    Args:
+        steps: how many.
+        courses: what is shown, their shares 1 together.
+        unrelated: the share of the rows whose picture is another row's.
+        learning_rate: largest step size.
+    """
+
+    steps: int
+    courses: list[Course]
+    unrelated: float
+    learning_rate: float
+
+
+def phases_of(settings: PretrainConfig, others: list[Task]) -> list[Phase]:
+    """Return the phases of a pretraining that have steps: first what is to be seen, then what words tell.
 
     Args:
         settings: of the pretraining.
-        task: the biased questions.
         others: tasks whose answers are practised.
     """
-    seed = settings.seed
-    arguments = question_arguments(settings, bias=settings.bias)
+    rows = (
+        ("seeing", settings.steps, settings.first_bias, 0.0, settings.learning_rate),
+        ("unrelated", settings.unrelated_steps, settings.bias, settings.unrelated, settings.unrelated_learning_rate),
+    )
+    return [
+        Phase(steps, courses(settings, bias, others, hash_seed(settings.seed, name)), unrelated, rate)
+        for name, steps, bias, unrelated, rate in rows
+        if steps
+    ]
+
+
+def courses(settings: PretrainConfig, bias: float, others: list[Task], seed: int) -> list[Course]:
+    """Return all lessons of a phase with their shares, the questions first.
+
+    Args:
+        settings: of the pretraining.
+        bias: of the questions.
+        others: tasks whose answers are practised.
+        seed: of all that is shown.
+    """
+    arguments = question_arguments(settings, bias=bias)
+    task = make_task(ENV, **arguments)
     found: list[Course] = []
     practice = settings.practice if others else 0.0
     for number, other in enumerate(others if practice else []):
@@ -87,13 +124,13 @@ def courses(settings: PretrainConfig, task: Task, others: list[Task]) -> list[Co
         found.append(Course(Practice(other, hash_seed(seed, "practice", number)), practice / len(others), told))
     about = [*([SCENES] if settings.aspects else []), *([settings.pictures] if settings.pictures else [])]
     for pictures in about if settings.captions else []:
-        found.append(Course(_captions(settings, pictures), settings.captions / len(about), {"captions": pictures}))
+        found.append(Course(_captions(settings, pictures, seed), settings.captions / len(about), {"captions": pictures}))
     rest = 1.0 - sum(course.share for course in found)
     return [Course(Answers(task, hash_seed(seed, "questions")), rest, {"env": ENV, "env_args": arguments}), *found]
 
 
-def _captions(settings: PretrainConfig, pictures: str) -> Lessons:
-    seed = hash_seed(settings.seed, "captions", pictures)
+def _captions(settings: PretrainConfig, pictures: str, seed: int) -> Lessons:
+    seed = hash_seed(seed, "captions", pictures)
     if pictures == SCENES:
         return SceneCaptions(scenes(), settings.image_size, settings.aspects, seed)
     source, names = named_source(pictures)
@@ -148,7 +185,7 @@ class Pretraining:
         try:
             self._prepare()
             settle(self.out, self.lock, self.config, self.processes, resume=False, overwrite=overwrite)
-            told = [{**course.told, "share": round(course.share, 6)} for course in self.courses]
+            told = told_of(self.phases)
             before = [] if self.config.policy.start is None else pretrained_on(Path(self.config.policy.start))
             write_pretrained(self.out, [*before, *told], settings.to_json())
         except BaseException:
@@ -157,10 +194,10 @@ class Pretraining:
 
     def _prepare(self) -> None:
         settings = self.settings
-        self.task = make_task(ENV, **question_arguments(settings, bias=settings.bias))
+        self.task = make_task(ENV, **question_arguments(settings))
         others = [make_task(name) for name in settings.tasks]
-        self.courses = courses(settings, self.task, others)
-        lessons = [course.lessons for course in self.courses]
+        self.phases = phases_of(settings, others)
+        lessons = [course.lessons for course in self.phases[-1].courses]
         with waiting(f"building the model {settings.model}"):
             texts = words_of(lessons, others, settings.seed) if settings.model == NANO and settings.start is None else []
             self.policy: VLMPolicy = build_model(settings, self.task, texts, self.processes.device)
@@ -179,22 +216,20 @@ class Pretraining:
         settings, skips = self.settings, Skips()
         micro_batches = MicroBatches(settings.batch, self.processes)
         steps = CrossEntropy(self.policy, self.optimizer, 1.0, micro_batches, self.processes, skips)
-        order = which_lessons([course.share for course in self.courses], settings.total, settings.seed)
         counters: dict[str, Any] = {"seconds": 0.0, "episodes": 0, "tokens": 0, "skipped_steps": 0, "best": None}
-        shown = [steps_of(course.lessons, settings.batch) for course in self.courses]
-        start = time.perf_counter()
-        recent: list[list[float]] = [[] for _ in self.courses]
+        start, recent, done = time.perf_counter(), Losses(), 0
         log = MetricsLog(self.out, 0)
         with self.lock, self._claim, closing(log), Display("pretraining", settings.total, quiet=self._quiet) as display:
-            for number, which in enumerate(order.tolist()):
-                recent[which].append(self._step(steps, number, next(shown[which])))
-                if (number + 1) % EVERY and number + 1 < settings.total:
-                    continue
-                counters["seconds"] = time.perf_counter() - start
-                values = self._values(number + 1, recent, counters["seconds"])
-                log.write(number + 1, values)
-                display.update(number + 1, values)
-                recent = [[] for _ in self.courses]
+            for number, phase in enumerate(self.phases):
+                for course, rows, rate in steps_of_phase(phase, settings.batch, hash_seed(settings.seed, "order", number)):
+                    recent.note(course, self._step(steps, rows, rate))
+                    done += 1
+                    if done % EVERY and done < settings.total:
+                        continue
+                    counters["seconds"] = time.perf_counter() - start
+                    values = {**recent.means(), **self._values(done, counters["seconds"])}
+                    log.write(done, values)
+                    display.update(done, values)
             counters |= {"episodes": settings.total * settings.batch, "skipped_steps": sum(skips.recent)}
             counters |= {"sources": content_of(self.task), "skipped_recently": skips.recent}
             folder = self.out / "checkpoints"
@@ -203,37 +238,68 @@ class Pretraining:
 
     def habits(self) -> dict[str, dict[str, Any]]:
         """Return what the model makes of balanced questions, of all and by kind; see `measure_habits`."""
-        task = make_task(ENV, **question_arguments(self.settings))
-        found = measure_habits(self.policy, task, self.settings.test_questions)
+        found = measure_habits(self.policy, self.task, self.settings.test_questions)
         return {kind: dataclasses.asdict(habits) for kind, habits in found.items()}
 
-    def _step(self, steps: CrossEntropy, number: int, rows: Rows) -> float:
-        settings = self.settings
-        unrelated = settings.unrelated if number >= settings.steps else 0.0
+    def _step(self, steps: CrossEntropy, rows: Rows, rate: float) -> float:
         for group in self.optimizer.param_groups:
-            group["lr"] = rate_at(number, settings.total, settings.learning_rate)
-        rows = rows.unrelated(unrelated)
+            group["lr"] = rate
         with autocast(self.policy, self.processes.device):
             inputs = self.policy.encode(rows.observations)
         loss, _ = steps.descend(inputs, rows.replies)
         return float(loss)
 
-    def _values(self, number: int, recent: list[list[float]], seconds: float) -> dict[str, float]:
-        losses = {
-            f"loss/{name_of(course.told)}": float(np.mean(found))
-            for course, found in zip(self.courses, recent, strict=True)
-            if found
-        }
-        rate = self.optimizer.param_groups[0]["lr"]
-        episodes = number * self.settings.batch
+    def _values(self, done: int, seconds: float) -> dict[str, float]:
+        episodes = done * self.settings.batch
         return {
-            **losses,
-            "learning_rate": rate,
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
             "seconds": seconds,
             "episodes": episodes,
             "episodes_per_second": episodes / seconds,
             "memory_mb": peak_memory(self.processes.device),
         }
+
+
+class Losses:
+    """Losses since they were last asked for, by what was shown."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, list[float]] = {}
+
+    def note(self, course: Course, loss: float) -> None:
+        """Keep the loss of a step."""
+        self._found.setdefault(f"loss/{name_of(course.told)}", []).append(loss)
+
+    def means(self) -> dict[str, float]:
+        """Return the mean loss by name, and forget them."""
+        found, self._found = self._found, {}
+        return {name: float(np.mean(losses)) for name, losses in found.items()}
+
+
+def steps_of_phase(phase: Phase, batch: int, seed: int) -> Iterator[tuple[Course, Rows, float]]:
+    """Yield what each step of a phase shows, and its step size.
+
+    Args:
+        phase: its lessons come as often as their shares say, in a random order.
+        batch: rows of a step.
+        seed: decides the order.
+    """
+    shown = [steps_of(course.lessons, batch) for course in phase.courses]
+    order = which_lessons([course.share for course in phase.courses], phase.steps, seed)
+    for number, which in enumerate(order.tolist()):
+        rows = next(shown[which]).unrelated(phase.unrelated)
+        yield phase.courses[which], rows, rate_at(number, phase.steps, phase.learning_rate)
+
+
+def told_of(phases: list[Phase]) -> list[dict[str, Any]]:
+    """Return what `pretrained_on` says: each lesson once, with its share of all steps."""
+    total = sum(phase.steps for phase in phases)
+    shares: dict[str, tuple[dict[str, Any], float]] = {}
+    for phase in phases:
+        for course in phase.courses:
+            told, share = shares.get(repr(course.told), (course.told, 0.0))
+            shares[repr(course.told)] = (told, share + course.share * phase.steps / total)
+    return [{**told, "share": round(share, 6)} for told, share in shares.values()]
 
 
 def name_of(told: dict[str, Any]) -> str:
@@ -253,7 +319,7 @@ def which_lessons(shares: list[float], total: int, seed: int) -> np.ndarray[Any,
     """
     bounds = np.cumsum(shares)
     spread = np.searchsorted(bounds, (np.arange(total) + 0.5) / total * bounds[-1], side="right")
-    return np.random.default_rng(hash_seed(seed, "lessons")).permutation(np.minimum(spread, len(shares) - 1))
+    return np.random.default_rng(seed).permutation(np.minimum(spread, len(shares) - 1))
 
 
 def rate_at(number: int, total: int, most: float) -> float:

@@ -39,32 +39,37 @@ class PretrainConfig(Settings):
     learns; or the folder of a model that `ssl4rl assemble` wrote, likewise."""
     start: str | None = None
     """Run folder that it goes on from, in place of a fresh model; the network is that run's."""
-    steps: int = 1200
+    steps: int = 1500
     """Steps in which pictures show what the replies say."""
-    unrelated_steps: int = 300
+    unrelated_steps: int = 200
     """Steps behind them, in which some pictures have nothing to do with the replies: the model learns to follow the words."""
     unrelated: float = 0.5
     """The share of the rows of such a step whose picture is another row's."""
     batch: int = 64
     """Rows of a step."""
     learning_rate: float = 2e-3
-    """Largest step size; it rises over the first steps and falls to a tenth until the last one."""
+    """Step size; it rises over the first 50 steps, stays, and falls over the last fifth of these steps."""
+    unrelated_learning_rate: float = 1e-3
+    """Step size in the steps with unrelated pictures, likewise."""
     bias: float = 0.8
     """In which share of the questions the words alone tell the answer; 0.5 is no bias, as in the balanced test."""
-    kinds: str = "all"
-    """Kinds of questions that are asked, joined by "+"; the others stay unseen."""
-    wording: Literal["plain", "several"] = "several"
+    first_bias: float = 0.7
+    """The same in the steps before any picture is unrelated: the less words tell, the more there is to see."""
+    kinds: str = "existence+light+sky+ground"
+    """Kinds of questions that are asked, joined by "+", or all; the others stay unseen. More kinds take more steps: light is
+    seen after some hundreds of steps of its own."""
+    wording: Literal["plain", "several"] = "plain"
     """Whether a kind of question is put in one way, or in several."""
-    image_size: int = 32
+    image_size: int = 40
     """Side of the pictures in pixels."""
-    captions: float = 0.25
+    captions: float = 0.1
     """The share of the steps that show captions rather than questions."""
     aspects: tuple[str, ...] = ASPECTS
     """What captions of scenes tell of, some of things, count, places, sky and light."""
     pictures: str | None = None
     """folder:PATH, a folder of pictures whose names, or texts beside them, say what they show: half of the captions are of
     these."""
-    practice: float = 0.1
+    practice: float = 0.05
     """The share of the steps that show questions of `tasks` with random valid answers, which know nothing of the picture: how
     answers to them are written."""
     tasks: tuple[str, ...] = TASKS

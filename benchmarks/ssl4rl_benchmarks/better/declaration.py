@@ -18,14 +18,15 @@ QUESTIONS = "SSL4RL/SceneQA-v0"
 KINDS = ("existence", "count", "colour", "position", "size", "depth", "light", "sky", "ground")
 """Of questions about one picture."""
 
-UNSEEN = "size"
-"""The kind that no base was taught: its words are new to all of them."""
+TAUGHT = ("existence", "light", "sky", "ground")
+"""Kinds that bases are taught; the words of the others are new to all of them. A nano learns to see the last three."""
 
-Control = Literal["verified", "coin", "random", "blank", "format", "supervised", "ceiling", "captions"]
+Control = Literal["verified", "coin", "looking", "random", "blank", "format", "supervised", "ceiling", "captions"]
 
 CONTROLS: dict[Control, str] = {
     "verified": "the reward is what the environment pays",
     "coin": "every well-formed answer is paid by a coin",
+    "looking": "as coin, with a bonus for replies that depend on the picture",
     "random": "every reply is paid by a coin, well-formed or not",
     "blank": "the reward is verified, and every picture is one grey",
     "format": "every well-formed answer is paid",
@@ -34,6 +35,8 @@ CONTROLS: dict[Control, str] = {
     "captions": "as many captions instead of questions",
 }
 """What is done with the questions of a pretext."""
+
+FEW: tuple[Control, ...] = ("verified", "coin")
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Pretext(Checked):
         near: kinds of questions that need what it needs.
         far: kinds that do not.
         why: what it shares with the near questions.
-        fully: whether all controls are done with it; else "verified" and "coin" alone.
+        controls: what is done with it.
     """
 
     name: str
@@ -55,10 +58,19 @@ class Pretext(Checked):
     far: tuple[str, ...]
     why: str
     args: dict[str, Any] = field(default_factory=dict)
-    fully: bool = False
+    controls: tuple[Control, ...] = FEW
 
 
 PRETEXTS: tuple[Pretext, ...] = (
+    Pretext(
+        "untold questions",
+        QUESTIONS,
+        ("light", "sky", "ground"),
+        ("position",),
+        "they are the questions of pretraining, and nobody says which answers are right",
+        {"kinds": "+".join(TAUGHT), "bias": 0.8, "wording": "plain"},
+        controls=("looking", "coin", "blank"),
+    ),
     Pretext(
         "brighter half",
         "SSL4RL/Comparison-v0",
@@ -66,7 +78,7 @@ PRETEXTS: tuple[Pretext, ...] = (
         ("depth",),
         "the sun and its glow brighten the half that the light comes from",
         {"about": "brightness"},
-        fully=True,
+        controls=tuple(CONTROLS),
     ),
     Pretext(
         "relative position",
@@ -75,7 +87,7 @@ PRETEXTS: tuple[Pretext, ...] = (
         ("count",),
         "both ask on which side of one thing another lies, here of things put over the picture",
         {"directions": 4, "names": "words", "others": 1},
-        fully=True,
+        controls=tuple(CONTROLS),
     ),
     Pretext(
         "redder half",

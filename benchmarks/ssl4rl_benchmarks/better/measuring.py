@@ -78,7 +78,7 @@ def measure(policy: Policy, pictures: dict[str, Any], questions: int, prompt_sty
 
     Args:
         policy: who.
-        pictures: `source` and `image_size` of the task.
+        pictures: arguments of the task: `source`, `image_size`, `wording`.
         questions: of each kind.
         prompt_style: how it is asked.
     """

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
 from ssl4rl_agents.settings import merged
-from ssl4rl_benchmarks.better.declaration import CONTROLS, KINDS, PRETEXTS, QUESTIONS, UNSEEN, Control, Pretext
+from ssl4rl_benchmarks.better.declaration import CONTROLS, PRETEXTS, QUESTIONS, Control, Pretext
 from ssl4rl_envs.arguments import Checked, from_plain, whole_number
 
 KEY = 16
@@ -30,6 +30,8 @@ class Study(Checked):
     Args:
         image_size: side of all pictures, in pixels.
         source: of the pictures.
+        wording: of the questions about scenes, "plain" or "several".
+        grounding: coefficient of the bonus for replies that depend on the picture.
         bias: in which share of a base's lessons the words tell the answer.
         pretraining: settings of `ssl4rl pretrain`, beside these.
         settings: of the trainer, nested as in a run's config.json, for all arms.
@@ -39,10 +41,12 @@ class Study(Checked):
 
     image_size: int = 40
     source: str = "scenes"
+    wording: str = "plain"
+    grounding: float = 0.2
     bias: float = 0.8
     pretraining: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
-    iterations: int = 100
+    iterations: int = 60
     questions: int = 1024
 
     def __post_init__(self) -> None:
@@ -97,13 +101,22 @@ class Trial(Checked):
     def base_key(self) -> str:
         """Name of the base's run: a digest of all that decides it."""
         study = self.study
-        return _digest([self.base, study.pictures, study.bias, study.pretraining, self.revision])
+        return _digest([self.base, study.pictures, study.wording, study.bias, study.pretraining, self.revision])
 
     @property
     def key(self) -> str:
         """Name of the trial: a digest of all that decides its outcome, and of nothing else."""
         study = self.study
-        done = [self.control, self.pretext, self.env, self.args, self.settings, study.settings, study.iterations, self.seed]
+        done: list[Any] = [
+            self.control,
+            self.pretext,
+            self.env,
+            self.args,
+            self.settings,
+            study.settings,
+            study.iterations,
+            self.seed,
+        ]
         return _digest([self.base_key, study.questions, *([] if self.is_base else done)])
 
     @property
@@ -157,9 +170,7 @@ def arms_of(
         for base in range(bases)
         for pretext in known.values()
         for control in CONTROLS
-        if pretext.name in (pretexts or known)
-        and control in (controls or CONTROLS)
-        and (pretext.fully or control in ("verified", "coin"))
+        if pretext.name in (pretexts or known) and control in (controls or CONTROLS) and control in pretext.controls
     ]
 
 
@@ -168,12 +179,18 @@ def arm_of(study: Study, pretext: Pretext, control: Control, base: int, seed: in
     env, args, settings = pretext.env, {**pretext.args, **study.pictures}, dict[str, Any]()
     if control in ("coin", "random", "format"):
         settings = {"control": {"reward": control}}
+    elif control == "looking":
+        settings = {"control": {"reward": "coin"}, "objective": {"grounding_coefficient": study.grounding}}
     elif control == "blank":
         settings = {"control": {"pictures": "blank"}}
     elif control == "supervised":
         settings = {"algorithm": "sft"}
     elif control == "ceiling":
-        env, args, settings = QUESTIONS, {"kinds": "+".join(pretext.near), **study.pictures}, {"algorithm": "sft"}
+        env, args, settings = (
+            QUESTIONS,
+            {"kinds": "+".join(pretext.near), "wording": study.wording, **study.pictures},
+            {"algorithm": "sft"},
+        )
     elif control == "captions":
         env, args = "", {}
     return Trial(base, f"{pretext.name}, {control}", seed, control, pretext.name, env, args, settings, study)
@@ -182,11 +199,6 @@ def arm_of(study: Study, pretext: Pretext, control: Control, base: int, seed: in
 def with_settings(trial: Trial) -> dict[str, Any]:
     """Return all settings of the trainer that a trial sets, nested: the study's and its own."""
     return merged(trial.study.settings, trial.settings)
-
-
-def taught() -> tuple[str, ...]:
-    """Return the kinds of questions that bases are taught: all but the one that stays unseen."""
-    return tuple(kind for kind in KINDS if kind != UNSEEN)
 
 
 def _commanded(trial: Trial) -> Trial:

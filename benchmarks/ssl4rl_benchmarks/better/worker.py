@@ -21,9 +21,9 @@ from ssl4rl_agents.runs.policy_agent import load_run
 from ssl4rl_agents.settings import TrainConfig, merged
 from ssl4rl_benchmarks.bench import worker
 from ssl4rl_benchmarks.bench.rows import Row
-from ssl4rl_benchmarks.better.declaration import PRETEXTS
+from ssl4rl_benchmarks.better.declaration import PRETEXTS, QUESTIONS, TAUGHT
 from ssl4rl_benchmarks.better.measuring import measure
-from ssl4rl_benchmarks.better.trials import Trial, taught, with_settings
+from ssl4rl_benchmarks.better.trials import Trial, with_settings
 
 BASES = "bases"
 RUN = "run"
@@ -52,7 +52,7 @@ def perform(trial: Trial, folder: Path, device: str = "cpu", threads: int = 1) -
         Trainer(settings_of(trial, base, device), learned, overwrite=True, quiet=True).run()
     agent = load_run(learned)
     trained = time.perf_counter()
-    found = measure(agent.policy, study.pictures, study.questions)
+    found = measure(agent.policy, {**study.pictures, "wording": study.wording}, study.questions)
     return {
         **worker.head(trial, device, threads),
         "base": trial.base,
@@ -72,9 +72,10 @@ def base_settings(trial: Trial, device: str) -> PretrainConfig:
     given: dict[str, Any] = {
         "seed": trial.base,
         "bias": study.bias,
-        "kinds": "+".join(taught()),
+        "wording": study.wording,
+        "kinds": "+".join(TAUGHT),
         "image_size": study.image_size,
-        "tasks": tuple(dict.fromkeys(pretext.env for pretext in PRETEXTS)),
+        "tasks": tuple(dict.fromkeys(pretext.env for pretext in PRETEXTS if pretext.env != QUESTIONS)),
         "device": device,
         **study.pretraining,
     }

@@ -14,7 +14,7 @@ from ssl4rl_agents.choosing import Paired
 from ssl4rl_agents.runs.files import finite
 from ssl4rl_benchmarks.bench.rows import Row
 from ssl4rl_benchmarks.better.analysis import Table
-from ssl4rl_benchmarks.better.declaration import CONTROLS, KINDS, PRETEXTS, Pretext
+from ssl4rl_benchmarks.better.declaration import CONTROLS, KINDS, PRETEXTS, TAUGHT, Pretext
 from ssl4rl_benchmarks.better.trials import BASE
 from ssl4rl_benchmarks.reports.drawing import SETTINGS, svg
 from ssl4rl_benchmarks.reports.suite.plots import PALETTE, on_white
@@ -48,7 +48,7 @@ def _bases(table: Table) -> list[str]:
     count = len(table.values(BASE, KINDS, "accuracy"))
     lines = [f"Means over {count} bases, of balanced questions. `gain` in nats, the others are shares.", ""]
     lines += [f"| kind | {' | '.join(NUMBERS)} |", f"| --- |{' --- |' * len(NUMBERS)}"]
-    for name, kinds in (*((kind, [kind]) for kind in KINDS), ("all", list(KINDS))):
+    for name, kinds in (*((kind, [kind]) for kind in KINDS), ("taught", list(TAUGHT)), ("all", list(KINDS))):
         found = [table.values(BASE, kinds, number) for number in NUMBERS]
         lines.append(f"| {name} | " + " | ".join(f"{sum(each.values()) / len(each):.2f}" for each in found) + " |")
     return lines
@@ -62,11 +62,11 @@ def _pretext(table: Table, pretext: Pretext) -> list[str]:
         "By how many points the accuracy of choice on balanced questions is above that of the untouched bases, with 95 % "
         "intervals over bases; and after the blank picture's log-probabilities are subtracted, above the same of the bases.",
         "",
-        "| | near | far | all | picture gain, all | all, subtracted |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| | near | far | taught | all | picture gain, all | all, subtracted |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     alone = {"number": "subtracted", "against": "accuracy"}
-    cells = [points(table.between(BASE, BASE, kinds, **alone)) for kinds in (pretext.near, pretext.far, KINDS)]
+    cells = [points(table.between(BASE, BASE, kinds, **alone)) for kinds in (pretext.near, pretext.far, TAUGHT, KINDS)]
     lines.append(f"| subtraction alone: nothing is trained | {' | '.join(cells)} | | +0.0 |")
     for control, says in CONTROLS.items():
         arm = f"{pretext.name}, {control}"
@@ -75,15 +75,16 @@ def _pretext(table: Table, pretext: Pretext) -> list[str]:
         cells = [
             points(table.between(arm, BASE, pretext.near)),
             points(table.between(arm, BASE, pretext.far)),
+            points(table.between(arm, BASE, TAUGHT)),
             points(table.between(arm, BASE)),
             nats(table.between(arm, BASE, number="gain")),
             points(table.between(arm, BASE, number="subtracted")),
         ]
         lines.append(f"| {control}: {says} | {' | '.join(cells)} |")
-    verified = f"{pretext.name}, verified"
-    if verified in table.arms:
-        lines += ["", f"Kinds of questions, {verified} above the bases, with p by Holm over kinds:", ""]
-        found = table.by_kind(lambda kinds: table.between(verified, BASE, kinds))
+    first = f"{pretext.name}, {pretext.controls[0]}"
+    if first in table.arms:
+        lines += ["", f"Kinds of questions, {first} above the bases, with p by Holm over kinds:", ""]
+        found = table.by_kind(lambda kinds: table.between(first, BASE, kinds))
         lines += ["; ".join(f"{kind} {points(each)} (p {p:.3f})" for kind, (each, p) in found.items()) + "."]
     return lines
 

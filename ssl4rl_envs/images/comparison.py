@@ -122,7 +122,12 @@ class Comparison(ImageTask[Draft]):
         if not 0.1 <= margin <= 4:
             raise ValueError(f"margin must lie in 0.1 to 4, got {margin}")
         halves = compare == "halves"
-        super().__init__(source, image_size, ("image",) if halves else ("image_1", "image_2"), f"{compare} too much alike")
+        super().__init__(
+            source,
+            image_size,
+            ("image",) if halves else ("image_1", "image_2"),
+            f"{'halves' if halves else 'pictures'} too much alike",
+        )
         self.margin = margin
         named = aspects.chosen(about, self.source.grey, self.source.name)
         if about == "all" or len(named) > 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from ssl4rl_envs.arguments import Checked
 
@@ -30,25 +30,16 @@ SIZES = (
     "policy.gnn_layers",
     "policy.nano_layers",
     "policy.nano_image_size",
-    "batch",
-    "image_size",
-    "layers",
-    "vocabulary",
-    "test_questions",
 )
 COUNTS_FROM_0 = (
     "probe_every",
     "optimizer.warmup_iterations",
     "format_warmup",
     "objective.critic_warmup_iterations",
-    "steps",
-    "unrelated_steps",
 )
 SIZES_FROM_0 = ("policy.lora_rank",)
 POSITIVE = (
     "optimizer.learning_rate",
-    "learning_rate",
-    "unrelated_learning_rate",
     "optimizer.max_grad_norm",
     "format_learning_rate",
     "policy.temperature",
@@ -73,9 +64,6 @@ SHARES = (
     "objective.turn_gamma",
     "objective.turn_lambda",
     "objective.clip_low",
-    "unrelated",
-    "captions",
-    "practice",
 )
 
 Fits = Callable[[Any], bool]
@@ -87,14 +75,13 @@ RANGES: tuple[tuple[tuple[str, ...], Fits, str], ...] = (
     (("optimizer.replay",), lambda value: 0 <= value < 1, "be at least 0 and below 1"),
     (("optimizer.betas",), lambda value: all(0 <= beta < 1 for beta in value), "be two numbers in [0, 1)"),
     (("objective.dual_clip",), lambda value: value > 1, "be greater than 1"),
-    (("policy.nano_hidden", "hidden"), lambda value: value >= 32 and value % 32 == 0, "be a multiple of 32"),
+    (("policy.nano_hidden",), lambda value: value >= 32 and value % 32 == 0, "be a multiple of 32"),
     (("policy.nano_image_size",), lambda value: value % 8 == 0, "be a multiple of 8"),
-    (("bias", "first_bias"), lambda value: 0.5 <= value <= 0.95, "lie in [0.5, 0.95]"),
-    (("policy.nano_vocabulary", "vocabulary"), lambda value: 300 <= value <= 2**16, "lie in 300 to 65,536"),
+    (("policy.nano_vocabulary",), lambda value: 300 <= value <= 2**16, "lie in 300 to 65,536"),
     (("rollout.engine_memory",), lambda value: 0 < value < 1, "lie between 0 and 1"),
     (("seed",), lambda value: value < 2**64, "be below 2**64"),
     ((*COUNTS, *COUNTS_FROM_0), lambda value: value <= 10**9, "be at most a billion"),
-    ((*SIZES, *SIZES_FROM_0, "policy.nano_hidden", "hidden"), lambda value: value <= 2**20, "be at most 2**20, a million"),
+    ((*SIZES, *SIZES_FROM_0, "policy.nano_hidden"), lambda value: value <= 2**20, "be at most 2**20, a million"),
     (
         (*POSITIVE, *NOT_NEGATIVE, "objective.dual_clip"),
         lambda value: value == 0 or 1.2e-38 <= value <= 3.4e38,
@@ -103,16 +90,25 @@ RANGES: tuple[tuple[tuple[str, ...], Fits, str], ...] = (
 )
 """Of every setting that is a number: whether a value is in its range, and how errors put that. None is in every range."""
 
-RANGES_OF: dict[str, list[tuple[Fits, str]]] = {}
-"""The same by the name of the setting."""
 
-for _names, _fits, _words in RANGES:
-    for _name in _names:
-        RANGES_OF.setdefault(_name, []).append((_fits, _words))
+def by_name(rows: tuple[tuple[tuple[str, ...], Fits, str], ...]) -> dict[str, list[tuple[Fits, str]]]:
+    """Return rows like those of `RANGES` by the name of the setting."""
+    found: dict[str, list[tuple[Fits, str]]] = {}
+    for names, fits, words in rows:
+        for name in names:
+            found.setdefault(name, []).append((fits, words))
+    return found
+
+
+RANGES_OF = by_name(RANGES)
+"""The same by the name of the setting."""
 
 
 class Settings(Checked):
     """A base of sections of settings: of their types, and in their ranges, however one is made."""
+
+    ranges: ClassVar[dict[str, list[tuple[Fits, str]]]] = RANGES_OF
+    """By the name of a setting with its section, whether a value is in its range, and how errors put that."""
 
     def __post_init__(self) -> None:
         """Look at all fields.
@@ -124,6 +120,6 @@ class Settings(Checked):
         super().__post_init__()
         for field in dataclasses.fields(cast(Any, self)):
             name, value = self.section + field.name, getattr(self, field.name)
-            for fits, words in RANGES_OF.get(name, []):
+            for fits, words in self.ranges.get(name, []):
                 if value is not None and not fits(value):
                     raise ValueError(f"{name} must {words}, got {value}")

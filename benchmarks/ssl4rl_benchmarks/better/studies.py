@@ -23,7 +23,9 @@ class Sized:
 
 
 STUDIES = {
-    "nano": Sized(Study(settings={"optimizer": {"learning_rate": 2e-4}}), bases=5, seeds=2),
+    "nano": Sized(
+        Study(pretraining={"unrelated_steps": 900}, settings={"optimizer": {"learning_rate": 2e-4}}), bases=5, seeds=2
+    ),
     "smoke": Sized(
         Study(
             iterations=2,

@@ -55,7 +55,7 @@ def test_short_work_is_not_told(clock, capsys):
 def test_a_terminal_shows_one_line_that_fits_and_is_written_over(clock, monkeypatch):
     shown = Terminal()
     monkeypatch.setattr(sys, "stderr", shown)
-    monkeypatch.setattr(telling.shutil, "get_terminal_size", lambda *_: os.terminal_size((40, 24)))
+    monkeypatch.setattr(telling.shutil, "get_terminal_size", lambda *_, **__: os.terminal_size((40, 24)))
     line = telling.Line()
     assert not line.due
     clock[0] = 3.0

@@ -232,16 +232,20 @@ def _check_together(config: TrainConfig) -> None:
             "rollout.dynamic_sampling replaces groups whose answers all scored the same, which have an advantage all the "
             f"same with {objective.advantage}; it goes with {', '.join(group_advantages())}"
         )
-    if optimizer.replay and policy.start is None:
+    _check_replay(config)
+    _check_control(config)
+
+
+def _check_replay(config: TrainConfig) -> None:
+    if config.optimizer.replay and config.policy.start is None:
         raise ValueError(
             "optimizer.replay goes over what a base was pretrained on, which the folder of its run says; name it as "
             "policy.start, or leave optimizer.replay out"
         )
-    if optimizer.replay and rollout.constrained:
+    if config.optimizer.replay and config.rollout.constrained:
         raise ValueError(
             "optimizer.replay teaches answers to other tasks, which rollout.constrained forbids; leave one of them out"
         )
-    _check_control(config)
 
 
 def _check_control(config: TrainConfig) -> None:

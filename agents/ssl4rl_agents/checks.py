@@ -10,6 +10,7 @@ from typing import Any
 from ssl4rl_agents.algorithms import ADVANTAGES, SURROGATES
 from ssl4rl_agents.algorithms.estimators import group_advantages
 from ssl4rl_agents.algorithms.row import Row
+from ssl4rl_agents.control_settings import OPINIONS
 from ssl4rl_agents.divergence import settled
 from ssl4rl_agents.named import check_named, started
 from ssl4rl_agents.policy_settings import AUTO, GRAPH_MODELS, PolicyConfig
@@ -265,6 +266,13 @@ def _check_control(config: TrainConfig) -> None:
             "control.reward format pays well-formed answers, and here all are; there would be nothing to learn from: leave "
             "it out, or with it rollout.constrained"
         )
+    if control.reward in OPINIONS and array:
+        raise ValueError(
+            f"control.reward {control.reward} goes by log-probabilities of words, and a graph network writes none; leave it "
+            "out"
+        )
+    if control.reward == "contrast" and control.pictures == "blank":
+        raise ValueError("control.reward contrast compares with blank pictures, and here no others are seen; leave one out")
     if control.pictures != "shown" and array:
         raise ValueError(
             f"control.pictures {control.pictures} does nothing with a graph network, which sees none; leave it out"

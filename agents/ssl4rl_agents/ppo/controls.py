@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from ssl4rl_agents.choosing.altering import GREY
-from ssl4rl_agents.control_settings import Reward, ShownPictures
+from ssl4rl_agents.control_settings import OPINIONS, Reward, ShownPictures
 from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.mixture import TASK
@@ -28,12 +28,12 @@ def paid(
 
     Args:
         reward: by what, see `control_settings.ControlConfig`.
-        verified: (n,) what they are worth.
+        verified: (n,) what they are worth, by the truth or, where the reward is one of `OPINIONS`, by that opinion.
         answered: (n,) which are well-formed answers.
         decisions: most of an episode, which share what may be earned in it.
         generator: on the CPU; tosses a coin for every reply.
     """
-    if reward == "verified":
+    if reward == "verified" or reward in OPINIONS:
         return verified
     coins = torch.randint(2, (len(verified),), generator=generator).numpy()
     earned = {"coin": coins * answered, "random": coins, "format": answered}[reward]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -133,8 +134,13 @@ class Reference:
 
     def logprobs(self, rollout: Rollout, micro_batches: MicroBatches) -> list[Tensor]:
         """Return the log-probabilities (n, T) of the answers of each pass."""
+        with self.policy() as policy:
+            return [score_again(policy, turn, micro_batches, rollout.group_size).logprobs for turn in rollout.passes]
+
+    @contextmanager
+    def policy(self) -> Iterator[Policy]:
+        """Give the policy as it was, for as long as the context lasts."""
         initial = nullcontext() if self._copy is not None else self._policy.initial()
         assert initial is not None
         with initial:
-            policy, whole = self._copy or self._policy, rollout.group_size
-            return [score_again(policy, turn, micro_batches, whole).logprobs for turn in rollout.passes]
+            yield self._copy or self._policy

@@ -13,11 +13,13 @@ This is the first of three files that an episode goes through, one after the oth
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ssl4rl_agents.algorithms.advantages import scores_differ
@@ -33,6 +35,9 @@ from ssl4rl_agents.runtime.samplers import Sampler, hand_over
 from ssl4rl_agents.settings import Invalid, TrainConfig
 from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.task import Batch, Task
+
+Opinion = Callable[[Batch, NDArray[Any], int], NDArray[np.float32]]
+"""Says what n answers are worth, (n,): to n / G questions, G to each; see `opinion.Opinion.shared`."""
 
 
 @dataclass
@@ -184,6 +189,7 @@ class Player:
         sampler: answers in the policy's stead; the samples' `logprobs` and `values` are then yet to be found.
         readability: counts which answers can be read.
         rules: how episodes of several decisions are played.
+        opinion: by what answers are paid in place of the truth; of questions of one decision.
 
     Raises:
         ValueError: see `make_context`.
@@ -199,12 +205,13 @@ class Player:
         sampler: Sampler | None = None,
         readability: Readability | None = None,
         rules: Rules = Rules(),
+        opinion: Opinion | None = None,
     ) -> None:
         self.policy, self._interface, self.group_size = policy, interface, group_size
         self._randomness, self.micro_batches = randomness, micro_batches
         self._sampler, self._readability, self._rules = sampler, readability, rules
         self._context = make_context(rules.context, policy, interface, group_size, micro_batches, sampler)
-        self._iteration = 0
+        self._opinion, self._iteration = opinion, 0
 
     def begin(self, iteration: int) -> None:
         """Begin an iteration, counted from 0, with the policy's weights as they are now."""
@@ -277,7 +284,10 @@ class Player:
         if rules.invalid == "penalise":
             fines = torch.from_numpy(np.where(answered, 0, rules.penalty).astype(np.float32)).to(device)
         coins = self._randomness.generator("coins", self._iteration, *role, on_cpu=True)
-        earned = paid(rules.reward, score.reward * kept, answered, self._interface.task.horizon, coins)
+        worth = score.reward
+        if self._opinion is not None:
+            worth = self._opinion(going.states, transition.answers, going.group_size) * answered
+        earned = paid(rules.reward, worth * kept, answered, self._interface.task.horizon, coins)
         turn = Turn(
             inputs,
             samples,

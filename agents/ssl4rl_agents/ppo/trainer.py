@@ -24,6 +24,7 @@ from ssl4rl_agents.ppo.credit import judge
 from ssl4rl_agents.ppo.critic import critic_alone
 from ssl4rl_agents.ppo.dynamic_sampling import Asked, play_until_informative
 from ssl4rl_agents.ppo.grounding import blank_interface, look_away
+from ssl4rl_agents.ppo.opinion import opinion_of
 from ssl4rl_agents.ppo.preparation import check_zero, drawn_beside, example_pass, format_task, own_part, require_readable
 from ssl4rl_agents.ppo.questions import TrainingQuestions
 from ssl4rl_agents.ppo.randomness import Randomness
@@ -180,6 +181,7 @@ class Trainer:
         }
         self.micro_batches, sampled = (self._micro_batches(name, size) for name, size in self._usual.items())
         group_size = config.rollout.sizes()[1]
+        self._opinion = opinion_of(config, self.interface, processes)
         self.player = Player(
             self.policy,
             self.interface,
@@ -189,6 +191,7 @@ class Trainer:
             sampler,
             self.readability,
             rules_of(config, self.task),
+            None if self._opinion is None else self._opinion.shared,
         )
         self.updater = Updater(
             self.policy,
@@ -294,7 +297,8 @@ class Trainer:
         rollout, asked = self._play(batch)
         if self._blank is not None:
             look_away(self.policy, rollout, self._blank)
-        reference = None if self.reference is None else self.reference.logprobs(rollout, self.micro_batches)
+        compared = self.reference if objective.kl_coefficient != 0 else None
+        reference = None if compared is None else compared.logprobs(rollout, self.micro_batches)
         credit = judge(rollout, reference, objective, self.processes)
         clock.lap("seconds/answers")
         critic_first = self.iteration < objective.critic_warmup_iterations
@@ -348,12 +352,14 @@ class Trainer:
         return MicroBatches(self._counters.get(name, size), self.processes)
 
     def _keep_reference(self) -> None:
-        """Keep what the policy is now, if the divergence from it counts."""
-        if self.config.objective.kl_coefficient != 0 and self.config.algorithm == "ppo":
+        """Keep what the policy is now, if the divergence from it counts, or what it holds for right."""
+        if (self.config.objective.kl_coefficient != 0 or self._opinion is not None) and self.config.algorithm == "ppo":
             where, warmed = self.out / "reference", bool(self.config.format_warmup or self.config.policy.start)
             self.reference = Reference(
                 self.policy, self.config.policy, self.task, where, self.processes, resumed=self.resumed, warmed=warmed
             )
+        if self._opinion is not None:
+            self._opinion.initial = self.reference
 
     def _look(self, values: dict[str, float]) -> dict[str, float]:
         """See whether the policy looks, which owes its right answers of this iteration to something."""

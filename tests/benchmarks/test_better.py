@@ -5,13 +5,17 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
+from ssl4rl_agents.policies.build import build_policy
+from ssl4rl_agents.policy_settings import PolicyConfig
 from ssl4rl_benchmarks.better import declaration
 from ssl4rl_benchmarks.better.analysis import Table, difference
 from ssl4rl_benchmarks.better.declaration import CONTROLS, KINDS, PRETEXTS, TAUGHT
+from ssl4rl_benchmarks.better.measuring import SEED, SPLIT, Records, ask, summaries
 from ssl4rl_benchmarks.better.trials import BASE, Study, Trial, arms_of, bases_of
 from ssl4rl_benchmarks.reports.better import markdown, picture
-from ssl4rl_envs import make_task, task_class
+from ssl4rl_envs import Stream, make_task, task_class
 
 STUDY = Study()
 NUMBERS = ("accuracy", "congruent", "incongruent", "blank", "swapped", "subtracted", "gain", "greedy", "readable")
@@ -93,15 +97,33 @@ def test_the_report_says_what_moved():
 
 
 def test_chosen_and_margins_by_hand():
-    from ssl4rl_benchmarks.better.measuring import Records
-
     shown = np.log(np.array([[0.6, 0.2], [0.1, 0.3], [0.25, 0.25]], np.float32))
     blank = np.log(np.array([[0.7, 0.1], [0.05, 0.4], [0.2, 0.3]], np.float32))
     flags = np.array([True, False, False])
-    records = Records({"shown": shown, "blank": blank, "swapped": blank}, flags, flags, flags, np.arange(3))
+    records = Records({"shown": shown, "blank": blank, "swapped": blank}, flags, flags, flags, np.arange(3), np.arange(3))
     found = records.summary()
     assert found["accuracy"] == pytest.approx(0.5)  # right, wrong, and one of two that are equal
     assert found["congruent"] == 1
     assert found["incongruent"] == pytest.approx(0.25)
     assert found["subtracted"] == pytest.approx(2 / 3)  # 0.6/0.7 < 0.2/0.1; 0.1/0.05 > 0.3/0.4; 0.25/0.2 > 0.25/0.3
     assert found["gain"] == pytest.approx(np.mean(np.log([3 / 7, (1 / 3) / (1 / 8), 1.5])), abs=1e-6)
+
+
+def test_rows_keep_both_halves_of_light_beside_the_whole():
+    right, wrong = [0.0, -1.0], [-1.0, 0.0]
+    shown = np.array([right, right, wrong, wrong, right], np.float32)
+    flags, about = np.ones(5, bool), np.array([0, 0, 1, 1, 1])
+    light = Records(dict.fromkeys(("shown", "blank", "swapped"), shown), flags, flags, flags, np.arange(5), about)
+    found = summaries({"sky": light.where(about == 0), "light": light})
+    assert list(found) == ["sky", "light", "light, source", "light, shadows"]
+    assert [each["questions"] for each in found.values()] == [2, 5, 2, 3]
+    assert [each["accuracy"] for each in found.values()] == pytest.approx([1, 3 / 5, 1, 1 / 3])
+    assert math.isnan(summaries({"light": light.where(about == 0)})["light, shadows"]["gain"])
+
+
+def test_halves_of_light_are_told_apart_by_what_their_words_ask():
+    task = make_task(declaration.QUESTIONS, kinds="light", image_size=40)
+    said = task.question(task.sample(Stream.span(SPLIT, SEED, 0, 12)))
+    about = ask(build_policy(PolicyConfig(model="nano"), task, 0, torch.device("cpu")), task, 12).about
+    assert about.tolist() == [int("shadow" in each) for each in said]
+    assert set(about) == {0, 1}

@@ -24,6 +24,12 @@ CHUNK = 512
 WAYS = ("shown", "blank", "swapped")
 """What is shown of a question: its picture, one grey, or the picture of another question."""
 
+LIGHT = ("light, source", "light, shadows")
+"""What rows call the halves of the kind "light": from which side it comes, and to which side shadows fall."""
+
+OF_QUESTIONS = ("congruent", "right", "readable", "items", "about")
+"""What `Records` keep of each question beside log-probabilities."""
+
 
 @dataclass(frozen=True)
 class Records:
@@ -36,6 +42,7 @@ class Records:
         right: (n,) whether its likeliest reply, with the picture, was right.
         readable: (n,) whether that was an answer.
         items: (n,) the scenes.
+        about: (n,) what is asked within the kind, the first argument of each question; see `scene_words.words_of`.
     """
 
     logprobs: dict[str, NDArray[np.float32]]
@@ -43,6 +50,12 @@ class Records:
     right: NDArray[np.bool_]
     readable: NDArray[np.bool_]
     items: NDArray[np.int64]
+    about: NDArray[np.int64]
+
+    def where(self, rows: NDArray[np.bool_]) -> Records:
+        """Return what was said of some of the questions."""
+        logprobs = {way: values[rows] for way, values in self.logprobs.items()}
+        return Records(logprobs, *(getattr(self, name)[rows] for name in OF_QUESTIONS))
 
     def summary(self) -> dict[str, float]:
         """Return the numbers that a row keeps; shares in [0, 1], gains in nats."""
@@ -50,15 +63,15 @@ class Records:
         chosen, truth = right_share(shown), np.zeros(len(shown), np.int64)
         return {
             "questions": len(chosen),
-            "accuracy": float(chosen.mean()),
+            "accuracy": _mean(chosen),
             "congruent": _mean(chosen[self.congruent]),
             "incongruent": _mean(chosen[~self.congruent]),
-            "blank": float(right_share(blank).mean()),
-            "swapped": float(right_share(self.logprobs["swapped"]).mean()),
-            "subtracted": float(right_share(calibrated(shown, blank)).mean()),
-            "gain": float(picture_gain(shown, blank, truth).mean()),
-            "greedy": float(self.right.mean()),
-            "readable": float(self.readable.mean()),
+            "blank": _mean(right_share(blank)),
+            "swapped": _mean(right_share(self.logprobs["swapped"])),
+            "subtracted": _mean(right_share(calibrated(shown, blank))),
+            "gain": _mean(picture_gain(shown, blank, truth)),
+            "greedy": _mean(self.right),
+            "readable": _mean(self.readable),
         }
 
 
@@ -69,7 +82,7 @@ def right_share(scores: NDArray[Any]) -> NDArray[np.float64]:
     return share
 
 
-def _mean(values: NDArray[np.float64]) -> float:
+def _mean(values: NDArray[Any]) -> float:
     return float(values.mean()) if len(values) else float("nan")
 
 
@@ -89,6 +102,12 @@ def measure(policy: Policy, pictures: dict[str, Any], questions: int, prompt_sty
     return found
 
 
+def summaries(found: dict[str, Records]) -> dict[str, dict[str, float]]:
+    """Return the numbers that a row keeps of each kind, and of both halves of "light"; see `Records.summary`."""
+    halves = {name: found["light"].where(found["light"].about == about) for about, name in enumerate(LIGHT)}
+    return {name: records.summary() for name, records in {**found, **halves}.items()}
+
+
 def ask(policy: Policy, task: Task, questions: int, prompt_style: str = "direct") -> Records:
     """Ask a policy the first held-out questions of a task."""
     parts = [
@@ -96,8 +115,7 @@ def ask(policy: Policy, task: Task, questions: int, prompt_style: str = "direct"
         for first in range(0, questions, CHUNK)
     ]
     logprobs = {way: np.concatenate([part.logprobs[way] for part in parts]) for way in WAYS}
-    others = [np.concatenate([getattr(part, name) for part in parts]) for name in ("congruent", "right", "readable", "items")]
-    return Records(logprobs, *others)
+    return Records(logprobs, *(np.concatenate([getattr(part, name) for part in parts]) for name in OF_QUESTIONS))
 
 
 @torch.no_grad()
@@ -118,4 +136,4 @@ def _ask(policy: Policy, task: Task, stream: Stream, prompt_style: str) -> Recor
     answers, readable = task.parse_all(replies, batch, prompt_style)
     right = task.score(answers, batch).success
     congruent = batch.memory["favoured"] == batch.target
-    return Records(logprobs, congruent, right, readable, batch.items)
+    return Records(logprobs, congruent, right, readable, batch.items, batch.observation["asked"][:, 1])

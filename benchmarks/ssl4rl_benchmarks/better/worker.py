@@ -22,7 +22,7 @@ from ssl4rl_agents.settings import TrainConfig, merged
 from ssl4rl_benchmarks.bench import worker
 from ssl4rl_benchmarks.bench.rows import Row
 from ssl4rl_benchmarks.better.declaration import PRETEXTS, QUESTIONS, TAUGHT
-from ssl4rl_benchmarks.better.measuring import measure
+from ssl4rl_benchmarks.better.measuring import measure, summaries
 from ssl4rl_benchmarks.better.trials import Trial, with_settings
 
 BASES = "bases"
@@ -59,7 +59,7 @@ def perform(trial: Trial, folder: Path, device: str = "cpu", threads: int = 1) -
         "control": trial.control,
         "pretext": trial.pretext,
         "status": "done",
-        "kinds": {kind: records.summary() for kind, records in found.items()},
+        "kinds": summaries(found),
         "learned": _learned(learned) if trial.control not in ("", "captions") else None,
         "result": {"normalised": sum(2 * r.summary()["accuracy"] - 1 for r in found.values()) / len(found)},
         "seconds": {"learning": round(trained - made, 2), "total": round(time.perf_counter() - start, 2)},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image
 from ssl4rl_agents.choosing.options import option_logprobs
 from ssl4rl_agents.pretraining.captions import ASPECTS, WORDINGS, Seen, Thing, light, places, scene_captions, seen, third
 from ssl4rl_agents.pretraining.habits import measure_habits
-from ssl4rl_agents.pretraining.lessons import Answers, NamedCaptions, Practice, Rows, SceneCaptions, steps_of
+from ssl4rl_agents.pretraining.lessons import Answers, NamedCaptions, Practice, Rows, SceneCaptions, blocks_of, steps_of
 from ssl4rl_agents.pretraining.making import Pretraining, rate_at, which_lessons
 from ssl4rl_agents.pretraining.named_pictures import caption_of, first_sentence, named_source, words_of
 from ssl4rl_agents.pretraining.settings import ASPECTS as NAMED_ASPECTS
@@ -32,6 +33,10 @@ SCENE = Seen((Thing("red house", 0.2, "near"), Thing("green fir tree", 0.8, "far
 TINY = PretrainConfig(
     steps=4, unrelated_steps=2, batch=8, captions=0.5, test_questions=32, kinds="light+sky", tasks=(), device="cpu"
 )
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("ssl4rl-ahead")]
 
 
 def test_captions_say_what_a_scene_shows():
@@ -139,12 +144,53 @@ def test_unrelated_pictures_are_those_of_other_rows():
     assert rows.unrelated(0.0) is rows
 
 
-def test_steps_go_through_the_rows_in_order():
-    steps = steps_of(SceneCaptions(scenes(), 8, ("sky",), 0), 2)
-    several = [next(steps) for _ in range(20)]
-    assert [reply for rows in several for reply in rows.replies] == SceneCaptions(scenes(), 8, ("sky",), 0).rows(
-        0, 40
-    ).replies
+def test_steps_go_through_the_rows_of_each_kind_in_order_and_leave_no_thread():
+    lessons = [SceneCaptions(scenes(), 8, (aspect,), 0) for aspect in ("sky", "light")]
+    order = [0] * 10 + [1, 0] * 12
+    several = list(steps_of(lessons, order, 2))
+    for which, lesson in enumerate(lessons):
+        count = 2 * order.count(which)
+        shown = [rows for rows, shows in zip(several, order, strict=True) if shows == which]
+        assert [reply for rows in shown for reply in rows.replies] == lesson.rows(0, count).replies
+        pictures = np.concatenate([rows.observations["image"] for rows in shown])
+        assert (pictures == lesson.rows(0, count).observations["image"]).all()
+    assert not threads()
+
+
+def test_rows_are_made_together_as_they_are_needed_and_none_that_is_not_shown():
+    assert blocks_of([0, 0, 1, 0, 0, 0, 1], most=3) == [(0, 0, 3), (1, 0, 2), (0, 3, 2)]
+
+
+class Counted:
+    """Lessons that remember who made which rows."""
+
+    def __init__(self, *, broken: int | None = None) -> None:
+        self.made: list[tuple[int, int, bool]] = []
+        self.broken = broken
+
+    def rows(self, first: int, count: int) -> Rows:
+        self.made.append((first, count, threading.current_thread() is threading.main_thread()))
+        if first == self.broken:
+            raise OSError("a picture cannot be read")
+        return Rows({"prompt": ("",) * count}, [str(row) for row in range(first, first + count)])
+
+
+def test_what_comes_next_is_made_in_a_thread_which_ends_when_the_steps_are_closed():
+    lessons = Counted()
+    steps = steps_of([lessons], [0] * 40, 2)
+    assert [next(steps).replies for _ in range(33)][-1] == ["64", "65"]
+    assert threads()
+    steps.close()
+    assert not threads()
+    assert lessons.made == [(0, 32, True), (32, 32, False), (64, 16, False)]
+
+
+def test_what_goes_wrong_in_the_thread_is_raised_where_its_rows_are_shown():
+    steps = steps_of([Counted(broken=32)], [0] * 40, 2)
+    assert [next(steps).replies for _ in range(16)][-1] == ["30", "31"]
+    with pytest.raises(OSError, match="a picture cannot be read"):
+        next(steps)
+    assert not threads()
 
 
 def test_lessons_come_as_often_as_their_shares_say():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +14,18 @@ from numpy.typing import NDArray
 from ssl4rl_agents.ppo.supervised import random_replies, written
 from ssl4rl_agents.pretraining.captions import asked, scene_captions
 from ssl4rl_envs import Stream, Task
+from ssl4rl_envs.ahead import Ahead
 from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.sources import PictureSource
 
 PICTURE = "image"
 """What the picture of a caption is called; tasks of one picture call theirs so too."""
 
-AHEAD = 16
-"""Steps whose rows are made together: tasks that look for pictures which fit look for many at once for little more."""
+TOGETHER = 16
+"""Most steps whose rows are made together: tasks that look for pictures which fit look for many at once for little more."""
+
+FORESEEN = 2
+"""Blocks that are made ahead: two kinds of lessons may both need new rows from one step to the next."""
 
 
 @dataclass(frozen=True)
@@ -146,13 +152,61 @@ class NamedCaptions:
         return Rows(_shown(self.source, items, self.image_size, stream), [self.names[item] for item in items])
 
 
-def steps_of(lessons: Lessons, batch: int) -> Iterator[Rows]:
-    """Yield the rows of one step after another, `batch` each."""
-    first = 0
-    while True:
-        several = lessons.rows(first, AHEAD * batch)
-        yield from (several.part(slice(start, start + batch)) for start in range(0, AHEAD * batch, batch))
-        first += AHEAD * batch
+class Block(NamedTuple):
+    """Consecutive steps of one kind of lessons, whose rows are made together.
+
+    Args:
+        which: of several kinds of lessons.
+        first: the first of its steps, counted among those of its kind.
+        steps: how many.
+    """
+
+    which: int
+    first: int
+    steps: int
+
+
+def blocks_of(order: Sequence[int], most: int = TOGETHER) -> list[Block]:
+    """Return whose rows are made together, as they are needed: up to `most` steps, and none that is not shown.
+
+    Args:
+        order: which kind of lessons each step shows.
+        most: steps of a block.
+    """
+    totals, begun = Counter(order), Counter[int]()
+    blocks = []
+    for which in order:
+        if begun[which] % most == 0:
+            blocks.append(Block(which, begun[which], min(most, totals[which] - begun[which])))
+        begun[which] += 1
+    return blocks
+
+
+def steps_of(lessons: Sequence[Lessons], order: Sequence[int], batch: int) -> Generator[Rows]:
+    """Yield what each step shows, the next rows of its kind of lessons.
+
+    A thread makes what comes next while the caller learns; it ends with the steps, or when this iterator is closed.
+
+    Args:
+        lessons: of each kind.
+        order: which kind each step shows.
+        batch: rows of a step.
+    """
+    blocks = blocks_of(order)
+    left: list[deque[Rows]] = [deque() for _ in lessons]
+    begun = 0
+
+    def made(number: int) -> Rows:
+        block = blocks[number]
+        return lessons[block.which].rows(block.first * batch, block.steps * batch)
+
+    with closing(Ahead(made)) as ahead:
+        for which in order:
+            if not left[which]:
+                rows = ahead.ask(begun, range(begun + 1, min(begun + 1 + FORESEEN, len(blocks))))
+                left[which].extend(rows.part(slice(start, start + batch)) for start in range(0, len(rows), batch))
+                begun += 1
+            yield left[which].popleft()
 
 
 def _shown(source: PictureSource, items: NDArray[np.int64], size: int, stream: Stream) -> dict[str, Any]:

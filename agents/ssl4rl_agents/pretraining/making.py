@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -203,7 +203,8 @@ class Pretraining:
             self.policy: VLMPolicy = build_model(settings, self.task, texts, self.processes.device)
             self.policy.decoder.make_same_passes()  # one reply to each prompt: one pass over both is the faster
         learning = [parameter for parameter in self.policy.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.AdamW(learning, lr=0.0, betas=(0.9, 0.98), weight_decay=0.01)
+        fused = self.processes.device.type == "cuda" or None  # one kernel for all weights
+        self.optimizer = torch.optim.AdamW(learning, lr=0.0, betas=(0.9, 0.98), weight_decay=0.01, fused=fused)
         self.parameters = sum(parameter.numel() for parameter in self.policy.model.parameters())
 
     def run(self) -> dict[str, Any]:
@@ -219,17 +220,17 @@ class Pretraining:
         counters: dict[str, Any] = {"seconds": 0.0, "episodes": 0, "tokens": 0, "skipped_steps": 0, "best": None}
         start, recent, done = time.perf_counter(), Losses(), 0
         log = MetricsLog(self.out, 0)
-        with self.lock, self._claim, closing(log), Display("pretraining", settings.total, quiet=self._quiet) as display:
-            for number, phase in enumerate(self.phases):
-                for course, rows, rate in steps_of_phase(phase, settings.batch, hash_seed(settings.seed, "order", number)):
-                    recent.note(course, self._step(steps, rows, rate))
-                    done += 1
-                    if done % EVERY and done < settings.total:
-                        continue
-                    counters["seconds"] = time.perf_counter() - start
-                    values = {**recent.means(), **self._values(done, counters["seconds"])}
-                    log.write(done, values)
-                    display.update(done, values)
+        showing = Display("pretraining", settings.total, quiet=self._quiet)
+        with self.lock, self._claim, closing(log), closing(self._lessons()) as lessons, showing as display:
+            for course, rows, rate in lessons:
+                recent.note(course, self._step(steps, rows, rate))
+                done += 1
+                if done % EVERY and done < settings.total:
+                    continue
+                counters["seconds"] = time.perf_counter() - start
+                values = {**recent.means(), **self._values(done, counters["seconds"])}
+                log.write(done, values)
+                display.update(done, values)
             counters |= {"episodes": settings.total * settings.batch, "skipped_steps": sum(skips.recent)}
             counters |= {"sources": content_of(self.task), "skipped_recently": skips.recent}
             folder = self.out / "checkpoints"
@@ -240,6 +241,12 @@ class Pretraining:
         """Return what the model makes of balanced questions, of all and by kind; see `measure_habits`."""
         found = measure_habits(self.policy, self.task, self.settings.test_questions)
         return {kind: dataclasses.asdict(habits) for kind, habits in found.items()}
+
+    def _lessons(self) -> Generator[tuple[Course, Rows, float]]:
+        for number, phase in enumerate(self.phases):
+            seed = hash_seed(self.settings.seed, "order", number)
+            with closing(steps_of_phase(phase, self.settings.batch, seed)) as steps:
+                yield from steps
 
     def _step(self, steps: CrossEntropy, rows: Rows, rate: float) -> float:
         for group in self.optimizer.param_groups:
@@ -276,7 +283,7 @@ class Losses:
         return {name: float(np.mean(losses)) for name, losses in found.items()}
 
 
-def steps_of_phase(phase: Phase, batch: int, seed: int) -> Iterator[tuple[Course, Rows, float]]:
+def steps_of_phase(phase: Phase, batch: int, seed: int) -> Generator[tuple[Course, Rows, float]]:
     """Yield what each step of a phase shows, and its step size.
 
     Args:
@@ -284,11 +291,10 @@ def steps_of_phase(phase: Phase, batch: int, seed: int) -> Iterator[tuple[Course
         batch: rows of a step.
         seed: decides the order.
     """
-    shown = [steps_of(course.lessons, batch) for course in phase.courses]
-    order = which_lessons([course.share for course in phase.courses], phase.steps, seed)
-    for number, which in enumerate(order.tolist()):
-        rows = next(shown[which]).unrelated(phase.unrelated)
-        yield phase.courses[which], rows, rate_at(number, phase.steps, phase.learning_rate)
+    order = which_lessons([course.share for course in phase.courses], phase.steps, seed).tolist()
+    with closing(steps_of([course.lessons for course in phase.courses], order, batch)) as shown:
+        for number, (which, rows) in enumerate(zip(order, shown, strict=True)):
+            yield phase.courses[which], rows.unrelated(phase.unrelated), rate_at(number, phase.steps, phase.learning_rate)
 
 
 def told_of(phases: list[Phase]) -> list[dict[str, Any]]:

@@ -192,11 +192,15 @@ def from_plain(cls: type[T], data: Any, called: str = "") -> T:
     for name in data:
         if name not in hints:
             raise ValueError(f"{called} has no setting {name}{did_you_mean(name, hints)}; it has {', '.join(hints)}")
-    values = {
-        name: from_plain(hints[name], value, name) if dataclasses.is_dataclass(hints[name]) else value
-        for name, value in data.items()
-    }
-    return cls(**values)
+    return cls(**{name: _built(hints[name], value, name) for name, value in data.items()})
+
+
+def _built(hint: Any, value: Any, name: str) -> Any:
+    """Return plain data as the dataclass, or the tuple of them, that a field holds; other data as it is."""
+    parts = get_args(hint)
+    if get_origin(hint) is tuple and isinstance(value, (list, tuple)) and parts and dataclasses.is_dataclass(parts[0]):
+        return tuple(_built(parts[0], part, name) for part in value)
+    return from_plain(cast(Any, hint), value, name) if dataclasses.is_dataclass(hint) else value
 
 
 def did_you_mean(value: Any, choices: Iterable[Any]) -> str:

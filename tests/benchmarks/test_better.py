@@ -12,7 +12,7 @@ from ssl4rl_agents.policy_settings import PolicyConfig
 from ssl4rl_benchmarks.better import declaration
 from ssl4rl_benchmarks.better.analysis import Table, difference
 from ssl4rl_benchmarks.better.declaration import CONTROLS, KINDS, PRETEXTS, TAUGHT
-from ssl4rl_benchmarks.better.measuring import SEED, SPLIT, Records, ask, summaries
+from ssl4rl_benchmarks.better.measuring import LIGHT, SEED, SPLIT, Records, ask, summaries
 from ssl4rl_benchmarks.better.trials import BASE, Study, Trial, arms_of, bases_of
 from ssl4rl_benchmarks.reports.better import markdown, picture
 from ssl4rl_envs import Stream, make_task, task_class
@@ -56,7 +56,7 @@ def test_what_was_not_done_is_no_difference():
 def test_declared_pretexts_are_environments_and_kinds_there_are():
     for pretext in PRETEXTS:
         assert make_task(pretext.env, **pretext.args, **STUDY.pictures).horizon == 1
-        assert set(pretext.near) | set(pretext.far) <= set(KINDS)
+        assert set(pretext.near) | set(pretext.far) <= {*KINDS, *LIGHT}
         assert not set(pretext.near) & set(pretext.far)
     assert set(TAUGHT) < set(KINDS)
     assert task_class(declaration.QUESTIONS)

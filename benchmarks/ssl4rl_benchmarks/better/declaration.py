@@ -21,20 +21,24 @@ KINDS = ("existence", "count", "colour", "position", "size", "depth", "light", "
 TAUGHT = ("existence", "light", "sky", "ground")
 """Kinds that bases are taught; the words of the others are new to all of them. A nano learns to see the last three."""
 
-Control = Literal["verified", "coin", "looking", "random", "blank", "format", "supervised", "ceiling", "captions"]
+Control = Literal[
+    "verified", "contrast", "own", "looking", "coin", "random", "format", "blank", "supervised", "ceiling", "captions"
+]
 
 CONTROLS: dict[Control, str] = {
     "verified": "the reward is what the environment pays",
-    "coin": "every well-formed answer is paid by a coin",
+    "contrast": "paid is the answer that the picture spoke for when training began; no truth is told",
+    "own": "paid is the answer that was likeliest when training began; no truth is told",
     "looking": "as coin, with a bonus for replies that depend on the picture",
+    "coin": "every well-formed answer is paid by a coin",
     "random": "every reply is paid by a coin, well-formed or not",
-    "blank": "the reward is verified, and every picture is one grey",
     "format": "every well-formed answer is paid",
+    "blank": "the reward is verified, and every picture is one grey",
     "supervised": "cross-entropy on the answers to the pretext's questions",
-    "ceiling": "cross-entropy on as many near questions, their answers told",
+    "ceiling": "cross-entropy on as many balanced near questions, their answers told",
     "captions": "as many captions instead of questions",
 }
-"""What is done with the questions of a pretext."""
+"""What is done with the questions of a pretext. Those from "looking" on are what the first of a pretext is compared with."""
 
 FEW: tuple[Control, ...] = ("verified", "coin")
 
@@ -45,11 +49,13 @@ class Pretext(Checked):
 
     Args:
         name: what tables call it.
-        env, args: where it is asked; source and size of the pictures are the study's.
+        env, args: where it is asked; pictures, and of questions about scenes wording and bias, are the study's.
         near: kinds of questions that need what it needs.
         far: kinds that do not.
         why: what it shares with the near questions.
-        controls: what is done with it.
+        controls: what is done with it; the first is the one that is to help.
+        settings: of the trainer, nested.
+        stages: names of pretexts that are done one after the other in its place, each in its share of the iterations.
     """
 
     name: str
@@ -59,26 +65,49 @@ class Pretext(Checked):
     why: str
     args: dict[str, Any] = field(default_factory=dict)
     controls: tuple[Control, ...] = FEW
+    settings: dict[str, Any] = field(default_factory=dict)
+    stages: tuple[str, ...] = ()
 
+
+SEEN = ("light", "sky", "ground")
+"""Kinds that a base of the study "nano" sees."""
 
 PRETEXTS: tuple[Pretext, ...] = (
     Pretext(
         "untold questions",
         QUESTIONS,
-        ("light", "sky", "ground"),
+        SEEN,
         ("position",),
         "they are the questions of pretraining, and nobody says which answers are right",
-        {"kinds": "+".join(TAUGHT), "bias": 0.8, "wording": "plain"},
-        controls=("looking", "coin", "blank"),
+        {"kinds": "+".join(TAUGHT)},
+        controls=tuple(control for control in CONTROLS if control != "verified"),
+    ),
+    Pretext(
+        "untold light",
+        QUESTIONS,
+        ("light",),
+        ("sky",),
+        "as before, of one kind: what is learned is to look, and that is to move questions about the sky",
+        {"kinds": "light"},
+        controls=("contrast", "own", "coin"),
+    ),
+    Pretext(
+        "untold sky and ground",
+        QUESTIONS,
+        ("sky", "ground"),
+        ("light",),
+        "as before, of two kinds: the third is far",
+        {"kinds": "sky+ground"},
+        controls=("contrast", "own", "coin"),
     ),
     Pretext(
         "brighter half",
         "SSL4RL/Comparison-v0",
-        ("light",),
+        ("light, source",),
         ("depth",),
-        "the sun and its glow brighten the half that the light comes from",
+        "the sun and its glow brighten the half that the light comes from: in 80 of 100 scenes it is the brighter one",
         {"about": "brightness"},
-        controls=tuple(CONTROLS),
+        controls=("verified", "coin", "blank", "supervised", "ceiling"),
     ),
     Pretext(
         "relative position",
@@ -87,7 +116,6 @@ PRETEXTS: tuple[Pretext, ...] = (
         ("count",),
         "both ask on which side of one thing another lies, here of things put over the picture",
         {"directions": 4, "names": "words", "others": 1},
-        controls=tuple(CONTROLS),
     ),
     Pretext(
         "redder half",
@@ -121,11 +149,53 @@ PRETEXTS: tuple[Pretext, ...] = (
         "where a crop lies is found by what is around it",
     ),
     Pretext(
+        "patch ordering",
+        "SSL4RL/PatchOrdering-v0",
+        ("ground",),
+        ("colour",),
+        "what lies below is told from what lies above",
+    ),
+    Pretext(
+        "contrastive crops",
+        "SSL4RL/Contrastive-v0",
+        ("colour",),
+        ("position",),
+        "whether two crops are of one picture is told by its colours",
+    ),
+    Pretext(
+        "flips",
+        "SSL4RL/FlipPrediction-v0",
+        ("light",),
+        ("count",),
+        "a mirrored scene has its light on the other side",
+    ),
+    Pretext(
         "masked patch",
         "SSL4RL/MaskedReconstruction-v0",
         ("existence",),
         ("light",),
         "what was under a patch follows from what is there",
     ),
+    *(
+        Pretext(
+            f"three of them, {how}",
+            "SSL4RL/Mixture-v0",
+            ("light, source", "sky", "position"),
+            ("count",),
+            "brighter half, rotation and patch position, each near in its way",
+            {"tasks": ["Comparison", "Rotation", "PatchPosition"]},
+            controls=("verified",),
+            settings=settings,
+            stages=stages,
+        )
+        for how, settings, stages in (
+            ("mixed alike", dict[str, Any](), ()),
+            ("mixed by progress", {"rollout": {"schedule": "progress"}}, ()),
+            ("one after the other", dict[str, Any](), ("brighter half", "rotation", "patch position")),
+        )
+    ),
 )
-"""All that is tried alone."""
+"""All that is tried."""
+
+BASE_TASKS = tuple(dict.fromkeys(pretext.env for pretext in PRETEXTS if pretext.env not in (QUESTIONS, "SSL4RL/Mixture-v0")))
+"""Whose words a base knows, and how answers to them are written; what is right in them it was never told."""

@@ -1,39 +1,81 @@
-"""How large the experiment is done."""
+"""How large the experiment is done, and what is varied in it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from ssl4rl_benchmarks.better.trials import Study
 
 
 @dataclass(frozen=True)
 class Sized:
-    """A study, and how often it is done.
+    """A study, and how often what is done.
 
     Args:
         study: how large everything is.
         bases: small models with habits; the unit of analysis.
         seeds: of each arm from each.
+        pretexts, controls: that are done; all if empty.
+        about: what it varies, for people.
     """
 
     study: Study
     bases: int
     seeds: int
+    pretexts: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
+    about: str = ""
+
+
+NANO = Study(questions=512, pretraining={"unrelated_steps": 900}, settings={"optimizer": {"learning_rate": 2e-4}})
+
+UNTOLD, BRIGHTER = ("untold questions",), ("brighter half", "rotation")
+FEW = ("contrast", "own", "coin")
+
+
+def _untold(about: str, **changes: Any) -> Sized:
+    """Return a study of the untold questions alone, from three bases."""
+    return Sized(replace(NANO, **changes), 3, 1, UNTOLD, FEW, about)
 
 
 STUDIES = {
-    "nano": Sized(
-        Study(pretraining={"unrelated_steps": 900}, settings={"optimizer": {"learning_rate": 2e-4}}), bases=5, seeds=2
-    ),
+    "nano": Sized(NANO, bases=5, seeds=1, about="everything that is declared"),
+    "again": Sized(NANO, 5, 2, UNTOLD, ("contrast", "own", "looking", "coin"), "second seeds of the arms that matter most"),
+    **{
+        f"words-{round(100 * bias)}": _untold(f"words tell the answer in {round(100 * bias)} of 100 lessons", bias=bias)
+        for bias in (0.55, 0.7, 0.9, 0.95)
+    },
+    **{
+        f"iterations-{count}": _untold(f"{count} iterations of 256 questions instead of 60", iterations=count)
+        for count in (15, 30, 120)
+    },
+    **{
+        f"hidden-{hidden}": _untold(
+            f"a nano of width {hidden} instead of 64", pretraining={**NANO.pretraining, "hidden": hidden}
+        )
+        for hidden in (32, 128)
+    },
+    **{
+        f"over-{source}": Sized(
+            replace(NANO, pretext_source=source),
+            3,
+            1,
+            BRIGHTER,
+            ("verified",),
+            f"pretexts over {source} instead of the scenes that are asked about",
+        )
+        for source in ("photos", "digits")
+    },
     "smoke": Sized(
         Study(
-            iterations=2,
+            iterations=3,
             questions=64,
             pretraining={"steps": 20, "unrelated_steps": 10},
             settings={"rollout": {"prompts": 32}},
         ),
         bases=2,
         seeds=1,
+        about="nothing: it shows in some minutes that everything runs",
     ),
 }

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
 from ssl4rl_agents.settings import merged
-from ssl4rl_benchmarks.better.declaration import CONTROLS, PRETEXTS, QUESTIONS, Control, Pretext
+from ssl4rl_benchmarks.better.declaration import BASE_TASKS, CONTROLS, PRETEXTS, QUESTIONS, TAUGHT, Control, Pretext
 from ssl4rl_envs.arguments import Checked, from_plain, whole_number
 
 KEY = 16
@@ -19,7 +19,7 @@ KEY = 16
 BASE = "base"
 """What the arm is called in which nothing is trained."""
 
-REVISION = 1
+REVISION = 2
 """Of all that decides a trial and is not written in it; see `bench.grid.REVISION`."""
 
 
@@ -29,7 +29,8 @@ class Study(Checked):
 
     Args:
         image_size: side of all pictures, in pixels.
-        source: of the pictures.
+        source: of the pictures that are asked about in words.
+        pretext_source: of those of the other pretexts; the same if empty.
         wording: of the questions about scenes, "plain" or "several".
         grounding: coefficient of the bonus for replies that depend on the picture.
         bias: in which share of a base's lessons the words tell the answer.
@@ -41,6 +42,7 @@ class Study(Checked):
 
     image_size: int = 40
     source: str = "scenes"
+    pretext_source: str = ""
     wording: str = "plain"
     grounding: float = 0.2
     bias: float = 0.8
@@ -57,8 +59,30 @@ class Study(Checked):
 
     @property
     def pictures(self) -> dict[str, Any]:
-        """Arguments of every task."""
+        """Arguments of the questions about scenes."""
         return {"source": self.source, "image_size": self.image_size}
+
+    @property
+    def elsewhere(self) -> dict[str, Any]:
+        """Arguments of the other tasks."""
+        return {"source": self.pretext_source or self.source, "image_size": self.image_size}
+
+
+@dataclass(frozen=True)
+class Stage(Checked):
+    """Where an arm is trained for a while.
+
+    Args:
+        env, args: the environment.
+    """
+
+    env: str
+    args: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the stage as plain data."""
+        data: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return data
 
 
 @dataclass(frozen=True)
@@ -74,6 +98,7 @@ class Trial(Checked):
         env, args: where the arm is trained.
         settings: of the trainer, nested.
         study: how large everything is.
+        stages: where it is trained instead, one after the other, each in its share of the iterations; nowhere else if empty.
         command: what does it again.
         revision: see `REVISION`.
     """
@@ -89,6 +114,7 @@ class Trial(Checked):
     args: dict[str, Any]
     settings: dict[str, Any]
     study: Study
+    stages: tuple[Stage, ...] = ()
     command: str = ""
     revision: int = REVISION
 
@@ -101,7 +127,8 @@ class Trial(Checked):
     def base_key(self) -> str:
         """Name of the base's run: a digest of all that decides it."""
         study = self.study
-        return _digest([self.base, study.pictures, study.wording, study.bias, study.pretraining, self.revision])
+        taught = [TAUGHT, list(BASE_TASKS)]
+        return _digest([self.base, study.pictures, study.wording, study.bias, study.pretraining, taught, self.revision])
 
     @property
     def key(self) -> str:
@@ -116,6 +143,7 @@ class Trial(Checked):
             study.settings,
             study.iterations,
             self.seed,
+            [stage.to_json() for stage in self.stages],
         ]
         return _digest([self.base_key, study.questions, *([] if self.is_base else done)])
 
@@ -152,7 +180,7 @@ def arms_of(
     pretexts: Sequence[str] = (),
     controls: Sequence[str] = (),
 ) -> list[Trial]:
-    """Return what is done with the bases: all of it, or the named pretexts and controls; those of one base side by side.
+    """Return what is done with the bases: all of it, or the named pretexts and controls; one arm after the other.
 
     Raises:
         ValueError: there is no such pretext or control, or fewer than one base or seed.
@@ -166,34 +194,47 @@ def arms_of(
             raise ValueError(f"there is no {what} {unknown[0]!r}; there are {', '.join(there)}")
     return [
         _commanded(arm_of(study, pretext, control, base, seed))
-        for seed in range(seeds)
-        for base in range(bases)
         for pretext in known.values()
         for control in CONTROLS
+        for seed in range(seeds)
+        for base in range(bases)
         if pretext.name in (pretexts or known) and control in (controls or CONTROLS) and control in pretext.controls
     ]
 
 
 def arm_of(study: Study, pretext: Pretext, control: Control, base: int, seed: int) -> Trial:
     """Return what a control does with the questions of a pretext."""
-    env, args, settings = pretext.env, {**pretext.args, **study.pictures}, dict[str, Any]()
-    if control in ("coin", "random", "format"):
-        settings = {"control": {"reward": control}}
+    (env, args), settings = _where(study, pretext), pretext.settings
+    if control in ("contrast", "own", "coin", "random", "format"):
+        settings = merged(settings, {"control": {"reward": control}})
     elif control == "looking":
-        settings = {"control": {"reward": "coin"}, "objective": {"grounding_coefficient": study.grounding}}
+        bonus = {"grounding_coefficient": study.grounding}
+        settings = merged(settings, {"control": {"reward": "coin"}, "objective": bonus})
     elif control == "blank":
-        settings = {"control": {"pictures": "blank"}}
+        settings = merged(settings, {"control": {"pictures": "blank"}})
     elif control == "supervised":
         settings = {"algorithm": "sft"}
     elif control == "ceiling":
         env, args, settings = (
             QUESTIONS,
-            {"kinds": "+".join(pretext.near), "wording": study.wording, **study.pictures},
+            {
+                "kinds": "+".join(dict.fromkeys(name.split(",")[0] for name in pretext.near)),
+                "wording": study.wording,
+                **study.pictures,
+            },
             {"algorithm": "sft"},
         )
     elif control == "captions":
         env, args = "", {}
-    return Trial(base, f"{pretext.name}, {control}", seed, control, pretext.name, env, args, settings, study)
+    named = {each.name: each for each in PRETEXTS}
+    stages = tuple(Stage(*_where(study, named[name])) for name in pretext.stages)
+    return Trial(base, f"{pretext.name}, {control}", seed, control, pretext.name, env, args, settings, study, stages)
+
+
+def _where(study: Study, pretext: Pretext) -> tuple[str, dict[str, Any]]:
+    if pretext.env == QUESTIONS:
+        return pretext.env, {**pretext.args, "bias": study.bias, "wording": study.wording, **study.pictures}
+    return pretext.env, {**pretext.args, **study.elsewhere}
 
 
 def with_settings(trial: Trial) -> dict[str, Any]:

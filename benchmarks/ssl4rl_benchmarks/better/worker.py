@@ -21,9 +21,9 @@ from ssl4rl_agents.runs.policy_agent import load_run
 from ssl4rl_agents.settings import TrainConfig, merged
 from ssl4rl_benchmarks.bench import worker
 from ssl4rl_benchmarks.bench.rows import Row
-from ssl4rl_benchmarks.better.declaration import PRETEXTS, QUESTIONS, TAUGHT
+from ssl4rl_benchmarks.better.declaration import BASE_TASKS, TAUGHT
 from ssl4rl_benchmarks.better.measuring import measure, summaries
-from ssl4rl_benchmarks.better.trials import Trial, with_settings
+from ssl4rl_benchmarks.better.trials import Stage, Trial, with_settings
 
 BASES = "bases"
 RUN = "run"
@@ -49,7 +49,7 @@ def perform(trial: Trial, folder: Path, device: str = "cpu", threads: int = 1) -
     if trial.control == "captions":
         pretrain(captions_settings(trial, base, device), learned, overwrite=True, quiet=True)
     elif not trial.is_base:
-        Trainer(settings_of(trial, base, device), learned, overwrite=True, quiet=True).run()
+        _train(trial, base, learned, device)
     agent = load_run(learned)
     trained = time.perf_counter()
     found = measure(agent.policy, {**study.pictures, "wording": study.wording}, study.questions)
@@ -66,6 +66,19 @@ def perform(trial: Trial, folder: Path, device: str = "cpu", threads: int = 1) -
     }
 
 
+def _train(trial: Trial, base: Path, out: Path, device: str) -> None:
+    """Train an arm from its base, in stages if it has some; the last of them stands in `out`."""
+    config = settings_of(trial, base, device)
+    stages = trial.stages or (Stage(config.env, config.env_args),)
+    for number, stage in enumerate(stages):
+        last = number == len(stages) - 1
+        where = out if last else out.with_name(f"{out.name}-{number}")
+        iterations = config.iterations // len(stages)
+        changes = {"env": stage.env, "env_args": stage.args, "iterations": iterations, "policy": {"start": str(base)}}
+        Trainer(TrainConfig.from_json(merged(config.to_json(), changes)), where, overwrite=True, quiet=True).run()
+        base = where
+
+
 def base_settings(trial: Trial, device: str) -> PretrainConfig:
     """Return how a trial's base is made."""
     study = trial.study
@@ -75,7 +88,7 @@ def base_settings(trial: Trial, device: str) -> PretrainConfig:
         "wording": study.wording,
         "kinds": "+".join(TAUGHT),
         "image_size": study.image_size,
-        "tasks": tuple(dict.fromkeys(pretext.env for pretext in PRETEXTS if pretext.env != QUESTIONS)),
+        "tasks": BASE_TASKS,
         "device": device,
         **study.pretraining,
     }

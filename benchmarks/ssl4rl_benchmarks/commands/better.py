@@ -62,11 +62,14 @@ def better(given: BetterFlags) -> list[Row]:
     if given.rows:
         rows = read_rows(given.rows)
     else:
+        pretexts, controls = given.pretext or chosen.pretexts, given.control or chosen.controls
         kept, executor = Rows(given.out), LocalExecutor(given.out.absolute() / WORK, cores_of(given.cores))
         rows = []
-        for trials in (bases_of(chosen.study, bases), arms_of(chosen.study, bases, seeds, given.pretext, given.control)):
+        for trials in (bases_of(chosen.study, bases), arms_of(chosen.study, bases, seeds, pretexts, controls)):
             rows += sweep(trials, kept, executor, retry_failed=given.retry_failed, told=tell)
-        rows = rows_of([*bases_of(chosen.study, bases), *arms_of(chosen.study, bases, seeds)], kept)
+        rows = rows_of(
+            [*bases_of(chosen.study, bases), *arms_of(chosen.study, bases, seeds, chosen.pretexts, chosen.controls)], kept
+        )
     from ssl4rl_benchmarks.reports.better import TABLES, write_report
 
     with waiting("writing the report"):

@@ -28,7 +28,7 @@ class Sized:
     about: str = ""
 
 
-NANO = Study(questions=512, pretraining={"unrelated_steps": 900}, settings={"optimizer": {"learning_rate": 2e-4}})
+NANO = Study(iterations=40, questions=512, pretraining={"unrelated_steps": 900}, settings={"optimizer": {"learning_rate": 2e-4}})
 
 UNTOLD, BRIGHTER = ("untold questions",), ("brighter half", "rotation")
 FEW = ("contrast", "own", "coin")
@@ -47,8 +47,8 @@ STUDIES = {
         for bias in (0.55, 0.7, 0.9, 0.95)
     },
     **{
-        f"iterations-{count}": _untold(f"{count} iterations of 256 questions instead of 60", iterations=count)
-        for count in (15, 30, 120)
+        f"iterations-{count}": _untold(f"{count} iterations of 256 questions instead of 40", iterations=count)
+        for count in (10, 20, 80)
     },
     **{
         f"hidden-{hidden}": _untold(

@@ -10,11 +10,12 @@ import torch
 from ssl4rl_agents.policies.build import build_policy
 from ssl4rl_agents.policy_settings import PolicyConfig
 from ssl4rl_benchmarks.better import declaration
-from ssl4rl_benchmarks.better.analysis import Table, difference
+from ssl4rl_benchmarks.better.analysis import Table, claims, difference
 from ssl4rl_benchmarks.better.declaration import CONTROLS, KINDS, PRETEXTS, TAUGHT
 from ssl4rl_benchmarks.better.measuring import LIGHT, SEED, SPLIT, Records, ask, summaries
 from ssl4rl_benchmarks.better.trials import BASE, Study, Trial, arms_of, bases_of
-from ssl4rl_benchmarks.reports.better import markdown, picture
+from ssl4rl_benchmarks.reports.better import markdown, write_report
+from ssl4rl_benchmarks.reports.better_pictures import SAID, moved, opening
 from ssl4rl_envs import Stream, make_task, task_class
 
 STUDY = Study()
@@ -92,8 +93,44 @@ def test_the_report_says_what_moved():
     text = markdown(table)
     assert "+10.0 (+10.0 to +10.0)" in text
     assert CONTROLS["coin"] in text
-    assert picture(table).startswith("<svg")
-    assert picture(Table(rows[:3])) == ""
+    assert moved(table).startswith("<svg")
+    assert moved(Table(rows[:3])) == opening(table) == ""
+
+
+def test_the_opening_picture_says_all_that_was_done_with_the_first_pretext(tmp_path):
+    pretext = PRETEXTS[0]
+    assert set(SAID) == set(pretext.controls)
+    rows = [row(arm, base, 0.6) for arm in (BASE, f"{pretext.name}, contrast", f"{pretext.name}, coin") for base in range(3)]
+    drawn = opening(Table(rows))
+    assert all(words in drawn for words in ("untouched", SAID["contrast"], SAID["coin"], "subtracted"))
+    assert SAID["random"] not in drawn
+    write_report(rows, tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "better.jsonl",
+        "better.md",
+        "better.svg",
+        "better_opening.svg",
+    ]
+
+
+def test_claims_are_decided_by_heights_and_by_lower_ends():
+    pretext = PRETEXTS[0]
+    first = f"{pretext.name}, {pretext.controls[0]}"
+    up = {0: 0.64, 1: 0.66, 2: 0.68}  # 0.14, 0.15, 0.16 above the bases
+    rows = [row(BASE, base, 0.5 + base / 100) for base in up] + [row(first, base, value) for base, value in up.items()]
+    rows += [row(f"{pretext.name}, coin", base, 0.5) for base in up]
+    rows += [row(f"{pretext.name}, own", base, value) for base, value in zip(up, (0.6, 0.67, 0.66), strict=True)]
+    found = {claim.says: claim for claim in claims(Table(rows), pretext)}
+    assert found["near questions rise by 10 points"].holds
+    assert found["near questions rise by 10 points"].found.mean == pytest.approx(0.15)
+    assert found["far questions rise more than with a coin"].holds
+    assert not found["all: above own"].holds  # 0.04, -0.01, 0.02
+    assert found["all: above the subtraction alone"].holds  # whose accuracy is 0.5 in these rows
+    assert not found["all: with the subtraction, above the subtraction alone"].holds  # 0.5 both times
+    assert found["near: above random"].found is None
+    assert "| near: above random |  | not done |" in markdown(Table(rows))
+    low = [*rows[:3], *(row(first, base, 0.55 + base / 100) for base in up)]
+    assert [claim.holds for claim in claims(Table(low), pretext)[:2]] == [False, True]
 
 
 def test_chosen_and_margins_by_hand():

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from ssl4rl_agents.choosing import Paired, holm, paired
 from ssl4rl_benchmarks.bench.rows import Row, number_of
-from ssl4rl_benchmarks.better.declaration import KINDS
+from ssl4rl_benchmarks.better.declaration import KINDS, Pretext
 from ssl4rl_benchmarks.better.trials import BASE
 
 Values = dict[int, float]
@@ -51,7 +52,7 @@ class Table:
         """Return a number of an arm, averaged over kinds and seeds, for each base."""
         return {
             base: float(np.mean([number_of(row["kinds"][kind][number]) for row in rows for kind in kinds]))
-            for base, rows in sorted(self._rows[arm].items())
+            for base, rows in sorted(self._rows.get(arm, {}).items())
         }
 
     def between(
@@ -79,3 +80,58 @@ class Table:
             else holm([each.p for each in known.values()])
         )
         return {kind: (each, p) for (kind, each), p in zip(known.items(), corrected, strict=True)}
+
+
+NEAR_POINTS, ALL_POINTS = 0.10, 0.05
+"""By how much accuracy was declared to rise, on near questions and on all."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of the declaration, and what was found.
+
+    Args:
+        says: what was declared.
+        found: the difference that decides it; None where a part of it was not done.
+        holds: whether it came true.
+    """
+
+    says: str
+    found: Paired | None
+    holds: bool
+
+
+def arm_of_control(pretext: Pretext, control: str) -> str:
+    """Return what tables call what a control does with a pretext."""
+    return f"{pretext.name}, {control}"
+
+
+def claims(table: Table, pretext: Pretext) -> list[Claim]:
+    """Return what was declared of a pretext's first control, and whether it came true.
+
+    A mean decides whether the declared height was reached; whether something is above something else is decided by the lower
+    end of the 95 % interval of their paired difference.
+    """
+    first, *others = (arm_of_control(pretext, control) for control in pretext.controls)
+
+    def above(says: str, other: str, kinds: Sequence[str], **numbers: str) -> Claim:
+        found = table.between(first, other, kinds, **numbers)
+        return Claim(says, found, found is not None and found.low > 0)
+
+    def reached(says: str, kinds: Sequence[str], points: float) -> Claim:
+        found = table.between(first, BASE, kinds)
+        return Claim(says, found, found is not None and found.low > 0 and found.mean >= points)
+
+    blank = {"number": "accuracy", "against": "subtracted"}
+    found = [
+        reached("near questions rise by 10 points", pretext.near, NEAR_POINTS),
+        reached("all questions rise by 5 points", KINDS, ALL_POINTS),
+        above("far questions rise", BASE, pretext.far),
+    ]
+    coin = arm_of_control(pretext, "coin")
+    found += [above("far questions rise more than with a coin", coin, pretext.far)] if coin in others else []
+    for name, kinds in (("near", pretext.near), ("all", KINDS)):
+        found += [above(f"{name}: above {other.rsplit(', ', 1)[1]}", other, kinds) for other in others]
+        found.append(above(f"{name}: above the subtraction alone", BASE, kinds, **blank))
+        found.append(above(f"{name}: with the subtraction, above the subtraction alone", BASE, kinds, number="subtracted"))
+    return found

@@ -28,7 +28,9 @@ class Sized:
     about: str = ""
 
 
-NANO = Study(iterations=40, questions=512, pretraining={"unrelated_steps": 900}, settings={"optimizer": {"learning_rate": 2e-4}})
+NANO = Study(
+    iterations=40, questions=512, pretraining={"unrelated_steps": 900}, settings={"optimizer": {"learning_rate": 2e-4}}
+)
 
 UNTOLD, BRIGHTER = ("untold questions",), ("brighter half", "rotation")
 FEW = ("contrast", "own", "coin")

@@ -1,4 +1,4 @@
-"""The report of the experiment: tables in Markdown, and one picture of what every arm moved."""
+"""The report of the experiment: tables in Markdown, beside the pictures of `better_pictures`."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
-
 from ssl4rl_agents.choosing import Paired
 from ssl4rl_agents.runs.files import finite
 from ssl4rl_benchmarks.bench.rows import Row
-from ssl4rl_benchmarks.better.analysis import Table
+from ssl4rl_benchmarks.better.analysis import Table, arm_of_control, claims
 from ssl4rl_benchmarks.better.declaration import CONTROLS, KINDS, PRETEXTS, TAUGHT, Pretext
 from ssl4rl_benchmarks.better.trials import BASE
-from ssl4rl_benchmarks.reports.drawing import SETTINGS, svg
-from ssl4rl_benchmarks.reports.suite.plots import PALETTE, on_white
+from ssl4rl_benchmarks.reports.better_pictures import moved, opening
+from ssl4rl_benchmarks.reports.suite.plots import on_white
 
-TABLES, PICTURE, ROWS = "better.md", "better.svg", "better.jsonl"
+TABLES, ROWS = "better.md", "better.jsonl"
+PICTURES = {"better.svg": moved, "better_opening.svg": opening}
+"""Which files pictures go to; one that has nothing to show is not written."""
 
 NUMBERS = ("accuracy", "congruent", "incongruent", "blank", "swapped", "subtracted", "gain", "greedy", "readable")
 
 
 def write_report(rows: Sequence[Row], out: Path) -> None:
-    """Write tables, picture and rows into a folder."""
+    """Write tables, pictures and rows into a folder."""
     out.mkdir(parents=True, exist_ok=True)
     table = Table(rows)
     (out / TABLES).write_text(markdown(table))
     (out / ROWS).write_text("".join(json.dumps(finite(row), allow_nan=False) + "\n" for row in rows))
-    drawn = picture(table)
-    if drawn:
-        (out / PICTURE).write_text(on_white(drawn))
+    for name, draw in PICTURES.items():
+        drawn = draw(table)
+        if drawn:
+            (out / name).write_text(on_white(drawn))
 
 
 def markdown(table: Table) -> str:
@@ -69,7 +69,7 @@ def _pretext(table: Table, pretext: Pretext) -> list[str]:
     cells = [points(table.between(BASE, BASE, kinds, **alone)) for kinds in (pretext.near, pretext.far, TAUGHT, KINDS)]
     lines.append(f"| subtraction alone: nothing is trained | {' | '.join(cells)} | | +0.0 |")
     for control, says in CONTROLS.items():
-        arm = f"{pretext.name}, {control}"
+        arm = arm_of_control(pretext, control)
         if arm not in table.arms:
             continue
         cells = [
@@ -81,11 +81,15 @@ def _pretext(table: Table, pretext: Pretext) -> list[str]:
             points(table.between(arm, BASE, number="subtracted")),
         ]
         lines.append(f"| {control}: {says} | {' | '.join(cells)} |")
-    first = f"{pretext.name}, {pretext.controls[0]}"
+    first = arm_of_control(pretext, pretext.controls[0])
     if first in table.arms:
         lines += ["", f"Kinds of questions, {first} above the bases, with p by Holm over kinds:", ""]
         found = table.by_kind(lambda kinds: table.between(first, BASE, kinds))
         lines += ["; ".join(f"{kind} {points(each)} (p {p:.3f})" for kind, (each, p) in found.items()) + "."]
+        lines += ["", f"| declared of {pretext.controls[0]} | points | came true |", "| --- | --- | --- |"]
+        for claim in claims(table, pretext):
+            done = "not done" if claim.found is None else "yes" if claim.holds else "no"
+            lines.append(f"| {claim.says} | {points(claim.found)} | {done} |")
     return lines
 
 
@@ -104,28 +108,3 @@ def _written(found: Paired | None, form: Callable[[float], str]) -> str:
     if found is None:
         return ""
     return form(found.mean) if math.isnan(found.p) else f"{form(found.mean)} ({form(found.low)} to {form(found.high)})"
-
-
-def picture(table: Table) -> str:
-    """Draw what every arm moved, near questions and all, as SVG; nothing where no arm is there."""
-    arms = [arm for arm in table.arms if arm != BASE]
-    if not arms:
-        return ""
-    near = {pretext.name: pretext.near for pretext in PRETEXTS}
-    with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(9, 0.9 + 0.27 * len(arms)), layout="constrained")
-        panels = figure.subplots(1, 2, sharey=True)
-        for axes, title in zip(panels, ("near questions", "all questions"), strict=True):
-            for place, arm in enumerate(reversed(arms)):
-                pretext, control = arm.rsplit(", ", 1)
-                kinds = near[pretext] if title == "near questions" else KINDS
-                found = table.between(arm, BASE, kinds)
-                assert found is not None
-                colour = PALETTE[[str(name) for name in CONTROLS].index(control) % len(PALETTE)]
-                if not math.isnan(found.p):
-                    axes.plot([100 * found.low, 100 * found.high], [place, place], color=colour, linewidth=2)
-                axes.plot([100 * found.mean], [place], "o", color=colour, markersize=5)
-            axes.axvline(0, color="#20242c", linewidth=0.8)
-            axes.set_xlabel(f"points above the untouched bases, {title}")
-        panels[0].set_yticks(range(len(arms)), list(reversed(arms)))
-    return svg(figure)

@@ -13,7 +13,9 @@ from ssl4rl_benchmarks.better import declaration
 from ssl4rl_benchmarks.better.analysis import Table, claims, difference
 from ssl4rl_benchmarks.better.declaration import CONTROLS, KINDS, PRETEXTS, TAUGHT
 from ssl4rl_benchmarks.better.measuring import LIGHT, SEED, SPLIT, Records, ask, summaries
+from ssl4rl_benchmarks.better.studies import STUDIES
 from ssl4rl_benchmarks.better.trials import BASE, Study, Trial, arms_of, bases_of
+from ssl4rl_benchmarks.better.worker import base_settings, settings_of
 from ssl4rl_benchmarks.reports.better import markdown, write_report
 from ssl4rl_benchmarks.reports.better_pictures import SAID, moved, opening
 from ssl4rl_envs import Stream, make_task, task_class
@@ -164,3 +166,15 @@ def test_halves_of_light_are_told_apart_by_what_their_words_ask():
     about = ask(build_policy(PolicyConfig(model="nano"), task, 0, torch.device("cpu")), task, 12).about
     assert about.tolist() == [int("shadow" in each) for each in said]
     assert set(about) == {0, 1}
+
+
+def test_every_study_is_of_trials_that_can_be_done(tmp_path):
+    for name, sized in STUDIES.items():
+        arms = arms_of(sized.study, 1, 1, sized.pretexts, sized.controls)
+        assert arms, name
+        for trial in {trial.control: trial for trial in arms}.values():
+            assert base_settings(trial, "cpu").total > 0
+            if trial.control != "captions":
+                config = settings_of(trial, tmp_path, "cpu")
+                assert config.iterations == sized.study.iterations
+                assert config.policy.start == str(tmp_path)

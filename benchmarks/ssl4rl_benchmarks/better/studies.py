@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ssl4rl_agents.settings import merged
 from ssl4rl_benchmarks.better.trials import Study
 
 
@@ -34,6 +35,15 @@ NANO = Study(
 
 UNTOLD, BRIGHTER = ("untold questions",), ("brighter half", "rotation")
 FEW = ("contrast", "own", "coin")
+
+KEEPING: dict[str, dict[str, Any]] = {
+    "kl": {"objective": {"kl_coefficient": 1.0}},
+    "replay": {"optimizer": {"replay": 0.3}},
+    "lora": {"policy": {"lora_rank": 8}},
+    "constrained": {"rollout": {"constrained": True}},
+}
+"""What is to keep old abilities while a pretext is learned: a tenfold weight of the divergence from the start, a share of
+what was pretrained on, adapters alone that learn, replies that are well-formed by force."""
 
 
 def _untold(about: str, **changes: Any) -> Sized:
@@ -68,6 +78,17 @@ STUDIES = {
             f"pretexts over {source} instead of the scenes that are asked about",
         )
         for source in ("photos", "digits")
+    },
+    **{
+        f"kept-by-{name}": Sized(
+            replace(NANO, settings=merged(NANO.settings, settings)),
+            3,
+            1,
+            BRIGHTER[:1],
+            ("verified",),
+            f"old abilities kept by {name}",
+        )
+        for name, settings in KEEPING.items()
     },
     "smoke": Sized(
         Study(

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from ssl4rl_agents.choosing.options import option_logprobs
+from ssl4rl_agents.policies.freezing import parts_of
 from ssl4rl_agents.pretraining.captions import ASPECTS, WORDINGS, Seen, Thing, light, places, scene_captions, seen, third
 from ssl4rl_agents.pretraining.habits import measure_habits
 from ssl4rl_agents.pretraining.lessons import Answers, NamedCaptions, Practice, Rows, SceneCaptions, blocks_of, steps_of
@@ -28,6 +29,7 @@ from ssl4rl_envs import Stream, make_task
 from ssl4rl_envs.sources.scene_models import COLOURS, KINDS
 from ssl4rl_envs.sources.scenes import scenes
 from ssl4rl_envs.stream import SPLITS
+from tests.agents import zoo
 
 SCENE = Seen((Thing("red house", 0.2, "near"), Thing("green fir tree", 0.8, "far")), "night", "snow", "left")
 TINY = PretrainConfig(
@@ -264,6 +266,66 @@ def test_a_tokenizer_knows_the_words_of_all_tasks(tmp_path):
     prompt = make_task("Rotation").prompts(make_task("Rotation").sample(Stream.span("train", 9, 0, 1)), "direct")[0]
     assert len(tokenizer(prompt)["input_ids"]) < len(prompt) / 6
     assert [course.told.get("practice") for course in pretraining.phases[-1].courses] == [None, "Rotation", None]
+
+
+def assembled(tmp_path: Path, name: str = "run", **changes: object) -> Pretraining:
+    """A pretraining of a tiny model with pretrained weights, in a folder as `ssl4rl assemble` leaves one."""
+    folder = tmp_path / "model"
+    if not folder.exists():
+        zoo.save("llava", folder)
+    settings = dataclasses.replace(TINY, model=str(folder), image_size=32, kinds="sky", captions=0.0, **changes)
+    return Pretraining(settings, tmp_path / name, quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("learns", "parts"),
+    [
+        ("connector", {"connector"}),
+        ("language", {"connector", "language", "embeddings"}),
+        ("all", {"vision", "connector", "language", "embeddings"}),
+    ],
+)
+def test_what_learns_of_a_pretrained_model_is_what_was_chosen(tmp_path, learns, parts):
+    pretraining = assembled(tmp_path, learns=learns)
+    there = parts_of(pretraining.policy.model)
+    before = {part: [weights.detach().clone() for weights in there[part]] for part in there}
+    pretraining.run()
+    assert set(there) == {"vision", "connector", "language", "embeddings"}
+    moved = {
+        part
+        for part, weights in there.items()
+        if not all(torch.equal(one, two) for one, two in zip(weights, before[part], strict=True))
+    }
+    assert moved == parts
+    assert read_config(tmp_path / "run").policy.freeze == pretraining.config.policy.freeze
+
+
+def test_weights_that_are_pretrained_take_a_share_of_the_step_size(tmp_path):
+    pretraining = assembled(tmp_path, learns="language", pretrained_rate=0.25)
+    pretraining.run()
+    connector, language = pretraining.optimizer.param_groups
+    of_connector = {id(weights) for weights in parts_of(pretraining.policy.model)["connector"]}
+    assert of_connector < {id(weights) for weights in connector["params"]}
+    assert not of_connector & {id(weights) for weights in language["params"]}
+    assert language["lr"] == pytest.approx(connector["lr"] / 4)
+    (line,) = read_metrics(tmp_path / "run")
+    assert line["learning_rate"] == connector["lr"]
+
+
+def test_a_pretraining_that_goes_on_leaves_alone_what_it_is_told(tmp_path):
+    first = assembled(tmp_path, learns="language")
+    first.run()
+    settings = dataclasses.replace(TINY, start=str(tmp_path / "run"), image_size=32, learns="connector")
+    second = Pretraining(settings, tmp_path / "second", quiet=True)
+    learning = {id(weights) for weights in second.policy.model.parameters() if weights.requires_grad}
+    assert learning == {id(weights) for weights in parts_of(second.policy.model)["connector"]}
+
+
+def test_all_of_nano_learns_at_the_whole_step_size(made):
+    _, pretraining = made
+    (group,) = pretraining.optimizer.param_groups
+    assert {id(weights) for weights in group["params"]} == {id(weights) for weights in pretraining.policy.parameters()}
+    assert group["rate"] == 1.0
 
 
 def test_habits_are_shares_of_balanced_questions(made):

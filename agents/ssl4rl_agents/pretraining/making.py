@@ -20,7 +20,7 @@ from ssl4rl_agents.policies.vlm import VLMPolicy
 from ssl4rl_agents.ppo.supervised import CrossEntropy
 from ssl4rl_agents.pretraining.habits import measure_habits
 from ssl4rl_agents.pretraining.lessons import Answers, Lessons, NamedCaptions, Practice, Rows, SceneCaptions, steps_of
-from ssl4rl_agents.pretraining.models import build_model, policy_settings, words_of
+from ssl4rl_agents.pretraining.models import RATE, build_model, learning_groups, policy_settings, words_of
 from ssl4rl_agents.pretraining.named_pictures import named_source
 from ssl4rl_agents.pretraining.settings import NANO, PretrainConfig
 from ssl4rl_agents.runs import checkpoint
@@ -202,7 +202,7 @@ class Pretraining:
             texts = words_of(lessons, others, settings.seed) if settings.model == NANO and settings.start is None else []
             self.policy: VLMPolicy = build_model(settings, self.task, texts, self.processes.device)
             self.policy.decoder.make_same_passes()  # one reply to each prompt: one pass over both is the faster
-        learning = [parameter for parameter in self.policy.parameters() if parameter.requires_grad]
+        learning = learning_groups(self.policy, settings)
         fused = self.processes.device.type == "cuda" or None  # one kernel for all weights
         self.optimizer = torch.optim.AdamW(learning, lr=0.0, betas=(0.9, 0.98), weight_decay=0.01, fused=fused)
         self.parameters = sum(parameter.numel() for parameter in self.policy.model.parameters())
@@ -250,7 +250,7 @@ class Pretraining:
 
     def _step(self, steps: CrossEntropy, rows: Rows, rate: float) -> float:
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group[RATE]
         with autocast(self.policy, self.processes.device):
             inputs = self.policy.encode(rows.observations)
         loss, _ = steps.descend(inputs, rows.replies)

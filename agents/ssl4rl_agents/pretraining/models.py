@@ -1,7 +1,8 @@
-"""The models that are pretrained: nano with the words of all it will be asked, or an assembled one whose connector learns."""
+"""The models that are pretrained: nano with the words of all it will be asked, or an assembled one, as a whole or in part."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,11 +11,12 @@ import torch
 from ssl4rl_agents.named import started
 from ssl4rl_agents.policies.assemble import build_assembled
 from ssl4rl_agents.policies.build import load_policy
+from ssl4rl_agents.policies.freezing import parts_of
 from ssl4rl_agents.policies.language import build_language, corpus_of, wrap_model
 from ssl4rl_agents.policies.vlm import VLMPolicy
 from ssl4rl_agents.policy_settings import PolicyConfig
 from ssl4rl_agents.pretraining.lessons import Lessons
-from ssl4rl_agents.pretraining.settings import ASSEMBLED, NANO, PretrainConfig
+from ssl4rl_agents.pretraining.settings import ASSEMBLED, NANO, Learns, PretrainConfig
 from ssl4rl_envs import Task, hash_seed
 
 EXAMPLES = 512
@@ -23,18 +25,22 @@ EXAMPLES = 512
 LONGEST = 64
 """Most tokens of a reply, captions included."""
 
-CONNECTOR_ALONE = ("vision", "language")
-"""What is left as it is of a model that is pretrained already."""
+LEFT: dict[Learns, tuple[str, ...]] = {"connector": ("vision", "language"), "language": ("vision",), "all": ()}
+"""What is left as it is of a model that is pretrained already, by what learns of it."""
+
+RATE = "rate"
+"""In a group of the optimizer: the share of the step size that its weights take."""
 
 
 def policy_settings(settings: PretrainConfig) -> PolicyConfig:
     """Return the settings of the network, as a run's config.json has them."""
     common: dict[str, Any] = {"max_new_tokens": LONGEST}
     if settings.start is not None:
-        return started(PolicyConfig(start=settings.start, **common))
+        config = started(PolicyConfig(start=settings.start, **common))
+        return config if config.is_nano else replace(config, freeze=LEFT[settings.learns])
     if settings.model != NANO:
         model = settings.model if settings.model == ASSEMBLED else str(Path(settings.model).resolve())
-        return PolicyConfig(model=model, freeze=CONNECTOR_ALONE, **common)
+        return PolicyConfig(model=model, freeze=LEFT[settings.learns], **common)
     return PolicyConfig(
         model=NANO,
         nano_hidden=settings.hidden,
@@ -69,6 +75,22 @@ def build_model(settings: PretrainConfig, task: Task, texts: list[str], device: 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return wrap_model(model, processor, config, device)
+
+
+def learning_groups(policy: VLMPolicy, settings: PretrainConfig) -> list[dict[str, Any]]:
+    """Return what learns, as groups of an optimizer, each with its share of the step size as `RATE`.
+
+    All of nano takes the whole; of a model that is pretrained already, the connector does.
+    """
+    learning = [parameter for parameter in policy.parameters() if parameter.requires_grad]
+    if policy_settings(settings).is_nano:
+        return [{"params": learning, RATE: 1.0}]
+    fresh = {id(parameter) for parameter in [*parts_of(policy.model)["connector"], *policy.value_head.parameters()]}
+    groups = (
+        ([parameter for parameter in learning if id(parameter) in fresh], 1.0),
+        ([parameter for parameter in learning if id(parameter) not in fresh], settings.pretrained_rate),
+    )
+    return [{"params": parameters, RATE: rate} for parameters, rate in groups if parameters]
 
 
 def words_of(lessons: list[Lessons], tasks: list[Task], seed: int) -> list[str]:

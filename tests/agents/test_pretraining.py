@@ -312,6 +312,16 @@ def test_weights_that_are_pretrained_take_a_share_of_the_step_size(tmp_path):
     assert line["learning_rate"] == connector["lr"]
 
 
+def test_passes_are_in_the_precision_that_was_chosen(tmp_path):
+    pretraining = assembled(tmp_path, precision="bfloat16")
+    seen: list[torch.dtype] = []
+    connector = pretraining.policy.model.model.multi_modal_projector
+    connector.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    pretraining.run()
+    assert set(seen) == {torch.bfloat16}
+    assert {weights.dtype for weights in pretraining.policy.parameters()} == {torch.float32}
+
+
 def test_a_pretraining_that_goes_on_leaves_alone_what_it_is_told(tmp_path):
     first = assembled(tmp_path, learns="language")
     first.run()

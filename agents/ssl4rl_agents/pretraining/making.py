@@ -203,7 +203,8 @@ class Pretraining:
             self.policy: VLMPolicy = build_model(settings, self.task, texts, self.processes.device)
             self.policy.decoder.make_same_passes()  # one reply to each prompt: one pass over both is the faster
         learning = learning_groups(self.policy, settings)
-        fused = self.processes.device.type == "cuda" or None  # one kernel for all weights
+        # One kernel for all weights, which many weights or a GPU have use for.
+        fused = self.processes.device.type == "cuda" or not self.config.policy.is_nano or None
         self.optimizer = torch.optim.AdamW(learning, lr=0.0, betas=(0.9, 0.98), weight_decay=0.01, fused=fused)
         self.parameters = sum(parameter.numel() for parameter in self.policy.model.parameters())
 

@@ -34,7 +34,7 @@ RATE = "rate"
 
 def policy_settings(settings: PretrainConfig) -> PolicyConfig:
     """Return the settings of the network, as a run's config.json has them."""
-    common: dict[str, Any] = {"max_new_tokens": LONGEST}
+    common: dict[str, Any] = {"max_new_tokens": LONGEST, "precision": settings.precision}
     if settings.start is not None:
         config = started(PolicyConfig(start=settings.start, **common))
         return config if config.is_nano else replace(config, freeze=LEFT[settings.learns])

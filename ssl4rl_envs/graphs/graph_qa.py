@@ -15,11 +15,11 @@ from ssl4rl_envs.graphs import graph_questions
 from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.graphs.graph_questions import KIND_OF, KINDS, QUESTIONS, WORDS
 from ssl4rl_envs.graphs.neighbourhoods import Neighbourhood, sample_neighbourhoods
+from ssl4rl_envs.kinds import HABIT, checked_bias, some_of
 from ssl4rl_envs.sources.graph_builtin import GraphSourceLike
 from ssl4rl_envs.stream import SPLITS, Stream
 from ssl4rl_envs.task import Batch, Level, Score, exact_score
 
-MOST_BIAS = 0.95
 MOST_NUMBERS = 12
 """The largest number that is offered, where nodes have so many edges."""
 
@@ -98,8 +98,7 @@ class GraphQA(GraphTask):
         wording: str = "several",
         bias: float = 0.5,
     ) -> None:
-        if not 0.5 <= bias <= MOST_BIAS:
-            raise ValueError(f"bias must lie in 0.5 to {MOST_BIAS}, got {bias}")
+        self.bias = self.chance = checked_bias(bias)
         self.wording = one_of("wording", wording, ("several", "plain"))
         self.numbers = min(max(fanouts, default=1) + 1, MOST_NUMBERS)
         answers = len(WORDS) + self.numbers
@@ -109,7 +108,7 @@ class GraphQA(GraphTask):
         self.observation_space["target"] = spaces.Box(0, nodes[0] - 1, (2,), np.int64)
         self.observation_space["mark"] = spaces.Box(0, SECOND, nodes, np.int8)
         self._told = 0  # nothing is asked of features
-        self.bias, asked = float(bias), graph_questions.chosen(kinds)
+        asked = some_of("kinds", kinds, KINDS)
         self.kinds = tuple(name for name in asked if self._shown(name))
         if not self.kinds or (self.kinds != asked and kinds != "all"):
             lacking = ", ".join(name for name in asked if name not in self.kinds)
@@ -120,7 +119,6 @@ class GraphQA(GraphTask):
         self.action_space = spaces.Discrete(answers)
         numbers = tuple(str(number + 1) for number in range(self.numbers))
         self.answer_format = AnswerFormat((*WORDS, *numbers), synonyms=YES_OR_NO)
-        self.chance = self.bias
         self.check_source()
 
     def lay_out(self, stream: Stream) -> Batch:
@@ -138,7 +136,7 @@ class GraphQA(GraphTask):
         mark = np.zeros(hood.nodes.shape, np.int8)
         mark[row, pair[:, 1]], mark[row, pair[:, 0]] = SECOND, np.where(pair[:, 0] == pair[:, 1], ASKED, FIRST)
         shown = {**self.observe(hood, pair, None, query), "mark": mark}
-        memory = {"kind": KIND_OF[question], "wording": wording, "favoured": favoured}
+        memory = {"kind": KIND_OF[question], "wording": wording, HABIT: favoured}
         return Batch(shown, target, centre, memory)
 
     def score(self, answers: NDArray[Any], batch: Batch) -> Score:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl4rl_envs.arguments import did_you_mean
 from ssl4rl_envs.graphs.neighbourhoods import Neighbourhood
 from ssl4rl_envs.stream import Stream
 
@@ -141,23 +140,6 @@ _FIRST_OF_KIND = np.searchsorted(KIND_OF, np.arange(len(KINDS)))  # those of a k
 _MANY = np.bincount(KIND_OF)
 _HABIT = np.array([question.habit for question in QUESTIONS], np.int64)
 _ANSWERS = np.array([question.answers or (0, 0) for question in QUESTIONS], np.int64)
-
-
-def chosen(kinds: str) -> tuple[str, ...]:
-    """Return the kinds that an argument names, in their order: "all", or some joined by "+".
-
-    Raises:
-        ValueError: one is unknown, or named twice.
-    """
-    names = KINDS if kinds == "all" else tuple(kinds.split("+"))
-    for name in names:
-        if name not in KINDS:
-            raise ValueError(
-                f"kinds must be all, or of {', '.join(KINDS)}, joined by '+', got {name!r}{did_you_mean(name, list(KINDS))}"
-            )
-    if len(set(names)) < len(names):
-        raise ValueError(f"kinds must name each kind once, got {kinds!r}")
-    return tuple(name for name in KINDS if name in names)
 
 
 def ask(stream: Stream, kinds: tuple[str, ...]) -> tuple[Whole, Whole]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl4rl_envs.arguments import did_you_mean
 from ssl4rl_envs.kernels import tallies
 from ssl4rl_envs.kernels.tallies import TALLIED
+from ssl4rl_envs.kinds import some_of
 
 Whole = NDArray[np.int64]
 
@@ -84,20 +84,13 @@ def chosen(about: str, grey: bool, source: str) -> tuple[str, ...]:
         ValueError: one is unknown, named twice, or a matter of colours, and the source is grey.
     """
     shown = tuple(name for name in NAMES if not (grey and MEASURES[ASPECTS[name].measure].hue))
-    if about == "all":
-        return shown
-    names = tuple(about.split("+"))
+    names = some_of("about", about, NAMES, "aspect", shown)
     for name in names:
-        if name not in NAMES:
-            nearest = did_you_mean(name, list(NAMES))
-            raise ValueError(f"about must be all, or of {', '.join(NAMES)}, joined by '+', got {name!r}{nearest}")
         if name not in shown:
             raise ValueError(
                 f"the pictures of source {source!r} are grey, so none of two has more {name}; use {', '.join(shown)}"
             )
-    if len(set(names)) < len(names):
-        raise ValueError(f"about must name each aspect once, got {about!r}")
-    return tuple(name for name in shown if name in names)
+    return names
 
 
 def sums(tallied: Whole, numbers: Whole) -> Whole:

@@ -9,7 +9,6 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import YES_OR_NO, AnswerFormat
-from ssl4rl_envs.arguments import did_you_mean
 from ssl4rl_envs.briefly import briefly
 from ssl4rl_envs.drafts import until_fitting
 from ssl4rl_envs.images.base import ImageTask, one_of
@@ -18,7 +17,6 @@ from ssl4rl_envs.images.scene_truth import NONE, truths
 from ssl4rl_envs.images.scene_words import (
     ANSWERS,
     COMPARISON,
-    HABIT,
     MOST_WORDINGS,
     NOBODY,
     ONE_PICTURE,
@@ -27,6 +25,7 @@ from ssl4rl_envs.images.scene_words import (
     put,
     words_of,
 )
+from ssl4rl_envs.kinds import HABIT, checked_bias, some_of
 from ssl4rl_envs.sources import ImageSourceLike, PictureSource
 from ssl4rl_envs.sources.named import SourceTable
 from ssl4rl_envs.sources.scene_facts import Facts, facts_of
@@ -38,7 +37,6 @@ SCENES: SourceTable[PictureSource] = SourceTable("source of SceneQA", {"scenes":
 """What can be asked about: pictures whose drawer knows what they show."""
 
 MIN_SIDE = 32
-MOST_BIAS = 0.95
 
 HOW_BUSY = (2, 5)
 """Where it is asked whether something is there, so many things are drawn beforehand, from the first on and below the second:
@@ -129,10 +127,9 @@ class SceneQA(ImageTask[Draft]):
         wording: str = "several",
         bias: float = 0.5,
     ) -> None:
-        if not 0.5 <= bias <= MOST_BIAS:
-            raise ValueError(f"bias must lie in 0.5 to {MOST_BIAS}, got {bias}")
+        self.bias = self.chance = checked_bias(bias)
         self.wording = one_of("wording", wording, ("several", "plain"))
-        self.kinds, self.bias = kinds_of(kinds), bias
+        self.kinds = kinds_of(kinds)
         compared = self.kinds == (COMPARISON,)
         drawer = SCENES.load(source) if isinstance(source, str) else source
         if not isinstance(drawer, Scenes):
@@ -149,7 +146,6 @@ class SceneQA(ImageTask[Draft]):
         self._words, self._habits = np.concatenate(tables), favours(np.concatenate(tables))
         self.action_space = spaces.Discrete(len(ANSWERS))
         self.answer_format = AnswerFormat(ANSWERS, synonyms=YES_OR_NO)
-        self.chance = float(bias)
 
     def reason_for(self, shortcut: str) -> str | None:
         """Return why a solver may beat chance: where some question asks about the colours of a part of the picture."""
@@ -232,18 +228,9 @@ def kinds_of(kinds: str) -> tuple[str, ...]:
     """Return which kinds of question are meant, each once, in the order of `QUESTION_KINDS`.
 
     Raises:
-        ValueError: a kind is unknown, or two pictures are to be compared beside questions about one.
+        ValueError: a kind is unknown or named twice, or two pictures are to be compared beside questions about one.
     """
-    if kinds == "all":
-        return ONE_PICTURE
-    named = kinds.split("+")
-    for name in named:
-        if name not in QUESTION_KINDS:
-            nearest = did_you_mean(name, QUESTION_KINDS) or ";"
-            raise ValueError(
-                f"unknown kind of question {name!r}{nearest} kinds are 'all', or some of {', '.join(ONE_PICTURE)}, "
-                f"joined by '+', or {COMPARISON}"
-            )
-    if COMPARISON in named and set(named) != {COMPARISON}:
+    named = some_of("kinds", kinds, QUESTION_KINDS, "kind of question", ONE_PICTURE)
+    if COMPARISON in named and named != (COMPARISON,):
         raise ValueError(f"{COMPARISON} shows two pictures and the other kinds one, so it goes by itself, got {kinds!r}")
-    return tuple(kind for kind in QUESTION_KINDS if kind in named)
+    return named

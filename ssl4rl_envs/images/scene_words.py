@@ -47,9 +47,6 @@ ONE_PICTURE = ("existence", "count", "colour", "position", "size", "depth", "lig
 COMPARISON = "comparison"
 QUESTION_KINDS = (*ONE_PICTURE, COMPARISON)
 
-HABIT = "favoured"
-"""Under this name batches remember which answer habit says; see `favours`."""
-
 NOBODY = -1
 """In the place of an argument that a question does not have."""
 

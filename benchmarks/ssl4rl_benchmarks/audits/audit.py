@@ -19,7 +19,7 @@ from ssl4rl_envs.answers import GRAMMARS, PROMPT_STYLES
 from ssl4rl_envs.composite import Composite
 from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.images.base import ImageTask
-from ssl4rl_envs.images.scene_words import HABIT
+from ssl4rl_envs.kinds import HABIT
 from ssl4rl_envs.playing import returns_of
 from ssl4rl_envs.sources import PICTURES, ImageSource
 from ssl4rl_envs.telling import waiting

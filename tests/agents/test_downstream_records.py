@@ -164,7 +164,7 @@ def test_environments_are_asked_on_held_out_questions(make_policy, env, argument
     policy = make_policy("nano", max_new_tokens=24)
     answered = answer(policy, asked).records
     assert len(answered) == len(asked) == 5
-    assert asked.looks
+    assert asked.ways(policy) == HOW
     if env == "Rotation":
         assert {found.options for found in answered} == {("0", "90", "180", "270")}
     else:
@@ -187,7 +187,7 @@ def test_graph_networks_are_asked_too():
 def test_environments_without_a_choice_are_refused():
     with pytest.raises(ValueError, match="cannot be listed"):
         EnvSet("PatchOrdering", make_task("SSL4RL/PatchOrdering-v0", source="digits", image_size=36), 4)
-    with pytest.raises(ValueError, match="takes up to"):
+    with pytest.raises(ValueError, match="takes several decisions"):
         EnvSet("RotateUpright", make_task("SSL4RL/RotateUpright-v0", source="digits", image_size=36), 4)
 
 

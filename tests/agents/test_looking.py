@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import warnings
 
 import numpy as np
@@ -119,9 +120,32 @@ def test_graphs_in_words_are_shown_with_other_edges():
     probe = Probe(task, Interface(task, "text", "direct"), 4)
     look = probe.look(policy)
     assert set(look.accuracy) == {"shown", "rewired"}
-    asked = probe._kept.observations
+    asked = probe._kept
     assert all(one != two for one, two in zip(asked["shown"]["prompt"], asked["rewired"]["prompt"], strict=True))
     assert probe.look(policy) == look
+
+
+@pytest.mark.parametrize(
+    ("env", "policy", "said"),
+    [
+        ("Rotation", {}, "with the picture and 50.0% with a blank one (the picture adds"),
+        ("EdgePrediction", {"model": "gcn"}, "with the graph and 50.0% with neither features nor edges (the graph adds"),
+    ],
+)
+def test_the_alarm_speaks_of_what_is_shown(env, policy, said, monkeypatch):
+    task = make_task(env, **({} if policy else {"source": "digits", "image_size": 36}))
+    probe = Probe(task, Interface(task, "array" if policy else "text", "direct"), 4)
+    monkeypatch.setattr(Probe, "look", lambda *_: Look(dict.fromkeys(WAYS, 0.5), 0.0, 0.25, better=False))
+    with pytest.warns(NotLooking, match=re.escape(said)):
+        probe.watch(None, 3, 0.9, aloud=True)
+
+
+def test_the_alarm_speaks_of_other_edges_where_a_graph_is_told_in_words(monkeypatch):
+    task = make_task("GraphQA")
+    probe = Probe(task, Interface(task, "text", "direct"), 4)
+    monkeypatch.setattr(Probe, "look", lambda *_: Look({"shown": 0.6, "rewired": 0.5}, 0.0, 0.25, better=False))
+    with pytest.warns(NotLooking, match=r"with the graph and 50\.0% with other edges \(the graph adds"):
+        probe.watch(None, 3, 0.9, aloud=True)
 
 
 def test_questions_without_a_probe_are_refused():

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from ssl4rl_agents.choosing.altering import altered
 from ssl4rl_agents.choosing.options import option_logprobs
 from ssl4rl_agents.policies.freezing import parts_of
 from ssl4rl_agents.pretraining.captions import ASPECTS, WORDINGS, Seen, Thing, light, places, scene_captions, seen, third
@@ -352,6 +353,10 @@ def test_habits_are_shares_of_balanced_questions(made):
     assert found["all"].balanced == pytest.approx(right.mean())
     assert found["all"].congruent == pytest.approx(right[habitual].mean())
     assert found["all"].incongruent == pytest.approx(right[~habitual].mean())
+    others = {**shown, "image": altered(shown, "swapped", np.random.default_rng(0))["image"]}
+    best = option_logprobs(pretraining.policy, others, options).argmax(1).tolist()
+    right = np.array([each[place] == truth for each, place, truth in zip(options, best, task.truths(batch), strict=True)])
+    assert found["all"].swapped == pytest.approx(right.mean())
 
 
 def test_every_number_has_a_range():

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from ssl4rl_agents.choosing import altered, option_logprobs
 from ssl4rl_agents.policies.build import build_policy
 from ssl4rl_agents.policy_settings import PolicyConfig
+from ssl4rl_benchmarks import cli
 from ssl4rl_benchmarks.better import declaration
 from ssl4rl_benchmarks.better.analysis import Table, claims, difference
 from ssl4rl_benchmarks.better.declaration import CONTROLS, KINDS, PRETEXTS, TAUGHT
@@ -16,6 +18,8 @@ from ssl4rl_benchmarks.better.measuring import LIGHT, SEED, SPLIT, Records, ask,
 from ssl4rl_benchmarks.better.studies import STUDIES
 from ssl4rl_benchmarks.better.trials import BASE, Study, Trial, arms_of, bases_of
 from ssl4rl_benchmarks.better.worker import base_settings, settings_of
+from ssl4rl_benchmarks.commands import flags
+from ssl4rl_benchmarks.commands.better import BetterFlags
 from ssl4rl_benchmarks.reports.better import markdown, write_report
 from ssl4rl_benchmarks.reports.better_pictures import SAID, moved, opening
 from ssl4rl_envs import Stream, make_task, task_class
@@ -160,6 +164,26 @@ def test_rows_keep_both_halves_of_light_beside_the_whole():
     assert math.isnan(summaries({"light": light.where(about == 0)})["light, shadows"]["gain"])
 
 
+def test_questions_are_asked_with_the_draws_of_all_rows():
+    """Rows are kept, so what is shown of which question, and in which order its options stand, must stay as it was."""
+    task = make_task(declaration.QUESTIONS, kinds="sky", image_size=40)
+    policy = build_policy(PolicyConfig(model="nano"), task, 0, torch.device("cpu"))
+    found, batch = ask(policy, task, 12), task.sample(Stream.span(SPLIT, SEED, 0, 12))
+    options = [
+        (truth, *(word for word in words if word != truth))
+        for words, truth in zip(task.choices(batch), task.truths(batch), strict=True)
+    ]
+    shown = {"image": batch.observation["image"], "prompt": tuple(task.prompts(batch, "direct"))}
+    seen = {"shown": shown, "blank": altered(shown, "blank", np.random.default_rng(0))}
+    seen["swapped"] = altered(shown, "swapped", np.random.default_rng(0))
+    assert list(found.logprobs) == list(seen)
+    for how, observations in seen.items():
+        assert np.array_equal(found.logprobs[how], option_logprobs(policy, observations, options).numpy())
+    assert found.congruent.tolist() == (batch.memory["favoured"] == batch.target).tolist()
+    assert found.items.tolist() == batch.items.tolist()
+    assert found.right[~found.readable].sum() == 0
+
+
 def test_halves_of_light_are_told_apart_by_what_their_words_ask():
     task = make_task(declaration.QUESTIONS, kinds="light", image_size=40)
     said = task.question(task.sample(Stream.span(SPLIT, SEED, 0, 12)))
@@ -178,3 +202,13 @@ def test_every_study_is_of_trials_that_can_be_done(tmp_path):
                 config = settings_of(trial, tmp_path, "cpu")
                 assert config.iterations == sized.study.iterations
                 assert config.policy.start == str(tmp_path)
+
+
+def test_a_call_names_a_study_that_there_is(tmp_path, capsys):
+    for name in STUDIES:
+        assert flags.parse(BetterFlags, ["--study", name], "ssl4rl better", "").command.study == name
+    assert BetterFlags().study in STUDIES
+    assert cli.main(["better", "--study", "nono", "--out", str(tmp_path)]) != 0
+    told = capsys.readouterr().err
+    assert "nono" in told
+    assert all(name in told for name in STUDIES)

@@ -95,6 +95,16 @@ def test_a_line_a_set_is_printed(run, table, capsys):
     assert "4 more were not asked (--questions)" in lines[1]
 
 
+def test_graphs_in_words_are_asked_with_other_edges(run, capsys):
+    assert cli.main(["eval", str(run), "--downstream", "GraphQA", "--questions", "6", "--before", "none", "--json"]) == 0
+    (found,) = said(capsys)["sets"]
+    assert found["after"]["blank"] is None
+    (line,) = lines_of(found)
+    assert f"words alone give {found['after']['rewired']['value']:.3f}" in line
+    assert "picture gain" in line
+    assert "blank subtracted" not in line
+
+
 def test_levels_and_arguments_of_environments(run, capsys):
     assert (
         cli.main(["eval", str(run), "--downstream", "SceneQA:light", "--questions", "4", "--before", "none", "--json"]) == 0

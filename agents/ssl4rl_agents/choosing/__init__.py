@@ -2,8 +2,9 @@
 
 A greedy reply says little of a policy that is unsure of the form of replies, or of one that would say the same whatever it is
 shown. So the offered answers are compared by their log-probabilities (`options`), the same questions are put with pictures
-that say nothing (`altering`), and what pictures add is a number of each question (`measures`). Differences between two
-policies are paired by question (`statistics`).
+that say nothing (`altering`), and what pictures add is a number of each question (`measures`). What a task's questions offer,
+and what is seen of them in each way, everybody who asks like this takes from `asking`. Differences between two policies are
+paired by question (`statistics`).
 
 Downstream sets are questions that nobody is trained on, from files (`formats`, `tables`, `questions`) or environments
 (`sets`). A policy leaves a record of each (`records`), and these are summed up, before and after (`summary`); where a run

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl4rl_agents.choosing.altering import HOW, altered, deranged, pictures_in
+from ssl4rl_agents.choosing.altering import deranged
+from ssl4rl_agents.choosing.asking import BLANK, REWIRED, SHOWN, Seen, drawn, obstacle, scored
 from ssl4rl_agents.choosing.measures import chosen, picture_gain
-from ssl4rl_agents.choosing.options import option_logprobs
 from ssl4rl_agents.choosing.statistics import paired
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_envs import Stream, Task, hash_seed
-from ssl4rl_envs.graphs.rewiring import rewired
 from ssl4rl_envs.interface import Interface
-from ssl4rl_envs.task import Batch
-
-SHOWN, BLANK, REWIRED = "shown", "blank", "rewired"
-"""How questions are shown: as they are; altered as `altering.HOW` says; about graphs in words, with other edges."""
 
 HELD = 2**28
 """Bytes of pictures that are kept from one look to the next; of more, questions are made anew each time."""
@@ -30,7 +24,7 @@ ABOVE = 0.1
 
 
 class NotLooking(UserWarning):
-    """Answers are no better with the picture than with a blank one, while training is right more often than by chance."""
+    """Answers are no better with what is shown than with a blank one, while training is right more often than by chance."""
 
 
 @dataclass(frozen=True)
@@ -57,21 +51,6 @@ class Look:
         return {**shares, "looking/picture_gain": self.gain, "looking/chance": self.chance}
 
 
-@dataclass(frozen=True)
-class Asked:
-    """n questions as a policy takes them, with altered pictures or as they are.
-
-    Args:
-        observations: what is shown, by how it was altered.
-        options: what each question offers, words or actions.
-        truth: (n,) which of these is right.
-    """
-
-    observations: dict[str, dict[str, Any]]
-    options: list[tuple[Any, ...]]
-    truth: NDArray[np.int64]
-
-
 class Probe:
     """Asks the same held-out questions whenever it is told to; nothing of training is touched.
 
@@ -87,14 +66,15 @@ class Probe:
     """
 
     def __init__(self, task: Task, interface: Interface, count: int, split: str = "validation") -> None:
-        self._task, self._interface, self._seed = task, interface, hash_seed(0, "looking")
-        self._batch = task.sample(Stream.span(split, self._seed, 0, count))
-        self._kept: Asked | None = None
-        self._alarmed = False
-        _require_choices(task, interface, self._batch)
-        items = np.asarray(self._batch.items)
-        self._items: NDArray[np.int64] = np.where(items >= 0, items, -1 - np.arange(count))
-        deranged(self._items.tolist(), np.random.default_rng(0))  # which cannot be done to questions about one picture
+        self._seed = hash_seed(0, "looking")
+        name, few = type(task).__name__, task.sample(Stream.span(split, self._seed, 0, 2))
+        why = obstacle(task, few, words=interface.text)
+        if why:
+            raise ValueError(f"probe_every compares the answers that one decision offers, and {name} {why}; leave it out")
+        self._asked, self._kept, self._alarmed = drawn(interface, Stream.span(split, self._seed, 0, count)), Seen(), False
+        if not self._asked.ways:
+            raise ValueError(f"probe_every needs a picture or a graph to alter, and {name} shows none; leave it out")
+        deranged(self._asked.items.tolist(), np.random.default_rng(0))  # which cannot be done to questions about one picture
 
     def watch(self, policy: Policy, iteration: int, success: float | None, *, aloud: bool) -> dict[str, float]:
         """Look, and warn where a policy that looked, or had not earned anything yet, does not look; return what is logged.
@@ -108,48 +88,19 @@ class Probe:
         look = self.look(policy)
         alarm = alarming(look, success)
         if alarm and aloud and not self._alarmed:
-            warn(look, iteration)
+            warn(look, iteration, "picture" if self._asked.pictures else "graph")
         self._alarmed = alarm
         return {**look.metrics(), "looking/alarm": float(alarm)}
 
     def look(self, policy: Policy) -> Look:
         """Ask all questions in all ways."""
-        asked = self._kept or self._asked(policy)
-        self._kept = asked if _bytes(asked) <= HELD else None
-        scores = {how: option_logprobs(policy, seen, asked.options).numpy() for how, seen in asked.observations.items()}
-        return judged(scores, asked.truth, self._items)
+        asked = self._asked
+        seen = self._kept or asked.seen(policy, (SHOWN, *asked.ways), self._luck)
+        self._kept = seen if _bytes(seen) <= HELD else {}
+        return judged(scored(policy, seen, asked.options), asked.truth, asked.items)
 
-    def _asked(self, policy: Policy) -> Asked:
-        batch, task = self._batch, self._task
-        shown = policy.observe(self._interface, batch)
-        offered = task.offered(batch)
-        assert offered is not None, "the constructor has seen to it"
-        least = int(np.asarray(task.no_answer)) + 1
-        actions = [tuple((least + np.flatnonzero(row)).tolist()) for row in offered]
-        truth = np.array([each.index(int(right)) for each, right in zip(actions, task.oracle(batch), strict=True)], np.int64)
-        words = task.choices(batch) if self._interface.text else None
-        groups = self._items.tolist()
-        if not pictures_in(shown) and "edge_index" not in shown:  # a graph in words
-            drawn = Stream.span("validation", self._seed, 0, len(batch)).branch(REWIRED)
-            seen = {REWIRED: policy.observe(self._interface, rewired(task, batch, drawn))}
-            return Asked({SHOWN: shown, **seen}, actions if words is None else list(words), truth)
-        seen = {how: altered(shown, how, np.random.default_rng(hash_seed(self._seed, how)), groups=groups) for how in HOW}
-        return Asked({SHOWN: shown, **seen}, actions if words is None else list(words), truth)
-
-
-def _require_choices(task: Task, interface: Interface, batch: Batch) -> None:
-    few = batch.rows(slice(0, 2))
-    listed = task.choices(few) if interface.text else task.offered(few)
-    if task.horizon > 1 or listed is None:
-        raise ValueError(
-            f"probe_every compares the answers that one decision offers, and {type(task).__name__} "
-            f"{'takes several decisions' if task.horizon > 1 else 'has answers that cannot be listed'}; leave it out"
-        )
-    shown = interface.observe(few)
-    if not pictures_in(shown) and "edge_index" not in {*shown, *few.observation}:
-        raise ValueError(
-            f"probe_every needs a picture or a graph to alter, and {type(task).__name__} shows none; leave it out"
-        )
+    def _luck(self, how: str) -> np.random.Generator:
+        return np.random.default_rng(hash_seed(self._seed, how))
 
 
 def judged(scores: dict[str, NDArray[np.float32]], truth: NDArray[np.int64], items: NDArray[np.int64]) -> Look:
@@ -185,13 +136,22 @@ def alarming(look: Look, success: float | None) -> bool:
     return success is not None and not look.better and success - look.chance >= ABOVE * (1 - look.chance)
 
 
-def warn(look: Look, iteration: int) -> None:
-    """Say that a policy does not look."""
+def warn(look: Look, iteration: int, shown: str) -> None:
+    """Say that a policy does not look.
+
+    Args:
+        look: what it answers.
+        iteration: of training.
+        shown: what the task shows, "picture" or "graph".
+    """
     accuracy = look.accuracy
-    without = accuracy.get(BLANK, accuracy.get(REWIRED, 0.0))
+    without = BLANK if BLANK in accuracy else REWIRED
+    instead = (
+        "other edges" if without == REWIRED else {"picture": "a blank one", "graph": "neither features nor edges"}[shown]
+    )
     warnings.warn_explicit(
         f"ALARM: it is not looking. At iteration {iteration}, {accuracy[SHOWN]:.1%} of the held-out questions are answered "
-        f"rightly by choice with the picture and {without:.1%} with a blank one (the picture adds {look.gain:+.2f} "
+        f"rightly by choice with the {shown} and {accuracy[without]:.1%} with {instead} (the {shown} adds {look.gain:+.2f} "
         f"nats to the truth; a choice at random is right in {look.chance:.1%}), while training is right more often than "
         "that: it owes that to the words",
         NotLooking,
@@ -208,5 +168,5 @@ def _above_0(values: NDArray[np.float64], clusters: NDArray[np.int64]) -> bool:
     return paired(values[finite], clusters[finite]).low > 0
 
 
-def _bytes(asked: Asked) -> int:
-    return sum(int(getattr(values, "nbytes", 0)) for seen in asked.observations.values() for values in seen.values())
+def _bytes(seen: Seen) -> int:
+    return sum(int(getattr(values, "nbytes", 0)) for shown in seen.values() for values in shown.values())

@@ -8,15 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import torch
-
-from ssl4rl_agents.choosing.altering import HOW, NothingToSwapError
+from ssl4rl_agents.choosing.altering import NothingToSwapError
+from ssl4rl_agents.choosing.asking import ALTERED, SHOWN, replies
 from ssl4rl_agents.choosing.options import Scored, score_options
 from ssl4rl_agents.choosing.questions import Question, understood
 from ssl4rl_agents.choosing.sets import Part, Questions
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.runs.files import write_text
-from ssl4rl_agents.runtime.device import autocast
 from ssl4rl_envs.answers import wrap
 
 Logprobs = tuple[float, ...]
@@ -31,6 +29,7 @@ class Record:
         key, kind, picture, group, options, truth, favoured: as of the `Question`.
         shown: log-probabilities of the options, each written whole.
         blank, swapped, noise: the same with altered pictures; None where there is none, or none to swap with.
+        rewired: the same with other edges, of a graph that is told in words; else None.
         tokens: how many tokens each option takes.
         reply: the greedy reply, words or an action.
         answer: which option it gives; None where it gives none.
@@ -52,6 +51,7 @@ class Record:
     reply: Any
     answer: int | None
     right: bool
+    rewired: Logprobs | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -79,15 +79,15 @@ def answer(policy: Policy, questions: Questions, *, grammar: str = "strict", wat
         ValueError: as of `options.score_options` and of `Questions.parts`.
     """
     asked: dict[str, tuple[Question, Any, int | None]] = {}
-    found: dict[str, dict[str, tuple[Logprobs, tuple[int, ...]]]] = {"shown": {}, **{how: {} for how in HOW}}
+    found: dict[str, dict[str, tuple[Logprobs, tuple[int, ...]]]] = {how: {} for how in (SHOWN, *ALTERED)}
     notes, done = [], 0
-    for how in ("shown", *(HOW if questions.looks else ())):
+    for how in (SHOWN, *questions.ways(policy)):
         try:
-            for part in questions.parts(policy, None if how == "shown" else how):
+            for part in questions.parts(policy, None if how == SHOWN else how):
                 make_room(policy, part.offered)
                 scored = score_options(policy, part.observations, part.offered)
                 found[how] |= dict(zip([each.key for each in part.questions], _plain(scored, part), strict=True))
-                if how == "shown":
+                if how == SHOWN:
                     asked |= _greedy(policy, part, grammar)
                 done += len(part.questions)
                 watch(done)
@@ -96,8 +96,8 @@ def answer(policy: Policy, questions: Questions, *, grammar: str = "strict", wat
             found[how] = {}
     records = []
     for key, (question, reply, given) in asked.items():
-        shown, tokens = found["shown"][key]
-        blank, swapped, noise = (found[how][key][0] if key in found[how] else None for how in HOW)
+        shown, tokens = found[SHOWN][key]
+        altered = {how: found[how][key][0] if key in found[how] else None for how in ALTERED}
         records.append(
             Record(
                 key=key,
@@ -108,13 +108,11 @@ def answer(policy: Policy, questions: Questions, *, grammar: str = "strict", wat
                 truth=question.truth,
                 favoured=question.favoured,
                 shown=shown,
-                blank=blank,
-                swapped=swapped,
-                noise=noise,
                 tokens=tokens,
                 reply=reply,
                 answer=given,
                 right=given == question.truth,
+                **altered,
             )
         )
     return Answered(records, tuple(notes))
@@ -173,15 +171,11 @@ def _plain(scored: Scored, part: Part) -> list[tuple[Logprobs, tuple[int, ...]]]
     ]
 
 
-@torch.no_grad()
 def _greedy(policy: Policy, part: Part, grammar: str) -> dict[str, tuple[Question, Any, int | None]]:
     """Return the likeliest replies, by question: the question, the reply, and which option that gives."""
-    with autocast(policy, next(policy.parameters()).device):
-        samples = policy.generate(policy.encode(part.observations), deterministic=True)
-    replies = policy.decode(samples.tokens, samples.mask, samples.truncated)
     style = getattr(policy, "prompt_style", "direct")
     found = {}
-    for question, reply, offered in zip(part.questions, replies, part.offered, strict=True):
+    for question, reply, offered in zip(part.questions, replies(policy, part.observations), part.offered, strict=True):
         if policy.interface == "text":
             said: Any = reply
             given = understood(reply, offered, style, grammar)

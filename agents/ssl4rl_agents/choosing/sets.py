@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from gymnasium import spaces
 from numpy.typing import NDArray
 
-from ssl4rl_agents.choosing.altering import altered, deranged, pictures_in, shuffled
+from ssl4rl_agents.choosing.altering import HOW, deranged, shuffled
+from ssl4rl_agents.choosing.asking import SHOWN, Asked, drawn, obstacle
 from ssl4rl_agents.choosing.questions import Question, Wording
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_envs import Stream, Task, hash_seed
 from ssl4rl_envs.interface import Interface
-from ssl4rl_envs.task import Batch
 
 AT_ONCE = 64
 """Questions that are shown at a time."""
@@ -50,15 +50,14 @@ class Questions(Protocol):
         """Return how many there are, rotations counted."""
         ...
 
-    @property
-    def looks(self) -> bool:
-        """Whether there is a picture, or a graph, that can be altered."""
+    def ways(self, policy: Policy, /) -> tuple[str, ...]:
+        """Return how what the questions show a policy can be altered, of `asking.ALTERED`; empty if not at all."""
         ...
 
     def parts(self, policy: Policy, how: str | None = None) -> Iterator[Part]:
         """Give all questions in parts, those of equal sizes together; with `how`, those that show something, altered.
 
-        How pictures are altered, `altering.altered` says; None leaves them as they are.
+        How pictures and graphs are altered, `asking.Asked.seen` says; None leaves them as they are.
 
         Raises:
             NothingToSwapError: how is "swapped", and nearly all questions are about one picture.
@@ -92,10 +91,9 @@ class FileSet:
     def __len__(self) -> int:
         return len(self.questions)
 
-    @property
-    def looks(self) -> bool:
-        """Whether any question has a picture."""
-        return any(question.pictures for question in self.questions)
+    def ways(self, _: Policy, /) -> tuple[str, ...]:
+        """Return all ways where any question has a picture."""
+        return HOW if any(question.pictures for question in self.questions) else ()
 
     def parts(self, policy: Policy, how: str | None = None) -> Iterator[Part]:
         """Give questions whose pictures are equally many and of equal sizes together; with `how`, those that have any.
@@ -191,68 +189,50 @@ class EnvSet:
     ) -> None:
         self.name, self._task, self._count, self._split, self._style = name, task, count, split, style
         self._seed = hash_seed(seed, "downstream")
-        if task.horizon > 1:
-            raise ValueError(f"{name} takes up to {task.horizon} decisions, and answers by choice are to one; choose another")
         if count < 1:
             raise ValueError(f"there must be at least one question, got {count}")
-        first = self._batch(0, 1)
-        if not isinstance(task.action_space, spaces.Discrete) or (task.has_text and task.choices(first) is None):
-            raise ValueError(
-                f"the answers to {name} cannot be listed (several numbers, or too many), so there is nothing to choose from"
-            )
-        self.looks = bool(pictures_in(first.observation)) or "edge_index" in task.observation_space.spaces
-        """Whether there is a picture, or a graph as arrays."""
+        why = obstacle(task, task.sample(self._stream(0, 1)), words=task.has_text)
+        if why:
+            raise ValueError(f"{name} {why}, so there is nothing to choose from; choose another")
 
     def __len__(self) -> int:
         return self._count
 
-    def _batch(self, first: int, count: int) -> Batch:
-        return self._task.sample(Stream.span(self._split, self._seed, first, count))
+    def _stream(self, first: int, count: int) -> Stream:
+        return Stream.span(self._split, self._seed, first, count)
+
+    def _drawn(self, policy: Policy, first: int, count: int) -> Asked:
+        return drawn(Interface(self._task, policy.interface, self._style), self._stream(first, count))
+
+    def _luck(self, first: int, how: str) -> np.random.Generator:
+        return np.random.default_rng(hash_seed(self._seed, how, first))
+
+    def ways(self, policy: Policy, /) -> tuple[str, ...]:
+        """Return the ways of `asking.Asked`."""
+        return self._drawn(policy, 0, 1).ways
 
     def parts(self, policy: Policy, how: str | None = None) -> Iterator[Part]:
         """Give all questions, `AT_ONCE` or fewer at a time."""
-        interface = Interface(self._task, policy.interface, self._style)
         starts = np.linspace(0, self._count, -(-self._count // AT_ONCE) + 1).astype(int).tolist()  # none has one row alone
         for first, end in pairwise(starts):
-            batch = self._batch(first, end - first)
-            observations = policy.observe(interface, batch)
-            if how is not None:
-                rng = np.random.default_rng(hash_seed(self._seed, how, first))
-                items = [int(item) if item >= 0 else -1 - row for row, item in enumerate(batch.items)]
-                observations = altered(observations, how, rng, groups=items)
-            questions, offered = self._asked(batch, first, words=policy.interface == "text")
-            yield Part(questions, observations, offered)
-
-    def _asked(self, batch: Batch, first: int, *, words: bool) -> tuple[list[Question], list[tuple[Any, ...]]]:
-        """Return what is asked in a batch, and what each question offers."""
-        task = self._task
-        mask = task.offered(batch)
-        assert mask is not None, "the constructor has seen to it"
-        least = int(np.asarray(task.no_answer)) + 1
-        actions = [tuple((least + np.flatnonzero(row)).tolist()) for row in mask]
-        labels = task.choices(batch) if task.has_text else None
-        said = labels or [tuple(map(str, each)) for each in actions]
-        truths, kinds, favoured = task.oracle(batch), _kinds(task, batch), batch.memory.get("favoured")
-        questions = [
-            Question(
-                key=str(first + row),
-                pictures=(),
-                prompt="",
-                options=said[row],
-                truth=actions[row].index(int(truths[row])),
-                kind=kinds[row],
-                picture=str(int(batch.items[row])) if batch.items[row] >= 0 else f"question {first + row}",
-                favoured=None if favoured is None else actions[row].index(int(favoured[row])),
-            )
-            for row in range(len(batch))
-        ]
-        return questions, list(said) if words else list(actions)
+            asked = self._drawn(policy, first, end - first)
+            (observations,) = asked.seen(policy, (how or SHOWN,), partial(self._luck, first)).values()
+            yield Part(_questions(asked, first), observations, list(asked.options))
 
 
-def _kinds(task: Task, batch: Batch) -> list[str]:
-    """Return what each question asks about: the level of that number where the task says `kind`."""
-    found = task.info(batch).get("kind")
-    if found is None:
-        return [""] * len(batch)
-    names = [level.name for level in task.levels]
-    return [names[kind] if kind < len(names) else str(kind) for kind in np.asarray(found).tolist()]
+def _questions(asked: Asked, first: int) -> list[Question]:
+    """Return questions of a task as those of a file are, the first of them under this number."""
+    items, favoured = asked.items.tolist(), [None] * len(asked.items) if asked.favoured is None else asked.favoured.tolist()
+    return [
+        Question(
+            key=str(first + row),
+            pictures=(),
+            prompt="",
+            options=asked.labels[row],
+            truth=int(asked.truth[row]),
+            kind=asked.kinds[row],
+            picture=str(items[row]) if items[row] >= 0 else f"question {first + row}",
+            favoured=favoured[row],
+        )
+        for row in range(len(items))
+    ]

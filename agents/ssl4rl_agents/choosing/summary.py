@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl4rl_agents.choosing.altering import HOW
+from ssl4rl_agents.choosing.asking import ALTERED, BLANK, REWIRED
 from ssl4rl_agents.choosing.measures import calibrated, chosen, per_token, picture_gain
 from ssl4rl_agents.choosing.records import Record
 from ssl4rl_agents.choosing.statistics import holm, interval, paired
@@ -28,8 +28,9 @@ class Units:
     Args:
         keys, pictures, kinds: (n,) of each unit.
         values: (n,) by measure, NaN where a question has none: `accuracy` by choice, `greedy`, `readable`, `per_token`,
-            `calibrated` (the blank picture's log-probabilities subtracted), `blank`, `swapped`, `noise` (accuracies by choice
-            with such pictures), `picture_gain` in nats, and `chance` of the choice.
+            `calibrated` (the blank picture's log-probabilities subtracted), `blank`, `swapped`, `noise`, `rewired`
+            (accuracies by choice with what is altered so), `picture_gain` in nats, of graphs in words what their edges add,
+            and `chance` of the choice.
         congruent: (n,) whether the truth is what words favour; None where no question says it.
     """
 
@@ -40,7 +41,7 @@ class Units:
     congruent: NDArray[np.float64] | None
 
 
-MEASURES = ("accuracy", "greedy", "readable", "per_token", "calibrated", *HOW, "picture_gain", "chance")
+MEASURES = ("accuracy", "greedy", "readable", "per_token", "calibrated", *ALTERED, "picture_gain", "chance")
 DIFFERENCES = ("accuracy", "greedy", "calibrated", "picture_gain")
 MEANS = ("picture_gain", "readable", "chance")
 """Of several rotations the mean counts; of the other measures, whether all are right."""
@@ -79,8 +80,8 @@ def units_of(records: Sequence[Record]) -> Units:
 def _values(records: Sequence[Record]) -> Values:
     truth = np.array([record.truth for record in records])
     shown = _padded([record.shown for record in records])
-    altered = {how: _padded([getattr(record, how) for record in records], shown.shape[1]) for how in HOW}
-    seen = {how: np.array([getattr(record, how) is not None for record in records]) for how in HOW}
+    altered = {how: _padded([getattr(record, how) for record in records], shown.shape[1]) for how in ALTERED}
+    seen = {how: np.array([getattr(record, how) is not None for record in records]) for how in ALTERED}
     tokens = _padded([record.tokens for record in records], fill=0)
 
     def right(logprobs: Any) -> NDArray[np.float64]:
@@ -93,11 +94,12 @@ def _values(records: Sequence[Record]) -> Values:
         "per_token": right(per_token(shown, tokens)),
         "chance": np.array([1 / len(record.options) for record in records]),
     }
-    for how in HOW:
+    for how in ALTERED:
         values[how] = np.where(seen[how], right(altered[how]), np.nan)
-    blank = np.where(seen["blank"][:, None], altered["blank"], shown)
-    values["calibrated"] = np.where(seen["blank"], right(calibrated(shown, blank)), np.nan)
-    values["picture_gain"] = np.where(seen["blank"], picture_gain(shown, blank, truth), np.nan)
+    blank = np.where(seen[BLANK][:, None], altered[BLANK], shown)
+    values["calibrated"] = np.where(seen[BLANK], right(calibrated(shown, blank)), np.nan)
+    without = np.where(seen[REWIRED][:, None], altered[REWIRED], blank)
+    values["picture_gain"] = np.where(seen[BLANK] | seen[REWIRED], picture_gain(shown, without, truth), np.nan)
     return values
 
 

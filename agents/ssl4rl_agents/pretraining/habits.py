@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl4rl_agents.choosing.altering import altered
+from ssl4rl_agents.choosing.asking import BLANK, SHOWN, SWAPPED, drawn, scored
 from ssl4rl_agents.choosing.measures import chosen
-from ssl4rl_agents.choosing.options import option_logprobs
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_envs import Stream, Task
 from ssl4rl_envs.interface import Interface
@@ -41,29 +39,22 @@ def measure_habits(policy: Policy, task: Task, questions: int, seed: int = 0) ->
 
     Args:
         policy: that answers; in words.
-        task: questions with `favoured` in what they remember, as those of SceneQA.
+        task: that says which answers its words suggest, as SceneQA does.
         questions: how many.
-        seed: of the questions.
+        seed: of the questions, and of what is swapped.
+
+    Raises:
+        ValueError: as of `asking.drawn` and `Asked.congruent`.
     """
-    batch = task.sample(Stream.span("test", seed, 0, questions))
-    shown = Interface(task, "text", "direct").observe(batch)
-    options, truths = task.choices(batch), task.truths(batch)
-    assert options is not None
-    rng = np.random.default_rng(seed)
-    seen = {"shown": shown, **{how: altered(shown, how, rng) for how in ("blank", "swapped")}}
-    right = {how: _right(policy, each, options, truths) for how, each in seen.items()}
-    habitual = batch.memory["favoured"] == batch.target
-    names = [level.name for level in task.levels]
-    found = {"all": _habits(right, habitual, np.ones(questions, bool))}
-    for kind in np.unique(batch.memory["kind"]):
-        found[names[kind]] = _habits(right, habitual, batch.memory["kind"] == kind)
+    asked = drawn(Interface(task, "text", "direct"), Stream.span("test", seed, 0, questions))
+    seen = asked.seen(policy, (SHOWN, BLANK, SWAPPED), lambda _: np.random.default_rng(seed), by_item=False)
+    right = {how: chosen(logprobs) == asked.truth for how, logprobs in scored(policy, seen, asked.options).items()}
+    kinds = np.array(asked.kinds)
+    found = {"all": _habits(right, asked.congruent, np.ones(questions, bool))}
+    for level in task.levels:
+        if level.name in asked.kinds:
+            found[level.name] = _habits(right, asked.congruent, kinds == level.name)
     return found
-
-
-def _right(policy: Policy, shown: dict[str, Any], options: list[tuple[str, ...]], truths: list[Any]) -> NDArray[np.bool_]:
-    """Return to which questions the likeliest of the offered answers is the right one, (n,)."""
-    best = chosen(option_logprobs(policy, shown, options)).tolist()
-    return np.array([each[place] == truth for each, place, truth in zip(options, best, truths, strict=True)])
 
 
 def _habits(right: dict[str, NDArray[np.bool_]], habitual: NDArray[np.bool_], rows: NDArray[np.bool_]) -> Habits:
@@ -73,9 +64,9 @@ def _habits(right: dict[str, NDArray[np.bool_]], habitual: NDArray[np.bool_], ro
     everything = np.ones_like(rows)
     return Habits(
         int(rows.sum()),
-        share("shown", everything),
-        share("shown", habitual),
-        share("shown", ~habitual),
-        share("blank", everything),
-        share("swapped", everything),
+        share(SHOWN, everything),
+        share(SHOWN, habitual),
+        share(SHOWN, ~habitual),
+        share(BLANK, everything),
+        share(SWAPPED, everything),
     )

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from ssl4rl_agents.choosing import altered, calibrated, option_logprobs, picture_gain
+from ssl4rl_agents.choosing import calibrated, picture_gain
+from ssl4rl_agents.choosing.asking import BLANK, SHOWN, SWAPPED, drawn, replies, scored
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_benchmarks.better.declaration import KINDS, QUESTIONS
 from ssl4rl_envs import Stream, Task, make_task
@@ -21,7 +21,7 @@ SPLIT, SEED = "test", 2026
 CHUNK = 512
 """Questions that are asked at a time."""
 
-WAYS = ("shown", "blank", "swapped")
+WAYS = (SHOWN, BLANK, SWAPPED)
 """What is shown of a question: its picture, one grey, or the picture of another question."""
 
 LIGHT = ("light, source", "light, shadows")
@@ -59,7 +59,7 @@ class Records:
 
     def summary(self) -> dict[str, float]:
         """Return the numbers that a row keeps; shares in [0, 1], gains in nats."""
-        shown, blank = self.logprobs["shown"], self.logprobs["blank"]
+        shown, blank = self.logprobs[SHOWN], self.logprobs[BLANK]
         chosen, truth = right_share(shown), np.zeros(len(shown), np.int64)
         return {
             "questions": len(chosen),
@@ -67,7 +67,7 @@ class Records:
             "congruent": _mean(chosen[self.congruent]),
             "incongruent": _mean(chosen[~self.congruent]),
             "blank": _mean(right_share(blank)),
-            "swapped": _mean(right_share(self.logprobs["swapped"])),
+            "swapped": _mean(right_share(self.logprobs[SWAPPED])),
             "subtracted": _mean(right_share(calibrated(shown, blank))),
             "gain": _mean(picture_gain(shown, blank, truth)),
             "greedy": _mean(self.right),
@@ -110,30 +110,18 @@ def summaries(found: dict[str, Records]) -> dict[str, dict[str, float]]:
 
 def ask(policy: Policy, task: Task, questions: int, prompt_style: str = "direct") -> Records:
     """Ask a policy the first held-out questions of a task."""
+    interface = Interface(task, "text", prompt_style)
     parts = [
-        _ask(policy, task, Stream.span(SPLIT, SEED, first, min(CHUNK, questions - first)), prompt_style)
+        _ask(policy, interface, Stream.span(SPLIT, SEED, first, min(CHUNK, questions - first)))
         for first in range(0, questions, CHUNK)
     ]
     logprobs = {way: np.concatenate([part.logprobs[way] for part in parts]) for way in WAYS}
     return Records(logprobs, *(np.concatenate([getattr(part, name) for part in parts]) for name in OF_QUESTIONS))
 
 
-@torch.no_grad()
-def _ask(policy: Policy, task: Task, stream: Stream, prompt_style: str) -> Records:
-    interface = Interface(task, "text", prompt_style)
-    batch = task.sample(stream)
-    observations = policy.observe(interface, batch)
-    offered, truths = task.choices(batch), task.truths(batch)
-    assert offered is not None
-    options = [(truth, *(word for word in words if word != truth)) for words, truth in zip(offered, truths, strict=True)]
-    luck = np.random.default_rng(0)
-    logprobs = {}
-    for way in WAYS:
-        shown = observations if way == "shown" else altered(observations, way, luck)
-        logprobs[way] = option_logprobs(policy, shown, options).float().cpu().numpy()
-    samples = policy.generate(policy.encode(observations), deterministic=True)
-    replies = policy.decode(samples.tokens, samples.mask, samples.truncated)
-    answers, readable = task.parse_all(replies, batch, prompt_style)
-    right = task.score(answers, batch).success
-    congruent = batch.memory["favoured"] == batch.target
-    return Records(logprobs, congruent, right, readable, batch.items, batch.observation["asked"][:, 1])
+def _ask(policy: Policy, interface: Interface, stream: Stream) -> Records:
+    task, asked = interface.task, drawn(interface, stream).truth_first()
+    seen = asked.seen(policy, WAYS, lambda _: np.random.default_rng(0), by_item=False)
+    answers, readable = task.parse_all(replies(policy, seen[SHOWN]), asked.batch, interface.prompt_style)
+    right, about = task.score(answers, asked.batch).success, asked.batch.observation["asked"][:, 1]
+    return Records(scored(policy, seen, asked.options), asked.congruent, right, readable, asked.items, about)

@@ -192,7 +192,7 @@ def _measured(
         device = find_device(side.config.device)
         with waiting(f"loading {side.name}"):
             policy: Policy = side.load(device, task)
-        progress = Progress(f"asking {side.name} {asked.name}", len(asked) * (4 if asked.looks else 1))
+        progress = Progress(f"asking {side.name} {asked.name}", len(asked) * (1 + len(asked.ways(policy))))
         answered = answer(policy, asked, grammar=grammar, watch=progress.tell)
         progress.end()
         units[when] = units_of(answered.records)

@@ -15,7 +15,8 @@ def lines_of(result: dict[str, Any]) -> list[str]:
     parts.append(f"greedy {_pair(before, after, 'greedy')}{_unread(after)}")
     if after["picture_gain"] is not None:
         parts.append(f"picture gain {_pair(before, after, 'picture_gain', 2)} nats{_apart(difference, 'picture_gain', 2)}")
-        parts.append(f"words alone give {_pair(before, after, 'blank')}")
+        parts.append(f"words alone give {_pair(before, after, 'blank' if after['rewired'] is None else 'rewired')}")
+    if after["calibrated"] is not None:
         parts.append(f"blank subtracted {_pair(before, after, 'calibrated')}")
     if "congruent" in after:
         parts.append(f"congruent {_pair(before, after, 'congruent')}, incongruent {_pair(before, after, 'incongruent')}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from ssl4rl_benchmarks.bench.executors import LocalExecutor
 from ssl4rl_benchmarks.bench.rows import FILE, Row, Rows, read_rows
@@ -15,6 +16,11 @@ from ssl4rl_benchmarks.commands.calls import Outcome, require
 from ssl4rl_benchmarks.commands.sweeping import cores_of
 from ssl4rl_envs.telling import tell, waiting
 
+if TYPE_CHECKING:
+    StudyName = str
+else:
+    StudyName = Literal[tuple(STUDIES)]
+
 
 @dataclass(frozen=True)
 class BetterFlags:
@@ -22,7 +28,7 @@ class BetterFlags:
 
     out: Path = Path("bench/better")
     """Where rows.jsonl, the bases and the report go. What was killed goes on from there."""
-    study: str = "nano"
+    study: StudyName = "nano"
     """How large: nano, or smoke, which says nothing and shows in some minutes that everything runs."""
     bases: int | None = None
     """How many small models with habits; by default the study's."""
@@ -55,8 +61,6 @@ def run(arguments: list[str]) -> Outcome:
 
 def better(given: BetterFlags) -> list[Row]:
     """Do the experiment; return the rows."""
-    if given.study not in STUDIES:
-        raise ValueError(f"--study must be one of {', '.join(STUDIES)}, got {given.study}")
     chosen = STUDIES[given.study]
     bases, seeds = given.bases or chosen.bases, given.seeds or chosen.seeds
     if given.rows:

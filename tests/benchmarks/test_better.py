@@ -11,7 +11,7 @@ from ssl4rl_agents.choosing import altered, option_logprobs
 from ssl4rl_agents.policies.build import build_policy
 from ssl4rl_agents.policy_settings import PolicyConfig
 from ssl4rl_benchmarks import cli
-from ssl4rl_benchmarks.better import declaration
+from ssl4rl_benchmarks.better import declaration, worker
 from ssl4rl_benchmarks.better.analysis import Table, claims, difference
 from ssl4rl_benchmarks.better.declaration import CONTROLS, KINDS, PRETEXTS, TAUGHT
 from ssl4rl_benchmarks.better.measuring import LIGHT, SEED, SPLIT, Records, ask, summaries
@@ -192,7 +192,8 @@ def test_halves_of_light_are_told_apart_by_what_their_words_ask():
     assert set(about) == {0, 1}
 
 
-def test_every_study_is_of_trials_that_can_be_done(tmp_path):
+def test_every_study_is_of_trials_that_can_be_done(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "newest", lambda base: base / "newest")
     for name, sized in STUDIES.items():
         arms = arms_of(sized.study, 1, 1, sized.pretexts, sized.controls)
         assert arms, name
@@ -201,7 +202,8 @@ def test_every_study_is_of_trials_that_can_be_done(tmp_path):
             if trial.control != "captions":
                 config = settings_of(trial, tmp_path, "cpu")
                 assert config.iterations == sized.study.iterations
-                assert config.policy.start == str(tmp_path)
+                assert (config.policy.start is None) == bool(config.policy.lora_rank)
+                assert config.policy.model == str(tmp_path / "newest") or config.policy.start == str(tmp_path)
 
 
 def test_a_call_names_a_study_that_there_is(tmp_path, capsys):

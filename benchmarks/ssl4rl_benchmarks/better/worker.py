@@ -16,6 +16,7 @@ from typing import Any
 
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.pretraining import PretrainConfig, pretrain
+from ssl4rl_agents.runs.checkpoint import newest
 from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_agents.runs.policy_agent import load_run
 from ssl4rl_agents.settings import TrainConfig, merged
@@ -74,7 +75,9 @@ def _train(trial: Trial, base: Path, out: Path, device: str) -> None:
         last = number == len(stages) - 1
         where = out if last else out.with_name(f"{out.name}-{number}")
         iterations = config.iterations // len(stages)
-        changes = {"env": stage.env, "env_args": stage.args, "iterations": iterations, "policy": {"start": str(base)}}
+        changes: dict[str, Any] = {"env": stage.env, "env_args": stage.args, "iterations": iterations}
+        if number:
+            changes["policy"] = {"start": str(base)}
         Trainer(TrainConfig.from_json(merged(config.to_json(), changes)), where, overwrite=True, quiet=True).run()
         base = where
 
@@ -115,8 +118,11 @@ def captions_settings(trial: Trial, base: Path, device: str) -> PretrainConfig:
 
 
 def settings_of(trial: Trial, base: Path, device: str) -> TrainConfig:
-    """Return how an arm is trained from its base."""
-    settings = merged(with_settings(trial), {"policy": {"start": str(base)}})
+    """Return how an arm is trained from its base: as the network that it is or, where adapters are to learn, on top of it."""
+    settings = with_settings(trial)
+    adapters = bool(settings.get("policy", {}).get("lora_rank"))
+    begun = {"model": str(newest(base))} if adapters else {"start": str(base)}
+    settings = merged(settings, {"policy": begun})
     own: dict[str, Any] = {"iterations": trial.study.iterations, "seed": trial.seed}
     if trial.env:
         own |= {"env": trial.env, "env_args": trial.args}

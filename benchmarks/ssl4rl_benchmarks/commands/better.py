@@ -29,7 +29,7 @@ class BetterFlags:
     out: Path = Path("bench/better")
     """Where rows.jsonl, the bases and the report go. What was killed goes on from there."""
     study: StudyName = "nano"
-    """How large: nano, or smoke, which says nothing and shows in some minutes that everything runs."""
+    """Which study: nano, all that is declared; a part of it; or smoke, which shows that everything runs."""
     bases: int | None = None
     """How many small models with habits; by default the study's."""
     seeds: int | None = None

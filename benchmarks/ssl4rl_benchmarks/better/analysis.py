@@ -86,6 +86,10 @@ NEAR_POINTS, ALL_POINTS = 0.10, 0.05
 """By how much accuracy was declared to rise, on near questions and on all."""
 
 
+CEILING = "ceiling"
+"""The control that was told the answers to the near questions themselves, and is not to be beaten."""
+
+
 @dataclass(frozen=True)
 class Claim:
     """A sentence of the declaration, and what was found.
@@ -112,7 +116,8 @@ def claims(table: Table, pretext: Pretext) -> list[Claim]:
     A mean decides whether the declared height was reached; whether something is above something else is decided by the lower
     end of the 95 % interval of their paired difference.
     """
-    first, *others = (arm_of_control(pretext, control) for control in pretext.controls)
+    helps, *others = pretext.controls
+    first, below = arm_of_control(pretext, helps), [control for control in others if control != CEILING]
 
     def above(says: str, other: str, kinds: Sequence[str], **numbers: str) -> Claim:
         found = table.between(first, other, kinds, **numbers)
@@ -128,10 +133,10 @@ def claims(table: Table, pretext: Pretext) -> list[Claim]:
         reached("all questions rise by 5 points", KINDS, ALL_POINTS),
         above("far questions rise", BASE, pretext.far),
     ]
-    coin = arm_of_control(pretext, "coin")
-    found += [above("far questions rise more than with a coin", coin, pretext.far)] if coin in others else []
+    if "coin" in others:
+        found.append(above("far questions rise more than with a coin", arm_of_control(pretext, "coin"), pretext.far))
     for name, kinds in (("near", pretext.near), ("all", KINDS)):
-        found += [above(f"{name}: above {other.rsplit(', ', 1)[1]}", other, kinds) for other in others]
+        found += [above(f"{name}: above {control}", arm_of_control(pretext, control), kinds) for control in below]
         found.append(above(f"{name}: above the subtraction alone", BASE, kinds, **blank))
         found.append(above(f"{name}: with the subtraction, above the subtraction alone", BASE, kinds, number="subtracted"))
     return found

@@ -63,6 +63,13 @@ STUDIES = {
         for count in (10, 20, 80)
     },
     **{
+        f"steps-{count}": _untold(
+            f"bases that were shown {count} steps instead of 1500, and see less",
+            pretraining={**NANO.pretraining, "steps": count},
+        )
+        for count in (500, 800)
+    },
+    **{
         f"hidden-{hidden}": _untold(
             f"a nano of width {hidden} instead of 64", pretraining={**NANO.pretraining, "hidden": hidden}
         )

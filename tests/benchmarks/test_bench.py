@@ -22,7 +22,7 @@ import pytest
 from ssl4rl_agents.agent import load_agent
 from ssl4rl_agents.lessons import Lesson
 from ssl4rl_agents.settings import TrainConfig
-from ssl4rl_benchmarks.bench import choices, executors, gallery, grid, probes, rows, statistics, suites, worker
+from ssl4rl_benchmarks.bench import choices, executors, gallery, grid, probes, rows, statistics, suites, towers, worker
 from ssl4rl_benchmarks.bench.grid import Entry, Environment, Run, Suite, from_file
 from ssl4rl_benchmarks.bench.sweep import sweep
 from ssl4rl_benchmarks.commands import bench as bench_command
@@ -505,10 +505,11 @@ def test_more_labels_make_better_probes():
 
 def test_before_and_after_are_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(probes, "DRAWS", 2)
+    monkeypatch.setattr(towers, "DRAWS", 2)
     env = Environment(
         "SSL4RL/Rotation-v0",
         {"source": "scenes:64", "image_size": 36},
-        beyond=("task:FlipPrediction", "probe:digits@2", "probe:light@2"),
+        beyond=("task:FlipPrediction", "probe:digits@2", "probe:light@2", "quarters:digits@2"),
     )
     settings = {
         "rollout": {"prompts": 8, "group_size": 2},
@@ -793,6 +794,22 @@ def test_harm_is_shown_as_such():
     assert "rgba(179,38,30" in page.write(summary)
     (alone,) = changes(rows_of_seeds[:1])
     assert alone.gain.verdict == "unclear"
+
+
+@pytest.mark.usefixtures("fewer_bootstraps")
+def test_what_is_above_a_control_is_shown():
+    found = []
+    for seed in range(3):
+        for agent, after, settings in (("nano", 0.7 + seed / 100, {}), ("coin", 0.6, {"control": {"reward": "coin"}})):
+            entry = {"what": "quarters:digits@10", "before": 0.5, "after": after + seed / 10, "beside": {}}
+            row = row_of(agent, "one", seed, 0.5, beyond=[entry])
+            row["config"]["agent"] |= {"name": "nano", "settings": settings}
+            found.append(row)
+    summary = summarise("made up", found)
+    text = markdown.write(summary)
+    assert "| one | nano | coin | quarters:digits@10 | 0.810 | 0.700 | **+0.11** (+0.09 to +0.13) |" in text
+    assert "Above controls" in page.write(summary)
+    assert "Above controls" not in markdown.write(summarise("made up", found[::2]))
 
 
 def mixed_and_alone():

@@ -8,9 +8,12 @@ A measurement is named by one word:
 - ``probe:digits@10``: the accuracy of logistic regression on the network's features of pictures, with 10 labels a class;
   ``digits`` (which digit), or of the scenes of training ``sky``, ``ground`` and ``light``. Means over `DRAWS` draws of
   labels.
+- ``whole:digits@10``, ``quarters:folder:PATH@10``: the same of pictures that were never trained on, whose labels are those
+  of others; features are averaged over the whole picture, or over each quarter. See `towers`.
 - ``nodes:cora@20``: the same over the nodes of a graph, by the protocol of `ssl4rl_benchmarks.figures.transfer`.
 
-Features of pictures are what the vision tower and its connector give, averaged over patches, standardised.
+Features of pictures are what the vision tower and its connector give, standardised; those of ``probe:`` are averaged over all
+patches.
 """
 
 from __future__ import annotations
@@ -18,7 +21,6 @@ from __future__ import annotations
 from typing import Any, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -28,8 +30,7 @@ from sklearn.preprocessing import StandardScaler, normalize
 from ssl4rl_agents.agent import Agent
 from ssl4rl_agents.evaluation import evaluate
 from ssl4rl_agents.policies.policy import Policy
-from ssl4rl_agents.policies.vlm import VLMPolicy
-from ssl4rl_benchmarks.bench import nodes
+from ssl4rl_benchmarks.bench import nodes, towers
 from ssl4rl_benchmarks.bench.grid import Run, thawed
 from ssl4rl_envs import Stream, Task, hash_seed, make_task
 from ssl4rl_envs.sources import load_images
@@ -44,7 +45,6 @@ PICTURES = 1_000
 """Scenes that a probe has labels for, or is asked about."""
 
 SIDE = 48
-CHUNK = 256
 Values = dict[str, float | str]
 """By name: a value, or what went wrong."""
 
@@ -82,7 +82,9 @@ def compare(
 def references(name: str, run: Run) -> dict[str, float]:
     """Return what is reached without the network, by the same protocol."""
     kind, _, rest = name.partition(":")
-    what, _, labels = rest.partition("@")
+    what, _, labels = rest.rpartition("@")
+    if kind in towers.CELLS:
+        return {"pixels": towers.of_pixels(what, int(labels))}
     if kind == "probe":
         pictures, classes = labelled(what, run)
         return {"pixels": probe(pictures.reshape(len(pictures), -1) / 255, classes, int(labels))}
@@ -107,25 +109,30 @@ def _tried(name: str, run: Run, agent: Agent, prompt_style: str, grammar: str) -
     try:
         value: float | None = _measured(name, run, agent, prompt_style, grammar)
         return value if value is not None and np.isfinite(value) else "the score is no number, or cannot be normalised"
-    except (ValueError, TypeError, KeyError, AttributeError) as error:  # a run is not lost for it
+    except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:  # a run is not lost for it
         return f"{type(error).__name__}: {error}"
 
 
 def _measured(name: str, run: Run, agent: Agent, prompt_style: str, grammar: str) -> float:
     kind, _, rest = name.partition(":")
-    what, _, labels = rest.partition("@")
     if kind == "task":
         how: dict[str, Any] = {"prompt_style": prompt_style, "grammar": grammar}
-        return evaluate(agent, asked(what, run), env=what, split="test", episodes=run.test_episodes, **how).normalised
+        return evaluate(agent, asked(rest, run), env=rest, split="test", episodes=run.test_episodes, **how).normalised
     policy: Policy | None = getattr(agent, "policy", None)
     if policy is None:
         raise ValueError(f"{type(agent).__name__} has no `policy` whose features could be probed")
+    what, _, labels = rest.rpartition("@")
+    if kind in towers.CELLS:
+        return towers.measured(policy, what, towers.CELLS[kind], int(labels))
     if kind == "probe":
         pictures, classes = labelled(what, run)
         return probe(picture_features(policy, pictures), classes, int(labels))
     if kind == "nodes":
         return _nodes(nodes.represent(cast("Any", policy), load_graph(what)), what, int(labels))
-    raise ValueError(f"no measurement {name!r}; there are task:NAME, probe:LABELS@COUNT and nodes:GRAPH@COUNT")
+    raise ValueError(
+        f"no measurement {name!r}; there are task:NAME, nodes:GRAPH@COUNT, and of pictures "
+        "probe:LABELS@COUNT, whole:CLASSES@COUNT and quarters:CLASSES@COUNT"
+    )
 
 
 def labelled(what: str, run: Run) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -145,18 +152,9 @@ def labelled(what: str, run: Run) -> tuple[NDArray[np.uint8], NDArray[np.int64]]
     return source.pixels(source.whole(items), SIDE), np.asarray(classes, np.int64)
 
 
-@torch.no_grad()
 def picture_features(policy: Policy, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return what a network makes of pictures, (n, features): its tower's and connector's tokens, averaged."""
-    if not isinstance(policy, VLMPolicy):
-        raise ValueError(f"{type(policy).__name__} looks at no pictures; probe: is for vision-language models")
-    found = []
-    for start in range(0, len(pictures), CHUNK):
-        part = pictures[start : start + CHUNK]
-        inputs = policy.encode({"image": part, "prompt": ("What is this?",) * len(part)})
-        features = inputs.features if inputs.features is not None else policy.decoder.features(inputs.pictures)
-        found.append(features.tokens.float().mean(dim=1).cpu().numpy())
-    return np.concatenate(found)
+    return towers.averaged(towers.tokens_of(policy, pictures), 1).numpy()
 
 
 def probe(features: NDArray[Any], classes: NDArray[np.int64], labels: int) -> float:

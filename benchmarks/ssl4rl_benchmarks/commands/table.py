@@ -60,8 +60,8 @@ CALLS = (
     Call("leaderboard FOLDER ...", "a page of stored replies: models, people, rules, chance", ("jinja2",)),
     Call(
         "bench SUITE",
-        "compare agents over environments and seeds: smoke, images, graphs, sequential, difficulty, mixing, transfer, or a "
-        "grid of your own in a .json file",
+        "compare agents over environments and seeds: smoke, images, graphs, sequential, difficulty, mixing, transfer, "
+        "features, or a grid of your own in a .json file",
         BENCH,
     ),
     Call(

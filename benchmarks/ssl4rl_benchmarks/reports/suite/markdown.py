@@ -26,7 +26,10 @@ def write(summary: Summary, asks: str = "") -> str:
     if summary.together:
         parts += ["## Together or alone", TOGETHER, together(summary)]
     if summary.changes:
-        parts += ["## What else changed", CHANGED, *matrices(summary), "### In full", changed(summary.changes)]
+        parts += ["## What else changed", CHANGED, *matrices(summary)]
+        if summary.above:
+            parts += ["### Above controls", ABOVE, above(summary)]
+        parts += ["### In full", changed(summary.changes)]
     if summary.failed:
         parts += ["## Failed runs", failures(summary)]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -49,9 +52,15 @@ TOGETHER = (
 )
 CHANGED = (
     "What training in the environment on the left did to what stands on top: after minus before, means over seeds with 95 % "
-    "intervals. `task:` are normalised scores without training there, `probe:` and `nodes:` accuracies with so many labels a "
-    "class (see `ssl4rl_benchmarks.bench.probes`). Gains whose interval lies above 0 are bold, harm whose interval lies "
-    "below it is in italics; without any effect one cell in twenty is so by chance."
+    "intervals. `task:` are normalised scores without training there, the others accuracies with so many labels a class (see "
+    "`ssl4rl_benchmarks.bench.probes`). Gains whose interval lies above 0 are bold, harm whose interval lies below it is in "
+    "italics; without any effect one cell in twenty is so by chance."
+)
+
+ABOVE = (
+    "The same measurements beside those of the same agent that learned as long under a control, which takes something away: "
+    "differences after training, paired by seed, whose networks began alike; means over seeds with 95 % intervals by "
+    "Student's t, bold where they lie above 0."
 )
 
 
@@ -100,6 +109,15 @@ def matrices(summary: Summary) -> list[str]:
         rows = [[env, *(signed(row[what].gain) if what in row else NONE for what in columns)] for env, row in by_env.items()]
         found += [f"**{agent}**", table(["trained in", *columns], rows)]
     return found
+
+
+def above(summary: Summary) -> str:
+    """Return the table of what is above controls."""
+    rows = [
+        [one.env, one.agent, one.control, one.what, fixed(one.value.value, 3), fixed(one.under.value, 3), signed(one.ahead)]
+        for one in summary.above
+    ]
+    return table(["trained in", "agent", "control", "measured", "after", "under the control", "above it"], rows)
 
 
 def changed(changes: Sequence[Change]) -> str:

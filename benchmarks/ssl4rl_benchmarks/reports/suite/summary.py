@@ -13,6 +13,7 @@ from ssl4rl_benchmarks.bench import statistics
 from ssl4rl_benchmarks.bench.rows import Row, number_of
 from ssl4rl_benchmarks.bench.statistics import Estimate
 from ssl4rl_benchmarks.reports.suite.caveats import MARK, caveats, spoilt
+from ssl4rl_benchmarks.reports.suite.controls import Above, above_controls
 from ssl4rl_benchmarks.reports.suite.mixtures import Together, together
 
 
@@ -128,6 +129,7 @@ class Summary:
         shared, seeds: the environments and seeds over which standings are.
         left_out: sentences that say which agents, environments and seeds standings leave out.
         changes: what else became better or worse.
+        above: how far that is above the same under a control.
         together: several tasks at once beside each alone.
         caveats: sentences that a reader must know before the tables.
         command: what does these runs.
@@ -142,6 +144,7 @@ class Summary:
     seeds: list[int]
     left_out: list[str]
     changes: list[Change]
+    above: list[Above]
     together: list[Together]
     caveats: list[str]
     command: str
@@ -239,6 +242,7 @@ def summarise(suite: str, rows: Sequence[Row], over: Sequence[str] = (), command
         seeds,
         left_out,
         changes(rows),
+        above_controls(rows),
         together(rows),
         caveats(rows),
         command,

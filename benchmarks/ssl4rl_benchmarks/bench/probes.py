@@ -154,7 +154,7 @@ def labelled(what: str, run: Run) -> tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 def picture_features(policy: Policy, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return what a network makes of pictures, (n, features): its tower's and connector's tokens, averaged."""
-    return towers.averaged(towers.tokens_of(policy, pictures), 1).numpy()
+    return np.asarray(towers.averaged(towers.tokens_of(policy, pictures), 1).numpy(), np.float32)
 
 
 def probe(features: NDArray[Any], classes: NDArray[np.int64], labels: int) -> float:

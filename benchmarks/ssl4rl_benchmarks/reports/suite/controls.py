@@ -54,8 +54,9 @@ def _controls(row: Row, beside: Row) -> bool:
     """Return whether a row is of a control of another's agent."""
     agent, other = row["config"]["agent"], beside["config"]["agent"]
     given: dict[str, Any] = agent["settings"].get(CONTROL, {})
-    alike = merged(other["settings"], {CONTROL: given}) == agent["settings"] if given else False
-    return alike and agent["name"] == other["name"] and CONTROL not in other["settings"]
+    if not given or CONTROL in other["settings"] or agent["name"] != other["name"]:
+        return False
+    return bool(merged(other["settings"], {CONTROL: given}) == agent["settings"])
 
 
 def _above(env: str, agent: str, control: str, own: dict[int, Row], others: dict[int, Row]) -> list[Above]:

@@ -103,7 +103,8 @@ def labelled(what: str) -> Labelled:
         items, classes = _of_folders(source, Path(what.removeprefix("folder:").partition("?")[0]).expanduser())
     else:
         raise ValueError(f"there are no classes of {what!r}; there are those of digits, and of folder:PATH its folders")
-    known, asked = (np.isin(items, source.items(split)) for split in ("train", "test"))
+    held: Any = source  # pictures in memory or in files, which know the items of a split
+    known, asked = (np.isin(items, held.items(split)) for split in ("train", "test"))
     return Labelled(source, items, classes, known, asked)
 
 

@@ -66,8 +66,9 @@ def _above(env: str, agent: str, control: str, own: dict[int, Row], others: dict
         seeds = [seed for seed in values if what in values[seed] and what in under.get(seed, {})]
         pairs = [(values[seed][what], under[seed][what]) for seed in seeds]
         if pairs:
-            means = (statistics.mean([pair[place] for pair in pairs]) for place in (0, 1))
-            found.append(Above(env, agent, control, what, *means, statistics.mean([one - other for one, other in pairs])))
+            value, under_it = (statistics.mean([pair[place] for pair in pairs]) for place in (0, 1))
+            ahead = statistics.mean([one - other for one, other in pairs])
+            found.append(Above(env, agent, control, what, value, under_it, ahead))
     return found
 
 

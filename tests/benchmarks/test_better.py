@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from ssl4rl_benchmarks.better import declaration, worker
 from ssl4rl_benchmarks.better.analysis import Table, claims, difference
 from ssl4rl_benchmarks.better.declaration import CONTROLS, KINDS, PRETEXTS, TAUGHT
 from ssl4rl_benchmarks.better.measuring import LIGHT, SEED, SPLIT, Records, ask, summaries
-from ssl4rl_benchmarks.better.studies import STUDIES
+from ssl4rl_benchmarks.better.studies import STUDIES, study_of
 from ssl4rl_benchmarks.better.trials import BASE, Study, Trial, arms_of, bases_of
 from ssl4rl_benchmarks.better.worker import base_settings, settings_of
 from ssl4rl_benchmarks.commands import flags
@@ -117,6 +118,28 @@ def test_the_opening_picture_says_all_that_was_done_with_the_first_pretext(tmp_p
         "better.svg",
         "better_opening.svg",
     ]
+
+
+def test_studies_that_vary_one_thing_stand_beside_the_same_bases_of_the_whole(tmp_path):
+    arm = f"{PRETEXTS[0].name}, contrast"
+
+    def rows_of(study, bases, above):
+        config = {"study": json.loads(json.dumps(asdict(STUDIES[study].study)))}
+        found = [row(BASE, base, 0.5 + base / 10) for base in range(bases)]
+        found += [row(arm, base, 0.5 + base / 10 + above) for base in range(bases)]
+        return [{**each, "config": config} for each in found]
+
+    write_report([*rows_of("nano", 3, 0.1), *rows_of("words-95", 2, 0.2)], tmp_path)
+    text = (tmp_path / "better.md").read_text()
+    assert "Means over 3 bases" in text
+    lines = [line for line in text.split("## What was varied")[1].splitlines() if line.startswith("| ")][2:]
+    assert [line.split(" | ")[:4] for line in lines] == [
+        ["| as declared", "2", arm, "0.55"],
+        [f"| words-95: {STUDIES['words-95'].about}", "2", arm, "0.55"],
+    ]
+    assert "+10.0 (+10.0 to +10.0)" in lines[0]
+    assert "+20.0 (+20.0 to +20.0)" in lines[1]
+    assert {study_of(each) for each in rows_of("again", 1, 0.0)} == {"nano"}  # which is the same study, and more of it
 
 
 def test_claims_are_decided_by_heights_and_by_lower_ends():

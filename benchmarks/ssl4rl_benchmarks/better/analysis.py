@@ -48,6 +48,10 @@ class Table:
         """What was done, in the order of the rows; the untouched bases first."""
         return sorted(self._rows, key=lambda arm: arm != BASE)
 
+    def first(self, count: int) -> Table:
+        """Return the table of the first `count` bases alone."""
+        return Table([row for arm in self._rows.values() for rows in arm.values() for row in rows if row["base"] < count])
+
     def values(self, arm: str, kinds: Sequence[str], number: str) -> Values:
         """Return a number of an arm, averaged over kinds and seeds, for each base."""
         return {

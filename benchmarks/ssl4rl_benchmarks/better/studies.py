@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import json
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ssl4rl_agents.settings import merged
+from ssl4rl_benchmarks.bench.rows import Row
 from ssl4rl_benchmarks.better.trials import Study
 
 
@@ -109,3 +111,12 @@ STUDIES = {
         about="nothing: it shows in some minutes that everything runs",
     ),
 }
+
+VARIED = ("words-", "iterations-", "steps-", "hidden-", "over-", "kept-by-")
+"""How studies begin that differ from the whole experiment in one thing."""
+
+
+def study_of(row: Row) -> str:
+    """Return the name of the study that a row belongs to, the first of those that are alike; empty if it is none of these."""
+    done = row.get("config", {}).get("study")
+    return next((name for name, sized in STUDIES.items() if json.loads(json.dumps(asdict(sized.study))) == done), "")

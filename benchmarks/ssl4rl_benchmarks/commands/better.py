@@ -77,9 +77,10 @@ def better(given: BetterFlags) -> list[Row]:
     from ssl4rl_benchmarks.reports.better import TABLES, write_report
 
     with waiting("writing the report"):
+        reported = read_rows(given.rows or (given.out,))
         for folder in (given.out, given.publish):
             if folder is not None:
-                write_report(rows, folder)
+                write_report(reported, folder, given.study)
     if not given.json:
         failed = sum(row["status"] != "done" for row in rows)
         print(f"{len(rows)} rows, {failed} of them failed: {given.out / FILE}; report: {given.out / TABLES}")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from ssl4rl_agents.choosing import Paired
 from ssl4rl_agents.runs.files import finite
 from ssl4rl_benchmarks.bench.rows import Row
 from ssl4rl_benchmarks.better.analysis import Table, arm_of_control, claims
 from ssl4rl_benchmarks.better.declaration import CONTROLS, KINDS, PRETEXTS, TAUGHT, Pretext
+from ssl4rl_benchmarks.better.studies import STUDIES, VARIED, study_of
 from ssl4rl_benchmarks.better.trials import BASE
 from ssl4rl_benchmarks.reports.better_pictures import moved, opening
 from ssl4rl_benchmarks.reports.suite.plots import on_white
@@ -23,11 +25,21 @@ PICTURES = {"better.svg": moved, "better_opening.svg": opening}
 NUMBERS = ("accuracy", "congruent", "incongruent", "blank", "swapped", "subtracted", "gain", "greedy", "readable")
 
 
-def write_report(rows: Sequence[Row], out: Path) -> None:
-    """Write tables, pictures and rows into a folder."""
+def write_report(rows: Sequence[Row], out: Path, study: str = "nano") -> None:
+    """Write tables, pictures and rows into a folder.
+
+    Args:
+        rows: of any studies.
+        out: the folder.
+        study: the one that tables and pictures are of; those that vary one thing in it have a table together.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    table = Table(rows)
-    (out / TABLES).write_text(markdown(table))
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(study_of(row) or study, []).append(row)
+    table = Table(groups.get(study, []))
+    varied = {name: Table(group) for name, group in groups.items() if name.startswith(VARIED)}
+    (out / TABLES).write_text(markdown(table, varied))
     (out / ROWS).write_text("".join(json.dumps(finite(row), allow_nan=False) + "\n" for row in rows))
     for name, draw in PICTURES.items():
         drawn = draw(table)
@@ -35,13 +47,43 @@ def write_report(rows: Sequence[Row], out: Path) -> None:
             (out / name).write_text(on_white(drawn))
 
 
-def markdown(table: Table) -> str:
-    """Return all tables: the bases as they are, and what each pretext and each of its controls moved."""
+def markdown(table: Table, varied: Mapping[str, Table] = MappingProxyType({})) -> str:
+    """Return all tables: the bases as they are, what each pretext and each of its controls moved, and what was varied."""
     parts = ["## The bases", "", *_bases(table)]
     for pretext in PRETEXTS:
         if any(arm.startswith(f"{pretext.name}, ") for arm in table.arms):
             parts += ["", f"## {pretext.name[0].upper()}{pretext.name[1:]}", "", *_pretext(table, pretext)]
+    if varied:
+        parts += ["", "## What was varied", "", *_varied(table, varied)]
     return "\n".join(parts) + "\n"
+
+
+def _varied(table: Table, varied: Mapping[str, Table]) -> list[str]:
+    """One line for each arm of each study, beside the same arm of the whole experiment, over the bases that both have."""
+    lines = [
+        "Accuracy on near questions: of the bases, with the subtraction, and what an arm adds, with 95 % intervals over bases. "
+        'Lines "as declared" are of the first bases of the experiment above, as many as a study has.',
+        "",
+        "| study | bases | arm | untouched, near | subtraction alone, near | arm above the bases, near | all |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for arm in dict.fromkeys(arm for each in varied.values() for arm in each.arms if arm != BASE):
+        most = max(len(each.values(arm, KINDS, "accuracy")) for each in varied.values())
+        lines += _varied_line("as declared", table.first(most), arm)
+        for name in sorted(varied):
+            lines += _varied_line(f"{name}: {STUDIES[name].about}", varied[name], arm)
+    return lines
+
+
+def _varied_line(title: str, table: Table, arm: str) -> list[str]:
+    if arm not in table.arms or BASE not in table.arms:
+        return []
+    near = next(pretext.near for pretext in PRETEXTS if arm.startswith(f"{pretext.name}, "))
+    bases = [table.values(BASE, near, number) for number in ("accuracy", "subtracted")]
+    means = " | ".join(f"{sum(each.values()) / len(each):.2f}" for each in bases)
+    count = len(table.values(arm, near, "accuracy"))
+    cells = f"{points(table.between(arm, BASE, near))} | {points(table.between(arm, BASE))}"
+    return [f"| {title} | {count} | {arm} | {means} | {cells} |"]
 
 
 def _bases(table: Table) -> list[str]:

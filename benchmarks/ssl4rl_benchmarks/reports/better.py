@@ -61,8 +61,8 @@ def markdown(table: Table, varied: Mapping[str, Table] = MappingProxyType({})) -
 def _varied(table: Table, varied: Mapping[str, Table]) -> list[str]:
     """One line for each arm of each study, beside the same arm of the whole experiment, over the bases that both have."""
     lines = [
-        "Accuracy on near questions: of the bases, with the subtraction, and what an arm adds, with 95 % intervals over bases. "
-        'Lines "as declared" are of the first bases of the experiment above, as many as a study has.',
+        "Accuracy on near questions: of the bases, with the subtraction, and what an arm adds, with 95 % intervals over "
+        'bases. Lines "as declared" are of the first bases of the experiment above, as many as a study has.',
         "",
         "| study | bases | arm | untouched, near | subtraction alone, near | arm above the bases, near | all |",
         "| --- | --- | --- | --- | --- | --- | --- |",

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from ssl4rl_agents.choosing import altered, option_logprobs
 from ssl4rl_agents.policies.build import build_policy
 from ssl4rl_agents.policy_settings import PolicyConfig
 from ssl4rl_benchmarks import cli
+from ssl4rl_benchmarks.bench.rows import read_rows
 from ssl4rl_benchmarks.better import declaration, worker
 from ssl4rl_benchmarks.better.analysis import Table, claims, difference
 from ssl4rl_benchmarks.better.declaration import CONTROLS, KINDS, PRETEXTS, TAUGHT
@@ -21,7 +23,7 @@ from ssl4rl_benchmarks.better.trials import BASE, Study, Trial, arms_of, bases_o
 from ssl4rl_benchmarks.better.worker import base_settings, settings_of
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.better import BetterFlags
-from ssl4rl_benchmarks.reports.better import markdown, write_report
+from ssl4rl_benchmarks.reports.better import ROWS, TABLES, markdown, write_report
 from ssl4rl_benchmarks.reports.better_pictures import SAID, moved, opening
 from ssl4rl_envs import Stream, make_task, task_class
 
@@ -140,6 +142,13 @@ def test_studies_that_vary_one_thing_stand_beside_the_same_bases_of_the_whole(tm
     assert "+10.0 (+10.0 to +10.0)" in lines[0]
     assert "+20.0 (+20.0 to +20.0)" in lines[1]
     assert {study_of(each) for each in rows_of("again", 1, 0.0)} == {"nano"}  # which is the same study, and more of it
+
+
+def test_the_published_report_is_what_its_rows_give(tmp_path):
+    published = Path(__file__).parents[2] / "docs" / "results"
+    write_report(read_rows((published / ROWS,)), tmp_path)
+    for name in (TABLES, ROWS):
+        assert (tmp_path / name).read_text() == (published / name).read_text(), name
 
 
 def test_claims_are_decided_by_heights_and_by_lower_ends():

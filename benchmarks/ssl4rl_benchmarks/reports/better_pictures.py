@@ -82,8 +82,8 @@ def opening(table: Table) -> str:
         figure = Figure(figsize=(9, 0.9 + 0.3 * len(lines)), layout="constrained")
         panels = figure.subplots(1, 2, sharey=True)
         for axes, kinds, title in (
-            (panels[0], pretext.near, f"questions about {', '.join(pretext.near)}"),
-            (panels[1], KINDS, f"all {len(KINDS)} kinds of questions"),
+            (panels[0], pretext.near, f"asked about {', '.join(pretext.near)}"),
+            (panels[1], KINDS, f"asked all {len(KINDS)} kinds of questions"),
         ):
             for place, (_, arm, number, colour) in enumerate(reversed(lines)):
                 values = [100 * value for value in table.values(arm, kinds, number).values()]
@@ -92,7 +92,8 @@ def opening(table: Table) -> str:
                 axes.plot([mean], [place], "|", color=colour, markersize=15, markeredgewidth=3)
                 axes.annotate(f"{mean:.0f}", (mean, place), (0, 9), textcoords="offset points", ha="center", fontsize=8)
             axes.axvline(50, color=INK, linewidth=0.8, linestyle=":")
-            axes.set_xlabel(f"right answers in 100, {title}")
+            axes.set_title(title, fontsize=10)
+            axes.set_xlabel("right answers in 100; dotted: guessing")
         panels[0].set_yticks(range(len(lines)), [line[0] for line in reversed(lines)])
         for label, (_, _, _, colour) in zip(panels[0].get_yticklabels(), reversed(lines), strict=True):
             label.set_color(INK if colour == OTHER else colour)

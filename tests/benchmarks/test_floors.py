@@ -24,6 +24,7 @@ FLOORS = {
     "versus_trl": 0,
     "versus_build": 1,
     "better": 1,  # the declared experiment
+    "paper": 1,  # the paper, half by half
     "reports": 2,  # what is made of results for people to look at
     "figures": 2,  # of the documentation
     "commands": 3,

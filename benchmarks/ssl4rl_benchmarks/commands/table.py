@@ -71,6 +71,11 @@ CALLS = (
         ("all", "bench"),
     ),
     Call("better", "is a model better afterwards at what it was never paid for? With controls, over several bases", BENCH),
+    Call("paper images", "the paper's four tasks over pictures and its ablations, with any model and pictures", TRAINER),
+    Call(
+        "paper graphs", "edges, attributes and neighbours of a graph, for a graph network and in words side by side", TRAINER
+    ),
+    Call("paper audit", "what the paper's rewards pay and its data tells, beside our environments"),
     Call("serve ENV", "an environment over HTTP and WebSocket (OpenEnv), with a page to play", SERVER, ("serve",)),
     Call(
         "export ENV --to FORMAT --out FOLDER -n N",

@@ -96,9 +96,11 @@ LISTS = {
     "run_mmbench_*.sh": (("test", "validation"), ("validation",)),
     "run_seedbench_*.sh": (("train",), ("train",)),
 }
-"""Which parts of the data set training and validation are made of. preprocess.py writes MMBench's part "test" as train.parquet
-and "validation" as test.parquet; the scripts list both for training and the second for validation. The README then measures on
-MMBench_DEV_EN, by its name the part "validation"."""
+"""Which parts of the data set training and validation are made of.
+
+preprocess.py writes MMBench's part "test" as train.parquet and "validation" as test.parquet; the scripts list both for
+training and the second for validation. The README then measures on MMBench_DEV_EN, by its name the part "validation".
+"""
 
 
 def seen_in_training(lists: tuple[Sequence[str], Sequence[str]]) -> float:

@@ -72,7 +72,7 @@ class PaperFlags:
 class AuditFlags:
     """What the paper's rewards pay, what its data tells, and the same of our environments."""
 
-    episodes: int = 512
+    episodes: int = 2048
     """Questions that are put to each of our environments."""
     out: Path | None = None
     """Also write the table into this file, as Markdown."""

@@ -146,7 +146,7 @@ SAID: dict[str, tuple[Said, ...]] = {
 }
 
 
-def audit(episodes: int = 512) -> list[Finding]:
+def audit(episodes: int = 2048) -> list[Finding]:
     """Return all lines of the table.
 
     Args:
@@ -159,7 +159,7 @@ def audit(episodes: int = 512) -> list[Finding]:
         if question.name == "jigsaw":
             large = make_task(question.env, grid=LARGE, **{**PICTURES, "image_size": 60})
             constant = orders(LARGE**2)[1:2]
-            found += _replies(f"jigsaw, {LARGE} x {LARGE}", large, constant, min(episodes, 64))
+            found += _replies(f"jigsaw, {LARGE} x {LARGE}", large, constant, min(episodes, 256))
     return [*found, *_looks(episodes), *_data(episodes)]
 
 

@@ -52,7 +52,7 @@ SIZES = {
         episodes=512,
         seeds=1,
         larger=WIDER,
-        args={"fanouts": (3, 2)},
+        args={"fanouts": (3,)},
     ),
     "small": Size(
         BUILT_IN,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import gymnasium as gym
 import numpy as np
 
 from ssl4rl_envs import Stream
+from ssl4rl_envs.registration import _build_once
 from ssl4rl_envs.sources import PICTURES, ImageSource
 from ssl4rl_envs.sources.scenes import scenes
 
@@ -26,6 +29,19 @@ def drawn_once() -> ImageSource:
 
 
 PICTURES["scenes"] = drawn_once
+
+
+@contextmanager
+def real_scenes() -> Iterator[None]:
+    """Have "scenes" drawn on demand, as users have it; no task over the stand-in that was built before is taken for one."""
+    PICTURES["scenes"] = scenes
+    _build_once.cache_clear()
+    try:
+        yield
+    finally:
+        PICTURES["scenes"] = drawn_once
+        _build_once.cache_clear()
+
 
 # Configurations that differ from the registered ones in kind, so that the loops over the registry see them too.
 VARIANTS = {

@@ -17,8 +17,7 @@ import pytest
 
 from ssl4rl_envs import Stream, make_task, task_class
 from ssl4rl_envs.registration import TABLE
-from ssl4rl_envs.sources import PICTURES
-from ssl4rl_envs.sources.scenes import scenes
+from tests.conftest import real_scenes
 
 FILE = Path(__file__).with_name("golden.json")
 COUNT, SEED, FIRST_DIGITS = 6, 7, 16
@@ -53,10 +52,10 @@ def digests(env_id: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("registered", json.loads(FILE.read_text()))
-def test_what_an_id_asks_does_not_change(registered, monkeypatch):
-    monkeypatch.setitem(PICTURES, "scenes", scenes)  # those that are drawn, not the stand-in of other tests
-    golden = json.loads(FILE.read_text())
-    found, expected = digests(registered), golden[registered]
+def test_what_an_id_asks_does_not_change(registered):
+    expected = json.loads(FILE.read_text())[registered]
+    with real_scenes():
+        found = digests(registered)
     changed = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
     assert not changed, f"{registered} asks something else now ({', '.join(changed)}): register it as another version"
 
@@ -69,5 +68,6 @@ def test_every_id_of_the_suite_is_frozen():
 
 if __name__ == "__main__":
     kept = json.loads(FILE.read_text()) if FILE.exists() else {}
-    kept |= {row.id: digests(row.id) for row in TABLE if row.id not in kept}
+    with real_scenes():
+        kept |= {row.id: digests(row.id) for row in TABLE if row.id not in kept}
     FILE.write_text(json.dumps(dict(sorted(kept.items())), indent=1) + "\n")

@@ -49,6 +49,7 @@ WRONG = {
     "train --resume nowhere": "nowhere is not a run folder",
     # flags
     "list --jsn": "did you mean --json?",
+    "bench smoke --agent random --agent rule": "--agent is given twice; give all its values behind one: --agent A B",
     "list more": "more",
     "show Rotation": "--out",
     "show Rotation --out": "--out",

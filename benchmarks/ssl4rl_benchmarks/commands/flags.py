@@ -271,15 +271,22 @@ def _is_positional(hint: Any) -> bool:
 def _require_known(arguments: Sequence[str], known: dict[str, Any], prog: str) -> None:
     """Refuse the first flag or choice that there is not; the nearest is named, a flag by its last word alone too.
 
+    And a flag of several values that is given twice: the second would take the place of the first.
+
     Raises:
         UserError: there is one.
     """
+    several: set[str] = set()
     for argument, following in itertools.pairwise([*arguments, ""]):
         given, equals, value = argument.partition("=")
         flag = given.replace("_", "-")
         if not flag.startswith("--") or flag in OF_TYRO:
             continue
+        if flag in several:
+            raise UserError(f"{flag} is given twice; give all its values behind one: {flag} A B")
         if flag in known:
+            if _is_several(known[flag]):
+                several.add(flag)
             value, takes = value if equals else following, choices(known[flag])
             if takes and value and value not in takes and not value.startswith("--"):
                 meant = ELSEWHERE.get((flag, value), did_you_mean(value, takes) or f"; {prog} --help explains it")
@@ -292,6 +299,12 @@ def _require_known(arguments: Sequence[str], known: dict[str, Any], prog: str) -
         near = difflib.get_close_matches(flag.removeprefix("--"), spelled, n=1, cutoff=0.6)
         meant = f"; did you mean {spelled[near[0]]}?" if near else f"; {prog} --help shows those that there are"
         raise UserError(f"there is no flag {given}{meant}")
+
+
+def _is_several(kind: Any) -> bool:
+    """Return whether a flag takes any number of values."""
+    members = typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
+    return any(typing.get_origin(member) is tuple and Ellipsis in typing.get_args(member) for member in members)
 
 
 def _unboxed(said: str) -> str:

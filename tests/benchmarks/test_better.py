@@ -151,6 +151,18 @@ def test_the_published_report_is_what_its_rows_give(tmp_path):
         assert (tmp_path / name).read_text() == (published / name).read_text(), name
 
 
+def test_the_published_table_of_assembled_models_is_what_its_rows_say():
+    published = Path(__file__).parents[2] / "docs" / "results"
+    numbers = ("accuracy", "congruent", "incongruent", "blank", "swapped", "subtracted", "gain", "greedy")
+    expected = {
+        f"| {row['seed']} | {row['arm']} | {kind} | " + " | ".join(f"{values[name]:.2f}" for name in numbers) + " |"
+        for row in map(json.loads, (published / "better_assembled.jsonl").read_text().splitlines())
+        for kind, values in row["kinds"].items()
+    }
+    lines = [line for line in (published / "better_assembled.md").read_text().splitlines() if line.startswith("| ")]
+    assert set(lines[2:]) == expected
+
+
 def test_claims_are_decided_by_heights_and_by_lower_ends():
     pretext = PRETEXTS[0]
     first = f"{pretext.name}, {pretext.controls[0]}"

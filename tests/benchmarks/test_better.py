@@ -18,7 +18,7 @@ from ssl4rl_benchmarks.better import declaration, worker
 from ssl4rl_benchmarks.better.analysis import Table, claims, difference
 from ssl4rl_benchmarks.better.declaration import CONTROLS, KINDS, PRETEXTS, TAUGHT
 from ssl4rl_benchmarks.better.measuring import LIGHT, SEED, SPLIT, Records, ask, summaries
-from ssl4rl_benchmarks.better.studies import STUDIES, study_of
+from ssl4rl_benchmarks.better.studies import NANO, STUDIES, study_of
 from ssl4rl_benchmarks.better.trials import BASE, Study, Trial, arms_of, bases_of
 from ssl4rl_benchmarks.better.worker import base_settings, settings_of
 from ssl4rl_benchmarks.commands import flags
@@ -142,6 +142,9 @@ def test_studies_that_vary_one_thing_stand_beside_the_same_bases_of_the_whole(tm
     assert "+10.0 (+10.0 to +10.0)" in lines[0]
     assert "+20.0 (+20.0 to +20.0)" in lines[1]
     assert {study_of(each) for each in rows_of("again", 1, 0.0)} == {"nano"}  # which is the same study, and more of it
+    shared = [{**each, "key": trial.key} for each, trial in zip(rows_of("nano", 2, 0.1), bases_of(NANO, 2), strict=False)]
+    write_report([*shared, *rows_of("iterations-10", 2, 0.2)[2:]], tmp_path)  # whose bases are the same and have no rows more
+    assert "| iterations-10: " in (tmp_path / "better.md").read_text()
 
 
 def test_the_published_report_is_what_its_rows_give(tmp_path):

@@ -14,7 +14,7 @@ from ssl4rl_benchmarks.bench.rows import Row
 from ssl4rl_benchmarks.better.analysis import Table, arm_of_control, claims
 from ssl4rl_benchmarks.better.declaration import CONTROLS, KINDS, PRETEXTS, TAUGHT, Pretext
 from ssl4rl_benchmarks.better.studies import STUDIES, VARIED, study_of
-from ssl4rl_benchmarks.better.trials import BASE
+from ssl4rl_benchmarks.better.trials import BASE, bases_of
 from ssl4rl_benchmarks.reports.better_pictures import moved, opening
 from ssl4rl_benchmarks.reports.suite.plots import on_white
 
@@ -38,7 +38,12 @@ def write_report(rows: Sequence[Row], out: Path, study: str = "nano") -> None:
     for row in rows:
         groups.setdefault(study_of(row) or study, []).append(row)
     table = Table(groups.get(study, []))
-    varied = {name: Table(group) for name, group in groups.items() if name.startswith(VARIED)}
+    kept = {row.get("key"): row for row in rows}
+    varied = {}
+    for name in filter(lambda name: name.startswith(VARIED), groups):
+        bases = [trial.key for trial in bases_of(STUDIES[name].study, STUDIES[name].bases)]  # which studies may share
+        own = {row.get("key") for row in groups[name]}
+        varied[name] = Table([*groups[name], *(kept[key] for key in bases if key in kept and key not in own)])
     (out / TABLES).write_text(markdown(table, varied))
     (out / ROWS).write_text("".join(json.dumps(finite(row), allow_nan=False) + "\n" for row in rows))
     for name, draw in PICTURES.items():

@@ -35,7 +35,8 @@ SAID: dict[str, str] = {
 
 def moved(table: Table) -> str:
     """Draw what every arm moved, near questions and all, as SVG; nothing where no arm is there."""
-    arms = [arm for arm in table.arms if arm != BASE]
+    declared = [arm_of_control(pretext, control) for pretext in PRETEXTS for control in pretext.controls]
+    arms = [arm for arm in declared if arm in table.arms]
     if not arms:
         return ""
     near = {pretext.name: pretext.near for pretext in PRETEXTS}
@@ -53,7 +54,8 @@ def moved(table: Table) -> str:
                     axes.plot([100 * found.low, 100 * found.high], [place, place], color=colour, linewidth=2)
                 axes.plot([100 * found.mean], [place], "o", color=colour, markersize=5)
             axes.axvline(0, color=INK, linewidth=0.8)
-            axes.set_xlabel(f"points above the untouched bases, {title}")
+            axes.set_title(title, fontsize=10)
+            axes.set_xlabel("points above the untouched bases")
         panels[0].set_yticks(range(len(arms)), list(reversed(arms)))
     return svg(figure)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -249,3 +250,14 @@ def test_a_model_that_says_something_else_there_is_found_at_load(monkeypatch, ca
     monkeypatch.setattr("ssl4rl_agents.policies.decoder.Decoder.stay_dynamic", lambda self: False)
     with pytest.raises(UnsupportedModelError, match="in sampling"):
         policy_of("llama", cache="static")
+
+
+def test_a_recording_that_broke_off_leaves_the_generator_of_its_device(monkeypatch):
+    """What a GPU shows of it stands in test_gpu: runs train behind a recording that was spoilt."""
+    given = []
+    generators = [SimpleNamespace(clone_state=lambda n=n: f"fresh {n}", graphsafe_set_state=given.append) for n in range(2)]
+    monkeypatch.setattr(torch.cuda, "default_generators", generators)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    static_cache._leave_capture(torch.device("cuda", 1))
+    static_cache._leave_capture(torch.device("cuda"))
+    assert given == ["fresh 1", "fresh 0"]

@@ -211,6 +211,7 @@ class StaticSteps:
         except Exception as error:  # whatever a model's code does that cannot be recorded, in whatever words CUDA says so
             torch.cuda.set_stream(current)
             torch.cuda.synchronize()
+            _leave_capture(self._tokens.device)
             self.graphs = False
             self._recorded.clear()
             LOGGER.warning(
@@ -223,6 +224,15 @@ class StaticSteps:
         self._recorded[end] = graph, hidden
         graph.replay()
         return hidden
+
+
+def _leave_capture(device: torch.device) -> None:
+    """Let the device's own generator be used again: a recording that broke off leaves it in the state of one that goes on.
+
+    Attention of cuDNN asks it for numbers in every training pass, with or without dropout, and that would be an error then.
+    """
+    generator = torch.cuda.default_generators[torch.cuda.current_device() if device.index is None else device.index]
+    generator.graphsafe_set_state(generator.clone_state())
 
 
 @contextmanager

@@ -141,7 +141,7 @@ def small(tmp_path):
 
 def test_the_images_run_in_toy_size_and_go_on_where_they_were(tmp_path, capsys):
     out = tmp_path / "images"
-    words = ["paper", "images", "--task", "rotation", "--out", str(out), *small(tmp_path), "--quiet"]
+    words = ["paper", "images", "--task", "rotation", "--out", str(out), *small(tmp_path)]
     assert main(words) == 0
     (row,) = read_rows([out])
     before, after = row["before"], row["result"]
@@ -158,7 +158,7 @@ def test_the_images_run_in_toy_size_and_go_on_where_they_were(tmp_path, capsys):
 
 def test_graphs_ask_a_graph_network_and_a_reader_of_words_the_same_instances(tmp_path):
     out = tmp_path / "graphs"
-    assert main(["paper", "graphs", "--task", "edge", "--out", str(out), *small(tmp_path), "--quiet"]) == 0
+    assert main(["paper", "graphs", "--task", "edge", "--out", str(out), *small(tmp_path)]) == 0
     gcn, nano = read_rows([out])
     assert [gcn["model"], nano["model"]] == ["gcn", "nano"]
     assert gcn["result"]["items"] == nano["result"]["items"]
@@ -299,7 +299,7 @@ def test_our_refusal_of_blank_pictures_is_for_their_blankness():
 
 
 def test_the_audit_is_printed_and_written(tmp_path, capsys):
-    assert main(["paper", "audit", "--episodes", "16", "--out", str(tmp_path / "audit.md"), "--quiet"]) == 0
+    assert main(["paper", "audit", "--episodes", "16", "--out", str(tmp_path / "audit.md")]) == 0
     said = capsys.readouterr().out
     assert said == (tmp_path / "audit.md").read_text()
     assert "| jigsaw | 1, 4 times | 0.250 | 0.000 | 0.125 |" in said

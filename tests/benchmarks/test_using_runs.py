@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import shutil
+import typing
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +15,16 @@ import pytest
 from PIL import Image
 
 from ssl4rl_agents.agent import load_agent
+from ssl4rl_agents.control_settings import Reward
 from ssl4rl_agents.evaluation import Result, evaluate
 from ssl4rl_agents.lessons import Point
 from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_agents.runs.trained import Trained
+from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_benchmarks.commands.eval import inherited, sentence
 from ssl4rl_benchmarks.reports.kept import troubles
 from ssl4rl_benchmarks.reports.results import rows
+from ssl4rl_benchmarks.reports.run import taken_away
 from ssl4rl_envs import make_task
 from tests.benchmarks.conftest import ENV
 
@@ -232,3 +236,9 @@ def test_what_nobody_can_read_is_not_worse_than_chance():
     assert "normalised -0.333" in sentence("random", plain)
     shown = {"before": unread.to_json(), "after": read.to_json(), "train": plain.to_json(), "chance": 0.25}
     assert [line[-1] for line in rows(shown)] == ["0.000", "10% readable", "-0.333", "-0.333"]
+
+
+def test_reports_say_what_every_reward_went_by():
+    for reward in typing.get_args(Reward):
+        said = taken_away(TrainConfig.from_json({"control": {"reward": reward}}))
+        assert [f"control.reward {reward}" in line for line in said] == [True] * (reward != "verified")

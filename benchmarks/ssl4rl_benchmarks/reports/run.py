@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ssl4rl_agents.control_settings import Reward
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_agents.runs.policy_agent import PolicyAgent
@@ -70,16 +71,22 @@ def facts(trainer: Trainer, results: dict[str, Any]) -> dict[str, str]:
     }
 
 
+EARNED: dict[Reward, str] = {
+    "contrast": "Training paid the answer that the picture spoke for when it began, whatever the truth",
+    "own": "Training paid the answer that was likeliest when it began, whatever the truth",
+    "coin": "A coin decided what well-formed answers earned in training",
+    "random": "A coin decided what every reply earned in training",
+    "format": "Every well-formed answer earned the same in training",
+}
+"""What reports say of every reward but the verified one."""
+
+
 def taken_away(config: TrainConfig) -> list[str]:
-    """Say of a control that it is one, and what was kept from it."""
+    """Say of a control that it is one, and what was kept from it; of a reward without the truth, what it went by."""
     control, found = config.control, []
     if control.reward != "verified":
-        how = {
-            "coin": "A coin decided what well-formed answers earned in training",
-            "random": "A coin decided what every reply earned in training",
-            "format": "Every well-formed answer earned the same in training",
-        }[control.reward]
-        found.append(f"{how} (control.reward {control.reward}), so its curve of rewards says nothing of right answers.")
+        how = f"{EARNED[control.reward]} (control.reward {control.reward})"
+        found.append(f"{how}, so its curve of rewards says nothing of right answers.")
     if control.pictures != "shown":
         how = {"blank": "The pictures were blank", "swapped": "The pictures were those of other questions"}[control.pictures]
         found.append(f"{how} in training (control.pictures {control.pictures}).")

@@ -20,7 +20,7 @@ from ssl4rl_benchmarks.better.declaration import CONTROLS, KINDS, PRETEXTS, TAUG
 from ssl4rl_benchmarks.better.measuring import LIGHT, SEED, SPLIT, Records, ask, summaries
 from ssl4rl_benchmarks.better.studies import NANO, STUDIES, study_of
 from ssl4rl_benchmarks.better.trials import BASE, Study, Trial, arms_of, bases_of
-from ssl4rl_benchmarks.better.worker import base_settings, settings_of
+from ssl4rl_benchmarks.better.worker import base_settings, settings_of, stages_of
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.better import BetterFlags
 from ssl4rl_benchmarks.reports.better import ROWS, TABLES, markdown, write_report
@@ -237,6 +237,15 @@ def test_halves_of_light_are_told_apart_by_what_their_words_ask():
     about = ask(build_policy(PolicyConfig(model="nano"), task, 0, torch.device("cpu")), task, 12).about
     assert about.tolist() == [int("shadow" in each) for each in said]
     assert set(about) == {0, 1}
+
+
+def test_stages_are_trained_one_after_the_other_where_they_say(tmp_path):
+    (trial,) = (trial for trial in arms_of(STUDY, 1, 1) if trial.stages)
+    stages = stages_of(trial, settings_of(trial, tmp_path, "cpu"))
+    assert [config.iterations for config in stages] == [STUDY.iterations // 3] * 3
+    for config, stage in zip(stages, trial.stages, strict=True):
+        assert make_task(config.env, **config.env_args).horizon == 1  # with its own arguments, and none of the mixture's
+        assert config.env == stage.env
 
 
 def test_every_study_is_of_trials_that_can_be_done(tmp_path, monkeypatch):

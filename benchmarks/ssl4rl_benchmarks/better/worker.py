@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from ssl4rl_benchmarks.bench import worker
 from ssl4rl_benchmarks.bench.rows import Row
 from ssl4rl_benchmarks.better.declaration import BASE_TASKS, TAUGHT
 from ssl4rl_benchmarks.better.measuring import measure, summaries
-from ssl4rl_benchmarks.better.trials import Stage, Trial, with_settings
+from ssl4rl_benchmarks.better.trials import Trial, with_settings
 
 BASES = "bases"
 RUN = "run"
@@ -69,17 +70,21 @@ def perform(trial: Trial, folder: Path, device: str = "cpu", threads: int = 1) -
 
 def _train(trial: Trial, base: Path, out: Path, device: str) -> None:
     """Train an arm from its base, in stages if it has some; the last of them stands in `out`."""
-    config = settings_of(trial, base, device)
-    stages = trial.stages or (Stage(config.env, config.env_args),)
-    for number, stage in enumerate(stages):
-        last = number == len(stages) - 1
-        where = out if last else out.with_name(f"{out.name}-{number}")
-        iterations = config.iterations // len(stages)
-        changes: dict[str, Any] = {"env": stage.env, "env_args": stage.args, "iterations": iterations}
+    stages = stages_of(trial, settings_of(trial, base, device))
+    for number, config in enumerate(stages):
+        where = out if number == len(stages) - 1 else out.with_name(f"{out.name}-{number}")
         if number:
-            changes["policy"] = {"start": str(base)}
-        Trainer(TrainConfig.from_json(merged(config.to_json(), changes)), where, overwrite=True, quiet=True).run()
+            config = replace(config, policy=replace(config.policy, start=str(base)))
+        Trainer(config, where, overwrite=True, quiet=True).run()
         base = where
+
+
+def stages_of(trial: Trial, config: TrainConfig) -> list[TrainConfig]:
+    """Return how an arm is trained in each of its stages, with its share of the iterations; the first begins from the base."""
+    if not trial.stages:
+        return [config]
+    iterations = config.iterations // len(trial.stages)
+    return [replace(config, env=stage.env, env_args=stage.args, iterations=iterations) for stage in trial.stages]
 
 
 def base_settings(trial: Trial, device: str) -> PretrainConfig:

@@ -80,7 +80,7 @@ def _train(trial: Trial, base: Path, out: Path, device: str) -> None:
 
 
 def stages_of(trial: Trial, config: TrainConfig) -> list[TrainConfig]:
-    """Return how an arm is trained in each of its stages, with its share of the iterations; the first begins from the base."""
+    """Return how an arm is trained in each of its stages, with its share of the iterations; the first is from the base."""
     if not trial.stages:
         return [config]
     iterations = config.iterations // len(trial.stages)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -28,15 +29,13 @@ SCENE = {
 
 
 class Told:
-    """A policy as it was, that says what it is told to: of pictures by their brightness, of grey ones always the same."""
+    """A policy as it was, with given log-probabilities (n, k) of the options, with pictures and with grey ones."""
 
     def __init__(self, shown, blank):
         self.shown, self.blank = shown, blank
 
     def policy(self):
-        import contextlib
-
-        return contextlib.nullcontext(SimpleNamespace(observe=lambda interface, batch: interface.observe(batch)))
+        return nullcontext(SimpleNamespace(observe=lambda interface, batch: interface.observe(batch)))
 
     def score(self, policy, observations, options):
         grey = all((observations[name] == GREY).all() for name in observations if name != "prompt")
@@ -80,14 +79,14 @@ def test_a_run_pays_what_was_held_at_the_start_and_knows_no_truth(reward, tmp_pa
     monkeypatch.setattr(run.player, "play", lambda batch: paid.append(play(batch)) or paid[-1])
     assert run.run()
     for rollout, worth in zip(paid, held, strict=True):
-        assert rollout.turns[0].rewards.tolist() == (worth * (rollout.turns[0].rewards.numpy() >= 0)).tolist()
+        assert rollout.turns[0].rewards.tolist() == worth.tolist()
         assert set(worth.tolist()) <= {0.0, 1.0}
     first = run._opinion.held(run.task.sample(Stream.span("train", 1, 0, 16)))
     with torch.no_grad():
         for weights in run.policy.parameters():
             weights.add_(torch.randn_like(weights))
     assert (run._opinion.held(run.task.sample(Stream.span("train", 1, 0, 16))) == first).all()  # of the start, not of now
-    assert "kl/initial" not in read_metrics(tmp_path)[-1]  # which nobody asked for
+    assert "kl/reference" not in read_metrics(tmp_path)[-1]  # which nobody asked for
 
 
 def test_truths_do_not_matter(tmp_path):

@@ -53,9 +53,7 @@ def _untold(about: str, **changes: Any) -> Sized:
     return Sized(replace(NANO, **changes), 3, 1, UNTOLD, FEW, about)
 
 
-STUDIES = {
-    "nano": Sized(NANO, bases=5, seeds=1, about="everything that is declared"),
-    "again": Sized(NANO, 5, 2, UNTOLD, ("contrast", "own", "looking", "coin"), "second seeds of the arms that matter most"),
+VARIED = {
     **{
         f"words-{round(100 * bias)}": _untold(f"words tell the answer in {round(100 * bias)} of 100 lessons", bias=bias)
         for bias in (0.55, 0.7, 0.9, 0.95)
@@ -99,6 +97,13 @@ STUDIES = {
         )
         for name, settings in KEEPING.items()
     },
+}
+"""Studies that differ from the whole experiment in one thing."""
+
+STUDIES = {
+    "nano": Sized(NANO, bases=5, seeds=1, about="everything that is declared"),
+    "again": Sized(NANO, 5, 2, UNTOLD, ("contrast", "own", "looking", "coin"), "second seeds of the arms that matter most"),
+    **VARIED,
     "smoke": Sized(
         Study(
             iterations=3,
@@ -111,9 +116,6 @@ STUDIES = {
         about="nothing: it shows in some minutes that everything runs",
     ),
 }
-
-VARIED = ("words-", "iterations-", "steps-", "hidden-", "over-", "kept-by-")
-"""How studies begin that differ from the whole experiment in one thing."""
 
 
 def study_of(row: Row) -> str:

@@ -79,11 +79,6 @@ class Stage(Checked):
     env: str
     args: dict[str, Any]
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the stage as plain data."""
-        data: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return data
-
 
 @dataclass(frozen=True)
 class Trial(Checked):
@@ -143,7 +138,7 @@ class Trial(Checked):
             study.settings,
             study.iterations,
             self.seed,
-            [stage.to_json() for stage in self.stages],
+            [asdict(stage) for stage in self.stages],
         ]
         return _digest([self.base_key, study.questions, *([] if self.is_base else done)])
 

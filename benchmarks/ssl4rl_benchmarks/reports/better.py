@@ -13,7 +13,7 @@ from ssl4rl_agents.runs.files import finite
 from ssl4rl_benchmarks.bench.rows import Row
 from ssl4rl_benchmarks.better.analysis import Table, arm_of_control, claims
 from ssl4rl_benchmarks.better.declaration import CONTROLS, KINDS, PRETEXTS, TAUGHT, Pretext
-from ssl4rl_benchmarks.better.studies import STUDIES, VARIED, study_of
+from ssl4rl_benchmarks.better.studies import VARIED, study_of
 from ssl4rl_benchmarks.better.trials import BASE, bases_of
 from ssl4rl_benchmarks.reports.better_pictures import moved, opening
 from ssl4rl_benchmarks.reports.suite.plots import on_white
@@ -40,8 +40,8 @@ def write_report(rows: Sequence[Row], out: Path, study: str = "nano") -> None:
     table = Table(groups.get(study, []))
     kept = {row.get("key"): row for row in rows}
     varied = {}
-    for name in filter(lambda name: name.startswith(VARIED), groups):
-        bases = [trial.key for trial in bases_of(STUDIES[name].study, STUDIES[name].bases)]  # which studies may share
+    for name in filter(VARIED.__contains__, groups):
+        bases = [trial.key for trial in bases_of(VARIED[name].study, VARIED[name].bases)]  # which studies may share
         own = {row.get("key") for row in groups[name]}
         varied[name] = Table([*groups[name], *(kept[key] for key in bases if key in kept and key not in own)])
     (out / TABLES).write_text(markdown(table, varied))
@@ -76,7 +76,7 @@ def _varied(table: Table, varied: Mapping[str, Table]) -> list[str]:
         most = max(len(each.values(arm, KINDS, "accuracy")) for each in varied.values())
         lines += _varied_line("as declared", table.first(most), arm)
         for name in sorted(varied):
-            lines += _varied_line(f"{name}: {STUDIES[name].about}", varied[name], arm)
+            lines += _varied_line(f"{name}: {VARIED[name].about}", varied[name], arm)
     return lines
 
 

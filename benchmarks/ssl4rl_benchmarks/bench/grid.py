@@ -10,7 +10,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self, cast
+
+from typing_extensions import override
 
 from ssl4rl_envs.arguments import Checked, did_you_mean, from_plain, require_known, whole_number
 from ssl4rl_envs.registration import check_arguments, env_id_of
@@ -60,6 +62,20 @@ class Doable(Protocol):
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
         ...
+
+
+class Plain(Checked):
+    """A base of dataclasses that travel as plain data: to a process of their own, and into rows."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data, tuples as lists."""
+        data: dict[str, Any] = json.loads(json.dumps(asdict(cast(Any, self))))
+        return data
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Build it from what `to_json` gave; raises as `from_plain` does."""
+        return from_plain(cls, data)
 
 
 @dataclass(frozen=True)
@@ -118,7 +134,7 @@ class Entry(Checked):
 
 
 @dataclass(frozen=True)
-class Run(Checked):
+class Run(Plain):
     """One run: an agent learns in an environment for so many episodes, then it is measured on held-out items.
 
     Args:
@@ -158,14 +174,10 @@ class Run(Checked):
         """What tables call it."""
         return {"suite": self.suite, "env": self.env.name, "agent": self.agent.title, "seed": self.seed}
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the run as plain data."""
-        data: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return data
-
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Run:
-        """Build a run from what `to_json` gave."""
+    @override
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Build a run from what `to_json` gave; rows that name no revision are of the first."""
         return from_plain(cls, {"revision": 1, **data})
 
 

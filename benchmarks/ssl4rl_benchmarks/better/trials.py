@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
 from ssl4rl_agents.settings import merged
+from ssl4rl_benchmarks.bench.grid import Plain
 from ssl4rl_benchmarks.better.declaration import BASE_TASKS, CONTROLS, PRETEXTS, QUESTIONS, TAUGHT, Control, Pretext
-from ssl4rl_envs.arguments import Checked, from_plain, whole_number
+from ssl4rl_envs.arguments import Checked, whole_number
 
 KEY = 16
 """Hexadecimal digits of a trial's key."""
@@ -81,7 +82,7 @@ class Stage(Checked):
 
 
 @dataclass(frozen=True)
-class Trial(Checked):
+class Trial(Plain):
     """A base, or an arm from it.
 
     Args:
@@ -146,16 +147,6 @@ class Trial(Checked):
     def named(self) -> dict[str, Any]:
         """What tables call it."""
         return {"suite": "better", "env": self.env or QUESTIONS, "agent": self.arm, "base": self.base, "seed": self.seed}
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the trial as plain data."""
-        data: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return data
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Trial:
-        """Build a trial from what `to_json` gave."""
-        return from_plain(cls, data)
 
 
 def _digest(decides: list[Any]) -> str:

@@ -6,13 +6,14 @@ import hashlib
 import json
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 from ssl4rl_agents.policy_settings import BUILT_IN, GRAPH_MODELS
 from ssl4rl_agents.runs.folder import is_run
 from ssl4rl_agents.settings import TrainConfig, merged
+from ssl4rl_benchmarks.bench.grid import Plain
 from ssl4rl_benchmarks.paper.declaration import (
     ABLATIONS,
     LEARNING_RATE,
@@ -25,7 +26,7 @@ from ssl4rl_benchmarks.paper.declaration import (
     question_of,
 )
 from ssl4rl_benchmarks.paper.sizes import SIZES, Size
-from ssl4rl_envs.arguments import Checked, from_plain, whole_number
+from ssl4rl_envs.arguments import Checked, whole_number
 
 KEY = 16
 """Hexadecimal digits of a trial's key."""
@@ -88,7 +89,7 @@ class Asked(Checked):
 
 
 @dataclass(frozen=True)
-class Trial(Checked):
+class Trial(Plain):
     """One run.
 
     Args:
@@ -134,16 +135,6 @@ class Trial(Checked):
             "change": self.change,
             "model": self.model,
         }
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the trial as plain data."""
-        data: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return data
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Trial:
-        """Build a trial from what `to_json` gave."""
-        return from_plain(cls, data)
 
 
 def trials_of(asked: Asked) -> list[Trial]:

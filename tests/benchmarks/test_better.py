@@ -2,6 +2,8 @@
 
 import json
 import math
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -260,6 +262,22 @@ def test_every_study_is_of_trials_that_can_be_done(tmp_path, monkeypatch):
                 assert config.iterations == sized.study.iterations
                 assert (config.policy.start is None) == bool(config.policy.lora_rank)
                 assert config.policy.model == str(tmp_path / "newest") or config.policy.start == str(tmp_path)
+
+
+def test_a_base_that_several_trials_want_is_made_once(tmp_path, monkeypatch):
+    made = []
+
+    def pretrain(settings, out, quiet):
+        made.append(out)
+        out.mkdir()
+        time.sleep(0.05)
+
+    monkeypatch.setattr(worker, "pretrain", pretrain)
+    (trial,), base = bases_of(STUDY, 1), tmp_path / "bases" / "b"
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda _: worker.make_base(trial, base, "cpu"), range(3)))
+    assert made == [base]
+    assert (base / "done").exists()
 
 
 def test_a_call_names_a_study_that_there_is(tmp_path, capsys):

@@ -7,6 +7,7 @@ is called as `bench.worker` is.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import sys
@@ -42,10 +43,7 @@ def perform(trial: Trial, folder: Path, device: str = "cpu", threads: int = 1) -
     """
     start = time.perf_counter()
     base, study = folder.parent.parent / BASES / trial.base_key, trial.study
-    if not (base / "done").exists():
-        shutil.rmtree(base, ignore_errors=True)
-        pretrain(base_settings(trial, device), base, quiet=True)
-        (base / "done").touch()
+    make_base(trial, base, device)
     learned = base if trial.is_base else folder / RUN
     made = time.perf_counter()
     if trial.control == "captions":
@@ -66,6 +64,17 @@ def perform(trial: Trial, folder: Path, device: str = "cpu", threads: int = 1) -
         "result": {"normalised": sum(2 * r.summary()["accuracy"] - 1 for r in found.values()) / len(found)},
         "seconds": {"learning": round(trained - made, 2), "total": round(time.perf_counter() - start, 2)},
     }
+
+
+def make_base(trial: Trial, base: Path, device: str) -> None:
+    """Make the base of a trial where it is not there; of several trials that want it at once, one makes it, and the others wait."""
+    base.parent.mkdir(parents=True, exist_ok=True)
+    with base.with_name(f"{base.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (base / "done").exists():
+            shutil.rmtree(base, ignore_errors=True)
+            pretrain(base_settings(trial, device), base, quiet=True)
+            (base / "done").touch()
 
 
 def _train(trial: Trial, base: Path, out: Path, device: str) -> None:

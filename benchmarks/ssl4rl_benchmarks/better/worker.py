@@ -67,7 +67,7 @@ def perform(trial: Trial, folder: Path, device: str = "cpu", threads: int = 1) -
 
 
 def make_base(trial: Trial, base: Path, device: str) -> None:
-    """Make the base of a trial where it is not there; of several trials that want it at once, one makes it, and the others wait."""
+    """Make the base of a trial where it is not there; of several trials that want it, one makes it, and the others wait."""
     base.parent.mkdir(parents=True, exist_ok=True)
     with base.with_name(f"{base.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

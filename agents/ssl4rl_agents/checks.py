@@ -195,8 +195,11 @@ def _check_together(config: TrainConfig) -> None:
     policy, rollout, optimizer, objective = config.policy, config.rollout, config.optimizer, config.objective
     if policy.template_arguments and policy.is_nano:
         raise ValueError("nano's chat template takes no arguments; leave out policy.template_arguments")
-    if policy.lora_rank and policy.is_nano:
-        raise ValueError("nano is small enough to be trained as a whole and takes no adapters; set policy.lora_rank to 0")
+    if policy.lora_rank and policy.model == "nano":
+        raise ValueError(
+            "a nano from scratch learns as a whole, as adapters would have nothing to add to; set policy.lora_rank to 0, or "
+            "name the folder of one that has learned as policy.model, e.g. RUN/checkpoints/iteration-000100"
+        )
     if policy.lora_rank and policy.freeze:
         raise ValueError("of a model with adapters these alone are trained; leave out policy.freeze, or policy.lora_rank")
     if policy.weights == "bfloat16" and not policy.lora_rank:

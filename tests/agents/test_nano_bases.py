@@ -16,6 +16,7 @@ from ssl4rl_agents.policies.vlm import VLMPolicy
 from ssl4rl_agents.policy_settings import PolicyConfig, model_type_of
 from ssl4rl_agents.ppo.preparation import format_task
 from ssl4rl_agents.ppo.trainer import Trainer
+from ssl4rl_agents.runs.policy_agent import load_run
 from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_envs import make_task
 from tests.agents.tiny_runs import config
@@ -115,6 +116,19 @@ def test_parts_that_are_frozen_stay_and_the_others_learn():
     assert learned(nano_policy(freeze=("vision", "connector"))) == learned(nano_policy(freeze_vision=True))
     with pytest.raises(ValueError, match=r"language, vision, connector leaves nothing of NanoVLM"):
         nano_policy(freeze=("language", "vision", "connector"))
+
+
+def test_adapters_upon_a_nano_that_has_learned_learn_alone_and_are_kept(tmp_path):
+    folder = save_nano(tmp_path / "base")
+    run = Trainer(config(policy={"model": folder, "lora_rank": 2}, format_warmup=0), tmp_path / "run", quiet=True)
+    before = {name: value.clone() for name, value in run.policy.state_dict().items()}
+    run.run()
+    after = run.policy.state_dict()
+    moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert moved
+    assert all("lora_" in name or name.startswith("value_head") for name in moved)
+    again = load_run(tmp_path / "run").policy.state_dict()
+    assert all(torch.equal(again[name], value) for name, value in after.items())
 
 
 def test_freezing_what_a_model_lacks_or_what_adapters_leave_alone_is_refused():

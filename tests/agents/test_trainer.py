@@ -472,7 +472,10 @@ def test_defaults_depend_on_the_model():
             "critic_warmup_iterations does nothing with an advantage other than gae",
         ),
         ({"objective": {"kl_loss": "k2", "kl_coefficient": 0.0}}, "does nothing with kl_coefficient 0"),
-        ({"policy": {"lora_rank": 4}}, "nano is small enough to be trained as a whole.*lora_rank to 0"),
+        (
+            {"policy": {"lora_rank": 4}},
+            "a nano from scratch learns as a whole.*lora_rank to 0.*folder of one that has learned",
+        ),
         ({"policy": {"lora_rank": -1, "model": "some/model"}}, "lora_rank must be at least 0, got -1"),
         ({"policy": {"lora_alpha": 4}}, "lora_alpha does nothing with lora_rank 0"),
         ({"policy": {"weights": "bfloat16"}}, "would lose the small steps"),

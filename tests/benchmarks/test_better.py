@@ -147,6 +147,11 @@ def test_studies_that_vary_one_thing_stand_beside_the_same_bases_of_the_whole(tm
     shared = [{**each, "key": trial.key} for each, trial in zip(rows_of("nano", 2, 0.1), bases_of(NANO, 2), strict=False)]
     write_report([*shared, *rows_of("iterations-10", 2, 0.2)[2:]], tmp_path)  # whose bases are the same and have no rows more
     assert "| iterations-10: " in (tmp_path / "better.md").read_text()
+    write_report([*shared, *rows_of("iterations-10", 2, 0.2)[2:]], tmp_path, "iterations-10")
+    assert "Means over 2 bases" in (tmp_path / "better.md").read_text()
+    failed = [{**each, "status": "failed"} for each in rows_of("iterations-10", 2, 0.2)]
+    write_report(failed, tmp_path, "iterations-10")
+    assert "None of them is done." in (tmp_path / "better.md").read_text()
 
 
 def test_the_published_report_is_what_its_rows_give(tmp_path):

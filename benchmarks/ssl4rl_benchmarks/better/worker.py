@@ -16,11 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ssl4rl_agents.choosing.sides import side_of
 from ssl4rl_agents.ppo.trainer import Trainer
 from ssl4rl_agents.pretraining import PretrainConfig, pretrain
 from ssl4rl_agents.runs.checkpoint import newest
 from ssl4rl_agents.runs.metrics import read_metrics
-from ssl4rl_agents.runs.policy_agent import load_run
+from ssl4rl_agents.runtime.device import find_device
 from ssl4rl_agents.settings import TrainConfig, merged
 from ssl4rl_benchmarks.bench import worker
 from ssl4rl_benchmarks.bench.rows import Row
@@ -50,9 +51,11 @@ def perform(trial: Trial, folder: Path, device: str = "cpu", threads: int = 1) -
         pretrain(captions_settings(trial, base, device), learned, overwrite=True, quiet=True)
     elif not trial.is_base:
         _train(trial, base, learned, device)
-    agent = load_run(learned)
+    policy = side_of(str(learned)).load(
+        find_device(device)
+    )  # which may say anything, also where its replies were constrained
     trained = time.perf_counter()
-    found = measure(agent.policy, {**study.pictures, "wording": study.wording}, study.questions)
+    found = measure(policy, {**study.pictures, "wording": study.wording}, study.questions)
     return {
         **worker.head(trial, device, threads),
         "base": trial.base,

@@ -13,7 +13,7 @@ from ssl4rl_agents.runs.files import finite
 from ssl4rl_benchmarks.bench.rows import Row
 from ssl4rl_benchmarks.better.analysis import Table, arm_of_control, claims
 from ssl4rl_benchmarks.better.declaration import CONTROLS, KINDS, PRETEXTS, TAUGHT, Pretext
-from ssl4rl_benchmarks.better.studies import VARIED, study_of
+from ssl4rl_benchmarks.better.studies import STUDIES, VARIED, study_of
 from ssl4rl_benchmarks.better.trials import BASE, bases_of
 from ssl4rl_benchmarks.reports.better_pictures import moved, opening
 from ssl4rl_benchmarks.reports.suite.plots import on_white
@@ -37,13 +37,16 @@ def write_report(rows: Sequence[Row], out: Path, study: str = "nano") -> None:
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(study_of(row) or study, []).append(row)
-    table = Table(groups.get(study, []))
     kept = {row.get("key"): row for row in rows}
-    varied = {}
-    for name in filter(VARIED.__contains__, groups):
-        bases = [trial.key for trial in bases_of(VARIED[name].study, VARIED[name].bases)]  # which studies may share
-        own = {row.get("key") for row in groups[name]}
-        varied[name] = Table([*groups[name], *(kept[key] for key in bases if key in kept and key not in own)])
+
+    def of(name: str) -> Table:
+        """Return the rows of a study, those of bases too that it shares with another."""
+        own = groups.get(name, [])
+        there = {row.get("key") for row in own}
+        bases = [trial.key for trial in bases_of(STUDIES[name].study, STUDIES[name].bases)]
+        return Table([*own, *(kept[key] for key in bases if key in kept and key not in there)])
+
+    table, varied = of(study), {name: of(name) for name in groups if name in VARIED}
     (out / TABLES).write_text(markdown(table, varied))
     (out / ROWS).write_text("".join(json.dumps(finite(row), allow_nan=False) + "\n" for row in rows))
     for name, draw in PICTURES.items():
@@ -93,6 +96,8 @@ def _varied_line(title: str, table: Table, arm: str) -> list[str]:
 
 def _bases(table: Table) -> list[str]:
     count = len(table.values(BASE, KINDS, "accuracy"))
+    if not count:
+        return ["None of them is done."]
     lines = [f"Means over {count} bases, of balanced questions. `gain` in nats, the others are shares.", ""]
     lines += [f"| kind | {' | '.join(NUMBERS)} |", f"| --- |{' --- |' * len(NUMBERS)}"]
     for name, kinds in (*((kind, [kind]) for kind in KINDS), ("taught", list(TAUGHT)), ("all", list(KINDS))):

@@ -1,5 +1,5 @@
-"""Run by each of two processes: gradients, a training run, its resumption, and one of episodes of several decisions, each in
-a fork of its own.
+"""Run by each of two processes: gradients, a training run, its resumption, one of episodes of several decisions, and one that
+is paid for its own opinion and for looking, with a share of replay, each in a fork of its own.
 
 What takes longest, importing, is done once. In a fork no group of processes, no engine of DeepSpeed and none of accelerate's
 state is there yet, so that each stage begins as a launched process does. Each ends as one does, too: by leaving Python.
@@ -20,6 +20,7 @@ import numpy as np
 from torch.distributed import TCPStore
 
 import ssl4rl_benchmarks.commands.train  # noqa: F401
+from ssl4rl_agents.runs.pretrained_on import write_pretrained
 from ssl4rl_agents.runtime.processes import is_main
 from ssl4rl_benchmarks import cli
 from tests.agents import two_processes
@@ -45,6 +46,15 @@ def episodes(folder: Path) -> int:
     return cli.main(["train", "SSL4RL/PatchSwap-v0", "--out", str(folder / "episodes"), *FLAGS.split(), *swaps])
 
 
+def opinions(folder: Path) -> int:
+    if "ACCELERATE_USE_FSDP" in os.environ or "ACCELERATE_USE_DEEPSPEED" in os.environ:
+        return 0  # whole weights alone are asked for whole replies
+    flags = FLAGS.replace("--source digits", "--source scenes --kinds light --wording plain").split()
+    paid = ["--control.reward", "contrast", "--objective.grounding-coefficient", "0.1", "--optimizer.replay", "0.5"]
+    begun = ["--policy.start", str(folder / "run")]
+    return cli.main(["train", "SceneQA", "--out", str(folder / "opinions"), *flags, *begun, *paid])
+
+
 def resume(folder: Path) -> int:
     return cli.main(["train", "--resume", str(folder / "again"), "--json"])
 
@@ -53,6 +63,12 @@ def lose_the_last_checkpoint(folder: Path) -> None:
     """Copy the run, as if it had been killed before it saved its second iteration."""
     shutil.copytree(folder / "run", folder / "again")
     shutil.rmtree(folder / "again" / "checkpoints" / "iteration-000002")
+
+
+def say_what_it_was_pretrained_on(folder: Path) -> None:
+    """Let the run be one that was taught flips, which may be replayed."""
+    flips = {"env": "SSL4RL/FlipPrediction-v0", "env_args": {"source": "digits", "image_size": 36}, "share": 1.0}
+    write_pretrained(folder / "run", [flips], {})
 
 
 def begin(name: str, folder: Path) -> TCPStore | None:
@@ -73,9 +89,10 @@ def begin(name: str, folder: Path) -> TCPStore | None:
 
 
 def main(folder: Path) -> None:
-    for stage in (gradients, train, resume, episodes):
-        if stage is resume and is_main():
-            lose_the_last_checkpoint(folder)
+    before = {"resume": lose_the_last_checkpoint, "opinions": say_what_it_was_pretrained_on}
+    for stage in (gradients, train, resume, episodes, opinions):
+        if stage.__name__ in before and is_main():
+            before[stage.__name__](folder)
         if not (child := os.fork()):
             _store = begin(stage.__name__, folder)
             sys.exit(stage(folder))

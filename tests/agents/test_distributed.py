@@ -53,7 +53,7 @@ def launch(mode: dict[str, str], *command: str) -> None:
     launcher = ["accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--num_machines=1", "--main_process_port=0"]
     options = ["--mixed_precision=no", "--dynamo_backend=no"]
     done = subprocess.run(
-        [sys.executable, "-m", *launcher, *options, *command], env=environment, capture_output=True, text=True, timeout=300
+        [sys.executable, "-m", *launcher, *options, *command], env=environment, capture_output=True, text=True, timeout=900
     )
     assert done.returncode == 0, done.stderr[-5000:]
 
@@ -100,6 +100,16 @@ def test_two_processes_play_episodes_that_end_at_their_own_time(pair):
     lines = read_metrics(folder / "episodes")
     assert [line["episodes"] for line in lines] == [16, 32]
     assert all(1 <= line["turns/mean"] <= line["turns/max"] for line in lines)
+    assert all(line["first_ratio_error"] < 1e-4 for line in lines)
+
+
+def test_two_processes_ask_the_policy_as_it_was_look_away_and_replay(pair):
+    mode, folder = pair
+    if mode:
+        return
+    lines = read_metrics(folder / "opinions")
+    assert [line["episodes"] for line in lines] == [16, 32]
+    assert all(0 <= line["reward"] <= 1 and line["grounding"] >= 0 and line["loss/replay"] > 0 for line in lines)
     assert all(line["first_ratio_error"] < 1e-4 for line in lines)
 
 

@@ -236,6 +236,21 @@ def test_a_pretraining_leaves_a_run_folder(made):
     assert {"loss/answers", "loss/captions"} <= set(line)
 
 
+def test_captions_that_are_longer_than_any_answer_are_taught_whole(tmp_path, monkeypatch):
+    settings = dataclasses.replace(TINY, captions=0.9, steps=2, unrelated_steps=0, vocabulary=300)  # a token a letter, nearly
+    pretraining = Pretraining(settings, tmp_path, quiet=True)
+    lengths, write = [], pretraining.policy.encode_answers
+
+    def written(replies):
+        tokens, mask = write(replies)
+        lengths.append(int(mask.sum(1).max()))
+        return tokens, mask
+
+    monkeypatch.setattr(pretraining.policy, "encode_answers", written)
+    pretraining.run()
+    assert max(lengths) > read_config(tmp_path).policy.max_new_tokens  # which is what it says of itself
+
+
 def test_a_run_says_what_it_was_pretrained_on(made, tmp_path):
     folder, _ = made
     (first, captions, questions) = pretrained_on(folder)

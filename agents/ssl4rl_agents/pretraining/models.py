@@ -22,8 +22,9 @@ from ssl4rl_envs import Task, hash_seed
 EXAMPLES = 512
 """Rows of every lesson that a fresh tokenizer is trained on."""
 
-LONGEST = 64
-"""Most tokens of a reply, captions included."""
+LONGEST, TAUGHT = 64, 512
+"""Most tokens of a reply of a model that was pretrained; and of what it is taught: captions may have rare words and other
+scripts, of which a small tokenizer makes a token a byte."""
 
 LEFT: dict[Learns, tuple[str, ...]] = {"connector": ("vision", "language"), "language": ("vision",), "all": ()}
 """What is left as it is of a model that is pretrained already, by what learns of it."""
@@ -65,7 +66,7 @@ def build_model(settings: PretrainConfig, task: Task, texts: list[str], device: 
         OSError: there is no such model.
         ValueError: the model has no connector.
     """
-    config = policy_settings(settings)
+    config = replace(policy_settings(settings), max_new_tokens=TAUGHT)
     if config.start is not None:
         return cast(VLMPolicy, load_policy(Path(config.start), config, device))
     if settings.model != ASSEMBLED:

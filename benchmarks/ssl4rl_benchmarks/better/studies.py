@@ -92,7 +92,7 @@ VARIED = {
             3,
             1,
             BRIGHTER[:1],
-            ("verified",),
+            ("verified", "coin"),
             f"old abilities kept by {name}",
         )
         for name, settings in KEEPING.items()

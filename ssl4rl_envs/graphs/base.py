@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,9 +14,11 @@ from numpy.typing import NDArray
 from ssl4rl_envs.drafts import until_askable
 from ssl4rl_envs.graphs import drawing
 from ssl4rl_envs.graphs.neighbourhoods import Neighbourhood, size_of
+from ssl4rl_envs.graphs.sayings import listed
 from ssl4rl_envs.kernels import node_features
 from ssl4rl_envs.memory import recycled
 from ssl4rl_envs.sources.graph_builtin import GRAPHS, GraphSourceLike, load_graph
+from ssl4rl_envs.sources.graph_texts import told
 from ssl4rl_envs.sources.graphs import GraphSource, Nodes
 from ssl4rl_envs.speech import MAX_PROMPT
 from ssl4rl_envs.stream import SPLITS, Stream
@@ -27,6 +30,12 @@ CHECKED = 64
 
 TOLD = 10
 """Most words of a node that are told in text."""
+
+INSTRUCTIONS = 2_000
+"""Characters of a prompt that are kept for the question and for how to reply."""
+
+NUMBERS = "node_id"
+"""Of memory: the numbers of nodes, (n, M), where prompts tell nodes by their texts."""
 
 
 class GraphTask(Task):
@@ -56,6 +65,9 @@ class GraphTask(Task):
 
     images = ()
     sources = GRAPHS
+    tells: ClassVar[bool] = True
+    """Whether prompts say what nodes are like, by features or texts."""
+
     role: ClassVar[str]
     """How targets make an answer: "pair" (of target 0 and 1), "choice" (which of the others belongs to target 0), "node" (one
     answer a target), "question" (of target 0 and 1 in their order, to a `query`)."""
@@ -106,12 +118,12 @@ class GraphTask(Task):
         if queries is not None:
             shown["query"] = spaces.Box(0, queries[1] - 1, (queries[0],), np.int64)
         self.observation_space = spaces.Dict(shown)
-        room = MAX_PROMPT - 2_000 - 10 * edges // 2
+        room = MAX_PROMPT - INSTRUCTIONS - 10 * edges // 2
         self._told = max(0, min(TOLD, (room // nodes - 14) // 6))
 
     def make(self, stream: Stream) -> Batch:
         """Make the instances of a stream that is the task's own, one a row."""
-        return self.complete(self.lay_out(stream))
+        return self.complete(self.noted(self.lay_out(stream)))
 
     @abstractmethod
     def lay_out(self, stream: Stream) -> Batch:
@@ -119,7 +131,13 @@ class GraphTask(Task):
 
     def compact(self, stream: Stream) -> Batch:
         """Make the instances as `sample`, `node_id` in the place of `x`; -1 where features are hidden or there is no node."""
-        return self.lay_out(stream.keyed(self.stream_key))
+        return self.noted(self.lay_out(stream.keyed(self.stream_key)))
+
+    def noted(self, batch: Batch) -> Batch:
+        """Return a batch that remembers the numbers of its nodes where they have texts, which `x` does not tell."""
+        if self.source.texts is None or not self.inline:
+            return batch
+        return replace(batch, memory={**batch.memory, NUMBERS: batch.observation["node_id"]})
 
     def completer(self) -> Completer:
         """Return what lays out `x`, which stands in the place of `node_id` where the task shows features inline."""
@@ -194,32 +212,60 @@ class GraphTask(Task):
 
     def question(self, batch: Batch) -> list[str]:
         """Put the neighbourhood and the question in words."""
-        return [f"{self.describe(batch, row)} {asked}" for row, asked in enumerate(self.caption(batch))]
+        return [f"{self.describe(batch, row, len(asked))} {asked}" for row, asked in enumerate(self.caption(batch))]
 
-    def describe(self, batch: Batch, row: int) -> str:
-        """Put a neighbourhood in words: its nodes, its edges, and words or numbers of the nodes whose features are shown."""
+    def describe(self, batch: Batch, row: int, asked: int = 0) -> str:
+        """Put a neighbourhood in words: its nodes, its edges, and what nodes are like whose features are shown.
+
+        That is their texts, or words or numbers where they have none. Texts are cut to what the prompt has room for beside
+        the `asked` characters of the question.
+        """
         shown = {name: values[row] for name, values in batch.observation.items()}
         count = int(np.count_nonzero(shown["node_mask"]))
         pairs = shown["edge_index"].T[shown["edge_mask"] == 1].tolist()
         edges = ", ".join([f"{a}-{b}" for a, b in pairs if a < b])
         text = f"A part of a graph has the nodes 0 to {count - 1}. Edges: {edges or 'none'}."
+        nodes = np.flatnonzero(shown["x_mask"]).tolist()
+        if not self.tells:
+            return text
+        if self.source.texts is not None or self.source.vocabulary is not None:
+            room = MAX_PROMPT - max(INSTRUCTIONS, asked + INSTRUCTIONS // 2) - len(text)
+            return f"{text} {listed(nodes, *self._sayings(batch, row, shown, nodes), room)}"
         if not self.source.described or not self._told:
             return text
         kind = "Words" if self.source.binary else "Features"
-        told = "; ".join([f"node {node}: {self._tell(shown, node)}" for node in np.flatnonzero(shown["x_mask"]).tolist()])
+        told = "; ".join([f"node {node}: {self._tell(shown, node)}" for node in nodes])
         return f"{text} {kind} of nodes (at most {self._told} each): {told}."
 
+    def word(self, column: int) -> str:
+        """Return what prompts call a word: itself in quotation marks, or its number where it has no name."""
+        vocabulary = self.source.vocabulary
+        return str(column) if vocabulary is None else f'"{told(vocabulary[column])}"'
+
+    def _sayings(
+        self, batch: Batch, row: int, shown: dict[str, NDArray[Any]], nodes: list[int]
+    ) -> tuple[str, list[str]]:
+        """Return what is told of some nodes of an instance: what it is called, and what each says of itself."""
+        texts, vocabulary = self.source.texts, self.source.vocabulary
+        if texts is not None:
+            numbers = shown["node_id"] if "node_id" in shown else batch.memory[NUMBERS][row]
+            return "Texts of nodes", [told(texts[number]) for number in numbers[nodes].tolist()]
+        assert vocabulary is not None
+        words = [[told(vocabulary[column]) for column in self._words(shown, node)[:TOLD].tolist()] for node in nodes]
+        return f"Words of nodes (at most {TOLD} each)", [", ".join(of_node) for of_node in words]
+
     def _tell(self, shown: dict[str, NDArray[Any]], node: int) -> str:
-        """Put the first words or features of a node in words."""
+        """Put the first words or features of a node in numbers."""
         if not self.source.binary:
             return " ".join([f"{value:.2g}" for value in self._x(shown, node)[: self._told].tolist()])
-        words: NDArray[np.integer]
+        return " ".join(map(str, self._words(shown, node)[: self._told].tolist())) or "none"
+
+    def _words(self, shown: dict[str, NDArray[Any]], node: int) -> NDArray[np.integer]:
+        """Return the numbers of the words of a node whose features are shown."""
         if "x" in shown:
-            words = np.flatnonzero(shown["x"][node])
-        else:
-            indptr, columns, _ = self.source.entries
-            words = columns[indptr[shown["node_id"][node]] : indptr[shown["node_id"][node] + 1]]
-        return " ".join(map(str, words[: self._told].tolist())) or "none"
+            return np.flatnonzero(shown["x"][node])
+        indptr, columns, _ = self.source.entries
+        return columns[indptr[shown["node_id"][node]] : indptr[shown["node_id"][node] + 1]]
 
     def _x(self, shown: dict[str, NDArray[Any]], nodes: Any = slice(None)) -> NDArray[np.float32]:
         """Return the features of some nodes of an instance; arbitrary ones where they are hidden."""

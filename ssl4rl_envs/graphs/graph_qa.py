@@ -77,6 +77,7 @@ class GraphQA(GraphTask):
 
     asks = "what a small graph shows"
     role = "question"
+    tells = False  # nothing is asked of features
 
     levels = (*(Level(name, {"kinds": name}) for name in KINDS), Level("all", {"kinds": "all"}))
 
@@ -107,7 +108,6 @@ class GraphQA(GraphTask):
         assert nodes is not None
         self.observation_space["target"] = spaces.Box(0, nodes[0] - 1, (2,), np.int64)
         self.observation_space["mark"] = spaces.Box(0, SECOND, nodes, np.int8)
-        self._told = 0  # nothing is asked of features
         asked = some_of("kinds", kinds, KINDS)
         self.kinds = tuple(name for name in asked if self._shown(name))
         if not self.kinds or (self.kinds != asked and kinds != "all"):

@@ -309,7 +309,7 @@ class GraphWalk(GraphTask):
         mark[rows, shown_as[rows, goal]] = GOAL
         shown = self.observe(hood, shown_as[rows[:, None], asked])
         shown |= {"mark": mark, "steps_left": self.horizon - memory["steps"][:, None]}
-        return Batch(shown, nearer.argmax(axis=1), items, memory)
+        return self.noted(Batch(shown, nearer.argmax(axis=1), items, memory))
 
     def _draft(self, stream: Stream) -> tuple[list[NDArray[Any]], NDArray[np.bool_]]:
         """Draw starts (n,) in numbers of worlds, distances (n, M) from the goals and the worlds round these.

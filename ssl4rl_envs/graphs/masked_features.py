@@ -102,7 +102,7 @@ class MaskedFeatures(GraphTask):
         """Ask in words."""
         asked = []
         for row, nodes in enumerate(batch.observation["target"].tolist()):
-            words = batch.observation["query"][row].tolist()
+            words = map(self.word, batch.observation["query"][row].tolist())
             each = ", ".join(f"node {node} the word {word}" for node, word in zip(nodes, words, strict=True))
             asked.append(f"The words of some nodes are hidden. Say no or yes to each, in this order: has {each}?")
         return asked

@@ -167,7 +167,8 @@ class NodeAttribute(GraphTask):
         asked = []
         for row, (node,) in enumerate(batch.observation["target"].tolist()):
             if self.attribute == "word":
-                what = f"Does node {node}, whose words are hidden, have the word {batch.observation['query'][row, 0]}?"
+                word = self.word(int(batch.observation["query"][row, 0]))
+                what = f"Does node {node}, whose words are hidden, have the word {word}?"
             elif self.attribute == "degree":
                 what = f"Not all edges are shown. How many has node {node}: {', '.join(self._labels())}?"
             elif self.attribute == "vector":
@@ -255,4 +256,5 @@ class NodeAttribute(GraphTask):
     def _typical(self) -> str:
         """The commonest words of each group, in text."""
         told = zip(self._labels(), self.typical_words().tolist(), strict=True)
-        return " ".join(f"Group {label} often has the words {' '.join(map(str, words))}." for label, words in told if words)
+        called = [(label, [self.word(word) for word in words]) for label, words in told if words]
+        return " ".join(f"Group {label} often has the words {' '.join(words)}." for label, words in called)

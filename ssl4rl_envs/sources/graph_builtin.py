@@ -11,11 +11,14 @@ import networkx as nx
 import numpy as np
 import scipy.sparse
 
+from ssl4rl_envs.sources.graph_airlines import airlines
 from ssl4rl_envs.sources.graph_files import read_graph
 from ssl4rl_envs.sources.graph_models import barabasi_albert, stochastic_block_model
 from ssl4rl_envs.sources.graph_networkx import from_networkx
 from ssl4rl_envs.sources.graph_pyg import from_pyg
 from ssl4rl_envs.sources.graph_sparse import from_sparse
+from ssl4rl_envs.sources.graph_triples import kinships, nations, umls
+from ssl4rl_envs.sources.graph_wordnet import read_wordnet, wordnet
 from ssl4rl_envs.sources.graphs import GraphSource
 from ssl4rl_envs.sources.named import SourceTable, count_of
 
@@ -77,6 +80,14 @@ GRAPHS: SourceTable[GraphSource] = SourceTable(
         "sbm:NODES": lambda nodes: stochastic_block_model(count_of(nodes, "sbm:NODES")),
         "barabasi_albert:NODES": lambda nodes: barabasi_albert(count_of(nodes, "barabasi_albert:NODES")),
         "file:PATH": read_graph,
+        "wordnet": wordnet,
+        "wordnet?OPTIONS": wordnet,
+        "wordnet:PATH": read_wordnet,
+        **{
+            written: load
+            for name, load in (("airlines", airlines), ("umls", umls), ("kinships", kinships), ("nations", nations))
+            for written in (name, f"{name}?OPTIONS")
+        },
     },
 )
 """The graphs by name, one row each; see `named`. A row that is added here is a source like these."""
@@ -87,7 +98,8 @@ def load_graph(source: GraphSourceLike) -> GraphSource:
 
     Args:
         source: a name of `GRAPHS`: "cora", "karate", "les_miserables", "sbm", "barabasi_albert" (these two also with a
-            number of nodes, "sbm:10000"), "file:PATH"; a `Path` (see `read_graph`), a `GraphSource`, a networkx graph
+            number of nodes, "sbm:10000"), "file:PATH", "wordnet", "wordnet:PATH", "airlines", "umls", "kinships", "nations" (these
+            with options, "wordnet?under=animal&features=hashed"); a `Path` (see `read_graph`), a `GraphSource`, a networkx graph
             (`from_networkx`), a `Data` or dataset of PyTorch Geometric (`from_pyg`), or a sparse adjacency matrix of scipy
             (`from_sparse`).
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ssl4rl_envs.kernels import graph_edges
 from ssl4rl_envs.kernels.graph_edges import Edges
 from ssl4rl_envs.sources.clusters import cluster
+from ssl4rl_envs.sources.graph_texts import checked_texts, checked_vocabulary, digest_words, together
 from ssl4rl_envs.sources.graph_values import dense
 from ssl4rl_envs.stream import SPLITS, hash_rows, hash_seed
 
@@ -45,7 +46,7 @@ class GraphSource:
 
     The graph that is shown is made of the train edges, whatever is asked. Which split a pair of nodes belongs to is decided
     by a hash of the pair, whether they are joined or not; which split a node belongs to, by a hash of its features, so that
-    nodes with equal features fall on one side. Where features only tell kinds of nodes (see `kinds`), it is a hash of the
+    nodes with equal features fall on one side, and so do nodes with equal texts. Where features only tell kinds of nodes (see `kinds`), it is a hash of the
     node's number, and tasks that ask for features refuse the graph.
 
     Args:
@@ -57,6 +58,9 @@ class GraphSource:
         name: how to call it in messages.
         names: (N,) what nodes are called where they come from; by default their numbers.
         left_out: how many of what was left out before, by kind.
+        texts: (N,) strings, what a node says of itself: a title, and perhaps more; "" where it says nothing. None if nodes
+            have no texts. Prompts tell them where features are shown.
+        vocabulary: (F,) different strings, the words that binary features tell a node to have or lack; None if unnamed.
 
     Attributes:
         edges: (E, 2) int32, the pairs, smaller number first, sorted; put together anew whenever they are asked for.
@@ -65,6 +69,7 @@ class GraphSource:
         left_out: how many of what was left out or merged, by kind; kinds of which there were none are not in it.
         features: (N, F) float32.
         described: whether features were given.
+        texts, vocabulary: tuples of strings, or None.
         rows: the edges as kernels take them; of it `indptr` and `indices`, compressed rows of the train edges in both
             directions, neighbours sorted; int32, `indptr` int64 from 2**31 entries on.
         degrees: (N,) int32, how many train edges each node has.
@@ -82,6 +87,8 @@ class GraphSource:
         name: str = "graph",
         names: ArrayLike | None = None,
         left_out: Mapping[str, int] | None = None,
+        texts: Sequence[str] | NDArray[Any] | None = None,
+        vocabulary: Sequence[str] | NDArray[Any] | None = None,
     ) -> None:
         pairs = _pairs(_array(edges, "edges", name), name)
         features = None if features is None else _array(features, "features", name)
@@ -95,6 +102,8 @@ class GraphSource:
         if greatest >= count:
             raise ValueError(f"graph {name!r}: {count} nodes do not hold edges up to node {greatest}")
         table = None if features is None else _table(features, count, name)
+        self.texts = checked_texts(texts, count, name)
+        self.vocabulary = checked_vocabulary(vocabulary, table, name)
         self.labels = None if labels is None else _labels(_array(labels, "labels", name), count, name)
         self._names = None if names is None else np.array(names)
         if self._names is not None and self._names.shape != (count,):
@@ -181,17 +190,20 @@ class GraphSource:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hex digest of the content: nodes, edges and features."""
+        """A hex digest of the content: nodes, edges and features, and texts and vocabulary where there are such."""
         digest = hashlib.blake2b(f"{self.nodes} {self.features.shape}".encode(), digest_size=16)
         edges = self.edges
         for start in range(0, len(edges), CHUNK):
             digest.update(edges[start : start + CHUNK].astype(np.int64).tobytes())
         digest.update(self.features.data)
+        for what, strings in (("texts", self.texts), ("vocabulary", self.vocabulary)):
+            if strings is not None:
+                digest.update(what.encode() + digest_words(strings))
         return digest.hexdigest()
 
     @property
     def twins(self) -> NDArray[np.int32]:
-        """A number for each node that it shares with all nodes of equal features, (N,); its own where it has none."""
+        """A number for each node that it shares with all nodes of equal features or equal texts, (N,); else its own."""
         return self._by_features[0]
 
     @property
@@ -212,14 +224,16 @@ class GraphSource:
     def _by_features(self) -> tuple[NDArray[np.int32], bool, NDArray[np.int8]]:
         """`twins`, `kinds` and `node_split`."""
         numbers = hash_rows(np.arange(self.nodes, dtype=np.uint64)[:, None], "node")
-        if not self.described:
+        hashes = _row_hashes(self.features) if self.described else numbers
+        if self.texts is not None:
+            numbers, hashes = together(numbers, self.texts), together(hashes, self.texts)
+        elif not self.described:
             return np.arange(self.nodes, dtype=np.int32), False, _shares(numbers, NODE_SHARES)
-        hashes = _row_hashes(self.features)
         rows, twins = np.unique(hashes, return_inverse=True)
         split = _shares(hashes, NODE_SHARES)
         shares = np.bincount(split, minlength=len(SPLITS)) / self.nodes
         shared = 2 * len(rows) < self.nodes
-        kinds = shared and (len(rows) < FEWEST_ROWS or bool((2 * shares < NODE_SHARES).any()))
+        kinds = self.described and shared and (len(rows) < FEWEST_ROWS or bool((2 * shares < NODE_SHARES).any()))
         return twins.astype(np.int32), kinds, _shares(numbers, NODE_SHARES) if kinds else split
 
     @cached_property

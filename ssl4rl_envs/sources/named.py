@@ -1,12 +1,14 @@
 """Sources by name: a table has one row a source, from how its name is written to what loads it.
 
 A row is written as users write the name. Behind a colon stands, in capitals, what they put there: "scenes:N" is loaded by a
-function of the text in the place of N, "photos" by a function of nothing. PATH says besides that it lies on the disk, where
+function of the text in the place of N, "photos" by a function of nothing. "graph?OPTIONS" is loaded by a function of the
+options behind the question mark. PATH says besides that it lies on the disk, where
 it may change: it is looked at anew for every task. Error messages list the rows.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -37,10 +39,10 @@ class SourceTable(dict[str, Callable[..., Any]], Generic[Source]):
         Raises:
             ValueError: no row is written so; the loader may raise more.
         """
-        name, colon, rest = source.partition(":")
+        name, mark, rest = _parts(source)
         for written, load in self.items():
-            start, takes, _ = written.partition(":")
-            if (start, takes) == (name, colon):
+            start, takes, _ = _parts(written)
+            if (start, takes) == (name, mark):
                 loaded: Source = load(rest) if takes else load()
                 return loaded
         nearest = did_you_mean(source, self) or ";"
@@ -48,7 +50,7 @@ class SourceTable(dict[str, Callable[..., Any]], Generic[Source]):
 
     def whole(self) -> list[str]:
         """Return the names that are complete as they are written."""
-        return [written for written in self if ":" not in written]
+        return [written for written in self if not _parts(written)[1]]
 
     def path_prefix(self) -> str:
         """Return what stands before a path in a name, e.g. "folder:": that of the first row that takes one; "" of none."""
@@ -60,6 +62,12 @@ class SourceTable(dict[str, Callable[..., Any]], Generic[Source]):
 
     def _prefixes(self) -> Iterator[str]:
         return (written.removesuffix("PATH") for written in self if written.endswith(":PATH"))
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    """Return what stands before the first ":" or "?" of a name, which of them it is, and what stands behind it."""
+    start = re.split("[:?]", name, maxsplit=1)[0]
+    return start, name[len(start) : len(start) + 1], name[len(start) + 1 :]
 
 
 def count_of(text: str, written: str) -> int:

@@ -30,6 +30,7 @@ BENCH = [
 DATA = ["datasets>=3", "pyarrow>=15"]  # sources "parquet:PATH" need the latter alone, "hf:PATH" both
 ENDPOINT = ["httpx2>=2.16", "jinja2>=3"]  # models behind an endpoint, and the leaderboard's page
 CONSTRAINED = ["llguidance>=1.9"]  # replies that obey a grammar
+GRAPHS = ["bokeh-sampledata>=2026.1"]  # the source "airlines"
 MINARI = ["minari[hdf5]>=0.5.4"]
 DEEPSPEED = ["deepspeed>=0.19"]
 RAY = ["ray>=2.40"]
@@ -77,6 +78,7 @@ setup(
         "dev": [*DEV, *DATA, *BENCH, *CONSTRAINED, *DEEPSPEED, *MINARI, *RAY, *SERVE],
         "deepspeed": DEEPSPEED,
         "endpoint": ENDPOINT,
+        "graphs": GRAPHS,
         "minari": MINARI,
         "ray": RAY,
         "reasoning-gym": ["reasoning-gym>=0.1.25"],

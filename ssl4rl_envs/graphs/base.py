@@ -242,9 +242,7 @@ class GraphTask(Task):
         vocabulary = self.source.vocabulary
         return str(column) if vocabulary is None else f'"{told(vocabulary[column])}"'
 
-    def _sayings(
-        self, batch: Batch, row: int, shown: dict[str, NDArray[Any]], nodes: list[int]
-    ) -> tuple[str, list[str]]:
+    def _sayings(self, batch: Batch, row: int, shown: dict[str, NDArray[Any]], nodes: list[int]) -> tuple[str, list[str]]:
         """Return what is told of some nodes of an instance: what it is called, and what each says of itself."""
         texts, vocabulary = self.source.texts, self.source.vocabulary
         if texts is not None:

@@ -15,8 +15,8 @@ def listed(nodes: Sequence[int], kind: str, said: Sequence[str], room: int) -> s
         nodes: their numbers in the prompt.
         kind: what is told of them.
         said: what each says, without quotation marks; "" is told as none.
-        room: characters. All texts are cut at one length, the longest that fits. Where there is no room for that, all are left
-            out, and it is said that they are.
+        room: characters. All texts are cut at one length, the longest that fits. Where there is no room for that, all are
+            left out, and it is said that they are.
     """
     if not nodes:
         return f"{kind}: none."

@@ -46,7 +46,8 @@ def airlines(options: str = "") -> GraphSource:
     data = folder / "_data"
     if not (data / ROUTES).is_file():
         raise ImportError(
-            f"graph 'airlines' reads {ROUTES} of bokeh-sampledata 2026.1 or later, which {data} has not: {install_line(EXTRA)}"
+            f"graph 'airlines' reads {ROUTES} of bokeh-sampledata 2026.1 or later, which is not in {data}: "
+            f"{install_line(EXTRA)}"
         )
     with (data / AIRPORTS).open(encoding="utf-8", newline="") as lines:
         ports = list(csv.DictReader(lines))

@@ -98,10 +98,10 @@ def load_graph(source: GraphSourceLike) -> GraphSource:
 
     Args:
         source: a name of `GRAPHS`: "cora", "karate", "les_miserables", "sbm", "barabasi_albert" (these two also with a
-            number of nodes, "sbm:10000"), "file:PATH", "wordnet", "wordnet:PATH", "airlines", "umls", "kinships", "nations" (these
-            with options, "wordnet?under=animal&features=hashed"); a `Path` (see `read_graph`), a `GraphSource`, a networkx graph
-            (`from_networkx`), a `Data` or dataset of PyTorch Geometric (`from_pyg`), or a sparse adjacency matrix of scipy
-            (`from_sparse`).
+            number of nodes, "sbm:10000"), "file:PATH", "wordnet", "wordnet:PATH", "airlines", "umls", "kinships", "nations"
+            (these also with options, "wordnet?under=animal&features=hashed"); a `Path` (see `read_graph`), a `GraphSource`,
+            a networkx graph (`from_networkx`), a `Data` or dataset of PyTorch Geometric (`from_pyg`), or a sparse adjacency
+            matrix of scipy (`from_sparse`).
 
     Raises:
         ValueError: the name is unknown, or what it names does not make a source.

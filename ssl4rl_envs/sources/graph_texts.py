@@ -1,4 +1,4 @@
-"""What nodes say of themselves: texts and named words of a graph, as they are checked, told in prompts and kept in one split."""
+"""What nodes say of themselves: texts and named words of a graph; how they are checked, told and kept in one split."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _PLAIN = {
 }
 """What ASCII has for letters and signs that do not come apart into one of its own and a mark."""
 
-_CONTROLS = {code: " " for code in (*range(32), 127)}
+_CONTROLS = dict.fromkeys((*range(32), 127), " ")
 _OURS = str.maketrans({'"': "'", ";": ",", "<": "(", ">": ")", "[": "(", "]": ")", "{": "(", "}": ")", "|": "/"})
 """Signs that prompts, replies and templates of models are written with, and what stands for them in a text."""
 

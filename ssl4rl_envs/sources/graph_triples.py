@@ -30,8 +30,8 @@ def triples(name: str, options: str = "") -> GraphSource:
 
     Args:
         name: "umls", "kinships" or "nations", the folder in pykeen.
-        options: "features=hashed" (see `with_words`), and "relation=NAME" or "relation=ONE+OTHER", which keeps these relations
-            and all entities; joined by "&".
+        options: "features=hashed" (see `with_words`), and "relation=NAME" or "relation=ONE+OTHER", which keeps these
+            relations and all entities; joined by "&".
 
     Raises:
         ImportError: pykeen is not installed, or lacks the files.

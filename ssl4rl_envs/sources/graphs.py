@@ -46,8 +46,8 @@ class GraphSource:
 
     The graph that is shown is made of the train edges, whatever is asked. Which split a pair of nodes belongs to is decided
     by a hash of the pair, whether they are joined or not; which split a node belongs to, by a hash of its features, so that
-    nodes with equal features fall on one side, and so do nodes with equal texts. Where features only tell kinds of nodes (see `kinds`), it is a hash of the
-    node's number, and tasks that ask for features refuse the graph.
+    nodes with equal features fall on one side, and so do nodes with equal texts. Where features only tell kinds of nodes
+    (see `kinds`), it is a hash of the node's number, and tasks that ask for features refuse the graph.
 
     Args:
         edges: (E, 2) pairs of node numbers. Directions are dropped, repeated pairs merged, loops left out.

@@ -1,4 +1,4 @@
-"""Words of texts as features: which of a graph's own words a node has, or which of a fixed number of buckets its words are in.
+"""Words of texts as features: which of a graph's own words a node has, or which of a fixed number of buckets hold its words.
 
 A graph network then reads what a language model is told, and nothing else. Words are found by one simple rule, and chosen by
 counts alone, so that features are the same on every machine.
@@ -26,17 +26,17 @@ LEAST, MOST = 3, 0.5
 BUCKETS = 512
 """Buckets that words of all graphs are hashed into: features of one width and meaning."""
 
-FUNCTION_WORDS = frozenset(
-    """
-    about above after again against all along also although among an and another any are as at be because been before being
-    below between both but by can cannot could did do does done during each either else etc even ever every few for from had
-    has have having he her here hers him his how however if in into is it its itself just like made make makes many may me
-    might more most much must my neither no nor not of off often on once one only or other others our out over own per same
-    several shall she should since so some such than that the their them themselves then there these they this those though
-    through thus to too under until up upon us used using usually very was we were what when where whether which while who
-    whom whose why will with within without would you your
-    """.split()
-)
+_ANYWHERE = """
+about above after again against all along also although among an and another any are as at be because been before
+being below between both but by can cannot could did do does done during each either else etc even ever every few for from
+had has have having he her here hers him his how however if in into is it its itself just like made make makes many may me
+might more most much must my neither no nor not of off often on once one only or other others our out over own per same
+several shall she should since so some such than that the their them themselves then there these they this those though
+through thus to too under until up upon us used using usually very was we were what when where whether which while who whom
+whose why will with within without would you your
+"""
+
+FUNCTION_WORDS = frozenset(_ANYWHERE.split())
 """Words of English that stand in any text and tell nothing of what it is about: they are no features."""
 
 _WORD, _ASCII_WORD = re.compile(r"[^\W_]{2,}"), re.compile("[a-z0-9]{2,}")
@@ -57,8 +57,8 @@ def bag_of_words(
     """Return which words nodes have: binary features (N, F), and the F words, in the order of the alphabet.
 
     Of the words that at least `least` nodes and at most a share `most` of them have, those are chosen that tell most of a
-    node: whether a node has a word is the less certain the nearer the share of nodes is to a half (the entropy of the answer),
-    so these are the commonest below that share. Equally common ones are chosen in the order of the alphabet.
+    node: whether a node has a word is the less certain the nearer the share of nodes is to a half (the entropy of the
+    answer), so these are the commonest below that share. Equally common ones are chosen in the order of the alphabet.
 
     Args:
         texts: N, one a node.
@@ -71,8 +71,8 @@ def bag_of_words(
     """
     if words < 1 or least < 1 or not 0 < most <= 0.5:
         raise ValueError(
-            f"need words >= 1, least >= 1 and 0 < most <= 0.5, since a word is told by who lacks it where more than half have "
-            f"it; got words={words}, least={least}, most={most}"
+            "need words >= 1, least >= 1 and 0 < most <= 0.5 (a word that more nodes have tells less again), "
+            f"got words={words}, least={least}, most={most}"
         )
     of_nodes = [sorted(set(words_of(text))) for text in texts]
     counts = Counter(word for of_node in of_nodes for word in of_node)

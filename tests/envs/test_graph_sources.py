@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -30,7 +32,10 @@ def test_cora_is_what_is_known_of_it():
 
 @pytest.mark.parametrize("name", GRAPHS.whole())
 def test_built_in_graphs_hold_together(name):
-    graph = load_graph(name)
+    try:
+        graph = load_graph(name)
+    except (FileNotFoundError, ImportError) as error:  # its data comes inside other packages
+        pytest.skip(str(error))
     assert load_graph(name) is graph
     assert (graph.edges[:, 0] < graph.edges[:, 1]).all()
     assert len(np.unique(graph.edges, axis=0)) == len(graph.edges)
@@ -231,7 +236,7 @@ def test_blocks_that_cannot_be_drawn_are_errors(wrong):
 
 
 def test_built_in_names_are_those_that_errors_list():
-    with pytest.raises(ValueError, match=f"known are {', '.join(GRAPHS)}$"):
+    with pytest.raises(ValueError, match=f"known are {re.escape(', '.join(GRAPHS))}$"):
         load_graph("nowhere")
     with pytest.raises(ValueError, match=r"sbm:NODES takes a whole number as NODES, e\.g\. sbm:2048, got 'sbm:many'"):
         load_graph("sbm:many")

@@ -121,6 +121,15 @@ class GraphTask(Task):
         room = MAX_PROMPT - INSTRUCTIONS - 10 * edges // 2
         self._told = max(0, min(TOLD, (room // nodes - 14) // 6))
 
+    def reason_for(self, shortcut: str) -> str | None:
+        """Return why a shortcut may tell; words that texts share may wherever nodes are told by their texts."""
+        if shortcut == "text overlap" and self.source.texts is not None:
+            return (
+                "It sees which words the texts of two nodes share, and whether one says what the other is called: a gloss "
+                "often names what a thing is a kind of. This is what texts are told for, and a baseline to beat."
+            )
+        return super().reason_for(shortcut)
+
     def make(self, stream: Stream) -> Batch:
         """Make the instances of a stream that is the task's own, one a row."""
         return self.complete(self.noted(self.lay_out(stream)))

@@ -53,8 +53,8 @@ class EdgePrediction(GraphTask):
     After one answer.
 
     ## Arguments
-    - `source`: the graph; "cora", "karate", "les_miserables", "sbm", "barabasi_albert", "file:PATH", or in Python a graph of
-      networkx or PyTorch Geometric.
+    - `source`: the graph; "cora", "karate", "les_miserables", "sbm", "barabasi_albert", "file:PATH", with words "wordnet",
+      "airlines", "umls", "kinships", "nations", or in Python a graph of networkx or PyTorch Geometric.
     - `fanouts`: most neighbours that are shown at each distance.
     - `features`: "inline" puts features into the observation, "id" the numbers of nodes.
     - `negatives`: how pairs that are not joined are drawn: "uniform" from all nodes, so that isolated ones and those with few

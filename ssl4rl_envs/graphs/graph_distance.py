@@ -42,8 +42,8 @@ class GraphDistance(GraphTask):
     After one answer.
 
     ## Arguments
-    - `source`: the graph; "cora", "karate", "les_miserables", "sbm", "barabasi_albert", "file:PATH", or in Python a graph of
-      networkx or PyTorch Geometric.
+    - `source`: the graph; "cora", "karate", "les_miserables", "sbm", "barabasi_albert", "file:PATH", with words "wordnet",
+      "airlines", "umls", "kinships", "nations", or in Python a graph of networkx or PyTorch Geometric.
     - `fanouts`: most neighbours that are shown at each distance; at least four distances.
     - `features`: "inline" puts features into the observation, "id" the numbers of nodes.
 

@@ -63,8 +63,8 @@ class GraphSearch(GraphTask):
     When it is found, or after `max_steps`: how many are left is shown.
 
     ## Arguments
-    - `source`: the graph; "cora", "karate", "les_miserables", "sbm", "barabasi_albert", "file:PATH", or in Python a graph
-      of networkx or PyTorch Geometric.
+    - `source`: the graph; "cora", "karate", "les_miserables", "sbm", "barabasi_albert", "file:PATH", with words "wordnet",
+      "airlines", "umls", "kinships", "nations", or in Python a graph of networkx or PyTorch Geometric.
     - `fanouts`: most neighbours that are shown at each distance from the middle.
     - `features`: "inline" puts features into the observation, "id" the numbers of nodes.
     - `candidates`: how many, 3 to 26.

@@ -76,8 +76,8 @@ class GraphWalk(GraphTask):
     At the goal, or after `max_steps`, which are a part of the question: how many are left is shown.
 
     ## Arguments
-    - `source`: the graph; "cora", "karate", "les_miserables", "sbm", "barabasi_albert", "file:PATH", or in Python a graph
-      of networkx or PyTorch Geometric.
+    - `source`: the graph; "cora", "karate", "les_miserables", "sbm", "barabasi_albert", "file:PATH", with words "wordnet",
+      "airlines", "umls", "kinships", "nations", or in Python a graph of networkx or PyTorch Geometric.
     - `fanouts`: most neighbours that are drawn at each distance from the goal; more distances than `distance`.
     - `features`: "inline" puts features into the observation, "id" the numbers of nodes.
     - `distance`: edges between start and goal, at least 2.

@@ -42,7 +42,8 @@ class MaskedFeatures(GraphTask):
     After one answer, which is a sequence of decisions.
 
     ## Arguments
-    - `source`: the graph, with binary features; "cora", "sbm", "file:PATH", or in Python a graph of PyTorch Geometric.
+    - `source`: the graph, with binary features; "cora", "sbm", "file:PATH", "wordnet", "airlines", or in Python a graph of
+      PyTorch Geometric.
     - `fanouts`: most neighbours that are shown at each distance.
     - `masked`: how many nodes.
 

@@ -44,8 +44,8 @@ class NeighborChoice(GraphTask):
     After one answer.
 
     ## Arguments
-    - `source`: the graph; "cora", "karate", "les_miserables", "sbm", "barabasi_albert", "file:PATH", or in Python a graph of
-      networkx or PyTorch Geometric.
+    - `source`: the graph; "cora", "karate", "les_miserables", "sbm", "barabasi_albert", "file:PATH", with words "wordnet",
+      "airlines", "umls", "kinships", "nations", or in Python a graph of networkx or PyTorch Geometric.
     - `fanouts`: most neighbours that are shown at each distance.
     - `features`: "inline" puts features into the observation, "id" the numbers of nodes.
     - `candidates`: how many, 2 to 26.

@@ -27,10 +27,10 @@ def airlines(options: str = "") -> GraphSource:
     """Return which airports of the United States are joined by a route of some airline, in July 2026.
 
     From OurAirports and the U.S. Bureau of Transportation Statistics (public domain), as bokeh-sampledata 2026.1 (BSD-3)
-    brings them: 514 airports and 9,161 routes of airlines, which are 3,017 pairs of airports; 162 airports have none. A text
-    is "Albuquerque International Sunport, Albuquerque, United States, 35N 107W": name, city, country, and where it lies in
-    whole degrees. Directions, airlines and how many fly are dropped. Labels: whether an airport is a large one, which no
-    text says; names are its codes, ABQ.
+    brings them: 9,161 routes of airlines between 352 of its 514 airports, which are 3,017 pairs; the other airports, which
+    have no route, are left out and counted. A text is "Albuquerque International Sunport, Albuquerque, United States, 35N
+    107W": name, city, country, and where it lies in whole degrees. Directions, airlines and how many fly are dropped. Labels:
+    whether an airport is a large one, which no text says; names are its codes, ABQ.
 
     Args:
         options: "features=hashed" or nothing; see `with_words`.
@@ -53,18 +53,22 @@ def airlines(options: str = "") -> GraphSource:
         ports = list(csv.DictReader(lines))
     with gzip.open(data / ROUTES, "rt", encoding="utf-8", newline="") as lines:
         routes = [(row["SourceID"], row["DestinationID"]) for row in csv.DictReader(lines)]
-    number = {port["AirportID"]: node for node, port in enumerate(ports)}
-    lost = next((end for route in routes for end in route if end not in number), None)
+    known = {port["AirportID"] for port in ports}
+    lost = next((end for route in routes for end in route if end not in known), None)
     if lost is not None:
         raise ValueError(f"{data / ROUTES}: airport {lost} is not in {AIRPORTS}")
+    used = {end for route in routes for end in route}
+    kept = [port for port in ports if port["AirportID"] in used]
+    number = {port["AirportID"]: node for node, port in enumerate(kept)}
     return with_words(
         "airlines",
         [(number[one], number[other]) for one, other in routes],
-        [", ".join([port["Name"], port["City"], port["Country"], _place(port)]) for port in ports],
+        [", ".join([port["Name"], port["City"], port["Country"], _place(port)]) for port in kept],
         given,
         LEAST,
-        labels=np.array([port["Type"] == "large_airport" for port in ports], np.int64),
-        names=np.array([port["IATA"] for port in ports]),
+        labels=np.array([port["Type"] == "large_airport" for port in kept], np.int64),
+        names=np.array([port["IATA"] for port in kept]),
+        left_out={"airports without a route": len(ports) - len(kept)},
     )
 
 

@@ -217,6 +217,7 @@ def write_airports(folder, count=80):
             f'{1000 + number},"Port {number // 8}, East Field",Town{number % 8},Land,P{number:02d},XX,{number % 5 - 2}.4,'
             f"{-number % 7}.6,1,,,,{size},OurAirports"
         )
+    rows.insert(5, "7,Lonely Field,Nowhere,Land,NIL,XX,1,1,1,,,,medium_airport,OurAirports")
     (folder / "_data" / "airports.csv").write_text("\n".join(rows) + "\n")
     routes = ["Airline,AirlineID,Source,SourceID,Destination,DestinationID,Codeshare,Stops,Equipment"]
     for number in range(count - 1):
@@ -236,6 +237,7 @@ def test_airports_and_routes_are_read_without_importing_their_package(package):
     assert np.flatnonzero(graph.labels).tolist() == list(range(0, 80, 10))
     assert graph.joined(np.array([0, 9, 9]), np.array([1, 27, 30])).tolist() == [True, True, False]
     assert graph.left_out["repeated edges"] > 70
+    assert graph.left_out["airports without a route"] == 1
     assert {"town1", "2s", "6e"} <= set(graph.vocabulary)
     assert not {"land", "field", "large"} & set(graph.vocabulary)
     hashed = load_graph("airlines?features=hashed")
@@ -300,7 +302,7 @@ def test_triples_say_what_is_missing(package, monkeypatch):
 
 REAL = {
     "wordnet": {82_115: 84_427, 82_192: None},
-    "airlines": {514: 3_017},
+    "airlines": {352: 3_017},
     "umls": {135: 3_549},
     "kinships": {104: 5_356},
     "nations": {14: 91},

@@ -14,23 +14,27 @@ from numpy.typing import NDArray
 from ssl4rl_agents.rules.graph_rules import adjacency, features
 from ssl4rl_benchmarks.audits import structure
 from ssl4rl_benchmarks.audits.features import Table
+from ssl4rl_benchmarks.audits.text_overlap import TEXTS, reads_texts, text_overlap
 from ssl4rl_envs import Batch
 from ssl4rl_envs.graphs.base import GraphTask
 
 COUNTED = (structure.DEGREE, structure.COUNTS, structure.COMMON, structure.WAYS, structure.WORD, structure.ALL)
 DESCRIBED = ("feature overlap", "numbering")
-GRAPH_SOLVERS = (*COUNTED, *DESCRIBED)
+GRAPH_SOLVERS = (*COUNTED, *DESCRIBED, TEXTS)
 EDGES = 8
 """First edges of which the numbers are looked at."""
 
 
 def graph_solvers_of(task: GraphTask) -> list[str]:
     """Return the solvers that a graph task can be put to, by name."""
-    return [*structure.groups_of(task), *DESCRIBED]
+    return [*structure.groups_of(task), *DESCRIBED, *([TEXTS] if reads_texts(task) else [])]
 
 
 def describe_graphs(solver: str, task: GraphTask, batch: Batch) -> Table:
-    """Return what one of `DESCRIBED` sees of n neighbourhoods, (n, features); beside the question where there are several."""
+    """Return what one of `DESCRIBED` or `TEXTS` sees of n neighbourhoods, (n, features).
+
+    Beside the question where there are several.
+    """
     seen = _seen(solver, task, batch)
     if task.role != "question":
         return seen
@@ -41,6 +45,8 @@ def describe_graphs(solver: str, task: GraphTask, batch: Batch) -> Table:
 
 def _seen(solver: str, task: GraphTask, batch: Batch) -> Table:
     shown = batch.observation
+    if solver == TEXTS:
+        return text_overlap(task, batch)
     if solver == "numbering":
         there = np.repeat(shown["edge_mask"][:, None, :EDGES], 2, axis=1).reshape(len(batch), -1)
         places = np.concatenate([shown["target"], shown["edge_index"][:, :, :EDGES].reshape(len(batch), -1)], axis=1)

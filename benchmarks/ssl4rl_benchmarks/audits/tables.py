@@ -7,6 +7,7 @@ from typing import Any
 from ssl4rl_benchmarks import screen
 from ssl4rl_benchmarks.audits.graph_features import GRAPH_SOLVERS
 from ssl4rl_benchmarks.audits.shortcuts import SOLVERS
+from ssl4rl_benchmarks.audits.text_overlap import TEXTS
 
 POLICIES = ("random", "constant", "majority", "best fixed")
 ABSENT = "–"
@@ -51,7 +52,9 @@ def _kinds(results: list[dict[str, Any]]) -> list[tuple[tuple[str, ...], list[di
     measured = [result for result in results if "shortcuts" in result]
     graphs = [result for result in measured if set(GRAPH_SOLVERS) & set(result["shortcuts"])]
     others = [result for result in measured if result not in graphs]
-    return [(solvers, kind) for solvers, kind in ((SOLVERS, others), (GRAPH_SOLVERS, graphs)) if kind]
+    read = any(TEXTS in result["shortcuts"] for result in graphs)
+    of_graphs = GRAPH_SOLVERS if read else tuple(name for name in GRAPH_SOLVERS if name != TEXTS)
+    return [(solvers, kind) for solvers, kind in ((SOLVERS, others), (of_graphs, graphs)) if kind]
 
 
 def _refused(results: list[dict[str, Any]]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from ssl4rl_envs.briefly import briefly
+from ssl4rl_envs.sources.notices import warn
 from ssl4rl_envs.stream import hash_rows
 
 _PLAIN = {
@@ -86,6 +88,13 @@ def checked_texts(texts: Sequence[Any] | NDArray[Any] | None, count: int, name: 
             raise ValueError(
                 f"graph {name!r}: texts must be strings, '' where a node has none, and that of node {node} is {briefly(text)}"
             )
+    lost = Counter(letter for text in found if not text.isascii() for letter in unmarked(text) if not letter.isascii())
+    if lost:
+        first = ", ".join(repr(letter) for letter, _ in lost.most_common(3))
+        warn(
+            f"graph {name!r}: its texts hold {lost.total()} letters that plain ASCII has no likeness of ({first}, ...); "
+            "prompts tell each as '?'"
+        )
     return found
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +83,7 @@ def read_wordnet(path: str | Path) -> GraphSource:
     return _graph(file, file.stat().st_mtime_ns, file.stat().st_size, tuple(sorted(options.items())))
 
 
-@cache
+@lru_cache(maxsize=4)
 def _graph(file: Path, written: int, size: int, chosen: tuple[tuple[str, str], ...]) -> GraphSource:
     """Read a file once, as long as it stays as it is."""
     del written, size

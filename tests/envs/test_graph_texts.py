@@ -264,6 +264,14 @@ def test_nodes_with_equal_texts_are_in_one_split(features):
     assert (np.abs(shares - [0.7, 0.15, 0.15]) < 0.1).all()
 
 
+def test_letters_that_prompts_cannot_tell_are_counted():
+    with pytest.warns(
+        UserWarning, match=r"its texts hold 3 letters that plain ASCII has no likeness of \('中', '文', \.\.\.\)"
+    ):
+        source = graph(["中文中", "Café", *TEXTS[2:]])
+    assert source.texts[0] == "中文中"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

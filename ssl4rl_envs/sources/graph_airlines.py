@@ -18,8 +18,8 @@ PACKAGE, AIRPORTS, ROUTES = "bokeh_sampledata", "airports.csv", "routes.csv.gz"
 SIZES = ("not large", "large")
 """What labels say of an airport."""
 
-LEAST = 2
-"""A word is a feature if at least so many airports have it."""
+LEAST = 4
+"""A word is a feature if at least so many airports have it; so each of a few groups of similar airports is in every split."""
 
 
 @cache

@@ -127,11 +127,7 @@ class Speech(ABC):
 
     def prompts(self, batch: Batch, style: str = "direct") -> list[str]:
         """Return the whole prompts: each question with the instructions of `style`, of which "tool" has none."""
-        how = answers.instructions(style, self.format(self.example()))
-        questions = self.question(batch)
-        prompts = {question: f"{question} {how}".rstrip() for question in questions}  # many ask all in the same words
-        answers.check_ascii(list(prompts.values()))
-        return [prompts[question] for question in questions]
+        return with_instructions(self, self.question(batch), style)
 
     def parse(self, text: str, style: str = "direct", grammar: str = "strict") -> NDArray[Any] | None:
         """Read a reply; None where it is not exactly one valid answer.
@@ -197,6 +193,14 @@ class Speech(ABC):
         if self.answer_format is None:
             raise ValueError(f"{type(self).__name__} has no text answers")
         return self.answer_format
+
+
+def with_instructions(task: Speech, questions: Sequence[str], style: str = "direct") -> list[str]:
+    """Return whole prompts: questions about a task, in its own words or in others, with the instructions of `style`."""
+    how = answers.instructions(style, task.format(task.example()))
+    prompts = {question: f"{question} {how}".rstrip() for question in questions}  # many ask all in the same words
+    answers.check_ascii(list(prompts.values()))
+    return [prompts[question] for question in questions]
 
 
 def read_reply(

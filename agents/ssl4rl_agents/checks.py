@@ -36,15 +36,17 @@ IDLE: tuple[tuple[tuple[str, ...], Counts, str], ...] = (
             "policy.cache",
             "policy.precision",
             "policy.compile",
+            "policy.graph_tokens",
         ),
         lambda config: config.policy.interface == "text",
         "a graph network, which reads no words and writes none",
     ),
     (
         ("policy.gnn_hidden", "policy.gnn_layers"),
-        lambda config: config.policy.interface == "array",
-        "a model that reads words; it is for the graph networks",
+        lambda config: config.policy.reads_graphs,
+        "a model that reads words alone; it is for the graph networks, and for graph_tokens",
     ),
+    (("policy.graph_words",), lambda config: config.policy.graph_tokens != "none", "graph_tokens none"),
     (("objective.gae_lambda",), lambda config: config.objective.length_adaptive_alpha is None, "length_adaptive_alpha"),
     (("objective.kl_loss",), lambda config: config.objective.kl_coefficient != 0, "kl_coefficient 0"),
     (("probe_questions",), lambda config: bool(config.probe_every), "probe_every 0"),
@@ -124,8 +126,8 @@ def _rollout(config: TrainConfig, *, nano: bool) -> RolloutConfig:
 
 
 def _resolved_automatically(config: TrainConfig, *, anew: bool) -> TrainConfig:
-    """Do as `resolved` does, with the model that follows from the environment."""
-    model = model_for(config.env)
+    """Do as `resolved` does, with the model that follows from the environment, or from graph tokens, which nano reads."""
+    model = model_for(config.env) if config.policy.graph_tokens == "none" else "nano"
     try:
         return resolved(dataclasses.replace(config, policy=dataclasses.replace(config.policy, model=model)), anew=anew)
     except ValueError as error:
@@ -238,6 +240,25 @@ def _check_together(config: TrainConfig) -> None:
         )
     _check_replay(config)
     _check_control(config)
+    _check_graph_tokens(config)
+
+
+def _check_graph_tokens(config: TrainConfig) -> None:
+    if config.policy.graph_tokens == "none":
+        return
+    told = f"policy.graph_tokens {config.policy.graph_tokens}"
+    if config.rollout.context != "turn":
+        raise ValueError(
+            f"{told} stand in prompts of single questions; rollout.context must be 'turn' with it, got "
+            f"{config.rollout.context!r}"
+        )
+    if config.rollout.engine != "policy":
+        raise ValueError(
+            f"{told} are made by the policy itself, and {config.rollout.engine} samples in its stead; leave one out"
+        )
+    if config.format_tasks or config.optimizer.replay:
+        other = "format_tasks" if config.format_tasks else "optimizer.replay"
+        raise ValueError(f"{told} are of graphs, and {other} asks about pictures; leave one of them out")
 
 
 def _check_replay(config: TrainConfig) -> None:

@@ -34,6 +34,8 @@ SHAPE = (
     "nano_image_size",
     "gnn_hidden",
     "gnn_layers",
+    "graph_tokens",
+    "graph_words",
     "lora_rank",
     "lora_alpha",
 )

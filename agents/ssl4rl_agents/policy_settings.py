@@ -18,7 +18,7 @@ PREFIX_MODELS = ("paligemma",)
 NANO_TYPE = "ssl4rl_nano"
 """The `model_type` of nano in the config.json of a folder."""
 
-PARTS = ("vision", "connector", "language", "embeddings")
+PARTS = ("vision", "connector", "language", "embeddings", "graph")
 """Parts of a model that `policy.freeze` names."""
 
 BUILT_IN = ("nano", *GRAPH_MODELS)
@@ -53,7 +53,8 @@ class PolicyConfig(Settings):
     with LoRA and false without; LoRA with an unfrozen tower adapts the tower too."""
     freeze: tuple[str, ...] = ()
     """Parts of the model that stay as they are: vision (the tower), connector, language (all that reads and writes words), or
-    embeddings (of language, the words alone). vision and connector together are freeze_vision."""
+    embeddings (of language, the words alone). vision and connector together are freeze_vision. With graph_tokens, graph is
+    the network that makes these, and connector what brings them to the width of words."""
     lora_rank: int = 0
     """Rank of low-rank adapters (Hu et al. 2021, arXiv 2106.09685), which alone are trained; 0 trains all weights."""
     lora_alpha: int | None = None
@@ -84,6 +85,13 @@ class PolicyConfig(Settings):
     nano_image_size: int | None = None
     """Side of the pictures that a fresh nano sees, in pixels, a multiple of 8; None is 32. Pictures of a task, whatever its
     image_size, are brought to it, and each 8 x 8 pixels are a token of the prompt: 64 has four times as many as 32."""
+    graph_tokens: Literal["none", "gcn", "sage", "gat", "gin"] = "none"
+    """Graph network that reads the neighbourhood of a question about a graph for a language model: one soft token for each
+    node that is asked about, projected into the width of its words, stands in the prompt. Network and projection are made
+    from scratch and learn together with the language model, whose name is policy.model (nano where it is auto)."""
+    graph_words: Literal["question", "full"] = "question"
+    """What the words tell beside graph tokens. question: the question alone, a few dozen tokens; the neighbourhood is known
+    by the graph tokens. full: the neighbourhood too, as without graph tokens."""
     gnn_hidden: int = 128
     """Width of a graph network."""
     gnn_layers: int = 2
@@ -99,6 +107,11 @@ class PolicyConfig(Settings):
         if self.model == AUTO:
             raise ValueError("policy.model auto follows from the environment; `TrainConfig.resolved` says what it is")
         return "array" if self.model in GRAPH_MODELS else "text"
+
+    @property
+    def reads_graphs(self) -> bool:
+        """Whether a graph network reads arrays, to answer by itself or for a language model."""
+        return self.interface == "array" or self.graph_tokens != "none"
 
     @property
     def is_nano(self) -> bool:

@@ -38,6 +38,7 @@ ON_DEMAND = {
     ("named", "runtime.device"): "settings are read without torch until a run begins",
     ("policies.build", "policies.gnn"): "PyG takes seconds to import",
     ("policies.build", "policies.language"): "so does transformers, and graph networks do without",
+    ("policies.language", "policies.hybrid"): "it needs PyG, which readers of words do without",
     ("runtime.samplers", "policies.vlm"): "likewise",
     ("ppo.contexts", "policies.conversations"): "likewise",
     ("ppo.contexts", "policies.strips"): "likewise",

@@ -71,7 +71,7 @@ def _load(checkpoint: Path, config: PolicyConfig, device: torch.device, task: Ta
         return _load_gnn(checkpoint, config, task, device)
     from ssl4rl_agents.policies import language
 
-    return language.load_language(checkpoint, config, device, prompt_style)
+    return language.load_language(checkpoint, config, device, prompt_style, task)
 
 
 def _build_gnn(config: PolicyConfig, task: Task, seed: int, device: torch.device) -> Policy:

@@ -54,6 +54,8 @@ class Decoder:
         self.base = base_of(model)
         self._name = type(model).__name__
         self._two_way = two_way_type(model)
+        self.placeholder: int | None = getattr(model.config, "image_token_id", None)
+        """The token in whose places stands what is no word: tokens of pictures; None in a model that reads words alone."""
         self.one_mask = model.config.model_type == "paligemma"
         self.answer_type = int(self.one_mask)
         """The token type of answers, where a model is told one: a suffix, in a model that tells it from the prompt."""
@@ -234,9 +236,8 @@ class Decoder:
             return 0
         ids = inputs.input_ids
         shared = (ids == ids[:1]).all(0) & inputs.attention_mask.bool().all(0)
-        image = getattr(self.model.config, "image_token_id", None)
-        if image is not None:
-            shared &= ids[0] != image
+        if self.placeholder is not None:
+            shared &= ids[0] != self.placeholder
         return min(int(shared.long().cumprod(0).sum()), ids.shape[1] - 1)
 
     def _behind(self, inputs: VLMInputs, tokens: Tensor, mask: Tensor) -> Tensor:
@@ -342,14 +343,17 @@ class Decoder:
     def run(self, tokens: Tensor, mask: Any, positions: Tensor, cache: Cache | None, **told: Any) -> Tensor:
         """Run tokens (n, T) at positions (n, axes, T) behind what a cache holds; return hidden states (n, T, hidden)."""
         outputs = self.base(
-            input_ids=tokens,
+            **self.given(tokens, told),
             attention_mask=mask,
             position_ids=positions[:, 0] if positions.shape[1] == 1 else positions.permute(1, 0, 2),
             past_key_values=cache,
             use_cache=cache is not None,
-            **told,
         )
         return cast(Tensor, outputs.last_hidden_state)
+
+    def given(self, tokens: Tensor, told: dict[str, Any]) -> dict[str, Any]:
+        """Return what the model takes for tokens (n, T), `told` what stands in the places of some."""
+        return {"input_ids": tokens, **told}
 
     def _check_attention(self, gradient_checkpointing: bool) -> None:
         if self.takes_masks:

@@ -46,24 +46,26 @@ def freeze_tower(model: Any) -> None:
         parameter.requires_grad_(False)
 
 
-def freeze_parts(model: Any, parts: Sequence[str]) -> None:
+def freeze_parts(there: dict[str, list[nn.Parameter]], parts: Sequence[str], model: str) -> None:
     """Leave parts of a model as they are.
+
+    Args:
+        there: its parts, as of `parts_of`.
+        parts: which of them.
+        model: what it is called, for the error.
 
     Raises:
         ValueError: it has no such part, or nothing of it is left to learn.
     """
     if not parts:
         return
-    there = parts_of(model)
     for name in parts:
         if name not in there:
-            raise ValueError(f"policy.freeze: {type(model).__name__} has no part {name!r}; it has {', '.join(there)}")
+            raise ValueError(f"policy.freeze: {model} has no part {name!r}; it has {', '.join(there)}")
         for parameter in there[name]:
             parameter.requires_grad_(False)
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ValueError(
-            f"policy.freeze {', '.join(parts)} leaves nothing of {type(model).__name__} to learn; it has {', '.join(there)}"
-        )
+    if not any(parameter.requires_grad for part in there.values() for parameter in part):
+        raise ValueError(f"policy.freeze {', '.join(parts)} leaves nothing of {model} to learn; it has {', '.join(there)}")
 
 
 def _parameters(parts: Iterable[Any]) -> list[nn.Parameter]:

@@ -171,14 +171,13 @@ class GNNPolicy(Policy):
         """Where the weights are."""
         return self.encoder.unknown.device
 
-    def observe(self, interface: Interface, batch: Batch) -> dict[str, Any]:
+    def shown(self, interface: Interface, batch: Batch) -> dict[str, Any]:
         """Return graphs with the numbers of nodes where the questions are compact and there is a table, else what is shown.
 
         Of nodes whose features are hidden no number is read, so that nothing is known that is not shown.
         """
         by_number = self.table is not None and "node_id" in batch.observation
-        shown = batch.observation if by_number else interface.observe(batch)
-        return {**shown, **self.answerable(interface.task, batch)}
+        return batch.observation if by_number else interface.observe(batch)
 
     def answerable(self, task: Task, batch: Batch) -> dict[str, NDArray[np.int16]]:
         """Return which answers may be given, where these are the ones that it chooses among."""

@@ -151,9 +151,10 @@ class NanoVLMModel(NanoVLMPreTrainedModel):
 
     def forward(
         self,
-        input_ids: torch.Tensor,
+        input_ids: torch.Tensor | None = None,
         pixel_values: torch.Tensor | None = None,
         mm_encoder_outputs: dict[str, Any] | None = None,
+        inputs_embeds: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> LlavaModelOutputWithPast:
         """Run the decoder over tokens (n, length), with the pictures' tokens in the places of the image token.
@@ -162,13 +163,14 @@ class NanoVLMModel(NanoVLMPreTrainedModel):
             input_ids: (n, length).
             pixel_values: all pictures in the order of their places, or None.
             mm_encoder_outputs: {"image": what `get_image_features` returned} in their stead.
+            inputs_embeds: (n, length, hidden) in the stead of tokens and pictures.
             kwargs: the decoder's: attention_mask, position_ids, past_key_values, use_cache, ...
         """
-        embeddings = self.get_input_embeddings()(input_ids)
+        embeddings = self.get_input_embeddings()(input_ids) if inputs_embeds is None else inputs_embeds
         images = (mm_encoder_outputs or {}).get("image")
         if images is None and pixel_values is not None:
             images = self.get_image_features(pixel_values)
-        if images is not None:
+        if images is not None and input_ids is not None:
             features = torch.cat(list(images.pooler_output)).to(embeddings)
             where = input_ids == self.config.image_token_id
             if int(where.sum()) != len(features):
@@ -205,7 +207,7 @@ class NanoVLMForConditionalGeneration(NanoVLMPreTrainedModel, GenerationMixin):
 
     def forward(
         self,
-        input_ids: torch.Tensor,
+        input_ids: torch.Tensor | None = None,
         pixel_values: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         logits_to_keep: int = 0,

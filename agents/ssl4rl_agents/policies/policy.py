@@ -138,8 +138,17 @@ class Policy(nn.Module, ABC):
         return None
 
     def observe(self, interface: Interface, batch: Batch) -> dict[str, Any]:
-        """Return what `encode` takes of questions, be they compact or not; by default what an agent is shown."""
-        return {**interface.observe(batch), **self.answerable(interface.task, batch)}
+        """Return what `encode` takes of questions, be they compact or not: `shown`, and which answers may be given."""
+        return {**self.shown(interface, batch), **self.answerable(interface.task, batch)}
+
+    def shown(self, interface: Interface, batch: Batch) -> dict[str, Any]:
+        """Return what is seen of questions; by default what an agent is shown, and what is seen beside it."""
+        return {**interface.observe(batch), **self.beside(interface, batch)}
+
+    def beside(self, interface: Interface, batch: Batch) -> dict[str, Any]:
+        """Return what `encode` takes beside what an agent is shown, or in its place; by default nothing."""
+        del interface, batch
+        return {}
 
     def answerable(self, task: Task, batch: Batch) -> dict[str, NDArray[np.int16]]:
         """Return what `encode` takes beside what is shown: which answers may be given, where not any may.

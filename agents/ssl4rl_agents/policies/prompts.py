@@ -38,6 +38,9 @@ TWO_WAY = {"gemma3": 1, "paligemma": 0}
 PROBE = "Which one is it?"
 """A prompt that shows what a chat template puts behind prompts."""
 
+SIDE = 36
+"""Of the pictures that try a model out, in pixels."""
+
 
 @dataclass
 class VLMInputs:
@@ -246,6 +249,16 @@ class PromptEncoder:
             None,
             None if answers is None else torch.from_numpy(answers).to(by_token["input_ids"].device),
         )
+
+    @property
+    def sees(self) -> bool:
+        """Whether something stands in prompts that is no word."""
+        return self.image_token_id is not None
+
+    def example(self, count: int) -> dict[str, Any]:
+        """Return what `count` prompts that try the model out show beside their words: two pictures each."""
+        shown = np.random.default_rng(0).integers(0, 256, (2, count, SIDE, SIDE, 3), dtype=np.uint8)
+        return {"image": shown[0], "reference": shown[1]}
 
     @property
     def has_template(self) -> bool:

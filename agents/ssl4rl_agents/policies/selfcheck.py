@@ -41,8 +41,6 @@ LONG, LONGEST = 32, 1024
 """Tokens of the longer question: usually, and at most, where the model speaks of a window."""
 WINDOW = 12
 """What a window that the policy knows of is set to meanwhile, so that short questions are longer."""
-SIDE = 36
-"""Of the pictures, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def check_model(policy: VLMPolicy) -> None:
     if not policy.decoder.takes_masks and policy.device.type == "cpu":
         return  # flash attention runs on GPUs alone, where `build_policy` has put the model before
     with torch.no_grad(), explained(policy.model), short_windows(policy):
-        case = _case(policy, pictures=policy.encoder.image_token_id is not None)
+        case = _case(policy, pictures=policy.encoder.sees)
         found = compare(policy, case)
         if not found.equal and not _head_is_known(policy, case):
             policy.leave_logits_alone()
@@ -168,7 +166,8 @@ def _plain_logits(policy: VLMPolicy, case: Case, question: int, answer: Tensor) 
     for name, types in case.types.items():
         behind = torch.full_like(answer, policy.decoder.answer_type)
         told[name] = torch.cat([types[question][kept], behind])[None]
-    logits = policy.model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False, **told).logits
+    given = policy.decoder.given(ids, told)
+    logits = policy.model(**given, attention_mask=torch.ones_like(ids), use_cache=False).logits
     return cast(Tensor, logits[0, -len(answer) - 1 : -1].float())
 
 
@@ -177,7 +176,7 @@ def _case(policy: VLMPolicy, *, pictures: bool, long: bool = True) -> Case:
 
     Args:
         policy: is asked.
-        pictures: show two of them with each.
+        pictures: show with each what the policy sees beside words.
         long: ask the second question too.
     """
     limit = position_limit(policy.model.config)
@@ -196,8 +195,7 @@ def _ask(policy: VLMPolicy, prompts: list[str], pictures: bool) -> Any:
     """Return what the processor makes of questions."""
     observations: dict[str, Any] = {"prompt": prompts}
     if pictures:
-        shown = np.random.default_rng(0).integers(0, 256, (2, len(prompts), SIDE, SIDE, 3), dtype=np.uint8)
-        observations |= {"image": shown[0], "reference": shown[1]}
+        observations |= policy.encoder.example(len(prompts))
     return policy.encoder.processed(observations, policy.device)
 
 

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 
 from ssl4rl_agents.policies.conversations import Conversations, Heard
+from ssl4rl_agents.policies.prompts import SIDE
 from ssl4rl_agents.policies.replay import evaluate_conversations
-from ssl4rl_agents.policies.selfcheck import SIDE, made_answers, rounding, short_windows
+from ssl4rl_agents.policies.selfcheck import made_answers, rounding, short_windows
 from ssl4rl_agents.policies.strips import behind
 from ssl4rl_agents.policies.support import RUNS, UnsupportedModelError, explained
 

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 import torch._dynamo as dynamo
@@ -26,7 +26,7 @@ from typing_extensions import override
 from ssl4rl_agents.policies.allowed import Allowed
 from ssl4rl_agents.policies.conversations import Conversations, join
 from ssl4rl_agents.policies.decoder import Decoder
-from ssl4rl_agents.policies.freezing import freeze_parts, freeze_tower
+from ssl4rl_agents.policies.freezing import freeze_parts, freeze_tower, parts_of
 from ssl4rl_agents.policies.fused_norms import fuse_norms
 from ssl4rl_agents.policies.limits import position_limit, require_room
 from ssl4rl_agents.policies.loading import load_value_head, load_weights_checked, without_bars
@@ -78,6 +78,8 @@ class VLMPolicy(Policy):
     """
 
     interface = "text"
+    reader: ClassVar[type[PromptEncoder]] = PromptEncoder
+    runner: ClassVar[type[Decoder]] = Decoder
 
     def __init__(
         self,
@@ -110,8 +112,8 @@ class VLMPolicy(Policy):
         with explained(model):
             batch_windows(base_of(model))
             fuse_norms(model)
-            self.encoder = PromptEncoder(model, processor, template_arguments)
-            self.decoder = Decoder(model, gradient_checkpointing=gradient_checkpointing, static=STATIC[cache])
+            self.encoder = self.reader(model, processor, template_arguments)
+            self.decoder = self.runner(model, gradient_checkpointing=gradient_checkpointing, static=STATIC[cache])
             self._between, self._talked = Between(self.encoder, self.prompt_style), False
             self._take_apart(ends, freeze_vision=freeze_vision)
             self._prepare_weights(lora_rank, lora_alpha, freeze, freeze_vision=freeze_vision)
@@ -182,11 +184,7 @@ class VLMPolicy(Policy):
         self.decoder.make_same_passes()
 
     def compile_layers(self, backend: str = "inductor") -> None:
-        """Compile each layer of decoder and vision tower with torch.compile; shapes stay free.
-
-        Args:
-            backend: of torch.compile.
-        """
+        """Compile each layer of decoder and vision tower with this backend of torch.compile; shapes stay free."""
         layers = [module for module in self.model.modules() if isinstance(module, GradientCheckpointingLayer)]
         self.decoder.static = False  # what is compiled anew in the middle of a step cannot be recorded
         # Layers share their code, and each is compiled for its place in the cache, with gradients and without.
@@ -359,7 +357,7 @@ class VLMPolicy(Policy):
             self.adapters = SlimAdapters(model)
         if self.freeze_vision:
             freeze_tower(model)
-        freeze_parts(model, freeze)
+        freeze_parts(parts_of(model), freeze, type(model).__name__)
 
     def statistics(self, hidden: Tensor, tokens: Tensor, allowed: Allowed | None = None) -> tuple[Tensor, Tensor]:
         """Return log-probabilities and entropies of tokens (n,), never with more than `LOGITS` logits at a time."""

@@ -78,7 +78,7 @@ def example_pass(policy: Policy, interface: Interface, randomness: Randomness) -
     """Return a question and an answer as a policy takes them."""
     batch = interface.task.sample(Stream.span("train", randomness.seed("questions"), 0, 1))
     with autocast(policy, randomness.processes.device):
-        inputs = policy.encode(interface.observe(batch))
+        inputs = policy.encode(policy.observe(interface, batch))
         samples = policy.generate(inputs, deterministic=True)
     return inputs, samples.tokens, samples.mask
 

@@ -124,11 +124,13 @@ class Reference:
         if not resumed:
             checkpoint.save_policy(folder, policy, processes)
             processes.barrier()
-        if resumed or processes.sharded or processes.deepspeed:  # which hang too much on a policy for it to be copied
+        if processes.sharded or processes.deepspeed:  # which hang too much on a policy for it to be copied
             self._copy = load_policy(folder, config, processes.device, task)
             self._copy.constraint = policy.constraint
-        else:
-            self._copy = copy.deepcopy(policy)
+        else:  # what is left as it is, as a model is that adapters adapt, is the same in both
+            self._copy = copy.deepcopy(policy, {id(one): one for one in policy.parameters() if not one.requires_grad})
+            if resumed:
+                self._copy.load_weights(folder)
         self._copy.requires_grad_(False)
         processes.shard(self._copy)
 

@@ -168,7 +168,8 @@ def teach_format(
     count = config.format_warmup or 0
     seeds = randomness.seed("format questions"), randomness.seed("format answers")
     prompts, _ = config.rollout.sizes()
-    lessons = format_lessons(interface, seeds, count, prompts, part, answers_each(interface, prompts, part))
+    show = partial(steps.policy.shown, interface)
+    lessons = format_lessons(interface, seeds, count, prompts, part, answers_each(interface, prompts, part), show)
     with format_steps(steps.optimizer, config.format_learning_rate or 0.0), display:
         for number, (shown, replies) in enumerate(lessons):
             if stopping():
@@ -218,7 +219,13 @@ def format_steps(optimizer: torch.optim.Optimizer, learning_rate: float) -> Iter
 
 
 def format_lessons(
-    interface: Interface, seeds: tuple[int, int], steps: int, each: int, part: range, answers: int = 1
+    interface: Interface,
+    seeds: tuple[int, int],
+    steps: int,
+    each: int,
+    part: range,
+    answers: int = 1,
+    show: Callable[[Batch], dict[str, Any]] | None = None,
 ) -> Iterator[tuple[dict[str, Any], Any]]:
     """Yield questions, as they are shown, with random valid answers to each, those of one question after those of another.
 
@@ -229,12 +236,14 @@ def format_lessons(
         each: answers a time.
         part: which of them are this process's, a multiple of `answers`.
         answers: to each question.
+        show: what is seen of questions; as the interface shows them by default.
     """
+    show = interface.observe if show is None else show
     for step in range(steps):
         first, count = step * each + part.start, len(part)
         batch = interface.task.sample(Stream.span("train", seeds[0], first // answers, count // answers))
         repeated = batch.rows(np.repeat(np.arange(len(batch)), answers))
-        yield interface.observe(batch), random_replies(interface, repeated, Stream.span("train", seeds[1], first, count))
+        yield show(batch), random_replies(interface, repeated, Stream.span("train", seeds[1], first, count))
 
 
 def random_replies(interface: Interface, batch: Batch, stream: Stream) -> Any:

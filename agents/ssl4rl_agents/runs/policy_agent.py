@@ -57,7 +57,7 @@ class PolicyAgent(Asking):
         self._entered: SSLEnv | SSLVectorEnv | None = None
 
     def enter(self, envs: SSLEnv | SSLVectorEnv) -> None:
-        """Learn from these environments from now on which answers may be given."""
+        """Learn from these environments from now on which answers may be given, and what is seen beside what they show."""
         self._entered = cast("SSLEnv | SSLVectorEnv", envs.unwrapped)
 
     def begin(self, begun: NDArray[np.bool_]) -> None:
@@ -69,8 +69,9 @@ class PolicyAgent(Asking):
         """Answer by the likeliest tokens, or sample; n replies, or an array (n, ...) of the action space."""
         count = len(next(iter(observations.values())))
         if self._entered is not None and len(self._entered.questions.batch) == count:
-            states = self._entered.questions.batch
-            observations = {**observations, **self.policy.answerable(self._entered.task, states)}
+            states, interface = self._entered.questions.batch, self._entered.questions.interface
+            beside = self.policy.beside(interface, states)
+            observations = {**observations, **beside, **self.policy.answerable(self._entered.task, states)}
         if self._window == 1:
             alike = {0: list(range(count))}
         else:
@@ -154,7 +155,7 @@ def load_run(run: Path, which: Literal["newest", "best"] = "newest", task: Task 
     # Words are all that a policy of the text interface needs to know of its task, whose source may be slow to read; one that
     # says nothing but answers has to know which there are.
     constrained = config.rollout.constrained
-    if task is None and (constrained or config.policy.interface == "array"):
+    if task is None and (constrained or config.policy.reads_graphs):
         task = make_task(config.env, **config.env_args)
     with read_from(checkpoint):
         policy = load_policy(checkpoint, config.policy, device, task, config.prompt_style)

@@ -48,7 +48,7 @@ def test_every_trial_is_done_once_comes_back_from_json_and_can_be_trained(half, 
     assert len({trial.key for trial in trials}) == len(trials)
     for trial in trials:
         assert Trial.from_json(json.loads(json.dumps(trial.to_json()))) == trial
-        if trial.model not in (MODEL, READER):  # what is not on this machine is not looked for
+        if trial.model not in (MODEL, READER, f"gcn+{READER}"):  # what is not on this machine is not looked for
             assert TrainConfig.from_json(trial.config).resolved().rollout.group_size == 5
 
 
@@ -81,6 +81,17 @@ def test_networks_from_scratch_keep_their_step_size_and_others_have_the_papers(t
     asked = Asked("graphs", "full", models=("gcn", "nano", str(tmp_path / "model")), tasks=("edge",))
     rates = [TrainConfig.from_json(trial.config).optimizer.learning_rate for trial in trials_of(asked)]
     assert rates == [None, None, 1e-6]
+
+
+def test_a_graph_network_and_a_reader_joined_are_one_that_reads_the_others_tokens(tmp_path):
+    (tmp_path / "model").mkdir()
+    asked = Asked("graphs", models=("gin+nano", f"gcn+{tmp_path / 'model'}"), tasks=("edge",), ablations=("model",))
+    one, other = (TrainConfig.from_json(trial.config) for trial in trials_of(asked))
+    wider = one.policy.nano_hidden, one.policy.gnn_hidden
+    assert (one.policy.model, one.policy.graph_tokens, *wider) == ("nano", "gin", 128, 256)
+    assert one.optimizer.learning_rate is None
+    assert (other.policy.model, other.policy.graph_tokens) == (str(tmp_path / "model"), "gcn")
+    assert other.optimizer.learning_rate == 1e-6
 
 
 def test_what_ablations_change_by_hand():
@@ -159,9 +170,9 @@ def test_the_images_run_in_toy_size_and_go_on_where_they_were(tmp_path, capsys):
 def test_graphs_ask_a_graph_network_and_a_reader_of_words_the_same_instances(tmp_path):
     out = tmp_path / "graphs"
     assert main(["paper", "graphs", "--task", "edge", "--out", str(out), *small(tmp_path)]) == 0
-    gcn, nano = read_rows([out])
-    assert [gcn["model"], nano["model"]] == ["gcn", "nano"]
-    assert gcn["result"]["items"] == nano["result"]["items"]
+    gcn, nano, hybrid = read_rows([out])
+    assert [gcn["model"], nano["model"], hybrid["model"]] == ["gcn", "nano", "gcn+nano"]
+    assert gcn["result"]["items"] == nano["result"]["items"] == hybrid["result"]["items"]
     (both,) = sides_of([gcn, nano])
     a, b = ([right == "1" for right in row["result"]["right"]] for row in (gcn, nano))
     assert both.both == pytest.approx(np.mean([x and y for x, y in zip(a, b, strict=True)]))

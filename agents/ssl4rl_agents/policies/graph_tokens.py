@@ -72,7 +72,7 @@ def token_sizes(task: Task, kind: str, hidden: int, layers: int) -> TokenSizes:
 class GraphTokens(nn.Module):
     """A graph network, and a projection of its representations into the width of words. Both always compute in float32.
 
-    A token tells what its node is, and what it is beside the first node that is asked about: the products and the distances of
+    A token tells what its node is, and what it is beside the first node that is asked about: products and distances of
     their representations, as the heads of `GNNPolicy` see pairs. So a reader need not find out by itself how alike two are.
 
     Args:

@@ -106,7 +106,7 @@ class HybridPolicy(VLMPolicy):
         embed = base_of(model).get_input_embeddings()
         with torch.no_grad():
             some = embed(torch.arange(min(512, embed.num_embeddings), device=model.device)).float()
-        self.graphs = GraphTokens(sizes, some.shape[-1], float(some.square().mean().sqrt()), table).to(model.device)
+        self.graphs = GraphTokens(sizes, some.shape[-1], float(some.detach().square().mean().sqrt()), table).to(model.device)
         self.encoder.graphs = self.graphs
         self.decoder.read(self.graphs, placeholder)
         if placeholder < model.get_output_embeddings().out_features:

@@ -31,7 +31,8 @@ class PaperFlags:
     iterations, by models that are built in; full: the paper's model and lengths, which takes a GPU."""
     model: tuple[str, ...] = ()
     """What learns: nano, gcn or another built-in model, a folder or hub name of transformers, or a run folder to start from;
-    several of them side by side. By default the size's."""
+    gcn+nano and the like, a language model that reads tokens of a graph network; several of them side by side. By default the
+    size's."""
     source: str = ""
     """Pictures, or a graph, e.g. 'folder:PATH?side=native' or cora. By default the size's; full needs pictures of yours."""
     task: tuple[str, ...] = ()

@@ -108,7 +108,11 @@ def train(given: TrainFlags, env_id: str, env_args: dict[str, Any]) -> dict[str,
     if given.settings.policy.model not in (AUTO, *BUILT_IN) and Path(given.settings.policy.model).is_dir():
         whole = str(Path(given.settings.policy.model).resolve())
         settings["policy"] = dataclasses.replace(given.settings.policy, model=whole)
-    elif given.settings.policy.model == AUTO and given.settings.policy.start is None:
+    elif (given.settings.policy.model, given.settings.policy.graph_tokens, given.settings.policy.start) == (
+        AUTO,
+        "none",
+        None,
+    ):
         _say_model(env_id)
     config = TrainConfig(env=env_id, env_args=with_absolute_source(env_args), **settings)
     with Processes(config.device) as processes:

@@ -14,7 +14,8 @@ class Size(Checked):
     """How large everything is.
 
     Args:
-        models: that learn, where the call names none: of pictures; of graphs, read as arrays and in words.
+        models: that learn, where the call names none: of pictures; of graphs, read as arrays, in words, and
+            in words with tokens of a graph network.
         sources: of pictures, of graphs; empty where the call has to name one.
         image_size: side of pictures in pixels, at most: it is lowered to what can be cut into a task's parts.
         args: of environments over graphs.
@@ -38,7 +39,7 @@ class Size(Checked):
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-BUILT_IN: dict[Half, tuple[str, ...]] = {"images": ("nano",), "graphs": ("gcn", "nano")}
+BUILT_IN: dict[Half, tuple[str, ...]] = {"images": ("nano",), "graphs": ("gcn", "nano", "gcn+nano")}
 
 WIDER: dict[Half, dict[str, Any]] = {"images": {"nano_hidden": 128}, "graphs": {"gnn_hidden": 256, "nano_hidden": 128}}
 
@@ -66,7 +67,7 @@ SIZES = {
         settings={"policy": {"nano_image_size": 64}},
     ),
     "full": Size(
-        {"images": (MODEL,), "graphs": ("gcn", READER)},
+        {"images": (MODEL,), "graphs": ("gcn", READER, f"gcn+{READER}")},
         {"images": "", "graphs": "cora"},
         image_size=448,
         iterations=ITERATIONS,

@@ -200,7 +200,14 @@ def settings_of(asked: Asked, question: Question, change: Change, model: str, se
 
 
 def _network(model: str, larger: dict[str, Any]) -> dict[str, Any]:
-    """Return which network learns, and how fast one that was pretrained does."""
+    """Return which network learns, and how fast one that was pretrained does.
+
+    A graph network and a language model joined by "+" are one that reads the other's tokens.
+    """
+    network, plus, reader = model.partition("+")
+    if plus and network in GRAPH_MODELS:
+        wider = {name: value for name, value in larger.items() if name.startswith("gnn_")}
+        return merged(_network(reader, larger), {"policy": {"graph_tokens": network, **wider}})
     if model in BUILT_IN:
         own = "gnn_" if model in GRAPH_MODELS else "nano_"
         return {"policy": {"model": model} | {name: value for name, value in larger.items() if name.startswith(own)}}

@@ -22,6 +22,10 @@ from ssl4rl_agents.policies.processing import load_processor
 ADAPTER, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
 
 
+ALIGNMENT = 64
+"""Bytes; what torch gives memory lies on multiples of them."""
+
+
 @contextmanager
 def without_bars() -> Iterator[None]:
     """Keep the progress bars of transformers off the screen; a checkpoint is written in a moment, and often."""
@@ -51,9 +55,17 @@ def load_pretrained(name: str, dtype: torch.dtype = torch.float32, attention: st
         config = AutoConfig.from_pretrained(_adapted(name))
         chosen = {} if attention == "auto" else {"attn_implementation": attention}
         model = _auto_class(config).from_pretrained(name, dtype=dtype, **chosen)
+        _align(model)
         return model, load_processor(name)
     except (OSError, ValueError, ImportError) as error:
         raise OSError(f"cannot load a model and its processor from {name!r}: {error}") from error
+
+
+def _align(model: nn.Module) -> None:
+    """Move weights to where torch puts its own: products round by where numbers lie, and in a file they lie anywhere."""
+    for parameter in model.parameters():
+        if parameter.data_ptr() % ALIGNMENT:
+            parameter.data = parameter.data.clone()
 
 
 def _auto_class(config: Any) -> Any:

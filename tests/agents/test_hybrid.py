@@ -265,7 +265,7 @@ def _answers(policy: HybridPolicy, inputs: Any) -> tuple[Any, Tensor, Tensor]:
 def test_what_is_saved_comes_back_and_the_language_model_loads_without_its_graphs(folders, tmp_path, model, more):
     policy = made(folders[model], **more)
     with torch.no_grad():
-        for parameter in policy.parameters():
+        for parameter in (one for one in policy.parameters() if one.requires_grad):
             parameter.add_(0.01 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel())))
     policy.save(tmp_path)
     config = PolicyConfig(model=folders[model], graph_tokens="gcn", gnn_hidden=16, max_new_tokens=6, **more)
@@ -351,6 +351,8 @@ def test_a_run_is_measured_from_its_folder_on_other_questions_and_by_other_tasks
     capsys.readouterr()
     assert cli.main(["eval", str(tmp_path / "run"), "Rotation", "--source", "digits", "--episodes", "8"])
     assert "Rotation asks about none" in capsys.readouterr().err
+    assert cli.main(["ask", str(tmp_path / "run"), "--index", "3"]) in (0, None)
+    assert "reply '" in capsys.readouterr().out
 
 
 def test_a_run_starts_from_another(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -69,6 +70,14 @@ def _joined(graph: nx.Graph, name: str) -> GraphSource:
     return from_networkx(bare, name)
 
 
+IN_PACKAGES: dict[str, Callable[..., GraphSource]] = {
+    "airlines": airlines,
+    "umls": umls,
+    "kinships": kinships,
+    "nations": nations,
+}
+"""Graphs with words whose data comes inside packages of Python."""
+
 GRAPHS: SourceTable[GraphSource] = SourceTable(
     "graph",
     {
@@ -83,11 +92,7 @@ GRAPHS: SourceTable[GraphSource] = SourceTable(
         "wordnet": wordnet,
         "wordnet?OPTIONS": wordnet,
         "wordnet:PATH": read_wordnet,
-        **{
-            written: load
-            for name, load in (("airlines", airlines), ("umls", umls), ("kinships", kinships), ("nations", nations))
-            for written in (name, f"{name}?OPTIONS")
-        },
+        **{written: load for name, load in IN_PACKAGES.items() for written in (name, f"{name}?OPTIONS")},
     },
 )
 """The graphs by name, one row each; see `named`. A row that is added here is a source like these."""

@@ -115,7 +115,10 @@ def _graph(file: Path, written: int, size: int, chosen: tuple[tuple[str, str], .
 def _read(file: Path) -> tuple[list[str], list[int], list[list[str]], list[str], list[tuple[int, str]]]:
     """Return of all synsets offsets, labels, words and texts, and hypernyms: (number of the synset, offset)."""
     offsets: list[str] = []
-    labels, lemmas, texts, pointers = [], [], [], []
+    labels: list[int] = []
+    lemmas: list[list[str]] = []
+    texts: list[str] = []
+    pointers: list[tuple[int, str]] = []
     with file.open(encoding="utf-8") as lines:
         for count, line in enumerate(lines, 1):
             if line.startswith("  "):  # the license

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +24,15 @@ LEAST_RANGE = 1e-6
 Watch = Callable[[int], None]
 
 
+class Played(NamedTuple):
+    """Episodes that were played, (n,) each: what they paid, whether they were solved, of which item, what was to be had."""
+
+    reward: NDArray[np.float64]
+    success: NDArray[np.bool_]
+    items: NDArray[np.int64]
+    oracle: NDArray[np.float64]
+
+
 @dataclass(frozen=True)
 class Result:
     """What an agent reached.
@@ -39,6 +48,7 @@ class Result:
         normalised: (reward - chance) / (oracle - chance).
         seconds: wall-clock time.
         readable: the share of replies that were answers; None where nothing is said in words.
+        played: the episodes one by one; not in what `to_json` returns.
     """
 
     env: str
@@ -53,10 +63,11 @@ class Result:
     normalised: float
     seconds: float
     readable: float | None = None
+    played: Played | None = field(default=None, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain data."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "played"}
 
 
 def evaluate(
@@ -134,26 +145,18 @@ def evaluate_in(
         normalised=normalise(reward, chance, oracle),
         seconds=round(time.perf_counter() - start, 3),
         readable=readability.share,
+        played=played,
     )
 
 
-class _Played(NamedTuple):
-    """Episodes that were played, (n,) each: what they paid, whether they were solved, of which item, what was to be had."""
-
-    reward: NDArray[np.float64]
-    success: NDArray[np.bool_]
-    items: NDArray[np.int64]
-    oracle: NDArray[np.float64]
-
-
-def _played(agent: Agent, envs: SSLVectorEnv, episodes: int, seed: int, readability: Readability, watch: Watch) -> _Played:
+def _played(agent: Agent, envs: SSLVectorEnv, episodes: int, seed: int, readability: Readability, watch: Watch) -> Played:
     """Play episodes, equally many in each environment; those that an environment plays beyond its share do not count."""
     count = envs.num_envs
     quota = np.full(count, episodes // count) + (np.arange(count) < episodes % count)
     done = np.zeros(count, np.int64)
     gained, best = np.zeros(count), np.zeros(count)
     begun = np.ones(count, bool)
-    found: list[_Played] = []
+    found: list[Played] = []
     remember = getattr(agent, "begin", None)
     observations, _ = envs.reset(seed=[hash_seed(seed, "evaluation", i) for i in range(count)])
     while (done < quota).any():
@@ -171,12 +174,12 @@ def _played(agent: Agent, envs: SSLVectorEnv, episodes: int, seed: int, readabil
         counted = ended & (done < quota)
         if counted.any():
             success = infos["final_info"]["success"][counted]
-            found.append(_Played(gained[counted], success, batch.items[counted], best[counted]))
+            found.append(Played(gained[counted], success, batch.items[counted], best[counted]))
         begun = ended
         gained[begun] = 0
         done += counted
         watch(int(done.sum()))
-    return _Played(*map(np.concatenate, zip(*found, strict=True)))
+    return Played(*map(np.concatenate, zip(*found, strict=True)))
 
 
 def normalise(reward: float, chance: float, oracle: float) -> float:

@@ -280,10 +280,30 @@ class GraphSource:
     def _clusters(self) -> dict[int, Nodes]:
         return {}
 
-    def _buckets(self) -> NDArray[np.float32]:
-        """Return one-hot buckets of the train degree: 0, 1, 2-3, 4-7, ..."""
+    def with_buckets(self, count: int) -> GraphSource:
+        """Return the same graph with its nodes described by `count` buckets of degrees, as another graph may have them.
+
+        A bucket means the same in every graph. Degrees above the last bucket are put into it.
+
+        Raises:
+            ValueError: the nodes are described by features that were given, or there would be no bucket.
+        """
+        if self.described:
+            raise ValueError(f"the nodes of graph {self.name!r} have features of their own, and no buckets of degrees")
+        if count < 1:
+            raise ValueError(f"buckets must be at least 1, got {count}")
+        found = object.__new__(type(self))
+        cached = {name for name in vars(self) if isinstance(getattr(type(self), name, None), cached_property)}
+        vars(found).update({name: value for name, value in vars(self).items() if name not in cached})
+        found.features = found._buckets(count)
+        found.features.flags.writeable = False
+        return found
+
+    def _buckets(self, count: int | None = None) -> NDArray[np.float32]:
+        """Return one-hot buckets of the train degree: 0, 1, 2-3, 4-7, ...; as many as there are, or `count`."""
         bucket = degree_buckets(self.degrees)
-        return np.eye(int(bucket.max()) + 1, dtype=np.float32)[bucket]
+        last = int(bucket.max()) if count is None else count - 1
+        return np.eye(last + 1, dtype=np.float32)[np.minimum(bucket, last)]
 
 
 def degree_buckets(degrees: Numbers) -> Nodes:

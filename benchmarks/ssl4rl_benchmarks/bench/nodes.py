@@ -44,7 +44,8 @@ def represent(policy: GNNPolicy, source: GraphSource) -> Table:
         "edge_mask": np.ones((1, len(ends)), np.int8),
         "target": nodes[None],
     }
-    shown |= {"node_id": nodes[None]} if policy.sizes.by_id else {"x": source.features[None]}
+    own = policy.sizes.by_id and policy.table is not None and np.array_equal(policy.table.cpu().numpy(), source.features)
+    shown |= {"node_id": nodes[None]} if own else {"x": source.features[None]}
     with torch.no_grad():
         return np.asarray(policy.embed(policy.encode(shown))[0].cpu().numpy())
 

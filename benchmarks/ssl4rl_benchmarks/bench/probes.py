@@ -1,24 +1,11 @@
-"""What an agent can do that it was not trained for: other tasks, labels of pictures, topics of nodes.
+"""What an agent can do that it was not trained for: other tasks, labels of pictures, topics of nodes, links, distances.
 
-A measurement is named by one word:
-
-- ``task:FlipPrediction``: the normalised score in that environment, without any training in it. Its pictures are those of
-  the environment of training. Of a mixture that has the task among its own, it is what the mixture scores when it asks
-  nothing else; a mixture may show a blank second picture, which the task on its own does not.
-- ``probe:digits@10``: the accuracy of logistic regression on the network's features of pictures, with 10 labels a class;
-  ``digits`` (which digit), or of the scenes of training ``sky``, ``ground`` and ``light``. Means over `DRAWS` draws of
-  labels.
-- ``whole:digits@10``, ``quarters:folder:PATH@10``: the same of pictures that were never trained on, whose labels are those
-  of others; features are averaged over the whole picture, or over each quarter. See `towers`.
-- ``nodes:cora@20``: the same over the nodes of a graph, by the protocol of `ssl4rl_benchmarks.figures.transfer`.
-
-Features of pictures are what the vision tower and its connector give, standardised; those of ``probe:`` are averaged over all
-patches.
+A measurement is named by one word, see `names`.
 """
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +16,20 @@ from sklearn.preprocessing import StandardScaler, normalize
 
 from ssl4rl_agents.agent import Agent
 from ssl4rl_agents.evaluation import evaluate
+from ssl4rl_agents.policies.gnn import GNNPolicy
 from ssl4rl_agents.policies.policy import Policy
-from ssl4rl_benchmarks.bench import nodes, towers
+from ssl4rl_agents.policies.vlm import VLMPolicy
+from ssl4rl_benchmarks.bench import graph_questions, nodes, readers, towers
 from ssl4rl_benchmarks.bench.grid import Run, thawed
+from ssl4rl_benchmarks.bench.measured import Measured, of_answers, of_draws
+from ssl4rl_benchmarks.bench.names import CELLS, NODES, OF_QUESTIONS, PROBE, TASK, Name, name_of
 from ssl4rl_envs import Stream, Task, hash_seed, make_task
+from ssl4rl_envs.graphs.base import GraphTask
+from ssl4rl_envs.graphs.node_attribute import NodeAttribute
+from ssl4rl_envs.registration import env_id_of
 from ssl4rl_envs.sources import load_images
 from ssl4rl_envs.sources.graph_builtin import load_graph
+from ssl4rl_envs.sources.graphs import GraphSource
 from ssl4rl_envs.sources.scene_bank import SceneBank
 from ssl4rl_envs.sources.scenes import Scenes
 
@@ -45,6 +40,7 @@ PICTURES = 1_000
 """Scenes that a probe has labels for, or is asked about."""
 
 SIDE = 48
+
 Values = dict[str, float | str]
 """By name: a value, or what went wrong."""
 
@@ -57,6 +53,14 @@ def measure(run: Run, agent: Agent, prompt_style: str = "direct", grammar: str =
         agent: who.
         prompt_style, grammar: how it is asked and its replies are read in other tasks: as in its own.
     """
+    found = measure_in_parts(run, agent, prompt_style, grammar)
+    return {name: each if isinstance(each, str) else each.value for name, each in found.items()}
+
+
+def measure_in_parts(
+    run: Run, agent: Agent, prompt_style: str = "direct", grammar: str = "strict"
+) -> dict[str, Measured | str]:
+    """Measure as `measure` does, and return what each question or draw of labels adds."""
     return {name: _tried(name, run, agent, prompt_style, grammar) for name in run.env.beyond}
 
 
@@ -79,25 +83,53 @@ def compare(
     return rows
 
 
-def references(name: str, run: Run) -> dict[str, float]:
-    """Return what is reached without the network, by the same protocol."""
-    kind, _, rest = name.partition(":")
-    what, _, labels = rest.rpartition("@")
-    if kind in towers.CELLS:
-        return {"pixels": towers.of_pixels(what, int(labels))}
-    if kind == "probe":
+def references(name: str, run: Run, *, infomax: bool = True) -> dict[str, float]:
+    """Return what is reached without the network, by the same protocol.
+
+    Args:
+        name: of the measurement.
+        run: as of `measure`.
+        infomax: whether Deep Graph Infomax is trained for topics of nodes, which takes minutes.
+    """
+    named = name_of(name)
+    what, count = named.what, named.count
+    if named.kind in CELLS:
+        return {"pixels": towers.of_pixels(what, count)}
+    if named.kind == PROBE:
         pictures, classes = labelled(what, run)
-        return {"pixels": probe(pictures.reshape(len(pictures), -1) / 255, classes, int(labels))}
-    if kind == "nodes":
+        return {"pixels": probe(pictures.reshape(len(pictures), -1) / 255, classes, count)}
+    if named.kind == NODES:
         source = load_graph(what)
-        raw, infomax = source.features, nodes.infomax(source, run.seed)
-        return {"raw features": _nodes(raw, what, int(labels)), "Deep Graph Infomax": _nodes(infomax, what, int(labels))}
-    return {}
+        found = {"raw features": _nodes(source.features, source, count).value}
+        return found | (
+            {"Deep Graph Infomax": _nodes(nodes.infomax(source, run.seed), source, count).value} if infomax else {}
+        )
+    if named.kind not in OF_QUESTIONS:
+        return {}
+    task, questions = graph_questions.task_of(named.kind, load_graph(what), fanouts_of(run)), run.test_episodes
+    found = {}
+    if count:
+        look = graph_questions.look_at_features(task)
+        found["raw features"] = graph_questions.by_probe(look, named.kind, task, questions, count).value
+    if named.kind == graph_questions.LINKS:
+        found["common neighbours"] = graph_questions.by_common_neighbours(task, questions).value
+    return found
 
 
-def asked(what: str, run: Run) -> Task:
-    """Return the task of a name, over the pictures of a run; as a part of the run's mixture if it is one of those."""
+def asked(what: str, run: Run, source: Any = None) -> Task:
+    """Return the task of a name, over the pictures of a run; as a part of the run's mixture if it is one of those.
+
+    Args:
+        what: the name.
+        run: of whose environment it has the source.
+        source: another one; then the run's own task has its other arguments from there, but for numbers of nodes, which are
+            those of one graph.
+    """
     args = thawed(run.env.args)
+    if source is not None:
+        own = env_id_of(what) == run.env.id
+        kept = {key: value for key, value in args.items() if (own and key != "features") or key == "image_size"}
+        return make_task(what, **{**kept, "source": source})
     parts = [type(part).__name__ for part in make_task(run.env.id, **args).parts]
     if what in parts:
         return make_task(run.env.id, **{**args, "weights": tuple(float(name == what) for name in parts)})
@@ -105,34 +137,70 @@ def asked(what: str, run: Run) -> Task:
     return make_task(what, **shared)
 
 
-def _tried(name: str, run: Run, agent: Agent, prompt_style: str, grammar: str) -> float | str:
+def fanouts_of(run: Run) -> tuple[int, ...] | None:
+    """Return how many neighbours were shown in training at each distance, where the run says so."""
+    found = run.env.args.get("fanouts")
+    return None if found is None else tuple(found)
+
+
+def _tried(name: str, run: Run, agent: Agent, prompt_style: str, grammar: str) -> Measured | str:
     try:
-        value: float | None = _measured(name, run, agent, prompt_style, grammar)
-        return value if value is not None and np.isfinite(value) else "the score is no number, or cannot be normalised"
+        found = _measured(name_of(name), run, agent, prompt_style, grammar)
+        return found if np.isfinite(found.parts).all() else "the score is no number, or cannot be normalised"
     except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:  # a run is not lost for it
         return f"{type(error).__name__}: {error}"
 
 
-def _measured(name: str, run: Run, agent: Agent, prompt_style: str, grammar: str) -> float:
-    kind, _, rest = name.partition(":")
-    if kind == "task":
-        how: dict[str, Any] = {"prompt_style": prompt_style, "grammar": grammar}
-        return evaluate(agent, asked(rest, run), env=rest, split="test", episodes=run.test_episodes, **how).normalised
+def _measured(name: Name, run: Run, agent: Agent, prompt_style: str, grammar: str) -> Measured:
+    if name.kind == TASK:
+        return _of_task(name, run, agent, prompt_style, grammar)
     policy: Policy | None = getattr(agent, "policy", None)
     if policy is None:
         raise ValueError(f"{type(agent).__name__} has no `policy` whose features could be probed")
-    what, _, labels = rest.rpartition("@")
-    if kind in towers.CELLS:
-        return towers.measured(policy, what, towers.CELLS[kind], int(labels))
-    if kind == "probe":
-        pictures, classes = labelled(what, run)
-        return probe(picture_features(policy, pictures), classes, int(labels))
-    if kind == "nodes":
-        return _nodes(nodes.represent(cast("Any", policy), load_graph(what)), what, int(labels))
-    raise ValueError(
-        f"no measurement {name!r}; there are task:NAME, nodes:GRAPH@COUNT, and of pictures "
-        "probe:LABELS@COUNT, whole:CLASSES@COUNT and quarters:CLASSES@COUNT"
-    )
+    if name.kind in CELLS:
+        return of_draws(towers.measured(policy, name.what, CELLS[name.kind], name.count))
+    if name.kind == PROBE:
+        pictures, classes = labelled(name.what, run)
+        return of_draws(accuracies(picture_features(policy, pictures), classes, name.count))
+    source = _graph(name.what, policy, run)
+    if name.kind == NODES:
+        return _of_nodes(policy, source, name.count, fanouts_of(run))
+    task, questions = graph_questions.task_of(name.kind, source, fanouts_of(run)), run.test_episodes
+    if not name.count:
+        return graph_questions.by_answers(policy, name.kind, task, questions, prompt_style, grammar)
+    look = graph_questions.look_of(policy, task, prompt_style, grammar)
+    return graph_questions.by_probe(look, name.kind, task, questions, name.count)
+
+
+def _of_task(name: Name, run: Run, agent: Agent, prompt_style: str, grammar: str) -> Measured:
+    """Measure by the normalised score in an environment."""
+    policy = getattr(agent, "policy", None)
+    source = _graph(name.source, policy, run) if name.source and isinstance(policy, GNNPolicy) else name.source or None
+    task = asked(name.what, run, source)
+    if isinstance(policy, GNNPolicy):
+        graph_questions.require_answers(policy, task)
+        if name.source and isinstance(task, NodeAttribute) and task.attribute in ("cluster", "vector"):
+            raise ValueError(
+                "groups of similar features are numbered anew in every graph, and a graph network is not told which is which"
+            )
+    how: dict[str, Any] = {"prompt_style": prompt_style, "grammar": grammar}
+    result = evaluate(agent, task, env=name.what, split="test", episodes=run.test_episodes, **how)
+    if result.played is None:  # from who does not keep single episodes
+        return of_draws([result.normalised])
+    return of_answers((result.played.reward - result.chance) / (result.oracle - result.chance), result.played.items)
+
+
+def _graph(what: str, policy: Policy, run: Run) -> GraphSource:
+    """Return a graph as a network can read it that was trained in a run; see `graph_questions.fitting`."""
+    source = load_graph(what)
+    if what == run.env.args.get("source"):
+        return source
+
+    def described() -> bool:
+        task = make_task(run.env.id, **thawed(run.env.args))
+        return isinstance(task, GraphTask) and task.source.described
+
+    return graph_questions.fitting(policy, source, described)
 
 
 def labelled(what: str, run: Run) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -158,7 +226,12 @@ def picture_features(policy: Policy, pictures: NDArray[np.uint8]) -> NDArray[np.
 
 
 def probe(features: NDArray[Any], classes: NDArray[np.int64], labels: int) -> float:
-    """Return the accuracy of logistic regression with `labels` examples a class on all other examples, the mean of draws."""
+    """Return the mean of `accuracies`."""
+    return float(np.mean(accuracies(features, classes, labels)))
+
+
+def accuracies(features: NDArray[Any], classes: NDArray[np.int64], labels: int) -> list[float]:
+    """Return the accuracy of logistic regression with `labels` examples a class on all other examples, of each draw."""
     found = []
     for draw in range(DRAWS):
         order = np.random.default_rng(hash_seed(draw, "labelled")).permutation(len(classes))
@@ -167,13 +240,28 @@ def probe(features: NDArray[Any], classes: NDArray[np.int64], labels: int) -> fl
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000))
         model.fit(features[known], classes[known])
         found.append(float((model.predict(features[asked]) == classes[asked]).mean()))
-    return float(np.mean(found))
+    return found
 
 
-def _nodes(representations: NDArray[np.float32], graph: str, labels: int) -> float:
-    source = load_graph(graph)
+def _of_nodes(policy: Policy, source: GraphSource, labels: int, fanouts: tuple[int, ...] | None) -> Measured:
+    """Measure how well topics can be read off what a model makes of nodes."""
+    if isinstance(policy, GNNPolicy):
+        return _nodes(nodes.represent(policy, source), source, labels)
+    if isinstance(policy, VLMPolicy):
+        read = readers.read_nodes(policy, source, fanouts or readers.FANOUTS)
+        return _nodes(read, source, labels, readers.chosen_nodes(source))
+    raise ValueError(
+        f"{type(policy).__name__} is neither a graph network nor a reader of words, whose states could be probed"
+    )
+
+
+def _nodes(
+    representations: NDArray[np.float32], source: GraphSource, labels: int, chosen: NDArray[np.int64] | None = None
+) -> Measured:
+    """Probe representations of nodes, of all or of those that were chosen, for their topics."""
     if source.labels is None:
-        raise ValueError(f"graph {graph!r} has no labels to probe for")
+        raise ValueError(f"graph {source.name!r} has no labels to probe for")
+    classes = source.labels if chosen is None else source.labels[chosen]
     if labels != nodes.LABELS:
-        return probe(normalize(representations), source.labels, labels)
-    return float(np.mean([nodes.probe(representations, source.labels, split) for split in range(nodes.SPLITS)]))
+        return of_draws(accuracies(normalize(representations), classes, labels))
+    return of_draws([nodes.probe(representations, classes, split) for split in range(nodes.SPLITS)])

@@ -38,9 +38,6 @@ REDUCED = 16
 
 CHUNK = 256
 
-CELLS = {"whole": 1, "quarters": 2}
-"""Over how many parts of a side features are averaged, by the name of a measurement."""
-
 
 @dataclass(frozen=True)
 class Labelled:
@@ -116,8 +113,8 @@ def _of_folders(source: PictureSource, root: Path) -> tuple[NDArray[np.int64], N
     return items, np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 
-def accuracy(features: NDArray[Any], pictures: Labelled, labels: int) -> float:
-    """Return the share of pictures of the test split that logistic regression tells right, the mean of draws of labels.
+def accuracies(features: NDArray[Any], pictures: Labelled, labels: int) -> list[float]:
+    """Return the share of pictures of the test split that logistic regression tells right, of each draw of labels.
 
     Args:
         features: (n, width) of the pictures.
@@ -131,17 +128,22 @@ def accuracy(features: NDArray[Any], pictures: Labelled, labels: int) -> float:
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000))
         model.fit(features[known], classes[known])
         found.append(float((model.predict(features[pictures.asked]) == classes[pictures.asked]).mean()))
-    return float(np.mean(found))
+    return found
 
 
-def measured(policy: Policy, what: str, cells: int, labels: int) -> float:
-    """Return how well the classes of pictures can be read off a network's features; see `labelled` and `accuracy`.
+def accuracy(features: NDArray[Any], pictures: Labelled, labels: int) -> float:
+    """Return the mean of `accuracies`."""
+    return float(np.mean(accuracies(features, pictures, labels)))
+
+
+def measured(policy: Policy, what: str, cells: int, labels: int) -> list[float]:
+    """Return how well the classes of pictures can be read off a network's features; see `labelled` and `accuracies`.
 
     Raises:
         ValueError: the network looks at no pictures, or they have no such classes.
     """
     pictures = labelled(what).with_examples(labels)
-    return accuracy(averaged(tokens_of(policy, pictures.pictures()), cells).numpy(), pictures, labels)
+    return accuracies(averaged(tokens_of(policy, pictures.pictures()), cells).numpy(), pictures, labels)
 
 
 def of_pixels(what: str, labels: int) -> float:

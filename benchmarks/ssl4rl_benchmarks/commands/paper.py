@@ -38,7 +38,11 @@ class PaperFlags:
     task: tuple[str, ...] = ()
     """Only these tasks: position, rotation, contrastive, jigsaw; or edge, attribute, neighbourhood."""
     ablation: tuple[str, ...] = ()
-    """Parts beside or instead of the main one: main, difficulty, model, volume, and of images mixture."""
+    """Parts beside or instead of the main one: main, difficulty, model, volume, of images mixture, and of graphs transfer."""
+    beyond: tuple[str, ...] = ()
+    """What else is measured before and after, by name: links:cora@250, 'task:GraphDistance over karate', probe:digits@10."""
+    across: tuple[str, ...] = ()
+    """Other graphs that models are asked about before and after, e.g. sbm:1000 cora."""
     seeds: int | None = None
     """Of each run; by default the size's."""
     iterations: int | None = None
@@ -139,6 +143,7 @@ def asked_of(half: Half, given: PaperFlags) -> Asked:
     numbers = {name: getattr(given, name) for name in ("iterations", "image_size", "episodes")}
     words = [word for name, value in numbers.items() if value for word in (f"--{name.replace('_', '-')}", str(value))]
     words += [] if given.settings is None else ["--settings", str(given.settings)]
+    words += [word for name in ("beyond", "across") if getattr(given, name) for word in (f"--{name}", *getattr(given, name))]
     return Asked(
         half,
         given.size,
@@ -149,6 +154,8 @@ def asked_of(half: Half, given: PaperFlags) -> Asked:
         given.seeds,
         **numbers,
         settings=settings,
+        beyond=given.beyond,
+        across=given.across,
         words=tuple(words),
     )
 

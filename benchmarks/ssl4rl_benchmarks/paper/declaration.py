@@ -138,6 +138,39 @@ READER = "Qwen/Qwen2.5-3B-Instruct"
 
 
 @dataclass(frozen=True)
+class Beyond(Checked):
+    """What is measured beside the task that is trained, before and after.
+
+    Args:
+        name: of the measurement, see `bench.names`; `{source}` stands for the graph, `{env}` for the environment of training.
+        reads: only of models that read "arrays", or "words"; of all where it is empty.
+        tasks: only where these are trained; all where none is named.
+    """
+
+    name: str
+    reads: Literal["", "arrays", "words"] = ""
+    tasks: tuple[str, ...] = ()
+
+
+TRANSFER = (
+    Beyond("nodes:{source}@20"),
+    Beyond("links:{source}@250"),
+    Beyond("links:{source}", "arrays", ("edge",)),  # other heads of graph networks give no such answers
+    Beyond("links:{source}", "words"),
+    Beyond("distance:{source}@250", "arrays"),
+    Beyond("distance:{source}", "words"),  # long prompts: a probe would need as many again for its lessons
+)
+"""Of the graph that is trained on."""
+
+ACROSS = (
+    Beyond("task:{env} over {source}"),
+    Beyond("nodes:{source}@20"),
+    Beyond("links:{source}@250"),
+)
+"""Of every other graph."""
+
+
+@dataclass(frozen=True)
 class Change(Checked):
     """What an ablation changes about a task.
 
@@ -149,6 +182,9 @@ class Change(Checked):
         cells: as of `Question`; 0 for the task's own.
         share: of the iterations, and so of the questions.
         larger: whether a larger model is trained.
+        settings: of the trainer, nested, over the task's.
+        transfers: whether it is measured what else the model does before and after (`TRANSFER`, `ACROSS`).
+        arrays: whether only models that read arrays do it, for which it costs seconds.
     """
 
     name: str
@@ -158,7 +194,13 @@ class Change(Checked):
     cells: int = 0
     share: float = 1.0
     larger: bool = False
+    settings: dict[str, Any] = field(default_factory=dict)
+    transfers: bool = False
+    arrays: bool = False
 
+
+COIN = "paid by a coin"
+"""The name of what learns as long from rewards that say nothing: what is left of a gain there is no merit of the task."""
 
 VOLUME = (Change("a quarter of the questions", share=0.25), Change("half of the questions", share=0.5))
 BIGGER = (Change("a larger model", larger=True),)
@@ -209,6 +251,10 @@ ABLATIONS: dict[Half, dict[str, tuple[Change, ...]]] = {
         ),
         "model": BIGGER,
         "volume": VOLUME,
+        "transfer": (
+            Change("", transfers=True),
+            Change(COIN, settings={"control": {"reward": "coin"}}, transfers=True, arrays=True),
+        ),
     },
 }
 """What the paper varies: which task, how difficult it is, how large the model, how many questions, and several at once."""

@@ -19,6 +19,7 @@ class Size(Checked):
         sources: of pictures, of graphs; empty where the call has to name one.
         image_size: side of pictures in pixels, at most: it is lowered to what can be cut into a task's parts.
         args: of environments over graphs.
+        across: other graphs that the ablation "transfer" asks about.
         iterations: of a run.
         prompts: questions of an iteration.
         episodes: held-out questions, the same for all, before and after training.
@@ -36,6 +37,7 @@ class Size(Checked):
     seeds: int
     larger: dict[Half, dict[str, Any]]
     args: dict[str, Any] = field(default_factory=dict)
+    across: tuple[str, ...] = ("sbm:1000",)
     settings: dict[str, Any] = field(default_factory=dict)
 
 

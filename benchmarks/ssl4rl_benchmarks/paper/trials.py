@@ -11,15 +11,19 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ssl4rl_agents.policy_settings import BUILT_IN, GRAPH_MODELS
-from ssl4rl_agents.runs.folder import is_run
+from ssl4rl_agents.runs.folder import is_run, read_config
 from ssl4rl_agents.settings import TrainConfig, merged
-from ssl4rl_benchmarks.bench.grid import Plain
+from ssl4rl_benchmarks.bench.grid import Plain, short
+from ssl4rl_benchmarks.bench.names import name_of
 from ssl4rl_benchmarks.paper.declaration import (
     ABLATIONS,
+    ACROSS,
     LEARNING_RATE,
     MAIN,
     QUESTIONS,
     TRAINER,
+    TRANSFER,
+    Beyond,
     Change,
     Half,
     Question,
@@ -47,6 +51,8 @@ class Asked(Checked):
         tasks, ablations: only these; all tasks, and the main part, where none is named.
         seeds, iterations, image_size, episodes: other than the size's.
         settings: of the trainer, nested, over all others.
+        beyond: what else is measured before and after, see `bench.names`; besides what an ablation names.
+        across: other graphs that models are asked about; where none is named, the ablation "transfer" takes the size's.
         words: of the call that say so, for the record.
     """
 
@@ -61,6 +67,8 @@ class Asked(Checked):
     image_size: int | None = None
     episodes: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    beyond: tuple[str, ...] = ()
+    across: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -77,6 +85,10 @@ class Asked(Checked):
         for name in ("seeds", "iterations", "image_size", "episodes"):
             if getattr(self, name) is not None:
                 whole_number(name, getattr(self, name), 1)
+        for name in self.beyond:
+            name_of(name)
+        if self.across and self.half != "graphs":
+            raise ValueError("--across names other graphs, and belongs to the half graphs; --beyond measures pictures")
         if not self.source and not self.sized.sources[self.half]:
             raise ValueError(
                 f"--size {self.size} needs pictures of yours: --source 'folder:PATH?side=native' keeps each at its own size"
@@ -100,6 +112,7 @@ class Trial(Plain):
         model: what learns.
         config: all settings of the run, as of `TrainConfig`.
         episodes: held-out questions, before and after.
+        beyond: what else is measured before and after, see `bench.names`.
         command: what does it again.
         revision: see `REVISION`.
     """
@@ -113,13 +126,15 @@ class Trial(Plain):
     model: str
     config: dict[str, Any]
     episodes: int
+    beyond: tuple[str, ...] = ()
     command: str = ""
     revision: int = REVISION
 
     @property
     def key(self) -> str:
         """Name of the trial: a digest of all that decides its outcome, and of nothing else."""
-        decides = [self.config, self.episodes, self.revision]
+        decides: list[Any] = [self.config, self.episodes, self.revision]
+        decides += [self.beyond] if self.beyond else []  # rows without keep the names they have
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:KEY]
 
     @property
@@ -147,6 +162,7 @@ def trials_of(asked: Asked) -> list[Trial]:
         for question, change in _varied(asked, ABLATIONS[asked.half][ablation])
         for seed in range(seeds)
         for model in models
+        if not change.arrays or reads(model) == "arrays"
     ]
 
 
@@ -168,7 +184,30 @@ def _trial(asked: Asked, ablation: str, question: Question, change: Change, mode
     settings = settings_of(asked, question, change, model, seed)
     episodes = asked.episodes or asked.sized.episodes
     command = shlex.join([*words, *asked.words])
-    return Trial(asked.half, ablation, question.name, change.name, model, settings, episodes, command)
+    beyond = beyond_of(asked, question, change, model)
+    return Trial(asked.half, ablation, question.name, change.name, model, settings, episodes, beyond, command)
+
+
+def reads(model: str) -> str:
+    """Return what a model reads: "arrays" or "words"."""
+    if is_run(Path(model)):
+        return "arrays" if read_config(Path(model)).policy.interface == "array" else "words"
+    return "arrays" if model in GRAPH_MODELS else "words"
+
+
+def beyond_of(asked: Asked, question: Question, change: Change, model: str) -> tuple[str, ...]:
+    """Return the names of what is measured of a model beside the task, each once."""
+    own = asked.source or asked.sized.sources[asked.half]
+    across = asked.across or (asked.sized.across if change.transfers else ())
+
+    def named(wanted: Sequence[Beyond], source: str) -> Iterator[str]:
+        for each in wanted:
+            if each.reads in ("", reads(model)) and question.name in (each.tasks or (question.name,)):
+                yield each.name.format(source=source, env=short(question.env))
+
+    found = [*asked.beyond, *(named(TRANSFER, own) if change.transfers else ())]
+    found += [name for source in across if source != own for name in named(ACROSS, source)]
+    return tuple(dict.fromkeys(found))
 
 
 def settings_of(asked: Asked, question: Question, change: Change, model: str, seed: int) -> dict[str, Any]:
@@ -194,7 +233,8 @@ def settings_of(asked: Asked, question: Question, change: Change, model: str, se
         "rollout": {"prompts": size.prompts},
     }
     network = _network(model, size.larger[asked.half] if change.larger else {})
-    settings = merged(merged(merged(merged(TRAINER, size.settings), own), network), asked.settings)
+    changed = merged(network, change.settings)
+    settings = merged(merged(merged(merged(TRAINER, size.settings), own), changed), asked.settings)
     plain: dict[str, Any] = json.loads(json.dumps(TrainConfig.from_json(_readable(settings)).to_json()))
     return plain
 

@@ -7,6 +7,7 @@ is called as `bench.worker` is.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -25,12 +26,13 @@ from ssl4rl_agents.runs.metrics import read_metrics
 from ssl4rl_agents.runs.policy_agent import PolicyAgent
 from ssl4rl_agents.settings import TrainConfig
 from ssl4rl_benchmarks.bench import worker
+from ssl4rl_benchmarks.bench.grid import Entry, Environment, Run
 from ssl4rl_benchmarks.bench.rows import Row
-from ssl4rl_benchmarks.paper.trials import Trial
+from ssl4rl_benchmarks.paper.trials import KEY, Trial
 from ssl4rl_envs import Stream, Task
 from ssl4rl_envs.interface import Interface
 
-RUNS, BEFORE = "runs", "before.json"
+RUNS, BESIDE, BEFORE = "runs", "beside", "before.json"
 
 SPLIT, SEED = "test", 2510
 """Which questions are asked before and after; the same of every model, whether it reads arrays or words."""
@@ -57,7 +59,8 @@ def perform(trial: Trial, folder: Path, device: str = "cpu", threads: int = 1) -
     config = trainer.config
 
     def measured() -> dict[str, Any]:
-        return measure(trainer.policy, trainer.task, trial.episodes, trainer.device, config)
+        found = measure(trainer.policy, trainer.task, trial.episodes, trainer.device, config)
+        return found | {"beyond": beyond(trial, trainer.policy, trainer.device, config)}
 
     if not trainer.run(lambda: write_json(run / BEFORE, measured())):
         raise RuntimeError(f"interrupted at iteration {trainer.iteration}; the same call goes on from there")
@@ -68,6 +71,7 @@ def perform(trial: Trial, folder: Path, device: str = "cpu", threads: int = 1) -
         "status": "done",
         "run": str(run.relative_to(folder.parent.parent)),
         "chance": trainer.task.chance,
+        "beyond": moved(trial, before.pop("beyond", {}), after.pop("beyond"), folder.parent.parent),
         "before": before,
         "result": after,
         "seconds": {"learning": round(learning[-1], 2), "total": round(time.perf_counter() - start, 2)},
@@ -77,6 +81,50 @@ def perform(trial: Trial, folder: Path, device: str = "cpu", threads: int = 1) -
 def run_of(out: Path, trial: Trial) -> Path:
     """Return the run folder of a trial."""
     return out / RUNS / trial.key
+
+
+def as_run(trial: Trial) -> Run:
+    """Return a trial as a run of a grid, which is what is asked for what else an agent does."""
+    config = trial.config
+    env = Environment(config["env"], config["env_args"], beyond=trial.beyond)
+    return Run(f"paper {trial.half}", env, Entry(trial.model), config["seed"], 0, trial.episodes)
+
+
+def beyond(trial: Trial, policy: Policy, device: Any, config: TrainConfig) -> dict[str, Any]:
+    """Measure all that a trial names, by name: as `Measured.to_json` gives it, or what went wrong."""
+    if not trial.beyond:
+        return {}
+    from ssl4rl_benchmarks.bench import probes  # which takes seconds to import
+
+    agent = PolicyAgent(policy, device=device)
+    found = probes.measure_in_parts(as_run(trial), agent, config.prompt_style, config.grammar)
+    return {name: each if isinstance(each, str) else each.to_json() for name, each in found.items()}
+
+
+def moved(trial: Trial, before: dict[str, Any], after: dict[str, Any], out: Path) -> list[dict[str, Any]]:
+    """Return of each measurement what it was before and after, and what is reached without a network; or what went wrong."""
+    found: list[dict[str, Any]] = []
+    for what in trial.beyond:
+        sides = before.get(what, "it was not measured before"), after[what]
+        wrong = next((side for side in sides if isinstance(side, str)), None)
+        if wrong is not None:
+            found.append({"what": what, "error": wrong})
+        else:
+            found.append({"what": what, "before": sides[0], "after": sides[1], "beside": beside(trial, what, out)})
+    return found
+
+
+def beside(trial: Trial, what: str, out: Path) -> dict[str, float]:
+    """Return what is reached without a network, which is the same for all trials over one source, and kept for the others."""
+    from ssl4rl_benchmarks.bench import probes
+
+    decides = json.dumps([what, trial.config["env_args"], trial.episodes], sort_keys=True)
+    file = out / BESIDE / f"{hashlib.sha256(decides.encode()).hexdigest()[:KEY]}.json"
+    if not file.exists():
+        file.parent.mkdir(exist_ok=True)
+        write_json(file, probes.references(what, as_run(trial), infomax=False))
+    found: dict[str, float] = json.loads(file.read_text())
+    return found
 
 
 def measure(policy: Policy, task: Task, questions: int, device: Any, config: TrainConfig) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from ssl4rl_agents.runs.files import finite
 from ssl4rl_benchmarks.bench.rows import Row
 from ssl4rl_benchmarks.paper.declaration import ABLATIONS, QUESTIONS, Half
 from ssl4rl_benchmarks.paper.sides import sides_of
+from ssl4rl_benchmarks.reports.paper_transfer import transfer
 
 TABLES, ROWS = "{half}.md", "{half}.jsonl"
 
@@ -31,6 +32,7 @@ def markdown(half: Half, rows: Sequence[Row]) -> str:
         found = [row for row in rows if row["ablation"] == ablation]
         if found:
             parts += ["", f"## {ablation.capitalize()}", "", *_learned(found)]
+            parts += transfer(found)
             parts += _side_by_side(found)
     return "\n".join(parts) + "\n"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from itertools import permutations
 from pathlib import Path
@@ -21,6 +22,7 @@ from ssl4rl_benchmarks.paper.sides import sides_of
 from ssl4rl_benchmarks.paper.sizes import SIZES
 from ssl4rl_benchmarks.paper.trials import Asked, Trial, trials_of
 from ssl4rl_benchmarks.reports.paper import markdown
+from ssl4rl_benchmarks.reports.paper_transfer import moves, transfer
 from ssl4rl_envs import Stream, make_task
 from tests.conftest import real_scenes
 
@@ -114,7 +116,9 @@ def test_what_there_is_not_is_refused(tmp_path, capsys):
         ("paper",): "say which part of the paper",
         ("paper", "videos"): "say which part of the paper",
         ("paper", "images", "--task", "edge"): "--task must be one of position, rotation, contrastive, jigsaw, got edge",
-        ("paper", "graphs", "--ablation", "mixture"): "--ablation must be one of main, difficulty, model, volume",
+        ("paper", "graphs", "--ablation", "mixture"): "--ablation must be one of main, difficulty, model, volume, transfer",
+        ("paper", "graphs", "--beyond", "nodes:cora"): "takes a count of labels or lessons",
+        ("paper", "images", "--across", "cora"): "--across names other graphs",
         ("paper", "images", "--size", "full"): "needs pictures of yours: --source 'folder:PATH?side=native'",
         ("paper", "images", "--iterations", "0"): "iterations must be a whole number of at least 1, got 0",
         ("paper", "images", "--settings", str(tmp_path / "s.json")): "s.json is no JSON",
@@ -200,6 +204,91 @@ def test_sides_by_hand():
 def test_a_run_that_failed_is_in_the_report():
     failed = {**row("gcn", "1", [1]), "status": "failed", "error": "no memory"}
     assert "failed: no memory" in markdown("graphs", [failed])
+
+
+# Transfer over graphs
+
+
+def test_what_is_measured_beside_the_task_by_hand():
+    found = {
+        (trial.task, trial.model, trial.change): trial.beyond
+        for trial in trials_of(Asked("graphs", ablations=("transfer",), across=("karate", "sbm")))
+    }
+    own = ("nodes:sbm@20", "links:sbm@250")  # sbm, which toy size trains on, is no other graph
+    assert found["edge", "gcn", ""] == (
+        *own,
+        "links:sbm",
+        "distance:sbm@250",
+        "task:EdgePrediction over karate",
+        "nodes:karate@20",
+        "links:karate@250",
+    )
+    assert found["attribute", "gcn", ""][:3] == (*own, "distance:sbm@250")
+    assert found["attribute", "nano", ""][:4] == (*own, "links:sbm", "distance:sbm")
+    assert found["edge", "gcn", "paid by a coin"] == found["edge", "gcn", ""]
+    assert ("edge", "nano", "paid by a coin") not in found
+    (coin,) = trials_of(Asked("graphs", ablations=("transfer",), tasks=("edge",), models=("gcn",)))[1:]
+    assert coin.config["control"]["reward"] == "coin"
+    assert "task:EdgePrediction over sbm:1000" in coin.beyond
+    (main,) = trials_of(Asked("graphs", tasks=("edge",), models=("gcn",), beyond=("links:cora",), across=("karate",)))
+    assert main.beyond[:2] == ("links:cora", "task:EdgePrediction over karate")
+
+
+def test_trials_that_measure_nothing_else_keep_their_names():
+    plain, more = (
+        trials_of(Asked("graphs", tasks=("edge",), models=("gcn",), beyond=names))[0] for names in ((), ("links:a",))
+    )
+    decides = [plain.config, plain.episodes, plain.revision]
+    assert plain.key == hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
+    assert more.key != plain.key
+
+
+def test_what_else_graphs_tell_is_measured_and_reported(tmp_path):
+    out, words = tmp_path / "graphs", ["paper", "graphs", "--task", "edge", "--model", "gcn", "--source", "sbm:300"]
+    words += ["--across", "sbm:200", "karate", "--beyond", "links:sbm:300", "distance:sbm:300@5", *small(tmp_path)]
+    assert main([*words, "--out", str(out)]) == 0
+    (row,) = read_rows([out])
+    found = {entry["what"]: entry for entry in row["beyond"]}
+    assert list(found) == [
+        "links:sbm:300",
+        "distance:sbm:300@5",
+        "task:EdgePrediction over sbm:200",
+        "nodes:sbm:200@20",
+        "links:sbm:200@250",
+        "task:EdgePrediction over karate",
+        "nodes:karate@20",
+        "links:karate@250",
+    ]
+    links = found["links:sbm:300"]
+    assert len(links["before"]["parts"]) == len(links["after"]["units"]) == 24
+    assert links["after"]["value"] == pytest.approx(np.mean(links["after"]["parts"]), abs=1e-4)
+    assert set(found["distance:sbm:300@5"]["beside"]) == {"raw features"}
+    assert "network was trained on 64 others" in found["links:karate@250"]["error"]
+    assert "beyond" not in row["before"]
+    assert "beyond" not in row["result"]
+    report = (out / "graphs.md").read_text()
+    assert f"| edge | gcn | links:sbm:300 | 1 | {links['before']['value']:.3f} | {links['after']['value']:.3f} |" in report
+    assert "- links:karate@250 of gcn, trained on edge: ValueError: graph 'karate' has" in report
+
+
+def moved_row(seed, before, after, change=""):
+    sides = ({"value": value, "parts": [value, value], "units": [0, 1]} for value in (before, after))
+    entry = {"what": "nodes:a@2", "before": next(sides), "after": next(sides), "beside": {"raw features": 0.4}}
+    return {**row("gcn", "11", [0, 1], change), "seed": seed, "beyond": [entry]}
+
+
+def test_what_was_moved_by_hand():
+    rows = [moved_row(0, 0.5, 0.7), moved_row(1, 0.6, 0.9)]
+    rows += [moved_row(seed, 0.5, after, "paid by a coin") for seed, after in ((0, 0.55), (1, 0.65))]
+    (found,) = moves(rows)
+    assert (found.seeds, found.before, found.after, found.coin) == (2, 0.55, pytest.approx(0.8), pytest.approx(0.6))
+    assert found.gain.value == pytest.approx(0.25)
+    assert found.gain.high - 0.25 == pytest.approx(12.706 * 0.05, rel=1e-3)  # t of one degree of freedom, error 0.05
+    assert found.above.value == pytest.approx(0.2)
+    (alone,) = moves(rows[:1])
+    assert alone.gain.value == pytest.approx(0.2)
+    assert (alone.coin, alone.above) == (None, None)
+    assert transfer([row("gcn", "11", [0, 1])]) == []
 
 
 # Its rewards and data

@@ -94,8 +94,8 @@ def transfer(rows: Sequence[Row]) -> list[str]:
         "What else the same models do, before and after. `task:` is a normalised score, `links:` the area under the ROC "
         "curve, all else a share of right answers; @ is followed by how many labels of a class, or lessons of an answer, a "
         "probe of the frozen model has. Differences have 95 % intervals: of several seeds by Student's t over networks, of "
-        "one over questions or draws of labels, in pairs. Bold where it lies above 0, italic where below; of many, one in twenty does "
-        "so by chance. The coin paid the same networks for as long, whatever they answered.",
+        "one over questions or draws of labels, in pairs. Bold where it lies above 0, italic where below; of many, one in "
+        "twenty does so by chance. The coin paid the same networks for as long, whatever they answered.",
         "",
         "| trained on | model | measured | seeds | before | after | gain | coin | above the coin | without a network |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",

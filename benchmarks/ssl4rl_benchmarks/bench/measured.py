@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ssl4rl_agents.choosing import Paired, paired
 
-DIGITS = 5
+DIGITS = 4
 """Of parts, as they are kept."""
 
 Floats = NDArray[np.float64]

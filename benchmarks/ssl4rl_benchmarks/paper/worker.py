@@ -102,7 +102,10 @@ def beyond(trial: Trial, policy: Policy, device: Any, config: TrainConfig) -> di
 
 
 def moved(trial: Trial, before: dict[str, Any], after: dict[str, Any], out: Path) -> list[dict[str, Any]]:
-    """Return of each measurement what it was before and after, and what is reached without a network; or what went wrong."""
+    """Return of each measurement what it was before and after, and what is reached without a network; or what went wrong.
+
+    Questions and draws are the same before and after, so what they are about, `units`, is said once.
+    """
     found: list[dict[str, Any]] = []
     for what in trial.beyond:
         sides = before.get(what, "it was not measured before"), after[what]
@@ -110,7 +113,12 @@ def moved(trial: Trial, before: dict[str, Any], after: dict[str, Any], out: Path
         if wrong is not None:
             found.append({"what": what, "error": wrong})
         else:
-            found.append({"what": what, "before": sides[0], "after": sides[1], "beside": beside(trial, what, out)})
+            units = sides[1]["units"]
+            if sides[0]["units"] != units:
+                raise ValueError(f"{what} is of other questions than it was when training began; train anew")
+            bare = [{"value": side["value"], "parts": side["parts"]} for side in sides]
+            entry = {"what": what, "units": units, "before": bare[0], "after": bare[1]}
+            found.append({**entry, "beside": beside(trial, what, out)})
     return found
 
 

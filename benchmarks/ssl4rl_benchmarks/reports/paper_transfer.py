@@ -51,7 +51,8 @@ def moves(rows: Sequence[Row]) -> list[Moved]:
     for row in rows:
         for entry in row.get("beyond", ()):
             if "error" not in entry:
-                runs[row["task"], row["change"], row["model"]][entry["what"]][row["seed"]] = entry
+                sides = {side: {**entry[side], "units": entry["units"]} for side in ("before", "after")}
+                runs[row["task"], row["change"], row["model"]][entry["what"]][row["seed"]] = {**entry, **sides}
     found = []
     for (task, change, model), measured in runs.items():
         if change == COIN:

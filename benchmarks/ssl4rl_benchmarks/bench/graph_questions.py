@@ -86,8 +86,7 @@ def by_answers(policy: Policy, kind: str, task: GraphTask, questions: int, style
         logprobs, targets, items = [], [], []
         for first in range(0, questions, CHUNK):
             asked = drawn(interface, _test(first, min(CHUNK, questions - first)))
-            shown = interface.observe(asked.batch)  # features themselves, and no numbers of another graph's nodes
-            logprobs.append(option_logprobs(policy, shown, asked.options).double().numpy())
+            logprobs.append(option_logprobs(policy, _shown(policy, interface, asked.batch), asked.options).double().numpy())
             targets.append(asked.truth)
             items.append(asked.items)
     finally:
@@ -145,10 +144,10 @@ def look_of(policy: Policy, task: GraphTask, style: str, grammar: str) -> Look:
     interface = Interface(task, policy.interface, style, grammar)
     if isinstance(policy, GNNPolicy):
         network = policy
-        return lambda batch: of_pairs(_embedded(network, interface.observe(batch)))
+        return lambda batch: of_pairs(_embedded(network, _shown(network, interface, batch)))
     if isinstance(policy, VLMPolicy):
         reader = policy
-        return lambda batch: hidden_states(reader, interface.observe(batch)).astype(np.float64)
+        return lambda batch: hidden_states(reader, _shown(reader, interface, batch)).astype(np.float64)
     raise ValueError(
         f"{type(policy).__name__} is neither a graph network nor a reader of words, whose states could be probed"
     )
@@ -169,6 +168,11 @@ def of_pairs(nodes: NDArray[np.floating]) -> Features:
     width = nodes.shape[2]
     one, other = normalize(nodes.reshape(-1, width).astype(np.float64)).reshape(-1, 2, width).transpose(1, 0, 2)
     return np.concatenate([one * other, np.abs(one - other)], axis=1)
+
+
+def _shown(policy: Policy, interface: Interface, batch: Batch) -> dict[str, Any]:
+    """Return what a model is shown of questions; a graph network features, and no numbers of another graph's nodes."""
+    return interface.observe(batch) if isinstance(policy, GNNPolicy) else policy.observe(interface, batch)
 
 
 @torch.no_grad()

@@ -272,6 +272,21 @@ def test_a_reader_is_asked_about_any_graph(reader, monkeypatch):
     assert reader.constraint is constraint
 
 
+def test_a_reader_of_graph_tokens_reads_graphs_with_as_many_features():
+    task = make_task("SSL4RL/EdgePrediction-v0", source=GRAPH, fanouts=FANOUTS)
+    config = PolicyConfig(model="nano", nano_hidden=32, graph_tokens="gcn", gnn_hidden=16)
+    policy = build_policy(config, task, 0, torch.device("cpu"))
+    names = ("links:sbm:200", "links:sbm:200@5", "links:karate", "nodes:sbm:300@3", "task:EdgePrediction over sbm:200")
+    table = policy.graphs.table
+    found = measured(run_of(*names, questions=16), policy)
+    assert all(isinstance(found[name], float) for name in (names[0], names[1], names[4])), found
+    assert "network was trained on 64 others" in found["links:karate"]
+    assert "no environment asks for topics" in found["nodes:sbm:300@3"]
+    assert policy.graphs.table is table
+    policy.graphs.table = None  # then it reads features as they are shown
+    assert measured(run_of(names[0], questions=16), policy)[names[0]] == pytest.approx(found[names[0]])
+
+
 def test_who_has_no_states_is_told():
     class Other:
         interface = "array"

@@ -11,7 +11,8 @@ absolute differences, number by number. What a reader of words makes of it is it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -25,6 +26,7 @@ from sklearn.preprocessing import StandardScaler, normalize
 from ssl4rl_agents.choosing.asking import drawn
 from ssl4rl_agents.choosing.options import option_logprobs
 from ssl4rl_agents.policies.gnn import GNNPolicy, sizes_of
+from ssl4rl_agents.policies.hybrid import HybridPolicy
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.policies.vlm import VLMPolicy
 from ssl4rl_agents.rules.graph_rules import adjacency
@@ -232,17 +234,32 @@ def fitting(policy: Policy, source: GraphSource, described: Callable[[], bool]) 
     Raises:
         ValueError: the network reads other features, or is told more of a node than these.
     """
-    if not isinstance(policy, GNNPolicy):
+    if not isinstance(policy, (GNNPolicy, HybridPolicy)):
         return source
-    if policy.sizes.marks:
+    sizes = policy.sizes if isinstance(policy, GNNPolicy) else policy.graphs.sizes
+    if sizes.marks:
         raise ValueError("the network is told what each node is to its question (`mark`), which nothing else asks with")
     width = source.features.shape[1]
-    if width == policy.sizes.features and source.described == described():
+    if width == sizes.features and source.described == described():
         return source
     if not source.described and not described():
-        return source.with_buckets(policy.sizes.features)
+        return source.with_buckets(sizes.features)
     kind = "features" if source.described else "buckets of degrees, having no features of its own"
     raise ValueError(
-        f"graph {source.name!r} has {width} {kind}, and the network was trained on {policy.sizes.features} others; across "
+        f"graph {source.name!r} has {width} {kind}, and the network was trained on {sizes.features} others; across "
         "graphs go those whose features are as many and mean the same, and readers of words"
     )
+
+
+@contextmanager
+def looking_up(policy: Policy, source: GraphSource) -> Iterator[None]:
+    """Let graph tokens that are made of nodes by their numbers be made of the nodes of this graph for a while."""
+    if not isinstance(policy, HybridPolicy) or policy.graphs.table is None:
+        yield
+        return
+    kept = policy.graphs.table
+    policy.graphs.table = torch.tensor(source.features, device=kept.device)
+    try:
+        yield
+    finally:
+        policy.graphs.table = kept

@@ -5,6 +5,7 @@ A measurement is named by one word, see `names`.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from sklearn.preprocessing import StandardScaler, normalize
 from ssl4rl_agents.agent import Agent
 from ssl4rl_agents.evaluation import evaluate
 from ssl4rl_agents.policies.gnn import GNNPolicy
+from ssl4rl_agents.policies.hybrid import HybridPolicy
 from ssl4rl_agents.policies.policy import Policy
 from ssl4rl_agents.policies.vlm import VLMPolicy
 from ssl4rl_benchmarks.bench import graph_questions, nodes, readers, towers
@@ -166,17 +168,18 @@ def _measured(name: Name, run: Run, agent: Agent, prompt_style: str, grammar: st
     if name.kind == NODES:
         return _of_nodes(policy, source, name.count, fanouts_of(run))
     task, questions = graph_questions.task_of(name.kind, source, fanouts_of(run)), run.test_episodes
-    if not name.count:
-        return graph_questions.by_answers(policy, name.kind, task, questions, prompt_style, grammar)
-    look = graph_questions.look_of(policy, task, prompt_style, grammar)
-    return graph_questions.by_probe(look, name.kind, task, questions, name.count)
+    with graph_questions.looking_up(policy, source):
+        if not name.count:
+            return graph_questions.by_answers(policy, name.kind, task, questions, prompt_style, grammar)
+        look = graph_questions.look_of(policy, task, prompt_style, grammar)
+        return graph_questions.by_probe(look, name.kind, task, questions, name.count)
 
 
 def _of_task(name: Name, run: Run, agent: Agent, prompt_style: str, grammar: str) -> Measured:
     """Measure by the normalised score in an environment."""
     policy = getattr(agent, "policy", None)
-    source = _graph(name.source, policy, run) if name.source and isinstance(policy, GNNPolicy) else name.source or None
-    task = asked(name.what, run, source)
+    reads = isinstance(policy, (GNNPolicy, HybridPolicy))  # features, and so not any graph
+    task = asked(name.what, run, _graph(name.source, policy, run) if name.source and reads else name.source or None)
     if isinstance(policy, GNNPolicy):
         graph_questions.require_answers(policy, task)
         if name.source and isinstance(task, NodeAttribute) and task.attribute in ("cluster", "vector"):
@@ -184,7 +187,8 @@ def _of_task(name: Name, run: Run, agent: Agent, prompt_style: str, grammar: str
                 "groups of similar features are numbered anew in every graph, and a graph network is not told which is which"
             )
     how: dict[str, Any] = {"prompt_style": prompt_style, "grammar": grammar}
-    result = evaluate(agent, task, env=name.what, split="test", episodes=run.test_episodes, **how)
+    with graph_questions.looking_up(policy, task.source) if isinstance(task, GraphTask) else nullcontext():
+        result = evaluate(agent, task, env=name.what, split="test", episodes=run.test_episodes, **how)
     if result.played is None:  # from who does not keep single episodes
         return of_draws([result.normalised])
     return of_answers((result.played.reward - result.chance) / (result.oracle - result.chance), result.played.items)
@@ -247,6 +251,8 @@ def _of_nodes(policy: Policy, source: GraphSource, labels: int, fanouts: tuple[i
     """Measure how well topics can be read off what a model makes of nodes."""
     if isinstance(policy, GNNPolicy):
         return _nodes(nodes.represent(policy, source), source, labels)
+    if isinstance(policy, HybridPolicy):
+        raise ValueError("graph tokens stand for what an environment asks about, and no environment asks for topics of nodes")
     if isinstance(policy, VLMPolicy):
         read = readers.read_nodes(policy, source, fanouts or readers.FANOUTS)
         return _nodes(read, source, labels, readers.chosen_nodes(source))

@@ -265,7 +265,7 @@ def test_what_else_graphs_tell_is_measured_and_reported(tmp_path):
     assert "beyond" not in row["result"]
     report = (out / "graphs.md").read_text()
     assert f"| edge | gcn | links:sbm:300 | 1 | {links['before']['value']:.3f} | {links['after']['value']:.3f} |" in report
-    assert "- links:karate@250 of gcn, trained on edge: ValueError: graph 'karate' has" in report
+    assert "nodes:karate@20, links:karate@250, of gcn: ValueError: graph 'karate' has" in report
 
 
 def moved_row(seed, before, after, change=""):

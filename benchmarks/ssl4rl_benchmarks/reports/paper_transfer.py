@@ -114,14 +114,13 @@ def transfer(rows: Sequence[Row]) -> list[str]:
 
 
 def _unmeasured(rows: Sequence[Row]) -> list[str]:
-    """Say what could not be measured, and why, each once."""
-    said = {
-        f"- {entry['what']} of {row['model']}, trained on {row['task']}: {entry['error']}": None
-        for row in rows
-        for entry in row.get("beyond", ())
-        if "error" in entry
-    }
-    return list(said)
+    """Say what could not be measured, and why, each reason once."""
+    reasons: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+    for row in rows:
+        for entry in row.get("beyond", ()):
+            if "error" in entry:
+                reasons[row["model"], entry["error"]][entry["what"]] = None
+    return [f"- {', '.join(names)}, of {model}: {error}" for (model, error), names in reasons.items()]
 
 
 def _told(gap: Estimate) -> str:

@@ -433,6 +433,9 @@ def test_agents_of_other_environments_may_give_every_answer():
         def answerable(self, *_: Any) -> dict[str, Any]:
             return {ANSWERABLE: np.zeros((2, 7), np.int16)}
 
+        def beside(self, *_: Any) -> dict[str, Any]:
+            return {}
+
         def encode(self, observations: dict[str, Any]) -> Any:
             self.seen = observations
             raise InterruptedError

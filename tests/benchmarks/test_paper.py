@@ -164,7 +164,7 @@ def test_the_images_run_in_toy_size_and_go_on_where_they_were(tmp_path, capsys):
     assert after["success"] == pytest.approx(after["right"].count("1") / 24)
     assert "--settings" in row["command"]
     assert (out / row["run"] / "config.json").exists()
-    report = (out / "images.md").read_text()
+    report = (out / "paper_images.md").read_text()
     assert f"| rotation | nano | 0 | 0.250 | {before['success']:.3f} | {after['success']:.3f} (" in report
     written = (out / "rows.jsonl").read_text()
     assert main(words) == 0
@@ -182,7 +182,7 @@ def test_graphs_ask_a_graph_network_and_a_reader_of_words_the_same_instances(tmp
     assert both.both == pytest.approx(np.mean([x and y for x, y in zip(a, b, strict=True)]))
     assert both.both + both.first + both.second + both.neither == pytest.approx(1)
     assert both.difference.mean == pytest.approx(np.mean(a) - np.mean(b))
-    assert "The same questions side by side" in (out / "graphs.md").read_text()
+    assert "The same questions side by side" in (out / "paper_graphs.md").read_text()
 
 
 def row(model, right, items, change=""):
@@ -263,7 +263,7 @@ def test_what_else_graphs_tell_is_measured_and_reported(tmp_path):
     assert "network was trained on 64 others" in found["links:karate@250"]["error"]
     assert "beyond" not in row["before"]
     assert "beyond" not in row["result"]
-    report = (out / "graphs.md").read_text()
+    report = (out / "paper_graphs.md").read_text()
     assert f"| edge | gcn | links:sbm:300 | 1 | {links['before']['value']:.3f} | {links['after']['value']:.3f} |" in report
     assert "nodes:karate@20, links:karate@250, of gcn: ValueError: graph 'karate' has" in report
 

@@ -120,7 +120,8 @@ class GraphDecoder(Decoder):
         arrays = {name: values[None] for name, values in told.items() if name in READ}
         told = {name: values for name, values in told.items() if name not in READ}
         seen = self.features(arrays).outputs() if arrays else told.pop("mm_encoder_outputs")
-        places = tokens == self.placeholder
+        assert self.placeholder is not None
+        places = torch.eq(tokens, self.placeholder)
         words = self.base.get_input_embeddings()(tokens.masked_fill(places, 0))
         soft = seen["image"].pooler_output.to(words)
         return {"inputs_embeds": words.masked_scatter(places.unsqueeze(-1), soft), **told}

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.pipeline import make_pipeline
@@ -188,7 +189,8 @@ def _test(first: int, count: int) -> Stream:
 
 def _lessons(task: GraphTask, count: int, look: Look) -> tuple[Features, NDArray[np.int64]]:
     """Return what is made of the first `count` questions of the train split with each answer, and these."""
-    answers = int(task.action_space.n)  # type: ignore[attr-defined]
+    assert isinstance(task.action_space, spaces.Discrete)
+    answers = int(task.action_space.n)
     left, rows, targets, first = np.full(answers, count), [], [], 0
     while left.any():
         batch = task.sample(Stream.span("train", hash_seed(0, "lessons"), first, CHUNK))

@@ -24,7 +24,7 @@ from ssl4rl_agents.policies.vlm import VLMPolicy
 from ssl4rl_benchmarks.bench import graph_questions, nodes, readers, towers
 from ssl4rl_benchmarks.bench.grid import Run, thawed
 from ssl4rl_benchmarks.bench.measured import Measured, of_answers, of_draws
-from ssl4rl_benchmarks.bench.names import CELLS, NODES, OF_QUESTIONS, PROBE, TASK, Name, name_of
+from ssl4rl_benchmarks.bench.names import CELLS, LINKS, NODES, OF_QUESTIONS, PROBE, TASK, Name, name_of
 from ssl4rl_envs import Stream, Task, hash_seed, make_task
 from ssl4rl_envs.graphs.base import GraphTask
 from ssl4rl_envs.graphs.node_attribute import NodeAttribute
@@ -113,7 +113,7 @@ def references(name: str, run: Run, *, infomax: bool = True) -> dict[str, float]
     if count:
         look = graph_questions.look_at_features(task)
         found["raw features"] = graph_questions.by_probe(look, named.kind, task, questions, count).value
-    if named.kind == graph_questions.LINKS:
+    if named.kind == LINKS:
         found["common neighbours"] = graph_questions.by_common_neighbours(task, questions).value
     return found
 
@@ -177,7 +177,7 @@ def _measured(name: Name, run: Run, agent: Agent, prompt_style: str, grammar: st
 
 def _of_task(name: Name, run: Run, agent: Agent, prompt_style: str, grammar: str) -> Measured:
     """Measure by the normalised score in an environment."""
-    policy = getattr(agent, "policy", None)
+    policy: Any = getattr(agent, "policy", None)
     reads = isinstance(policy, (GNNPolicy, HybridPolicy))  # features, and so not any graph
     task = asked(name.what, run, _graph(name.source, policy, run) if name.source and reads else name.source or None)
     if isinstance(policy, GNNPolicy):

@@ -12,7 +12,7 @@ from ssl4rl_benchmarks.paper.declaration import ABLATIONS, QUESTIONS, Half
 from ssl4rl_benchmarks.paper.sides import sides_of
 from ssl4rl_benchmarks.reports.paper_transfer import transfer
 
-TABLES, ROWS = "{half}.md", "{half}.jsonl"
+TABLES, ROWS = "paper_{half}.md", "paper_{half}.jsonl"
 
 
 def write_report(half: Half, rows: Sequence[Row], out: Path) -> Path:

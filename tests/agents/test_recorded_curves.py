@@ -1,6 +1,6 @@
 """Tasks of one decision train as they did before episodes had several: curves that the build before them left are met.
 
-Those of advantages that are whitened were recorded anew, without a divergence in the reward, by a build that met the old ones.
+Those of advantages that are whitened were recorded anew, with no divergence in the reward, by a build that met the old ones.
 Where no answer is right yet, the divergence is nothing but the rounding of the first pass, whitening makes advantages of it,
 and Adam steps of full size of these: they went another way on each kind of processor.
 """

@@ -1033,8 +1033,8 @@ def without_bootstraps(text: str) -> str:
 
 
 OF_SUITES = [
-    file for file in sorted(RESULTS.glob("*.jsonl")) if not file.stem.startswith("better")
-]  # which has tests of its own
+    file for file in sorted(RESULTS.glob("*.jsonl")) if not file.stem.startswith(("better", "paper"))
+]  # which have tests of their own
 
 
 @pytest.mark.parametrize("file", OF_SUITES, ids=lambda file: file.stem)

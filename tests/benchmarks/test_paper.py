@@ -288,6 +288,12 @@ def test_what_was_moved_by_hand():
     assert transfer([row("gcn", "11", [0, 1])]) == []
 
 
+@pytest.mark.parametrize("name", ["paper_graphs", "paper_graphs_across"])
+def test_published_tables_are_what_their_rows_give(name):
+    published = Path(__file__).parents[2] / "docs" / "results"
+    assert markdown("graphs", read_rows((published / f"{name}.jsonl",))) == (published / f"{name}.md").read_text()
+
+
 # Its rewards and data
 
 

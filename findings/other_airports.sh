@@ -5,9 +5,8 @@ set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-for version in 2025.0 2026.1; do
-    "$folder/venv/bin/pip" install --quiet --no-deps --target "$folder/$version" "bokeh-sampledata==$version"
-done
+"$folder/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --target "$folder/2025.0" bokeh-sampledata==2025.0
+"$folder/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --target "$folder/2026.1" bokeh-sampledata==2026.1
 "$folder/venv/bin/python" - "$folder" <<'PY'
 import csv
 import sys

@@ -17,12 +17,20 @@ from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
     LlamaConfig,
+    LlamaForCausalLM,
     LlavaForConditionalGeneration,
     PreTrainedTokenizerFast,
 )
 
 from ssl4rl_agents.policies import assemble as assemble_module
-from ssl4rl_agents.policies.assemble import INSTALL, assemble, build_assembled, fold_batch_norms, match_scales
+from ssl4rl_agents.policies.assemble import (
+    INSTALL,
+    assemble,
+    build_assembled,
+    fold_batch_norms,
+    keep_layers,
+    match_scales,
+)
 from ssl4rl_agents.policies.efficientnet_llava import (
     LITE0,
     LITE2,
@@ -284,7 +292,7 @@ def test_picture_sizes_that_are_no_whole_number_of_tokens_are_refused(size, tmp_
 
 
 def test_a_written_folder_replaces_a_model_as_a_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr(assemble_module, "build_assembled", lambda image_size, seed, tower: build_tiny())
+    monkeypatch.setattr(assemble_module, "build_assembled", lambda image_size, seed, tower, language_layers: build_tiny())
     out = tmp_path / "vlm"
     out.mkdir()
     (out / "config.json").write_text("{}")
@@ -295,6 +303,31 @@ def test_a_written_folder_replaces_a_model_as_a_whole(tmp_path, monkeypatch):
     assert json.loads((out / "config.json").read_text())["model_type"] == "llava"
     model = AutoModelForImageTextToText.from_pretrained(out)
     assert sum(result["parameters"].values()) == sum(p.numel() for p in model.parameters())
+
+
+def small_language() -> Any:
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4, "num_key_value_heads": 2}
+    return LlamaForCausalLM(LlamaConfig(vocab_size=40, num_hidden_layers=3, **sizes)).eval()
+
+
+def test_the_first_layers_are_kept_and_say_what_they_said():
+    whole, cut, tokens = small_language(), small_language(), torch.arange(12).reshape(2, 6)
+    with torch.no_grad():
+        inside: Any = whole(tokens, output_hidden_states=True).hidden_states
+        expected = whole.lm_head(whole.model.norm(inside[2]))
+        keep_layers(cut, 2)
+        assert torch.equal(cut(tokens).logits, expected)
+        assert not torch.equal(whole(tokens).logits, expected)
+    again = LlamaForCausalLM(cut.config)
+    again.load_state_dict(cut.state_dict())  # its configuration tells of as many
+    assert len(again.model.layers) == 2
+
+
+@pytest.mark.parametrize("count", [0, 4])
+def test_layers_that_are_not_there_are_not_kept(count):
+    with pytest.raises(ValueError, match=f"language_layers must lie in 1 to 3, .* got {count}"):
+        keep_layers(small_language(), count)
 
 
 @pytest.mark.slow

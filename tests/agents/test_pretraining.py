@@ -375,7 +375,7 @@ def test_habits_are_shares_of_balanced_questions(made):
 
 
 def test_every_number_has_a_range():
-    numbers = {field.name for field in dataclasses.fields(PretrainConfig) if field.type in ("int", "float")}
+    numbers = {field.name for field in dataclasses.fields(PretrainConfig) if field.type in ("int", "float", "int | None")}
     assert set(RANGES) == numbers
 
 
@@ -390,6 +390,7 @@ def test_every_number_has_a_range():
         ({"hidden": 48}, "hidden must be a multiple of 32, got 48"),
         ({"image_size": 36}, "image_size must be a multiple of 8 for nano, .* got 36"),
         ({"aspects": ()}, "tell of nothing"),
+        ({"language_layers": 2}, "language_layers is of the model assembled; leave it out for nano"),
     ],
 )
 def test_wrong_settings_are_refused(changes, message):

@@ -31,7 +31,13 @@ RESERVED = "<reponame>"
 
 
 def assemble(
-    out: Path, *, image_size: int = 224, seed: int = 0, tower: str = "lite0", overwrite: bool = False
+    out: Path,
+    *,
+    image_size: int = 224,
+    seed: int = 0,
+    tower: str = "lite0",
+    language_layers: int | None = None,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Write the folder of an assembled model, for `from_pretrained` and ``ssl4rl train --policy.model FOLDER``.
 
@@ -42,6 +48,8 @@ def assemble(
         image_size: side of the pictures in pixels; 32 pixels of a side become one token.
         seed: of the connector, the only part that is not pretrained.
         tower: which EfficientNet-Lite sees, "lite0" or "lite2".
+        language_layers: how many layers of the language model are kept, from the first; all 30 by default. With fewer it is
+            faster, and has to learn to talk again.
         overwrite: replace the model that is in the folder already.
 
     Returns:
@@ -50,10 +58,10 @@ def assemble(
     Raises:
         ImportError: the packages that hold the weights are missing; the message says how to get them.
         FileExistsError: the folder is not empty, or holds something else than a model.
-        ValueError: the image size is not a multiple of 32, or there is no such tower.
+        ValueError: the image size is not a multiple of 32, or there is no such tower, or so many layers are not there.
     """
     _check_free(out, overwrite=overwrite)
-    model, processor = build_assembled(image_size, seed, tower)
+    model, processor = build_assembled(image_size, seed, tower, language_layers)
     aside = out.with_name(f".{out.name}.partial")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
@@ -71,7 +79,7 @@ def assemble(
 
 
 def build_assembled(
-    image_size: int = 224, seed: int = 0, tower: str = "lite0"
+    image_size: int = 224, seed: int = 0, tower: str = "lite0", language_layers: int | None = None
 ) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
     """Build the model of `assemble` and its processor, in float32.
 
@@ -91,6 +99,8 @@ def build_assembled(
     packaged: Any = AutoTokenizer.from_pretrained(folder, gguf_file=name)
     tokenizer = add_image_token(packaged, RESERVED)
     language: Any = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
+    if language_layers is not None:
+        keep_layers(language, language_layers)
     text = language.config
     if hasattr(text, "quantization_config"):
         del text.quantization_config  # its weights are plain float32 from here on
@@ -102,6 +112,21 @@ def build_assembled(
     processor = build_processor(vision, tokenizer)
     match_scales(model, processor.image_processor(_example(), return_tensors="pt")["pixel_values"])
     return model.eval(), processor
+
+
+def keep_layers(language: Any, count: int) -> None:
+    """Leave the first layers of a decoder-only language model of transformers, and drop the others.
+
+    Raises:
+        ValueError: it has not so many, or `count` is less than 1.
+    """
+    config, layers = language.config, language.model.layers
+    if not 1 <= count <= len(layers):
+        raise ValueError(f"language_layers must lie in 1 to {len(layers)}, the layers that there are; got {count}")
+    language.model.layers = layers[:count]
+    config.num_hidden_layers = count
+    if getattr(config, "layer_types", None) is not None:
+        config.layer_types = config.layer_types[:count]
 
 
 def fold_batch_norms(weights: dict[str, Tensor], epsilon: float = 1e-3) -> dict[str, Tensor]:

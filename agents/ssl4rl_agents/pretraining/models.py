@@ -64,7 +64,7 @@ def build_model(settings: PretrainConfig, task: Task, texts: list[str], device: 
     Raises:
         ImportError: the packages with the weights of an assembled model are missing; the message says how to get them.
         OSError: there is no such model.
-        ValueError: the model has no connector.
+        ValueError: the model has no connector, or not so many layers.
     """
     config = replace(policy_settings(settings), max_new_tokens=TAUGHT)
     if config.start is not None:
@@ -72,7 +72,7 @@ def build_model(settings: PretrainConfig, task: Task, texts: list[str], device: 
     if settings.model != ASSEMBLED:
         return build_language(config, task, settings.seed, device, "direct", texts)
     seed = hash_seed(settings.seed, "weights")
-    model, processor = build_assembled(settings.image_size, seed, tower=settings.tower)
+    model, processor = build_assembled(settings.image_size, seed, settings.tower, settings.language_layers)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return wrap_model(model, processor, config, device)

@@ -32,7 +32,7 @@ TASKS = (
 
 Learns = Literal["connector", "language", "all"]
 
-_SIZES = ("batch", "image_size", "layers", "vocabulary", "test_questions")
+_SIZES = ("batch", "image_size", "layers", "language_layers", "vocabulary", "test_questions")
 _SHARES = ("unrelated", "captions", "practice", "pretrained_rate")
 _RATES = ("learning_rate", "unrelated_learning_rate")
 
@@ -113,6 +113,9 @@ class PretrainConfig(Settings):
     """Most tokens of nano's tokenizer."""
     tower: Literal["lite0", "lite2"] = "lite0"
     """Which EfficientNet-Lite sees for the assembled model: lite2 has 4.8 M weights instead of 3.4 M, and more layers."""
+    language_layers: int | None = None
+    """How many of the 30 layers of the assembled model's language model are kept, from the first; all by default. With fewer
+    it is faster, and has to learn to talk again."""
     test_questions: int = 1024
     """Balanced test questions that it is measured on at the end."""
     precision: Literal["auto", "bfloat16"] = "auto"
@@ -145,6 +148,8 @@ class PretrainConfig(Settings):
             )
         if self.start is not None and self.model != NANO:
             raise ValueError(f"start takes the model of {self.start}; leave out model {self.model}")
+        if self.language_layers is not None and self.model != ASSEMBLED:
+            raise ValueError(f"language_layers is of the model {ASSEMBLED}; leave it out for {self.start or self.model}")
         if not self.steps + self.unrelated_steps:
             raise ValueError("steps and unrelated_steps are both 0, so nothing would be learned")
 

@@ -23,6 +23,9 @@ class AssembleFlags:
     """Of the connector, the only part that is not pretrained."""
     tower: Literal["lite0", "lite2"] = "lite0"
     """Which EfficientNet-Lite sees: lite2 has 4.8 M weights where lite0 has 3.4 M."""
+    language_layers: int | None = None
+    """How many of the language model's 30 layers are kept, from the first: all by default. With fewer it is faster, and has
+    to learn to talk again."""
     overwrite: bool = False
     """Replace the model that is in the folder already."""
     json: bool = False
@@ -41,7 +44,12 @@ def run(arguments: list[str]) -> Outcome:
     try:
         with waiting(f"assembling a model in {given.out}"):
             result = assemble(
-                given.out, image_size=given.image_size, seed=given.seed, tower=given.tower, overwrite=given.overwrite
+                given.out,
+                image_size=given.image_size,
+                seed=given.seed,
+                tower=given.tower,
+                language_layers=given.language_layers,
+                overwrite=given.overwrite,
             )
     except ImportError as error:
         raise UserError(str(error)) from error

@@ -21,7 +21,7 @@ from ssl4rl_benchmarks.better.analysis import Table, claims, difference
 from ssl4rl_benchmarks.better.declaration import CONTROLS, KINDS, PRETEXTS, TAUGHT
 from ssl4rl_benchmarks.better.measuring import LIGHT, SEED, SPLIT, Records, ask, summaries
 from ssl4rl_benchmarks.better.studies import NANO, STUDIES, study_of
-from ssl4rl_benchmarks.better.trials import BASE, Study, Trial, arms_of, bases_of
+from ssl4rl_benchmarks.better.trials import BASE, Study, Trial, arm_of, arms_of, bases_of
 from ssl4rl_benchmarks.better.worker import base_settings, settings_of, stages_of
 from ssl4rl_benchmarks.commands import flags
 from ssl4rl_benchmarks.commands.better import BetterFlags
@@ -143,6 +143,9 @@ def test_studies_that_vary_one_thing_stand_beside_the_same_bases_of_the_whole(tm
     ]
     assert "+10.0 (+10.0 to +10.0)" in lines[0]
     assert "+20.0 (+20.0 to +20.0)" in lines[1]
+    (before, *_) = rows_of("words-95", 1, 0.0)
+    del before["config"]["study"]["pretext_args"]  # as rows have it that are older than the setting
+    assert study_of(before) == "words-95"
     assert {study_of(each) for each in rows_of("again", 1, 0.0)} == {"nano"}  # which is the same study, and more of it
     shared = [{**each, "key": trial.key} for each, trial in zip(rows_of("nano", 2, 0.1), bases_of(NANO, 2), strict=False)]
     write_report([*shared, *rows_of("iterations-10", 2, 0.2)[2:]], tmp_path)  # whose bases are the same and have no rows more
@@ -262,11 +265,24 @@ def test_every_study_is_of_trials_that_can_be_done(tmp_path, monkeypatch):
         assert arms, name
         for trial in {trial.control: trial for trial in arms}.values():
             assert base_settings(trial, "cpu").total > 0
+            if trial.env:
+                assert make_task(trial.env, **trial.args).horizon == 1
             if trial.control != "captions":
                 config = settings_of(trial, tmp_path, "cpu")
                 assert config.iterations == sized.study.iterations
                 assert (config.policy.start is None) == bool(config.policy.lora_rank)
                 assert config.policy.model == str(tmp_path / "newest") or config.policy.start == str(tmp_path)
+
+
+def test_a_pretext_is_made_easier_and_harder_than_declared():
+    rotations = {
+        name: arm_of(STUDIES[name].study, next(each for each in PRETEXTS if each.name == "rotation"), "verified", 0, 0).args
+        for name in ("easier", "nano", "harder")
+    }
+    assert [args["angles"] for args in rotations.values()] == [2, 4, 8]
+    assert len({json.dumps({**args, "angles": 0}) for args in rotations.values()}) == 1  # and nothing else
+    with pytest.raises(ValueError, match="pretext_args has 'rotations', which is no pretext; there are untold questions"):
+        Study(pretext_args={"rotations": {}})
 
 
 def test_a_base_that_several_trials_want_is_made_once(tmp_path, monkeypatch):

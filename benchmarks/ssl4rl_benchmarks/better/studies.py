@@ -48,6 +48,14 @@ KEEPING: dict[str, dict[str, Any]] = {
 what was pretrained on, adapters alone that learn, replies that are well-formed by force."""
 
 
+DIFFICULTY: dict[str, dict[str, dict[str, Any]]] = {
+    "easier": {"brighter half": {"margin": 3.0}, "rotation": {"angles": 2}},
+    "harder": {"brighter half": {"margin": 0.25}, "rotation": {"angles": 8}},
+}
+"""Pretexts whose halves differ by three times or a quarter of the declared margin, and that are turned by two or eight angles
+instead of four."""
+
+
 def _untold(about: str, **changes: Any) -> Sized:
     """Return a study of the untold questions alone, from three bases."""
     return Sized(replace(NANO, **changes), 3, 1, UNTOLD, FEW, about)
@@ -85,6 +93,12 @@ VARIED = {
             f"pretexts over {source} instead of the scenes that are asked about",
         )
         for source in ("photos", "digits")
+    },
+    **{
+        name: Sized(
+            replace(NANO, pretext_args=args), 3, 1, BRIGHTER, ("verified",), f"pretexts that are {name} than those declared"
+        )
+        for name, args in DIFFICULTY.items()
     },
     **{
         f"kept-by-{name}": Sized(
@@ -156,4 +170,7 @@ STUDIES = {
 def study_of(row: Row) -> str:
     """Return the name of the study that a row belongs to, the first of those that are alike; empty if it is none of these."""
     done = row.get("config", {}).get("study")
-    return next((name for name, sized in STUDIES.items() if json.loads(json.dumps(asdict(sized.study))) == done), "")
+    if done is None:
+        return ""
+    plain = {**asdict(Study()), **done}  # what a row of before does not have is as it was without it
+    return next((name for name, sized in STUDIES.items() if json.loads(json.dumps(asdict(sized.study))) == plain), "")

@@ -39,6 +39,7 @@ class Study(Checked):
         settings: of the trainer, nested as in a run's config.json, for all arms.
         iterations: of every arm.
         questions: of each kind, that a model is asked at the end.
+        pretext_args: of environments that differ from those declared, by the name of the pretext.
     """
 
     image_size: int = 40
@@ -51,10 +52,15 @@ class Study(Checked):
     settings: dict[str, Any] = field(default_factory=dict)
     iterations: int = 60
     questions: int = 1024
+    pretext_args: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Look at all fields, as `Checked` does, and at the numbers."""
+        """Look at all fields, as `Checked` does, at the numbers, and at the names of pretexts."""
         super().__post_init__()
+        known = [pretext.name for pretext in PRETEXTS]
+        for name in self.pretext_args:
+            if name not in known:
+                raise ValueError(f"pretext_args has {name!r}, which is no pretext; there are {', '.join(known)}")
         for name in ("image_size", "iterations", "questions"):
             whole_number(name, getattr(self, name), 1)
 
@@ -218,9 +224,10 @@ def arm_of(study: Study, pretext: Pretext, control: Control, base: int, seed: in
 
 
 def _where(study: Study, pretext: Pretext) -> tuple[str, dict[str, Any]]:
+    args = {**pretext.args, **study.pretext_args.get(pretext.name, {})}
     if pretext.env == QUESTIONS:
-        return pretext.env, {**pretext.args, "bias": study.bias, "wording": study.wording, **study.pictures}
-    return pretext.env, {**pretext.args, **study.elsewhere}
+        return pretext.env, {**args, "bias": study.bias, "wording": study.wording, **study.pictures}
+    return pretext.env, {**args, **study.elsewhere}
 
 
 def with_settings(trial: Trial) -> dict[str, Any]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 NAMESPACE = "SSL4RL"
 ENTRY, VECTOR_ENTRY = "ssl4rl_envs.env:SSLEnv", "ssl4rl_envs.vector:SSLVectorEnv"
-PAIRING, ATTEMPTS = "pairing", "attempts"
+PAIRING, ATTEMPTS, MULTIPLE_CHOICE = "pairing", "attempts", "multiple_choice"
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,10 @@ def task_class(env_id: str) -> type[Task]:
 
 
 def build_task(task: Task | str, arguments: dict[str, Any]) -> Task:
-    """Return `task` itself, or build it from its class's path and keyword arguments, `level` and `pairing` among them.
+    """Return `task` itself, or build it from its class's path and keyword arguments.
+
+    Beside those of the class: `level`; `pairing` (see `Task.paired`); `multiple_choice`, whether answers are listed as
+    options with letters (see `multiple_choice.MultipleChoice`).
 
     Raises:
         TypeError: an argument is unknown to the task or of another type, or arguments came with a task that is built already.
@@ -263,12 +266,18 @@ def _build_once(path: str, arguments: tuple[tuple[str, Any], ...]) -> Task:
 
 
 def _build(path: str, arguments: dict[str, Any]) -> Task:
-    task = load_class(path)(**{name: value for name, value in arguments.items() if name != PAIRING})
+    task = load_class(path)(**{name: value for name, value in arguments.items() if name not in (PAIRING, MULTIPLE_CHOICE)})
+    if arguments.get(MULTIPLE_CHOICE):
+        from ssl4rl_envs.multiple_choice import as_multiple_choice  # which needs the tasks
+
+        task = as_multiple_choice(task)
     return task.paired(arguments[PAIRING]) if arguments.get(PAIRING) is not None else task
 
 
 def task_arguments(path: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a task ("module:Class") as its constructor takes them, with those of a level, and the pairing.
+    """Return the arguments of a task ("module:Class") as its constructor takes them, with those of a level.
+
+    `pairing` and `multiple_choice` stay among them where they are given.
 
     Raises:
         TypeError: an argument is unknown to the task or of another type.
@@ -276,11 +285,13 @@ def task_arguments(path: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """
     cls = load_class(path)
     given = dict(with_plain_source(cls, arguments))
-    level, pairing = given.pop("level", None), given.pop(PAIRING, None)
+    level, pairing, listed = given.pop("level", None), given.pop(PAIRING, None), given.pop(MULTIPLE_CHOICE, False)
+    if not isinstance(listed, bool):
+        raise TypeError(f"{MULTIPLE_CHOICE} must be a bool, got {type(listed).__name__}: {briefly(listed)}")
     if level is not None:
         given = at_level(cls, level, given)
-    found = checked_arguments(f"{cls.__name__}()", cls, given, ["level", PAIRING])
-    return found if pairing is None else {**found, PAIRING: pairing}
+    found = checked_arguments(f"{cls.__name__}()", cls, given, ["level", PAIRING, MULTIPLE_CHOICE])
+    return {**found, **({} if pairing is None else {PAIRING: pairing}), **({MULTIPLE_CHOICE: True} if listed else {})}
 
 
 def at_level(cls: type[Task], name: str, arguments: dict[str, Any]) -> dict[str, Any]:

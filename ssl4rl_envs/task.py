@@ -283,6 +283,16 @@ class Task(Speech):
             return stream.integers(0, 2, space.shape).astype(space.dtype)
         return (space.low + stream.uniform(space.shape) * (space.high - space.low)).astype(space.dtype)
 
+    @property
+    def kind_names(self) -> tuple[str, ...]:
+        """What the numbers stand for that `info` calls `kind`, where a task has kinds of questions: its levels."""
+        return tuple(level.name for level in self.levels)
+
+    @property
+    def most_offered(self) -> int:
+        """Most actions that a question offers; 0 where actions are not single numbers. See `offered`."""
+        return int(self.action_space.n) if isinstance(self.action_space, spaces.Discrete) else 0
+
     def offered(self, batch: Batch) -> NDArray[np.bool_] | None:
         """Return which actions each of n questions offers, (n, actions); None where actions are not single numbers.
 

@@ -143,6 +143,11 @@ class GraphQA(GraphTask):
         """Score 1 for the right answer, 0 otherwise."""
         return exact_score(answers, batch.target)
 
+    @property
+    def most_offered(self) -> int:
+        """Two: every question names both of its answers."""
+        return 2
+
     def info(self, batch: Batch) -> dict[str, NDArray[Any]]:
         """Return `action_mask`, (n, actions) int8, and `kind` (n,), the number of what is asked in `KINDS`."""
         mask = np.zeros((len(batch), len(WORDS) + self.numbers), np.int8)

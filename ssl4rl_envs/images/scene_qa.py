@@ -185,6 +185,11 @@ class SceneQA(ImageTask[Draft]):
         """Score 1 for the right answer, 0 otherwise."""
         return exact_score(answers, batch.target)
 
+    @property
+    def most_offered(self) -> int:
+        """Two: every question names both of its answers."""
+        return 2
+
     def info(self, batch: Batch) -> dict[str, NDArray[np.int64] | NDArray[np.int8]]:
         """Return `action_mask`, (n, 36) int8, and `kind`, (n,) positions in QUESTION_KINDS."""
         asked = batch.observation["asked"]

@@ -204,5 +204,5 @@ def _kinds(task: Task, batch: Batch) -> list[str]:
     found = task.info(batch).get("kind")
     if found is None:
         return [""] * len(batch)
-    names = [level.name for level in task.levels]
+    names = task.kind_names
     return [names[kind] if kind < len(names) else str(kind) for kind in np.asarray(found).tolist()]

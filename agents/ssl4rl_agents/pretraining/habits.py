@@ -51,9 +51,9 @@ def measure_habits(policy: Policy, task: Task, questions: int, seed: int = 0) ->
     right = {how: chosen(logprobs) == asked.truth for how, logprobs in scored(policy, seen, asked.options).items()}
     kinds = np.array(asked.kinds)
     found = {"all": _habits(right, asked.congruent, np.ones(questions, bool))}
-    for level in task.levels:
-        if level.name in asked.kinds:
-            found[level.name] = _habits(right, asked.congruent, kinds == level.name)
+    for name in task.kind_names:
+        if name in asked.kinds:
+            found[name] = _habits(right, asked.congruent, kinds == name)
     return found
 
 

@@ -34,6 +34,7 @@ from ssl4rl_agents.runtime.optimizer import Skips
 from ssl4rl_agents.runtime.processes import Processes
 from ssl4rl_agents.settings import OptimizerConfig, RolloutConfig, TrainConfig
 from ssl4rl_envs import Task, hash_seed, make_task
+from ssl4rl_envs.multiple_choice import MOST_LETTERS
 from ssl4rl_envs.sources.scenes import scenes
 from ssl4rl_envs.telling import waiting
 
@@ -68,7 +69,15 @@ class Course:
 
 def question_arguments(settings: PretrainConfig, **more: Any) -> dict[str, Any]:
     """Return the arguments of the task whose questions are asked, balanced unless a bias is among `more`."""
-    return {"image_size": settings.image_size, "kinds": settings.kinds, "wording": settings.wording, **more}
+    given = {"image_size": settings.image_size, "kinds": settings.kinds, "wording": settings.wording, **more}
+    return {**given, "multiple_choice": True} if settings.multiple_choice else given
+
+
+def other_task(settings: PretrainConfig, name: str) -> Task:
+    """Make one of the tasks that will be asked, with its answers as options where that is wanted and they can be listed."""
+    task = make_task(name)
+    listed = settings.multiple_choice and task.horizon == 1 and 0 < task.most_offered <= MOST_LETTERS
+    return make_task(name, multiple_choice=True) if listed else task
 
 
 @dataclass(frozen=True)
@@ -195,7 +204,7 @@ class Pretraining:
     def _prepare(self) -> None:
         settings = self.settings
         self.task = make_task(ENV, **question_arguments(settings))
-        others = [make_task(name) for name in settings.tasks]
+        others = [other_task(settings, name) for name in settings.tasks]
         self.phases = phases_of(settings, others)
         lessons = [course.lessons for course in self.phases[-1].courses]
         with waiting(f"building the model {settings.model}"):

@@ -88,6 +88,9 @@ class PretrainConfig(Settings):
     seen after some hundreds of steps of its own."""
     wording: Literal["plain", "several"] = "plain"
     """Whether a kind of question is put in one way, or in several."""
+    multiple_choice: bool = False
+    """Whether answers to questions are listed as options in random order, and are given by a letter; so too those of `tasks`,
+    where they can be listed."""
     image_size: int = 40
     """Side of the pictures in pixels."""
     captions: float = 0.1

@@ -91,7 +91,7 @@ def measure(policy: Policy, pictures: dict[str, Any], questions: int, prompt_sty
 
     Args:
         policy: who.
-        pictures: arguments of the task: `source`, `image_size`, `wording`.
+        pictures: arguments of the task: `source`, `image_size`, `wording`, and `multiple_choice` where answers are letters.
         questions: of each kind.
         prompt_style: how it is asked.
     """

@@ -100,6 +100,14 @@ VARIED = {
         )
         for name, args in DIFFICULTY.items()
     },
+    "multiple-choice": Sized(
+        replace(NANO, pretraining={**NANO.pretraining, "multiple_choice": True}),
+        3,
+        1,
+        (*UNTOLD, BRIGHTER[0]),
+        ("verified", "contrast", "coin"),
+        "answers of all tasks are letters of options in random order, so that no pretext has words of its own",
+    ),
     **{
         f"kept-by-{name}": Sized(
             replace(NANO, settings=merged(NANO.settings, settings)),

@@ -74,6 +74,11 @@ class Study(Checked):
         """Arguments of the other tasks."""
         return {"source": self.pretext_source or self.source, "image_size": self.image_size}
 
+    @property
+    def listed(self) -> dict[str, Any]:
+        """Arguments of all tasks that say how answers are given: bases that know options with letters are asked so."""
+        return {"multiple_choice": True} if self.pretraining.get("multiple_choice") else {}
+
 
 @dataclass(frozen=True)
 class Stage(Checked):
@@ -213,6 +218,7 @@ def arm_of(study: Study, pretext: Pretext, control: Control, base: int, seed: in
                 "kinds": "+".join(dict.fromkeys(name.split(",")[0] for name in pretext.near)),
                 "wording": study.wording,
                 **study.pictures,
+                **study.listed,
             },
             {"algorithm": "sft"},
         )
@@ -226,8 +232,8 @@ def arm_of(study: Study, pretext: Pretext, control: Control, base: int, seed: in
 def _where(study: Study, pretext: Pretext) -> tuple[str, dict[str, Any]]:
     args = {**pretext.args, **study.pretext_args.get(pretext.name, {})}
     if pretext.env == QUESTIONS:
-        return pretext.env, {**args, "bias": study.bias, "wording": study.wording, **study.pictures}
-    return pretext.env, {**args, **study.elsewhere}
+        return pretext.env, {**args, "bias": study.bias, "wording": study.wording, **study.pictures, **study.listed}
+    return pretext.env, {**args, **study.elsewhere, **study.listed}
 
 
 def with_settings(trial: Trial) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def perform(trial: Trial, folder: Path, device: str = "cpu", threads: int = 1) -
         find_device(device)
     )  # which may say anything, also where its replies were constrained
     trained = time.perf_counter()
-    found = measure(policy, {**study.pictures, "wording": study.wording}, study.questions)
+    found = measure(policy, {**study.pictures, **study.listed, "wording": study.wording}, study.questions)
     return {
         **worker.head(trial, device, threads),
         "base": trial.base,

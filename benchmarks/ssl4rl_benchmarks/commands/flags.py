@@ -25,7 +25,7 @@ import tyro
 from ssl4rl_benchmarks.commands.calls import UserError, named_env, wants_help
 from ssl4rl_envs import task_class
 from ssl4rl_envs.arguments import constructor_hints, did_you_mean
-from ssl4rl_envs.registration import ATTEMPTS
+from ssl4rl_envs.registration import ATTEMPTS, MULTIPLE_CHOICE
 
 OF_TYRO = ("--help", "--tyro-print-completion", "--tyro-write-completion")
 """Flags that every command takes from tyro."""
@@ -110,6 +110,8 @@ def env_flags(env_id: str, given: Mapping[str, Any] | None = None) -> type[Any]:
         fields.append(("level", Annotated[names | None, tyro.conf.arg(help=text)], None))
     text = "How often a question may be answered: a wrong answer is followed by another try."
     fields.append((ATTEMPTS, Annotated[int, tyro.conf.arg(help=text)], given.get(ATTEMPTS, 1)))
+    text = "Whether the answers are listed in the prompt as options in random order, and are given by a letter."
+    fields.append((MULTIPLE_CHOICE, Annotated[bool, tyro.conf.arg(help=text)], given.get(MULTIPLE_CHOICE, False)))
     typed = [
         (name, kind) if default is dataclasses.MISSING else (name, kind, dataclasses.field(default=default))
         for name, kind, default in fields
@@ -132,8 +134,9 @@ def env_arguments(parsed: Any) -> dict[str, Any]:
     With a level, which sets some of them, only those that differ from their defaults.
     """
     said = dataclasses.asdict(parsed)
-    if said[ATTEMPTS] == 1:
-        said.pop(ATTEMPTS)
+    for name, usual in ((ATTEMPTS, 1), (MULTIPLE_CHOICE, False)):
+        if said[name] == usual:
+            said.pop(name)
     if said.get("level") is None:
         return {name: value for name, value in said.items() if name != "level"}
     defaults = {field.name: field.default for field in dataclasses.fields(parsed)}

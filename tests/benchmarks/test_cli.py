@@ -305,6 +305,18 @@ def test_evaluating_a_run_repeats_its_result(run, finished):
         assert result.json[name] == after[name], name
 
 
+def test_every_evaluation_says_whether_a_policy_looks(run, finished):
+    shown = run("eval", finished, "--episodes", "8", "--looking", "16")
+    assert shown.out.splitlines()[1].startswith("by choice, 16 questions as they are and altered: shown 0.")
+    assert all(f"{how} 0." in shown.out for how in ("blank", "swapped", "noise"))
+    looked = run("eval", finished, "--episodes", "8", "--looking", "16", "--json").json["looking"]
+    assert set(looked) == {f"looking/{name}" for name in ("shown", "blank", "swapped", "noise", "picture_gain", "chance")}
+    assert "looking" not in run("eval", finished, "--episodes", "8", "--looking", "0", "--json").json
+    unlisted = run("eval", finished, "PatchOrdering", "--episodes", "8", "--json")
+    assert unlisted.json["looking"] is None
+    assert "not asked with other pictures: --looking compares the answers that one decision offers" in unlisted.err
+
+
 def test_the_grammar_that_replies_are_read_by_can_be_chosen(run, finished):
     """A run's own by default; the lenient one reads at least as much."""
     strict, lenient = (
@@ -312,7 +324,9 @@ def test_the_grammar_that_replies_are_read_by_can_be_chosen(run, finished):
     )
     assert 0 <= strict["readable"] <= lenient["readable"] <= 1
     assert strict["success"] <= lenient["success"]
-    assert run("eval", finished, "--episodes", "32").out.rstrip().endswith("of the replies readable")
+    assert (
+        "of the replies readable\nby choice, 8 questions" in run("eval", finished, "--episodes", "32", "--looking", "8").out
+    )
     wrong = run("eval", finished, "--grammar", "loose")
     assert wrong.status == 2
     assert "strict" in wrong.err

@@ -59,21 +59,24 @@ class Probe:
         interface: the side of it that the policy sees, as it is.
         count: how many questions.
         split: of which items.
+        setting: what asks for it, for errors.
 
     Raises:
         ValueError: the answers to the task cannot be listed, it shows nothing that can be altered, or nearly all questions
             are about one item.
     """
 
-    def __init__(self, task: Task, interface: Interface, count: int, split: str = "validation") -> None:
+    def __init__(
+        self, task: Task, interface: Interface, count: int, split: str = "validation", setting: str = "probe_every"
+    ) -> None:
         self._seed = hash_seed(0, "looking")
         name, few = type(task).__name__, task.sample(Stream.span(split, self._seed, 0, 2))
         why = obstacle(task, few, words=interface.text)
         if why:
-            raise ValueError(f"probe_every compares the answers that one decision offers, and {name} {why}; leave it out")
+            raise ValueError(f"{setting} compares the answers that one decision offers, and {name} {why}; set it to 0")
         self._asked, self._kept, self._alarmed = drawn(interface, Stream.span(split, self._seed, 0, count)), Seen(), False
         if not self._asked.ways:
-            raise ValueError(f"probe_every needs a picture or a graph to alter, and {name} shows none; leave it out")
+            raise ValueError(f"{setting} needs a picture or a graph to alter, and {name} shows none; set it to 0")
         deranged(self._asked.items.tolist(), np.random.default_rng(0))  # which cannot be done to questions about one picture
 
     def watch(self, policy: Policy, iteration: int, success: float | None, *, aloud: bool) -> dict[str, float]:

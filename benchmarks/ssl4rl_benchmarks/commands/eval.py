@@ -17,9 +17,10 @@ from ssl4rl_benchmarks.commands import downstream, eval_model, flags
 from ssl4rl_benchmarks.commands.calls import Outcome, UserError, named_env, names_nothing, quieten, require, wants_help
 from ssl4rl_envs import SSLVectorEnv, make_task, task_class
 from ssl4rl_envs.answers import Grammar
+from ssl4rl_envs.interface import Interface
 from ssl4rl_envs.registration import at_level
 from ssl4rl_envs.stream import Split
-from ssl4rl_envs.telling import Progress, waiting
+from ssl4rl_envs.telling import Progress, tell, waiting
 
 SHARED = 128
 
@@ -42,6 +43,9 @@ class EvalFlags:
     trained run's own."""
     checkpoint: Literal["newest", "best"] = "newest"
     """Of a trained run: the newest, or the one with the highest reward on the validation split."""
+    looking: int = 256
+    """Of a trained run with a policy: how many of the questions are asked again by choice with true, grey and exchanged
+    pictures, since what is right then, words give; 0 for none."""
     out: Path | None = None
     """Store the answers in this file, .jsonl, as replies to the first questions of the seed, which models and people are
     asked too; `ssl4rl leaderboard` puts them side by side."""
@@ -146,7 +150,27 @@ def measure(
         ) from error
     if not given.json:
         print(sentence(agent, result))
-    return {"agent": agent, **result.to_json(), "env_args": env_args}
+    looked = {"looking": _look(given, acting, envs.questions.interface)} if is_run(agent) and given.looking else {}
+    return {"agent": agent, **result.to_json(), "env_args": env_args, **looked}
+
+
+def _look(given: EvalFlags, agent: Any, interface: Interface) -> dict[str, float] | None:
+    """Ask a policy with altered pictures too, and say what came of it; None where questions cannot be asked like that."""
+    from ssl4rl_agents.choosing.looking import Probe  # which imports torch
+
+    try:
+        probe = Probe(interface.task, interface, given.looking, given.split, setting="--looking")
+    except ValueError as error:
+        tell(f"not asked with other pictures: {error}")
+        return None
+    look = probe.look(agent.policy)
+    if not given.json:
+        shares = ", ".join(f"{how} {share:.3f}" for how, share in look.accuracy.items())
+        print(
+            f"by choice, {given.looking} questions as they are and altered: {shares}; a choice at random {look.chance:.3f}, "
+            f"the picture gain {look.gain:+.2f} nats"
+        )
+    return look.metrics()
 
 
 def store(given: EvalFlags, out: Path, agent: str, env_id: str, env_args: dict[str, Any], prompt_style: str) -> Outcome:

@@ -239,6 +239,11 @@ def test_lmms_eval_is_called_and_its_numbers_are_told(tmp_path, monkeypatch, run
         measured_by("lmms-eval", "broken", str(model), "cpu")
     with pytest.raises(NoHarnessError, match="our own ssl4rl_nano"):
         measured_by("lmms-eval", "t", str(run / "checkpoints" / "iteration-000002"), "cpu")
+    sees = {"model_type": "llava", "vision_config": {"model_type": "ssl4rl_efficientnet_lite"}}
+    assembled = model_folder(tmp_path / "assembled", "llava")
+    (assembled / "config.json").write_text(json.dumps(sees))
+    with pytest.raises(NoHarnessError, match="sees with, our own ssl4rl_efficientnet_lite"):
+        measured_by("lmms-eval", "t", str(assembled), "cpu")
     (model / "adapter_config.json").write_text("{}")
     with pytest.raises(NoHarnessError, match="holds adapters"):
         measured_by("lmms-eval", "t", str(model), "cpu")

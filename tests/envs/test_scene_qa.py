@@ -71,10 +71,13 @@ def words_in(batch: Batch) -> list[tuple[int, ...]]:
     return [(*asked[:3], *sorted(asked[3:5])) for asked in batch.observation["asked"].tolist()]
 
 
-@pytest.mark.parametrize("bias", [0.5, 0.8])
-def test_words_alone_earn_what_is_declared(bias):
+SIX = "existence+light+sky+ground+count+depth"
+
+
+@pytest.mark.parametrize(("kinds", "bias"), [(SIX, 0.5), (SIX, 0.8), ("colour+position+size", 0.5), (COMPARISON, 0.5)])
+def test_words_alone_earn_what_is_declared(kinds, bias):
     """By a table of what was right in lessons, which knows all that words can tell, and by boosted trees over `asked`."""
-    task = SceneQA(image_size=32, kinds="existence+light+sky+ground+count+depth", bias=bias)
+    task = SceneQA(image_size=32, kinds=kinds, bias=bias)
     assert task.chance == bias
     lessons, questions = sample(task, 3_000), sample(task, 1_500, split="test")
     known: dict[tuple[int, ...], list[int]] = {}

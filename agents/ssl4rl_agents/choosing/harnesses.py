@@ -20,8 +20,8 @@ from ssl4rl_agents.policies.loading import ADAPTER_CONFIG
 from ssl4rl_agents.runtime.device import find_device
 
 CONFIG = "config.json"
-OURS = ("ssl4rl_nano",)
-"""Types of models that transformers knows where this package is imported, and nowhere else."""
+OURS = ("ssl4rl_nano", "ssl4rl_efficientnet_lite")
+"""Types of models, and of towers, that transformers knows where this package is imported, and nowhere else."""
 
 GENERIC = "huggingface"
 LMMS_EVAL = {
@@ -82,13 +82,15 @@ def _loadable(harness: str, model: str) -> str:
         raise NoHarnessError(f"{harness} loads whole models, and {model} holds adapters; merge them into their model first")
     if not (folder / CONFIG).is_file():
         raise NoHarnessError(f"{harness} loads what save_pretrained writes, and {model} has no {CONFIG}")
-    kind = str(json.loads((folder / CONFIG).read_text()).get("model_type"))
-    if kind in OURS:
+    config = json.loads((folder / CONFIG).read_text())
+    kinds = [str(part.get("model_type")) for part in (config, *config.values()) if isinstance(part, dict)]
+    own = [kind for kind in kinds if kind in OURS]
+    if own:
         raise NoHarnessError(
-            f"{harness} loads models that transformers knows, and the one in {model} is our own {kind}; it can be asked "
-            "tables, mmbench:PATH, seed-bench:PATH and environments"
+            f"{harness} loads models that transformers knows, and the one in {model} is, or sees with, our own {own[0]}; "
+            "it can be asked tables, mmbench:PATH, seed-bench:PATH and environments"
         )
-    return kind
+    return kinds[0]
 
 
 def _lmms_eval(task: str, model: str, kind: str, device: str, out: Path) -> dict[str, float]:

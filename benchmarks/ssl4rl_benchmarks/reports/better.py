@@ -16,11 +16,15 @@ from ssl4rl_benchmarks.better.declaration import CONTROLS, KINDS, PRETEXTS, TAUG
 from ssl4rl_benchmarks.better.studies import STUDIES, VARIED, study_of
 from ssl4rl_benchmarks.better.trials import BASE, bases_of
 from ssl4rl_benchmarks.reports.better_pictures import moved, opening
+from ssl4rl_benchmarks.reports.suite.markdown import machine_of
 from ssl4rl_benchmarks.reports.suite.plots import on_white
 
 TABLES, ROWS = "better.md", "better.jsonl"
 PICTURES = {"better.svg": moved, "better_opening.svg": opening}
 """Which files pictures go to; one that has nothing to show is not written."""
+
+ANSWERS = ("accuracy", "congruent", "incongruent", "blank", "swapped", "subtracted", "greedy", "readable")
+GREEDY = "`greedy` is the share of replies in words of its own that are right, `readable` of those that are an answer at all."
 
 NUMBERS = ("accuracy", "congruent", "incongruent", "blank", "swapped", "subtracted", "gain", "greedy", "readable")
 
@@ -47,12 +51,35 @@ def write_report(rows: Sequence[Row], out: Path, study: str = "nano") -> None:
         return Table([*own, *(kept[key] for key in bases if key in kept and key not in there)])
 
     table, varied = of(study), {name: of(name) for name in groups if name in VARIED}
-    (out / TABLES).write_text(markdown(table, varied))
+    (out / TABLES).write_text(head(rows, study) + markdown(table, varied))
     (out / ROWS).write_text("".join(json.dumps(finite(row), allow_nan=False) + "\n" for row in rows))
     for name, draw in PICTURES.items():
         drawn = draw(table)
         if drawn:
             (out / name).write_text(on_white(drawn))
+
+
+def head(rows: Sequence[Row], study: str) -> str:
+    """Return what was asked, how it is done again, and on what it was measured; of rows that say it."""
+    done = [row for row in rows if row["status"] == "done" and "machine" in row]
+    if not done:
+        return ""
+    hours = sum(row["seconds"]["total"] for row in done) / 3600
+    commits = ", ".join(dict.fromkeys(row["commit"] for row in done))
+    versions = "; ".join(dict.fromkeys(", ".join(f"{name} {each}" for name, each in row["versions"].items()) for row in done))
+    lines = [
+        "# Is the model better afterwards?",
+        "",
+        "What it is about and what follows from it is in docs/better.md.",
+        "",
+        f"    ssl4rl better --study {study}",
+        "",
+        f"{len(done)} trials ended well, {len(rows) - len(done)} did not; {hours:.1f} hours of processes in all. Measured on "
+        f"{' and '.join(sorted({machine_of(row) for row in done}))}; commits {commits}; {versions}.",
+        "",
+        "",
+    ]
+    return "\n".join(lines)
 
 
 def markdown(table: Table, varied: Mapping[str, Table] = MappingProxyType({})) -> str:
@@ -135,13 +162,32 @@ def _pretext(table: Table, pretext: Pretext) -> list[str]:
         lines.append(f"| {control}: {says} | {' | '.join(cells)} |")
     first = arm_of_control(pretext, pretext.controls[0])
     if first in table.arms:
-        lines += ["", f"Kinds of questions, {first} above the bases, with p by Holm over kinds:", ""]
-        found = table.by_kind(lambda kinds: table.between(first, BASE, kinds))
-        lines += ["; ".join(f"{kind} {points(each)} (p {p:.3f})" for kind, (each, p) in found.items()) + "."]
+        for other, name in ((BASE, "the bases"), (arm_of_control(pretext, "coin"), "a coin")):
+            if other in table.arms:
+                lines += ["", f"Kinds of questions, {first} above {name}, with p by Holm over kinds:", ""]
+                lines += [_kinds(table, first, other)]
+        lines += ["", *_answers(table, pretext)]
         lines += ["", f"| declared of {pretext.controls[0]} | points | came true |", "| --- | --- | --- |"]
         for claim in claims(table, pretext):
             done = "not done" if claim.found is None else "yes" if claim.holds else "no"
             lines.append(f"| {claim.says} | {points(claim.found)} | {done} |")
+    return lines
+
+
+def _kinds(table: Table, arm: str, other: str) -> str:
+    found = table.by_kind(lambda kinds: table.between(arm, other, kinds))
+    return "; ".join(f"{kind} {points(each)} (p {p:.3f})" for kind, (each, p) in found.items()) + "."
+
+
+def _answers(table: Table, pretext: Pretext) -> list[str]:
+    """Return how near questions are answered: by choice as they are and altered, and in words of one's own."""
+    lines = [f"Near questions as they are answered, means over bases; {GREEDY}", ""]
+    lines += [f"| | {' | '.join(ANSWERS)} |", f"| --- |{' --- |' * len(ANSWERS)}"]
+    arms = {"untouched": BASE, **{control: arm_of_control(pretext, control) for control in CONTROLS}}
+    for name, arm in arms.items():
+        if arm in table.arms:
+            found = [table.values(arm, pretext.near, number) for number in ANSWERS]
+            lines.append(f"| {name} | " + " | ".join(f"{sum(each.values()) / len(each):.2f}" for each in found) + " |")
     return lines
 
 

@@ -305,6 +305,25 @@ def test_evaluating_a_run_repeats_its_result(run, finished):
         assert result.json[name] == after[name], name
 
 
+def test_a_nano_that_sees_less_than_there_is_is_told_of(run, tmp_path):
+    short = (
+        "--iterations",
+        "1",
+        "--eval-episodes",
+        "4",
+        "--test-episodes",
+        "4",
+        "--rollout.prompts",
+        "8",
+        "--source",
+        "digits",
+    )
+    for size, more, told in (("48", (), True), ("32", (), False), ("48", ("--policy.nano-image-size", "48"), False)):
+        ended = run("train", ENV, "--out", tmp_path / "run", "--overwrite", "--image-size", size, *short, *more)
+        assert ended.status == 0, ended.err
+        assert ("nano sees pictures of 48 pixels a side brought to 32" in ended.err) == told
+
+
 def test_every_evaluation_says_whether_a_policy_looks(run, finished):
     shown = run("eval", finished, "--episodes", "8", "--looking", "16")
     assert shown.out.splitlines()[1].startswith("by choice, 16 questions as they are and altered: shown 0.")

@@ -1,4 +1,6 @@
-"""What is tried, and what is expected of it: written down before anything is measured, and not changed by what is found.
+"""What is tried, and what is expected of it: written down before its arms are measured, and not changed by what they find.
+
+What came before it, pilots and a first declaration, docs/better.md tells.
 
 A triple names a pretext, whose answers are free; a near kind of question about scenes, which asks for something that the
 pretext needs; and a far kind, which does not. A base is a small model that sees a little and follows the words. An arm is

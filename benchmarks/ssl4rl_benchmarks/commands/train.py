@@ -117,6 +117,8 @@ def train(given: TrainFlags, env_id: str, env_args: dict[str, Any]) -> dict[str,
     config = TrainConfig(env=env_id, env_args=with_absolute_source(env_args), **settings)
     with Processes(config.device) as processes:
         trainer = Trainer(config, given.out, overwrite=given.overwrite, processes=processes)
+        if processes.is_main:
+            _say_size(trainer)
         return _finish(trainer, ceiling=given.ceiling, quiet_table=given.json)
 
 
@@ -126,6 +128,19 @@ def _say_model(env_id: str) -> None:
         tell(
             f"{env_id} asks about a graph, so a graph network ({model}) learns it; --policy.model nano, or a language model, "
             "would read it in words"
+        )
+
+
+def _say_size(trainer: Trainer) -> None:
+    """Say where a fresh nano sees pictures smaller than they are, if nobody said how large it is to see them."""
+    from ssl4rl_agents.policies.nano import SIDE
+
+    policy, task = trainer.config.policy, trainer.task
+    sides = [max(task.observation_space[name].shape or (0,)) for name in task.images]
+    if policy.is_nano and policy.start is None and policy.nano_image_size is None and max(sides, default=0) > SIDE:
+        tell(
+            f"nano sees pictures of {max(sides)} pixels a side brought to {SIDE}; --policy.nano-image-size {2 * SIDE} shows "
+            "it more, and makes four times as many tokens of a picture"
         )
 
 

@@ -63,7 +63,7 @@ class MultipleChoice(Task):
                 f"multiple_choice lists up to {MOST_LETTERS} answers, each of one number; those of {name} are {space}"
             )
         self.task, self.images, self._actions = task, task.images, space
-        letters = task.most_offered
+        self._letters = letters = task.most_offered
         self.action_space = spaces.Discrete(letters)
         self.answer_format = AnswerFormat(tuple(ascii_uppercase[:letters]))
         options = spaces.Box(NONE, int(space.n) - 1, (letters,), np.int64)
@@ -104,15 +104,15 @@ class MultipleChoice(Task):
         assert offered is not None  # since actions are numbers
         shuffled = stream.branch("options").permutation(offered.shape[1])
         there = np.take_along_axis(offered, shuffled, axis=1)
-        places = np.argsort(~there, axis=1, kind="stable")[:, : int(self.action_space.n)]
+        places = np.argsort(~there, axis=1, kind="stable")[:, : self._letters]
         options = np.where(
             np.take_along_axis(there, places, axis=1), np.take_along_axis(shuffled, places, axis=1), NONE
         ).astype(np.int64)
-        habits = {HABIT: self._letters(batch.memory[HABIT], options)} if HABIT in batch.memory else {}
+        habits = {HABIT: self._named(batch.memory[HABIT], options)} if HABIT in batch.memory else {}
         return dataclasses.replace(
             batch,
             observation={**batch.observation, OPTIONS: options},
-            target=self._letters(self.task.oracle(batch), options),
+            target=self._named(self.task.oracle(batch), options),
             memory={**batch.memory, **habits, ASKED: batch.target},
         )
 
@@ -163,10 +163,10 @@ class MultipleChoice(Task):
         places = batch.observation[OPTIONS][np.arange(len(batch)), letters]
         return np.where(places == NONE, self.task.no_answer, places + int(self._actions.start))
 
-    def _letters(self, actions: NDArray[Any], options: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _named(self, actions: NDArray[Any], options: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the letters (n,) that stand for the task's own actions (n,)."""
         places = np.asarray(actions)[:, None] - int(self._actions.start)
-        return (options == places).argmax(axis=1).astype(np.int64)
+        return np.asarray((options == places).argmax(axis=1), np.int64)
 
     def _inner(self, batch: Batch) -> Batch:
         """Return the instances as the task itself made them."""

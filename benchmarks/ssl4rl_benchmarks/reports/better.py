@@ -183,7 +183,7 @@ def _answers(table: Table, pretext: Pretext) -> list[str]:
     """Return how near questions are answered: by choice as they are and altered, and in words of one's own."""
     lines = [f"Near questions as they are answered, means over bases; {GREEDY}", ""]
     lines += [f"| | {' | '.join(ANSWERS)} |", f"| --- |{' --- |' * len(ANSWERS)}"]
-    arms = {"untouched": BASE, **{control: arm_of_control(pretext, control) for control in CONTROLS}}
+    arms = {"untouched": BASE} | {str(control): arm_of_control(pretext, control) for control in CONTROLS}
     for name, arm in arms.items():
         if arm in table.arms:
             found = [table.values(arm, pretext.near, number) for number in ANSWERS]

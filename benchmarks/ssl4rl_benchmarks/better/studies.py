@@ -61,6 +61,38 @@ def _untold(about: str, **changes: Any) -> Sized:
     return Sized(replace(NANO, **changes), 3, 1, UNTOLD, FEW, about)
 
 
+ASSEMBLED = Study(
+    image_size=96,
+    pretraining={
+        "model": "assembled",
+        "tower": "lite2",
+        "language_layers": 8,
+        "learns": "language",
+        "pretrained_rate": 0.2,
+        "kinds": "sky+ground",
+        "aspects": ["sky"],
+        "tasks": [],
+        "practice": 0.0,
+        "first_bias": 0.5,
+        "steps": 130,
+        "unrelated_steps": 70,
+        "batch": 32,
+        "learning_rate": 1e-3,
+        "unrelated_learning_rate": 5e-4,
+        "precision": "bfloat16",
+    },
+    settings={
+        "policy": {"lora_rank": 16, "weights": "float32", "precision": "bfloat16"},
+        "rollout": {"prompts": 64, "group_size": 2},
+        "optimizer": {"learning_rate": 2e-4, "epochs": 2, "minibatches": 2, "schedule": "constant"},
+        "objective": {"kl_coefficient": 0.1},
+        "format_warmup": 0,
+    },
+    iterations=12,
+    questions=128,
+)
+"""A model that can talk, at a budget of two cores: its language model has lost all but its first eight layers."""
+
 VARIED = {
     **{
         f"words-{round(100 * bias)}": _untold(f"words tell the answer in {round(100 * bias)} of 100 lessons", bias=bias)
@@ -119,48 +151,16 @@ VARIED = {
         )
         for name, settings in KEEPING.items()
     },
+    "assembled": Sized(
+        ASSEMBLED, 3, 1, ("untold sky and ground",), FEW, "a pretrained model, short of most layers, on two cores"
+    ),
 }
-"""Studies that differ from the whole experiment in one thing."""
-
-ASSEMBLED = Study(
-    image_size=96,
-    pretraining={
-        "model": "assembled",
-        "tower": "lite2",
-        "language_layers": 8,
-        "learns": "language",
-        "pretrained_rate": 0.2,
-        "kinds": "sky+ground",
-        "aspects": ["sky"],
-        "tasks": [],
-        "practice": 0.0,
-        "first_bias": 0.5,
-        "steps": 130,
-        "unrelated_steps": 70,
-        "batch": 32,
-        "learning_rate": 1e-3,
-        "unrelated_learning_rate": 5e-4,
-        "precision": "bfloat16",
-    },
-    settings={
-        "policy": {"lora_rank": 16, "weights": "float32", "precision": "bfloat16"},
-        "rollout": {"prompts": 64, "group_size": 2},
-        "optimizer": {"learning_rate": 2e-4, "epochs": 2, "minibatches": 2, "schedule": "constant"},
-        "objective": {"kl_coefficient": 0.1},
-        "format_warmup": 0,
-    },
-    iterations=12,
-    questions=128,
-)
-"""A model that can talk, at a budget of two cores: its language model has lost all but its first eight layers."""
+"""Studies that differ from the whole experiment in one thing; "assembled" in its models, and so in more."""
 
 STUDIES = {
     "nano": Sized(NANO, bases=5, seeds=1, about="everything that is declared"),
     "again": Sized(NANO, 5, 2, UNTOLD, ("contrast", "own", "looking", "coin"), "second seeds of the arms that matter most"),
     **VARIED,
-    "assembled": Sized(
-        ASSEMBLED, 3, 1, ("untold sky and ground",), FEW, "a pretrained model, short of most layers, on two cores"
-    ),
     "smoke": Sized(
         Study(
             iterations=3,

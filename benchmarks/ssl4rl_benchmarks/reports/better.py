@@ -99,8 +99,8 @@ def _varied(table: Table, varied: Mapping[str, Table]) -> list[str]:
         "Accuracy on near questions: of the bases, with the subtraction, and what an arm adds, with 95 % intervals over "
         'bases. Lines "as declared" are of the first bases of the experiment above, as many as a study has.',
         "",
-        "| study | bases | arm | untouched, near | subtraction alone, near | arm above the bases, near | all |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| study | bases | arm | untouched, near | subtracted, near | above the bases, near | all | above a coin, near | all |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for arm in dict.fromkeys(arm for each in varied.values() for arm in each.arms if arm != BASE):
         most = max(len(each.values(arm, KINDS, "accuracy")) for each in varied.values())
@@ -113,12 +113,16 @@ def _varied(table: Table, varied: Mapping[str, Table]) -> list[str]:
 def _varied_line(title: str, table: Table, arm: str) -> list[str]:
     if arm not in table.arms or BASE not in table.arms:
         return []
-    near = next(pretext.near for pretext in PRETEXTS if arm.startswith(f"{pretext.name}, "))
+    pretext = next(pretext for pretext in PRETEXTS if arm.startswith(f"{pretext.name}, "))
+    near, coin = pretext.near, arm_of_control(pretext, "coin")
     bases = [table.values(BASE, near, number) for number in ("accuracy", "subtracted")]
-    means = " | ".join(f"{sum(each.values()) / len(each):.2f}" for each in bases)
-    count = len(table.values(arm, near, "accuracy"))
-    cells = f"{points(table.between(arm, BASE, near))} | {points(table.between(arm, BASE))}"
-    return [f"| {title} | {count} | {arm} | {means} | {cells} |"]
+    there = [base for base in table.values(arm, near, "accuracy") if base in bases[0]]
+    if not there:
+        return []
+    means = " | ".join(f"{sum(each[base] for base in there) / len(there):.2f}" for each in bases)
+    others = (BASE, coin) if arm != coin else (BASE,)
+    cells = [points(table.between(arm, other, kinds)) for other in others for kinds in (near, KINDS)]
+    return [f"| {title} | {len(there)} | {arm} | {means} | {' | '.join([*cells, '', ''][:4])} |"]
 
 
 def _bases(table: Table) -> list[str]:

@@ -99,7 +99,7 @@ def _varied(table: Table, varied: Mapping[str, Table]) -> list[str]:
         "Accuracy on near questions: of the bases, with the subtraction, and what an arm adds, with 95 % intervals over "
         'bases. Lines "as declared" are of the first bases of the experiment above, as many as a study has.',
         "",
-        "| study | bases | arm | untouched, near | subtracted, near | above the bases, near | all | above a coin, near | all |",
+        "| study | bases | arm | untouched | subtracted | above the bases | all kinds | above a coin | all kinds |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for arm in dict.fromkeys(arm for each in varied.values() for arm in each.arms if arm != BASE):

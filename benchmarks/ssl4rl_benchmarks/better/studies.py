@@ -49,10 +49,10 @@ what was pretrained on, adapters alone that learn, replies that are well-formed 
 
 
 DIFFICULTY: dict[str, dict[str, dict[str, Any]]] = {
-    "easier": {"brighter half": {"margin": 3.0}, "rotation": {"angles": 2}},
+    "easier": {"brighter half": {"margin": 2.0}, "rotation": {"angles": 2}},
     "harder": {"brighter half": {"margin": 0.25}, "rotation": {"angles": 8}},
 }
-"""Pretexts whose halves differ by three times or a quarter of the declared margin, and that are turned by two or eight angles
+"""Pretexts whose halves differ by twice or a quarter of the declared margin, and that are turned by two or eight angles
 instead of four."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self, TypeVar
 
 import numpy as np
+from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ssl4rl_envs.answers import AnswerFormat
@@ -58,6 +59,18 @@ class Composite(Task):
     def answer_formats(self) -> tuple[AnswerFormat, ...]:
         """The forms of answers to the tasks inside, each once."""
         return tuple(dict.fromkeys(form for task in self.tasks for form in task.answer_formats))
+
+    @property
+    def kind_names(self) -> tuple[str, ...]:
+        """Those of the tasks inside, where all have the same; none otherwise, since a number would mean several things."""
+        names = {task.kind_names for task in self.tasks}
+        return names.pop() if len(names) == 1 else ()
+
+    @property
+    def most_offered(self) -> int:
+        """Most actions that a question of any task inside offers; 0 where actions are not single numbers."""
+        most = max(task.most_offered for task in self.tasks)
+        return most if isinstance(self.action_space, spaces.Discrete) else 0
 
     @property
     def no_answer(self) -> NDArray[Any]:

@@ -115,6 +115,12 @@ class Covered(Composite):
         return (self._look_format, *self.task.answer_formats)
 
     @property
+    def most_offered(self) -> int:
+        """Looks at all patches and the most answers that the task inside offers; 0 where actions are not single numbers."""
+        most = self.patches + self.task.most_offered
+        return most if isinstance(self.action_space, spaces.Discrete) else 0
+
+    @property
     def no_answer(self) -> NDArray[Any]:
         """What stands in the place of an action that could not be read."""
         low, _ = bounds(self.action_space)

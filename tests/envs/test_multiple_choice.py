@@ -154,6 +154,17 @@ def test_it_goes_with_levels_pairs_tries_mixtures_and_curricula():
     assert "Options: (A) " in env.reset(seed=0)[0]["prompt"]
 
 
+def test_no_question_offers_more_than_is_said():
+    for row in TABLE:
+        for attempts in (1, 2):
+            if attempts > 1 and make_task(row.id).horizon > 1:
+                continue
+            task = make_task(row.id, attempts=attempts)
+            offered = task.offered(task.sample(QUESTIONS.rows(slice(0, 30))))
+            assert task.most_offered >= (0 if offered is None else offered.sum(axis=1).max()), row.id
+            assert (task.most_offered == 0) == (offered is None), row.id
+
+
 @pytest.mark.parametrize("value", [1, "yes", None])
 def test_other_values_are_refused(value):
     with pytest.raises(TypeError, match="multiple_choice must be a bool"):

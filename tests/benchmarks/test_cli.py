@@ -321,7 +321,8 @@ def test_a_nano_that_sees_less_than_there_is_is_told_of(run, tmp_path):
     for size, more, told in (("48", (), True), ("32", (), False), ("48", ("--policy.nano-image-size", "48"), False)):
         ended = run("train", ENV, "--out", tmp_path / "run", "--overwrite", "--image-size", size, *short, *more)
         assert ended.status == 0, ended.err
-        assert ("nano sees pictures of 48 pixels a side brought to 32" in ended.err) == told
+        said = "nano sees pictures of 48 pixels a side brought to 32; --policy.nano-image-size 48 shows it more"
+        assert (said in ended.err) == told
 
 
 def test_every_evaluation_says_whether_a_policy_looks(run, finished):
@@ -331,6 +332,7 @@ def test_every_evaluation_says_whether_a_policy_looks(run, finished):
     looked = run("eval", finished, "--episodes", "8", "--looking", "16", "--json").json["looking"]
     assert set(looked) == {f"looking/{name}" for name in ("shown", "blank", "swapped", "noise", "picture_gain", "chance")}
     assert "looking" not in run("eval", finished, "--episodes", "8", "--looking", "0", "--json").json
+    mistake(run("eval", finished, "--looking", "-1"), "--looking must be at least 0, got -1")
     unlisted = run("eval", finished, "PatchOrdering", "--episodes", "8", "--json")
     assert unlisted.json["looking"] is None
     assert "not asked with other pictures: --looking compares the answers that one decision offers" in unlisted.err

@@ -120,6 +120,8 @@ def measure(
     """Measure an agent (what a folder holds, or a name) in an environment; print a line unless JSON is asked for."""
     if given.episodes < 1:
         raise ValueError(f"--episodes must be at least 1, got {given.episodes}")
+    if given.looking < 0:
+        raise ValueError(f"--looking must be at least 0, got {given.looking}")
     if given.checkpoint == "best" and not is_run(agent):
         raise ValueError(f"--checkpoint best is for runs of the trainer, which keep several; {agent} keeps one")
     task = make_task(env_id, **env_args)

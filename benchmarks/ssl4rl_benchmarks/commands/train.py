@@ -136,11 +136,12 @@ def _say_size(trainer: Trainer) -> None:
     from ssl4rl_agents.policies.nano import SIDE
 
     policy, task = trainer.config.policy, trainer.task
-    sides = [max(task.observation_space[name].shape or (0,)) for name in task.images]
-    if policy.is_nano and policy.start is None and policy.nano_image_size is None and max(sides, default=0) > SIDE:
+    side = max((max(task.observation_space[name].shape or (0,)) for name in task.images), default=0)
+    more = side // 8 * 8  # a multiple of what becomes one token
+    if policy.is_nano and policy.start is None and policy.nano_image_size is None and more > SIDE:
         tell(
-            f"nano sees pictures of {max(sides)} pixels a side brought to {SIDE}; --policy.nano-image-size {2 * SIDE} shows "
-            "it more, and makes four times as many tokens of a picture"
+            f"nano sees pictures of {side} pixels a side brought to {SIDE}; --policy.nano-image-size {more} shows it more, "
+            f"and makes {(more / SIDE) ** 2:.3g} times as many tokens of a picture"
         )
 
 
